@@ -1,0 +1,1 @@
+"""Composition: the shouwang command and everything that puts the programs together."""

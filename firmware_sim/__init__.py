@@ -1,0 +1,1 @@
+"""Simulated units, readers and people on simulated lines."""
