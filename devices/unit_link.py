@@ -1,0 +1,236 @@
+"""The unit's role of the native link: say until answered, hear only what is sealed for me and new.
+
+Theory of operation (docs/link.md, "A unit on the line"):
+
+1. A unit sends only when the line has been silent for `idle_ns` and a random number of slots more; when
+   it hears somebody meanwhile it draws again. It cannot hear while it sends.
+2. What has a message number is repeated until a Kept names it, in a fresh frame each time. A press goes
+   before everything else. Heartbeats repeat exactly as presses do, so that nobody can tell them apart.
+3. A downlink frame counts only if its seal opens with my key and its counter is above every one before.
+   The floor is kept over a power cut by the caller (`floor`): docs/link.md, "Counters".
+
+Every method takes the monotonic time in nanoseconds. After `receive_data`, `say` or a passed
+`next_due()`, call `data_to_send` and put what it returns on the wire at once.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+
+from devices.commands import Challenge, Command, Kept, KeyHalf, Result
+from devices.frames import (
+    DOWN,
+    UP,
+    build_frame,
+    decode_downlink,
+    encode_uplink,
+    new_deframer,
+    split_content,
+)
+from devices.readings import (
+    AnswerGiven,
+    ButtonPressed,
+    CancelPressed,
+    CommandDone,
+    Confirmation,
+    FreshProof,
+    Numbered,
+    TagRead,
+)
+from devices.sealing import KEY_BYTES, Seal
+from devices.timing import FIRST_WINDOW, LAST_WINDOW, MS, QUICK_TRIES, SLOW_REPEAT_NS, LineTiming
+
+ROLL_OVER = 60_000
+"""From this frame number on a unit takes a new boot number as soon as nothing waits for an answer."""
+LAST_FRAME = 0xFFFF
+
+
+def _rank(message: Numbered) -> int:
+    match message:
+        case ButtonPressed():
+            return 0
+        case CancelPressed() | AnswerGiven():
+            return 1
+        case TagRead():
+            return 2
+        case _:
+            return 3
+
+
+@dataclass(frozen=True, slots=True)
+class Order:
+    """A command that this unit shall carry out; `counter` is what a confirmation names."""
+
+    counter: int
+    command: Command
+
+
+@dataclass(slots=True)
+class _Waiting:
+    """A numbered message that no Kept has named yet."""
+
+    message: Numbered
+    said_ns: int
+    not_before_ns: int
+    window: int = FIRST_WINDOW
+    tries: int = 0
+
+
+class UnitLink:
+    """One unit's end of the line."""
+
+    def __init__(
+        self,
+        *,
+        unit: int,
+        key: bytes,
+        boot: int,
+        floor: int,
+        timing: LineTiming,
+        draw: Callable[[int], int],
+    ) -> None:
+        """`boot` is one more than at the last power-up; `draw(n)` returns a random number below n."""
+        self.unit = unit
+        self.boot = boot
+        self.floor = floor
+        self.frame = 0
+        self._seal = Seal(key)
+        self._halves: dict[int, dict[int, bytes]] = {}
+        self._timing = timing
+        self._draw = draw
+        self._deframer = new_deframer()
+        self._waiting: list[_Waiting] = []
+        self._confirmations: list[Confirmation] = []
+        self._number = 0
+        self._heard_ns = 0
+        self._sending_until_ns = 0
+        self._slots = draw(FIRST_WINDOW)
+
+    def take_number(self) -> int:
+        """Return the next message number (1 to 65535) for a message that will be said."""
+        self._number = self._number % 0xFFFF + 1
+        return self._number
+
+    def say(self, message: Numbered, now_ns: int) -> None:
+        """Repeat `message` until it is answered. Its number must come from `take_number`."""
+        self._waiting.append(_Waiting(message, now_ns, now_ns))
+        self._waiting.sort(key=lambda waiting: _rank(waiting.message))  # stable: oldest first within a rank
+
+    def confirm(self, confirmation: Confirmation) -> None:
+        """Say once that a downlink frame was carried out (or could not be)."""
+        self._confirmations.append(confirmation)
+
+    @property
+    def unanswered(self) -> list[Numbered]:
+        """What is being repeated now."""
+        return [waiting.message for waiting in self._waiting]
+
+    def receive_data(self, data: bytes, now_ns: int) -> list[Order]:
+        """Take what was heard on the line; return the new orders that are for this unit.
+
+        You must carry out each and `confirm` it: a Siren by Sounded, the others by CommandDone. A Kept
+        is only shown. Challenge and KeyHalf are dealt with here.
+        """
+        if data:
+            self._heard_ns = now_ns
+            window = self._waiting[0].window if self._waiting else FIRST_WINDOW
+            self._slots = self._draw(window)
+        orders = [self._open(content) for content in self._deframer.receive_data(data)]
+        return [order for order in orders if order is not None]
+
+    def data_to_send(self, now_ns: int) -> bytes:
+        """Return one frame if this unit may and must send now, else nothing."""
+        if self._ready_ns() > now_ns:
+            return b""
+        if self._confirmations:
+            return self._build(encode_uplink(self._confirmations.pop(0)), now_ns)
+        due = next((waiting for waiting in self._waiting if waiting.not_before_ns <= now_ns), None)
+        if due is None:
+            return b""
+        frame = self._build(encode_uplink(_aged(due, now_ns)), now_ns)
+        due.tries += 1
+        due.window = min(due.window * 2, LAST_WINDOW)
+        quick = due.tries < QUICK_TRIES
+        wait = self._timing.answer_ns if quick else SLOW_REPEAT_NS
+        due.not_before_ns = self._sending_until_ns + wait + self._draw(due.window) * self._timing.slot_ns
+        return frame
+
+    def next_due(self) -> int | None:
+        """Return when `data_to_send` is worth calling again, or None if only by something heard or said."""
+        if self._confirmations:
+            return self._ready_ns()
+        if not self._waiting:
+            return None
+        return max(self._ready_ns(), min(waiting.not_before_ns for waiting in self._waiting))
+
+    def _ready_ns(self) -> int:
+        heard_ns = self._heard_ns
+        if self._deframer.inside_frame:
+            heard_ns += self._timing.frame_ns  # the rest of it is on its way
+        quiet_ns = max(heard_ns, self._sending_until_ns) + self._timing.idle_ns
+        return quiet_ns + self._slots * self._timing.slot_ns
+
+    def _build(self, body: bytes, now_ns: int) -> bytes:
+        nothing_said = not any(waiting.tries for waiting in self._waiting)
+        if self.frame >= LAST_FRAME or (self.frame >= ROLL_OVER and nothing_said):
+            self.boot = self.boot % 0xFFFF + 1
+            self.frame = 0
+        self.frame += 1
+        frame = build_frame(self._seal, UP, self.unit, self.boot << 16 | self.frame, body)
+        self._sending_until_ns = now_ns + self._timing.wire_ns(len(frame))
+        self._slots = self._draw(FIRST_WINDOW)
+        return frame
+
+    def _open(self, content: bytes) -> Order | None:
+        split = split_content(content)
+        if split is None:
+            return None
+        header, header_bytes, sealed = split
+        if header.direction != DOWN or header.unit != self.unit:
+            return None
+        body = self._seal.open(header_bytes, sealed)
+        if body is None:
+            return None
+        if header.counter <= self.floor:
+            self.confirm(CommandDone(self.unit, header.counter, Result.COUNTER_OLD, self.floor))
+            return None
+        self.floor = header.counter
+        command = decode_downlink(body)
+        match command:
+            case None:
+                self.confirm(CommandDone(self.unit, header.counter, Result.NOT_SUPPORTED, self.floor))
+            case Kept(boot=boot, number=number):
+                self._forget(boot, number)
+            case Challenge(nonce=nonce):
+                self.confirm(FreshProof(self.unit, self.boot, nonce))
+                return None
+            case KeyHalf():
+                result = self._take_half(command)
+                self.confirm(CommandDone(self.unit, header.counter, result, self.floor))
+                return None
+        return None if command is None else Order(header.counter, command)
+
+    def _forget(self, boot: int, number: int) -> None:
+        if boot == self.boot:
+            self._waiting = [waiting for waiting in self._waiting if waiting.message.number != number]
+
+    def _take_half(self, command: KeyHalf) -> Result:
+        """The new key seals from the next frame on, once both halves are in; the old one opens no more."""
+        halves = self._halves.setdefault(command.key_id, {})
+        halves[command.half & 1] = command.material
+        if len(halves) < 2:
+            return Result.KEY_INCOMPLETE
+        key = halves[0] + halves[1]
+        self._halves.clear()
+        assert len(key) == KEY_BYTES
+        self._seal = Seal(key)
+        return Result.DONE
+
+
+def _aged(waiting: _Waiting, now_ns: int) -> Numbered:
+    """A repeated press or tag tells how long ago it really was."""
+    message = waiting.message
+    if isinstance(message, ButtonPressed | TagRead):
+        return replace(message, age_ms=message.age_ms + (now_ns - waiting.said_ns) // MS)
+    return message
