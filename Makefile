@@ -1,3 +1,35 @@
-.PHONY: setup
+# `make demo` and `make test` set up everything they need by themselves. ARGS reaches the command: make test ARGS="-k journal -x"
+SHELL := /bin/bash
+# Debian keeps mosquitto and mkfs out of an ordinary user's path.
+export PATH := $(CURDIR)/.venv/bin:$(PATH):/usr/sbin:/sbin
+ARGS ?=
+
+.PHONY: demo bench test check format lock setup
+
+demo: # a village of ten households, live: press a key and see who learns it
+	@scripts/setup run
+	@shouwang demo $(ARGS)
+
+bench: # floors and product in one run, printed as ratios
+	@scripts/setup run
+	@shouwang bench $(ARGS)
+
+test: setup
+	@pytest $(ARGS)
+
+check: setup # what a reviewer need not look at
+	ruff format --check .
+	ruff check .
+	mypy $(wildcard bench)
+	lint-imports
+	python -m tests.checks
+
+format: setup
+	ruff format .
+	ruff check --fix .
+
+lock: # renew every pinned version; LOCK=--keep moves only what pyproject.toml forces to move
+	scripts/lock $(LOCK)
+
 setup:
 	@scripts/setup dev
