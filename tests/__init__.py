@@ -1,0 +1,1 @@
+"""Tests. Nothing imports this package except the tests themselves and `make check`."""

@@ -1,0 +1,32 @@
+"""Run every check from the root of the tree. Exit 1 when one finds something wrong; what is only unproven is told."""
+
+import sys
+from pathlib import Path
+
+from tests.checks import commands, links, places, proofs, requirements, status
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def main() -> int:
+    rows = requirements.read(ROOT)
+    proven = proofs.collect(ROOT)
+    problems = [
+        *proofs.unknown(proven, rows),
+        *status.problems(ROOT, rows, proven),
+        *links.problems(ROOT),
+        *commands.problems(ROOT),
+        *places.problems(ROOT),
+    ]
+    without = proofs.without_one(proven, rows)
+    print(f"{len(rows) - len(without)} of {len(rows)} rows and invariants have a `proves` test; these have none:")
+    for row in without:
+        print(f"  {row:<4}{requirements.first_words(rows[row])}")
+    for problem in problems:
+        print(f"error: {problem}")
+    print(f"checks: {len(problems)} errors")
+    return 1 if problems else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
