@@ -1,0 +1,399 @@
+"""The messages: closed, versioned, frozen. `docs/topics.md` shows one of each, and tests execute them.
+
+Every body has `v` (1), `type`, the `topic` it was published on, the `audience` it is for (`broker.topics`), an
+`id` and `age_ms`: how old the thing it tells of was when this was sent, so that receivers need no clock to see
+that something is too old to ring. The id of an event and of all its views is one and the same.
+
+Numbers are integers below 2**53 (RFC 8785); there are no floats. Absent and None are the same: None is not
+written. Texts that people wrote hold no control characters (`clean`).
+"""
+
+from enum import StrEnum
+from typing import Annotated, Final, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, model_validator
+
+from broker.ids import (
+    EPOCH,
+    EVENT_ID,
+    PRESS_KEY,
+    SEGMENT,
+    SESSION,
+    Epoch,
+    EventId,
+    GatewayId,
+    GroupId,
+    HouseholdId,
+    PressKey,
+    Session,
+    UnitId,
+)
+from broker.kinds import UPDATE_WORDS, EventType, Kind, LadderState, Mark, UpdateState
+from broker.policy import AlarmFacts, View
+from broker.topics import parse
+
+VERSION: Final = 1
+MAX_PAYLOAD: Final = 16_384
+"""Octets of an envelope. A broker that refuses more, and models whose largest body fits, both hang on it."""
+
+MAX_RESULTS: Final = 200
+MAX_DETAILS: Final = 16
+MAX_FAULTS: Final = 64
+MAX_EPOCHS: Final = 64
+CONFIG_PART_CHARS: Final = 12_000
+
+_NO_CONTROLS: Final = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]*$"
+
+UInt = Annotated[int, Field(ge=0, lt=2**53)]
+Seq = Annotated[int, Field(ge=1, lt=2**53)]
+Door = Annotated[int, Field(ge=0, le=9_999)]
+Word = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,32}$")]
+"""A word of ours, for programs: a fault, a reason, the key of a detail, a role."""
+Text = Annotated[str, StringConstraints(pattern=_NO_CONTROLS, max_length=96)]
+"""Words of people, for people."""
+Detail = Annotated[int, Field(gt=-(2**53), lt=2**53)] | bool | Text
+
+EventIdField = Annotated[EventId, StringConstraints(pattern=EVENT_ID)]
+EpochField = Annotated[Epoch, StringConstraints(pattern=EPOCH)]
+SessionField = Annotated[Session, StringConstraints(pattern=SESSION)]
+PressField = Annotated[PressKey, StringConstraints(pattern=PRESS_KEY)]
+GatewayField = Annotated[GatewayId, StringConstraints(pattern=SEGMENT)]
+GroupField = Annotated[GroupId, StringConstraints(pattern=SEGMENT)]
+HouseholdField = Annotated[HouseholdId, StringConstraints(pattern=SEGMENT)]
+UnitField = Annotated[UnitId, StringConstraints(pattern=SEGMENT)]
+BootField = Annotated[str, StringConstraints(pattern=r"^[0-9a-f-]{1,36}$")]
+Clock = Literal["synced", "unsynced"]
+
+
+class Part(BaseModel):
+    """A value inside a body."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
+
+
+class Envelope(Part):
+    """What every body begins with."""
+
+    v: Literal[1] = VERSION
+    topic: Annotated[str, StringConstraints(pattern=r"^sw1/[a-z0-9/-]{1,120}$")]
+    audience: Annotated[str, StringConstraints(pattern=r"^[a-z]+(:[a-z0-9-]{1,32})?$")]
+    id: EventIdField
+    age_ms: UInt
+
+
+class GatewayEvent(Envelope):
+    """One row of a gateway's journal, on its way to the station. Identity is `id`, order (gateway, epoch, seq).
+
+    `at_ms` is wall time as the gateway's clock had it (`clock` says how good that is), `mono_us` the monotonic
+    clock of boot `boot`. `reason` says in one word why it is unverified. Nothing in it is for neighbours' eyes.
+    """
+
+    type: Literal["event"] = "event"
+    gateway: GatewayField
+    epoch: EpochField
+    seq: Seq
+    event: EventType
+    at_ms: UInt
+    mono_us: UInt
+    boot: BootField
+    clock: Clock
+    kind: Kind | None = None
+    unit: UnitField | None = None
+    place: HouseholdField | None = None
+    group: GroupField | None = None
+    door: Door | None = None
+    label: Text | None = None
+    press: PressField | None = None
+    verified: bool = True
+    reason: Word | None = None
+    mark: Mark | None = None
+    detail: Annotated[dict[Word, Detail], Field(max_length=MAX_DETAILS)] = {}
+
+    def facts(self, *, medical_consent: bool = False) -> AlarmFacts | None:
+        """What the policy needs to know of this event; None when it is not an alarm of any kind."""
+        if self.kind is None:
+            return None
+        return AlarmFacts(
+            kind=self.kind,
+            group=self.group,
+            place=self.place,
+            door=self.door,
+            label=self.label,
+            gateway=self.gateway,
+            unit=self.unit,
+            press=self.press,
+            verified=self.verified,
+            reason=self.reason,
+            at_ms=self.at_ms,
+            clock=self.clock,
+            mark=self.mark,
+            medical_consent=medical_consent,
+        )
+
+
+class AlarmView(Envelope):
+    """An alarm in the words of one audience; `id` is the alarm's event id. What the policy withholds is absent."""
+
+    type: Literal["alarm"] = "alarm"
+    kind: Kind
+    word_zh: Text
+    word_en: Text
+    mark: Mark | None = None
+    door: Door | None = None
+    label: Text | None = None
+    group: GroupField | None = None
+    place: HouseholdField | None = None
+    gateway: GatewayField | None = None
+    unit: UnitField | None = None
+    press: PressField | None = None
+    verified: bool | None = None
+    reason: Word | None = None
+    at_ms: UInt | None = None
+    clock: Clock | None = None
+
+
+class AlarmUpdate(Envelope):
+    """What became of `alarm`. `by` is the role of who did it, never a name. `id` is the update's own."""
+
+    type: Literal["update"] = "update"
+    alarm: EventIdField
+    state: UpdateState
+    word_zh: Text
+    word_en: Text
+    by: Word | None = None
+
+
+class Outcome(StrEnum):
+    """What the station did with an event."""
+
+    STORED = "stored"
+    DUPLICATE = "duplicate"
+    REJECTED = "rejected"
+
+
+class Rejection(Part):
+    """An event that the station will not take, with the reason in one word. Sending it again changes nothing."""
+
+    id: EventIdField
+    reason: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,16}$")]
+
+
+class Receipt(Envelope):
+    """Sent after the station's commit, and only then. Each event id that it names is done with.
+
+    At most 200 ids in all (three short lists, because 200 of them must fit into one message).
+    """
+
+    type: Literal["receipt"] = "receipt"
+    generation: UInt
+    stored: tuple[EventIdField, ...] = ()
+    duplicate: tuple[EventIdField, ...] = ()
+    rejected: tuple[Rejection, ...] = ()
+
+    @model_validator(mode="after")
+    def _bounded(self) -> Self:
+        if len(self.stored) + len(self.duplicate) + len(self.rejected) > MAX_RESULTS:
+            raise ValueError(f"a receipt names at most {MAX_RESULTS} events")
+        return self
+
+    def outcomes(self) -> dict[EventId, Outcome]:
+        """Every id that it names, with its outcome."""
+        return (
+            dict.fromkeys(self.stored, Outcome.STORED)
+            | dict.fromkeys(self.duplicate, Outcome.DUPLICATE)
+            | {rejection.id: Outcome.REJECTED for rejection in self.rejected}
+        )
+
+
+class Head(Part):
+    """The highest sequence number that the station holds of an epoch."""
+
+    epoch: EpochField
+    seq: UInt
+
+
+class StationHello(Envelope):
+    """What the station holds of this gateway, said when it sees the gateway come online (newest epoch last)."""
+
+    type: Literal["hello"] = "hello"
+    generation: UInt
+    highest: Annotated[tuple[Head, ...], Field(max_length=MAX_EPOCHS)] = ()
+
+
+class Action(StrEnum):
+    """What a station may order a gateway to do."""
+
+    LADDER = "ladder"
+    STOP = "stop"
+    STAND_BACK = "stand_back"
+    ALERT = "alert"
+    READINESS = "readiness"
+
+
+_NEEDS: Final[dict[Action, tuple[str, ...]]] = {
+    Action.LADDER: ("alarm", "state"),
+    Action.STOP: ("alarm", "by"),
+    Action.STAND_BACK: ("alarm",),
+    Action.ALERT: ("alarm", "kind", "group"),
+    Action.READINESS: (),
+}
+
+
+class Command(Envelope):
+    """An order to a gateway. Refused unless `session` is that of its present connection and `counter` rose.
+
+    `alarm` is the event id of the alarm that it is about; for `alert`, of the press that the station journalled.
+    """
+
+    type: Literal["command"] = "command"
+    session: SessionField
+    counter: UInt
+    action: Action
+    alarm: EventIdField | None = None
+    state: LadderState | None = None
+    by: Word | None = None
+    kind: Kind | None = None
+    group: GroupField | None = None
+    place: HouseholdField | None = None
+    door: Door | None = None
+    label: Text | None = None
+    mark: Mark | None = None
+
+    @model_validator(mode="after")
+    def _complete(self) -> Self:
+        missing = [name for name in _NEEDS[self.action] if getattr(self, name) is None]
+        if missing:
+            raise ValueError(f"{self.action} needs {', '.join(missing)}")
+        return self
+
+
+class ConfigPart(Envelope):
+    """Part `part` of `parts` of register slice `version`, whose UTF-8 text has this SHA-256 when put together."""
+
+    type: Literal["config"] = "config"
+    version: UInt
+    part: UInt
+    parts: Annotated[int, Field(ge=1, le=10_000)]
+    sha256: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+    data: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]*$", max_length=CONFIG_PART_CHARS)]
+    """base64url without padding of a slice of the text."""
+
+
+class GatewayStatus(Envelope):
+    """A gateway's presence, retained, and its will (`online` false, the rest as it was at connect).
+
+    `head` is the highest sequence number of `epoch`, `low` the lowest that is not done: what the station misses
+    below `low` is a gap. `queued` counts events without a receipt.
+    """
+
+    type: Literal["gateway_status"] = "gateway_status"
+    gateway: GatewayField
+    online: bool
+    generation: UInt
+    session: SessionField
+    epoch: EpochField
+    head: UInt
+    low: UInt
+    clock: Clock
+    queued: UInt
+    faults: Annotated[tuple[Word, ...], Field(max_length=MAX_FAULTS)] = ()
+
+
+class StationStatus(Envelope):
+    """The station's presence, retained, and its will. A higher generation means: send again what has no receipt."""
+
+    type: Literal["station_status"] = "station_status"
+    online: bool
+    generation: UInt
+
+
+Body = (
+    GatewayEvent
+    | AlarmView
+    | AlarmUpdate
+    | Receipt
+    | StationHello
+    | Command
+    | ConfigPart
+    | GatewayStatus
+    | StationStatus
+)
+
+BODIES: Final[dict[str, type[Body]]] = {
+    "event": GatewayEvent,
+    "alarm": AlarmView,
+    "update": AlarmUpdate,
+    "receipt": Receipt,
+    "hello": StationHello,
+    "command": Command,
+    "config": ConfigPart,
+    "gateway_status": GatewayStatus,
+    "station_status": StationStatus,
+}
+
+_BODY: Final[TypeAdapter[Body]] = TypeAdapter(Annotated[Body, Field(discriminator="type")])
+
+
+def parse_body(data: bytes) -> Body:
+    """The body in JSON `data`. Raises pydantic.ValidationError when it is not exactly one of ours."""
+    return _BODY.validate_json(data)
+
+
+def plain(body: Body) -> dict[str, object]:
+    """The body as JSON values, None left out. What is signed is the canonical form of this."""
+    return body.model_dump(mode="json", exclude_none=True)
+
+
+def audience_of(topic: str) -> str:
+    """The `audience` that a message on `topic` must carry. Raises TopicError."""
+    return parse(topic).audience
+
+
+def alarm_view(view: View, *, alarm: EventId, age_ms: int) -> AlarmView:
+    """The message for one audience of the policy's plan."""
+    return AlarmView.model_validate(
+        {
+            "topic": view.topic,
+            "audience": view.addressee,
+            "id": alarm,
+            "age_ms": age_ms,
+            "kind": view.kind,
+            "word_zh": view.words.zh,
+            "word_en": view.words.en,
+            "mark": view.mark,
+            **view.fields,
+        }
+    )
+
+
+def alarm_update(
+    view: View,
+    *,
+    id: EventId,
+    alarm: EventId,
+    age_ms: int,
+    state: UpdateState,
+    by: str | None = None,  # noqa: A002
+) -> AlarmUpdate:
+    """The message that tells one audience of an alarm what became of it."""
+    words = UPDATE_WORDS[state]
+    return AlarmUpdate(
+        topic=view.update_topic,
+        audience=view.addressee,
+        id=id,
+        age_ms=age_ms,
+        alarm=alarm,
+        state=state,
+        word_zh=words.zh,
+        word_en=words.en,
+        by=by,
+    )
+
+
+def clean(text: str, *, limit: int = 96) -> str:
+    """`text` without control characters and cut to `limit` characters, so that any label fits into a message."""
+    return "".join(c for c in text if not _is_control(c))[:limit]
+
+
+def _is_control(char: str) -> bool:
+    return char < " " or "\x7f" <= char <= "\x9f" or char in "\u2028\u2029\ufeff" or "\ud800" <= char <= "\udfff"
