@@ -8,7 +8,7 @@ from pathlib import Path
 from typing import Any
 
 WHERE = "docs/commands.md"
-HEADING = re.compile(r"^#+ .*?`shouwang ([a-z][a-z0-9 -]*?)[` ]*`", re.MULTILINE)
+HEADING = re.compile(r"^#+ .*?`shouwang ([a-z][a-z0-9-]*(?: [a-z][a-z0-9-]*)*)(?=[ `])", re.MULTILINE)
 
 
 def problems(root: Path) -> Iterator[str]:

@@ -1,0 +1,152 @@
+"""Each check is shown a tree with one thing wrong, and must say so."""
+
+import subprocess
+from collections.abc import Callable, Mapping
+from pathlib import Path
+
+import pytest
+import typer
+
+from tests.checks import commands, links, places, proofs, requirements, status
+
+ROWS = ("A1", "N1")
+Write = Callable[[Mapping[str, str]], Path]
+
+
+@pytest.fixture
+def tree(tmp_path: Path) -> Write:
+    def write(files: Mapping[str, str]) -> Path:
+        for name, text in files.items():
+            path = tmp_path / name
+            path.parent.mkdir(parents=True, exist_ok=True)
+            path.write_text(text, encoding="utf-8")
+        return tmp_path
+
+    return write
+
+
+def status_of(tree: Write, *lines: str, proven: Mapping[str, tuple[str, ...]] | None = None) -> list[str]:
+    table = "| Row | State | Test | Figure |\n|---|---|---|---|\n" + "".join(f"{line}\n" for line in lines)
+    return list(status.problems(tree({status.WHERE: table}), ROWS, proven or {}))
+
+
+def test_requirements_hold_every_row_and_every_invariant() -> None:
+    """The list that all else is measured against: 12 + 12 + 7 rows and 16 invariants."""
+    rows = requirements.read(Path(__file__).parents[2])
+    expected = {"A": 12, "P": 12, "G": 7, "N": 16}
+    assert set(rows) == {f"{letter}{n}" for letter, last in expected.items() for n in range(1, last + 1)}
+
+
+def test_a_status_that_is_complete_and_true_passes(tree: Write) -> None:
+    lines = ("| A1 | part | `tests/test_a.py::test_one` | |", "| N1 | works | `tests/test_a.py` | 3 ms |")
+    proven = {"tests/test_a.py::test_one[x]": ("A1",), "tests/test_a.py::test_two": ("N1",)}
+    assert status_of(tree, *lines, proven=proven) == []
+
+
+@pytest.mark.parametrize(
+    ("lines", "said"),
+    [
+        (["| A1 | open | | |"], "misses N1"),
+        (["| A1 | open | | |", "| A1 | open | | |", "| N1 | open | | |"], "names A1 twice"),
+        (["| A1 | open | | |", "| N1 | open | | |", "| A13 | open | | |"], "names A13"),
+        (["| A1 | done | | |", "| N1 | open | | |"], "A1 is 'done'"),
+        (["| A1 | open | `tests/test_a.py::test_gone` | |", "| N1 | open | | |"], "test_gone, which does not exist"),
+        (["| A1 | part | | |", "| N1 | open | | |"], "no test is named"),
+        (["| A1 | works | `tests/test_a.py` | |", "| N1 | open | | |"], 'carries proves("A1")'),
+    ],
+)
+def test_a_status_that_is_wrong_is_refused(tree: Write, lines: list[str], said: str) -> None:
+    [problem] = status_of(tree, *lines, proven={"tests/test_a.py::test_one": ("N1",)})
+    assert said in problem
+
+
+def test_an_unknown_row_in_a_marker_is_an_error_and_an_unproven_one_is_listed() -> None:
+    proven = {"tests/test_a.py::test_one": ("A1", "N99")}
+    [problem] = proofs.unknown(proven, ROWS)
+    assert "N99" in problem
+    assert proofs.without_one(proven, ROWS) == ["N1"]
+
+
+@pytest.mark.parametrize(
+    ("text", "said"),
+    [
+        ("[a](docs/gone.md)", "docs/gone.md"),
+        ("[a](docs/there.md#not-a-heading)", "no such heading"),
+        ("[a](#nowhere)", "no such heading"),
+        ("![a picture](docs/road.svg)", "docs/road.svg"),
+    ],
+)
+def test_a_broken_link_is_found(tree: Write, text: str, said: str) -> None:
+    [problem] = links.problems(tree({"README.md": text, "docs/there.md": "# There\n"}))
+    assert said in problem
+
+
+def test_links_that_lead_somewhere_or_stand_in_code_pass(tree: Write) -> None:
+    text = (
+        "# 一键 报警: `x`\n[a](docs/there.md) [b](docs/there.md#the-road-of-a-press) [c](#一键-报警-x)"
+        " [d](https://example.org/x) `[e](gone.md)`\n```\n[f](gone.md)\n```\n"
+    )
+    there = "## The road of a press\n[back](../README.md)\n"
+    assert list(links.problems(tree({"README.md": text, "docs/there.md": there}))) == []
+
+
+def application() -> typer.Typer:
+    app = typer.Typer()
+    group = typer.Typer()
+    app.command("watch", help="Show what passes.")(lambda: None)
+    app.command("inner", hidden=True)(lambda: None)
+    group.command("make")(lambda: None)
+    group.command("list", help="Show keys.")(lambda: None)
+    app.add_typer(group, name="keys")
+    return app
+
+
+def test_commands_of_groups_are_found_and_hidden_ones_are_not() -> None:
+    assert dict(commands.commands_of(application())) == {
+        "watch": "Show what passes.",
+        "keys make": None,
+        "keys list": "Show keys.",
+    }
+
+
+@pytest.mark.parametrize(
+    ("heading", "name"),
+    [
+        ("## `shouwang demo`", "demo"),
+        ("### `shouwang keys make`", "keys make"),
+        ("## `shouwang gateway --site F --id G`", "gateway"),
+        ("## Try it: `shouwang check SITE`", "check"),
+    ],
+)
+def test_a_heading_documents_a_command(heading: str, name: str) -> None:
+    assert commands.HEADING.findall(heading) == [name]
+
+
+def in_git(root: Path) -> Path:
+    for command in (["init", "--quiet"], ["add", "--all"]):
+        subprocess.run(["git", "-C", str(root), *command], check=True)
+    return root
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "see https://" + "pypi" + ".org/simple",
+        "resolved https://" + "registry.npmjs" + ".org/htmx",
+        "--index" + "-url somewhere",
+        "/home" + "/alice/shouwang/site.toml",
+    ],
+)
+def test_a_registry_or_a_home_folder_in_the_tree_is_found(tree: Write, text: str) -> None:
+    [problem] = places.problems(in_git(tree({"docs/setup.md": f"first line\n{text}\n"})))
+    assert problem.startswith("docs/setup.md:2 names ")
+
+
+def test_the_folder_of_the_checkout_in_the_tree_is_found(tree: Write, tmp_path: Path) -> None:
+    [problem] = places.problems(in_git(tree({"Makefile": f"demo:\n\t{tmp_path.parent}/main/.venv/bin/shouwang\n"})))
+    assert problem.startswith("Makefile:2 names ")
+
+
+def test_places_that_every_machine_has_pass(tree: Write) -> None:
+    text = "/usr/sbin/mosquitto ~/site.toml /home/pi/site.toml $HOME/x docs/home/a/b /dev/serial/by-id/x\n"
+    assert list(places.problems(in_git(tree({"docs/setup.md": text, "picture.png": "\x89"})))) == []
