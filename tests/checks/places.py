@@ -7,7 +7,7 @@ from pathlib import Path
 
 REGISTRIES = re.compile(
     r"pypi\.org|pythonhosted\.org|registry\.npmjs\.org|registry\.yarnpkg\.com|deb\.debian\.org|proxy\.golang\.org"
-    r"|index\.crates\.io|ghcr\.io|--(extra-)?index-url|--find-links",
+    r"|index\.crates\.io|ghcr\.io|--(extra-)?index-url",
 )
 HOMES = re.compile(r"(?<![\w.$}/-])/(home|Users)/(?!pi\b|shouwang\b)[a-z][\w.-]*/")
 # A folder directly under / that every machine has tells nothing about whose machine it is.
