@@ -369,18 +369,18 @@ def alarm_view(view: View, *, alarm: EventId, age_ms: int) -> AlarmView:
 def alarm_update(
     view: View,
     *,
-    id: EventId,
+    update: EventId,
     alarm: EventId,
     age_ms: int,
     state: UpdateState,
-    by: str | None = None,  # noqa: A002
+    by: str | None = None,
 ) -> AlarmUpdate:
-    """The message that tells one audience of an alarm what became of it."""
+    """The message, with the id `update` of its own, that tells one audience of `alarm` what became of it."""
     words = UPDATE_WORDS[state]
     return AlarmUpdate(
         topic=view.update_topic,
         audience=view.addressee,
-        id=id,
+        id=update,
         age_ms=age_ms,
         alarm=alarm,
         state=state,

@@ -1,0 +1,293 @@
+"""A mosquitto of our own: on a free loopback port, with our accounts and rights, alive as long as we are.
+
+For the demo, for tests and for a village in a box. It never touches the system's instance on port 1883.
+
+    BrokerError
+    +-- MosquittoMissing      not installed
+    +-- BrokerDied            .log: what it said last
+    +-- BrokerSilent          it runs, and does not answer
+"""
+
+import os
+import secrets
+import shutil
+import signal
+import socket
+import subprocess
+import threading
+from base64 import b64encode
+from collections.abc import Callable, Iterable, Mapping
+from contextlib import suppress
+from hashlib import pbkdf2_hmac
+from pathlib import Path
+from queue import SimpleQueue
+from time import monotonic
+from types import TracebackType
+from typing import Final, Self
+
+from broker.acl import BrokerSettings, Principal, acl_file, broker_file
+from broker.ids import StationId
+from broker.topics import Role
+
+LOOPBACK: Final = "127.0.0.1"
+PORT_ATTEMPTS: Final = 8
+POLL_S: Final = 0.005
+LOG_TAIL_CHARS: Final = 2_000
+SBIN: Final = "/usr/local/sbin:/usr/sbin:/sbin"
+"""Debian keeps mosquitto where an ordinary user's path does not look."""
+
+PBKDF2_ITERATIONS: Final = 101
+"""What mosquitto_passwd 2.0 uses. The passwords are long random texts, which more rounds would not make better."""
+
+PROBE: Final = Principal(station=StationId("probe"), role=Role.OBSERVER)
+"""The account that asks whether the broker answers; it has no right at all."""
+
+
+class BrokerError(Exception):
+    """The private broker cannot be had."""
+
+
+class MosquittoMissing(BrokerError):
+    """mosquitto is not installed."""
+
+    def __init__(self) -> None:
+        super().__init__("mosquitto is not installed: apt-get install mosquitto")
+
+
+class BrokerDied(BrokerError):
+    """It ended by itself. Field: `log`, the end of what it wrote."""
+
+    def __init__(self, log: str) -> None:
+        self.log = log
+        super().__init__(f"mosquitto ended while it started: {log.strip() or 'it said nothing'}")
+
+
+class BrokerSilent(BrokerError):
+    """It runs, and does not let us in."""
+
+    def __init__(self, port: int, timeout_s: float) -> None:
+        self.port = port
+        super().__init__(f"mosquitto on port {port} did not answer within {timeout_s:g} s")
+
+
+class PrivateBroker:
+    """One mosquitto with its files in `directory` (made when missing, 0700) and an account for each principal.
+
+    Passwords that are not given (by user name) are drawn; `password` tells them. `port` 0 takes a free one at
+    the first start and keeps it over restarts. `render_acl` is there for tests that break the rights on purpose.
+    Used as a context manager it runs inside and is stopped at the end. The methods block for some ten
+    milliseconds: a coroutine calls them through `asyncio.to_thread`. Not for several threads at a time.
+    """
+
+    def __init__(
+        self,
+        directory: Path,
+        principals: Iterable[Principal],
+        *,
+        passwords: Mapping[str, str] | None = None,
+        port: int = 0,
+        render_acl: Callable[[Iterable[Principal]], str] = acl_file,
+    ) -> None:
+        self.directory = directory.absolute()
+        self.port = port
+        self._principals = (*principals, PROBE)
+        given = passwords or {}
+        self._passwords = {p.user: given.get(p.user) or secrets.token_urlsafe(18) for p in self._principals}
+        self._render_acl = render_acl
+        self._process: subprocess.Popen[bytes] | None = None
+        self._ended = threading.Event()
+
+    @property
+    def passwords(self) -> Mapping[str, str]:
+        """Every account's password by user name, the probe's left out."""
+        return {user: password for user, password in self._passwords.items() if user != PROBE.user}
+
+    def password(self, principal: Principal) -> str:
+        """The password of one account."""
+        return self._passwords[principal.user]
+
+    @property
+    def running(self) -> bool:
+        """Whether the process lives."""
+        return self._process is not None and not self._ended.is_set()
+
+    @property
+    def pid(self) -> int:
+        """The process id. Raises BrokerError when nothing runs."""
+        if self._process is None or self._ended.is_set():
+            raise BrokerError("mosquitto does not run")
+        return self._process.pid
+
+    @property
+    def log_path(self) -> Path:
+        """Where mosquitto's own log goes."""
+        return self.directory / "mosquitto.log"
+
+    def start(self, *, timeout_s: float = 10.0) -> None:
+        """Start it and return when it answers a CONNECT of one of our accounts.
+
+        Raises MosquittoMissing, BrokerDied or BrokerSilent. A port that somebody took between our look and
+        mosquitto's is replaced, unless it was given or used before.
+        """
+        if self.running:
+            raise BrokerError("mosquitto runs already")
+        chosen_here = self.port == 0
+        for attempts_left in reversed(range(PORT_ATTEMPTS)):
+            if chosen_here:
+                self.port = _free_port()
+            try:
+                self._start_once(timeout_s)
+                return
+            except BrokerDied as died:
+                if not (chosen_here and attempts_left and "Address already in use" in died.log):
+                    raise
+
+    def stop(self, *, timeout_s: float = 5.0) -> None:
+        """End it in order (it saves its sessions), by force after `timeout_s`. Nothing to do when it does not run."""
+        self._end(signal.SIGTERM, timeout_s)
+
+    def kill(self) -> None:
+        """End it as a power cut would: nothing is saved."""
+        self._end(signal.SIGKILL, 5.0)
+
+    def restart(self, *, timeout_s: float = 10.0) -> None:
+        """Stop it if it runs, and start it on the same port with the same files."""
+        self.stop()
+        self.start(timeout_s=timeout_s)
+
+    def suspend(self) -> None:
+        """Stop it in its tracks (SIGSTOP): connections stay open and nothing answers, until `resume`."""
+        os.kill(self.pid, signal.SIGSTOP)
+
+    def resume(self) -> None:
+        """Let a suspended broker go on."""
+        os.kill(self.pid, signal.SIGCONT)
+
+    def __enter__(self) -> Self:
+        """Start it."""
+        self.start()
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """Stop it."""
+        self.stop()
+
+    def _start_once(self, timeout_s: float) -> None:
+        self._write_files()
+        log_from = self.log_path.stat().st_size if self.log_path.exists() else 0
+        self._spawn()
+        deadline = monotonic() + timeout_s
+        while not self._ended.wait(POLL_S):
+            if _answers(self.port, PROBE.user, self._passwords[PROBE.user]):
+                return
+            if monotonic() > deadline:
+                self.kill()
+                raise BrokerSilent(self.port, timeout_s)
+        with self.log_path.open("rb") as log:
+            log.seek(log_from)
+            raise BrokerDied(log.read().decode(errors="replace")[-LOG_TAIL_CHARS:])
+
+    def _write_files(self) -> None:
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        settings = BrokerSettings(
+            directory=str(self.directory),
+            port=self.port,
+            connections=len(self._principals) + 64,  # each has one; some may be about to be taken over
+            run_as="root" if os.geteuid() == 0 else None,
+        )
+        _write_private(Path(settings.acl_path), self._render_acl(self._principals))
+        _write_private(
+            Path(settings.password_path),
+            "".join(f"{user}:{password_digest(password)}\n" for user, password in self._passwords.items()),
+        )
+        _write_private(self.directory / "mosquitto.conf", broker_file(settings))
+
+    def _spawn(self) -> None:
+        """Start the process from a thread that lives as long as it does.
+
+        The kernel's parent-death signal is bound to the *thread* that forked: from a pool's worker, mosquitto
+        would be killed when the worker goes.
+        """
+        command = [*_dies_with_us(), _find("mosquitto"), "-c", str(self.directory / "mosquitto.conf")]
+        spawned: SimpleQueue[subprocess.Popen[bytes] | OSError] = SimpleQueue()
+        ended = threading.Event()
+
+        def live() -> None:
+            with self.log_path.open("ab") as log:
+                try:
+                    process = subprocess.Popen(
+                        command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
+                    )
+                except OSError as error:
+                    spawned.put(error)
+                    return
+            spawned.put(process)
+            process.wait()
+            ended.set()
+
+        threading.Thread(target=live, name="mosquitto", daemon=True).start()
+        process = spawned.get()
+        if isinstance(process, OSError):
+            raise BrokerDied(str(process))
+        self._process, self._ended = process, ended
+
+    def _end(self, how: signal.Signals, timeout_s: float) -> None:
+        if self._process is None:
+            return
+        with suppress(ProcessLookupError):
+            if how is signal.SIGTERM:  # a suspended process hears nothing else
+                self._process.send_signal(signal.SIGCONT)
+            self._process.send_signal(how)
+        if not self._ended.wait(timeout_s):
+            self._process.kill()
+            self._ended.wait()
+        self._process = None
+
+
+def password_digest(password: str) -> str:
+    """A line of mosquitto's password file behind the user name: `$7$101$salt$digest` (PBKDF2, SHA-512)."""
+    salt = secrets.token_bytes(12)
+    digest = pbkdf2_hmac("sha512", password.encode(), salt, PBKDF2_ITERATIONS)
+    return f"$7${PBKDF2_ITERATIONS}${b64encode(salt).decode()}${b64encode(digest).decode()}"
+
+
+def _find(program: str) -> str:
+    path = shutil.which(program) or shutil.which(program, path=SBIN)
+    if path is None:
+        raise MosquittoMissing
+    return path
+
+
+def _dies_with_us() -> list[str]:
+    """A prefix that asks the kernel to end the child with its parent; Debian always has setpriv, others may not."""
+    setpriv = shutil.which("setpriv")
+    return [setpriv, "--pdeathsig", "TERM"] if setpriv else []
+
+
+def _free_port() -> int:
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def _write_private(path: Path, text: str) -> None:
+    path.unlink(missing_ok=True)
+    path.touch(mode=0o600, exist_ok=False)
+    path.write_text(text, encoding="utf-8")
+
+
+def _answers(port: int, user: str, password: str) -> bool:
+    """Whether the broker on `port` accepts this account: MQTT 3.1.1 CONNECT, sections 3.1 and 3.2."""
+    name, secret = (len(text).to_bytes(2, "big") + text.encode() for text in (user, password))
+    body = b"\x00\x04MQTT\x04\xc2\x00\x0a" + name + name + secret  # level 4; user, password, clean; 10 s; client id
+    try:
+        with socket.create_connection((LOOPBACK, port), timeout=1) as connection:
+            connection.sendall(b"\x10" + bytes([len(body)]) + body)
+            accepted = connection.recv(4) == b"\x20\x02\x00\x00"
+            connection.sendall(b"\xe0\x00")
+            return accepted
+    except OSError:
+        return False
