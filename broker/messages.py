@@ -8,6 +8,7 @@ Numbers are integers below 2**53 (RFC 8785); there are no floats. Absent and Non
 written. Texts that people wrote hold no control characters (`clean`).
 """
 
+import re
 from enum import StrEnum
 from typing import Annotated, Final, Literal, Self
 
@@ -41,15 +42,19 @@ MAX_DETAILS: Final = 16
 MAX_FAULTS: Final = 64
 MAX_EPOCHS: Final = 64
 CONFIG_PART_CHARS: Final = 12_000
+TEXT_CHARS: Final = 96
 
-_NO_CONTROLS: Final = r"^[^\x00-\x1f\x7f-\x9f\u2028\u2029\ufeff]*$"
+_CONTROLS: Final = r"\x00-\x1f\x7f-\x9f\u200e\u200f\u2028-\u202e\u2066-\u2069\ufeff"
+"""C0, C1, line separators, and what turns the writing direction: they make a label show what it does not say."""
+
+_UNWANTED: Final = re.compile(f"[{_CONTROLS}\ud800-\udfff]")
 
 UInt = Annotated[int, Field(ge=0, lt=2**53)]
 Seq = Annotated[int, Field(ge=1, lt=2**53)]
 Door = Annotated[int, Field(ge=0, le=9_999)]
 Word = Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,32}$")]
 """A word of ours, for programs: a fault, a reason, the key of a detail, a role."""
-Text = Annotated[str, StringConstraints(pattern=_NO_CONTROLS, max_length=96)]
+Text = Annotated[str, StringConstraints(pattern=f"^[^{_CONTROLS}]*$", max_length=TEXT_CHARS)]
 """Words of people, for people."""
 Detail = Annotated[int, Field(gt=-(2**53), lt=2**53)] | bool | Text
 
@@ -390,10 +395,6 @@ def alarm_update(
     )
 
 
-def clean(text: str, *, limit: int = 96) -> str:
-    """`text` without control characters and cut to `limit` characters, so that any label fits into a message."""
-    return "".join(c for c in text if not _is_control(c))[:limit]
-
-
-def _is_control(char: str) -> bool:
-    return char < " " or "\x7f" <= char <= "\x9f" or char in "\u2028\u2029\ufeff" or "\ud800" <= char <= "\udfff"
+def clean(text: str) -> str:
+    """`text` without control characters and cut to what a message takes, so that any label fits into one."""
+    return _UNWANTED.sub("", text)[:TEXT_CHARS]

@@ -19,7 +19,7 @@ For duress the neighbour may be the danger: police only, no sound, no lamp, and 
 Names and phone numbers are in no row: messages do not have such fields.
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
@@ -200,25 +200,25 @@ def views(facts: AlarmFacts, membership: Membership) -> list[View]:
         Audience.GRID: () if membership.grid is None else (membership.grid,),
         Audience.NEIGHBOUR: neighbours(facts, membership),
     }
-    return [
-        _view(facts, membership, audience, id_, fields)
-        for audience in Audience
-        if (fields := granted(facts, membership, audience)) is not None
-        for id_ in ids[audience]
-    ]
+    return [view for audience in Audience for view in _views_of(audience, ids[audience], facts, membership)]
 
 
-def _view(facts: AlarmFacts, membership: Membership, audience: Audience, id_: str, fields: Fields) -> View:
-    kind, words = shown(facts, audience)
+def _views_of(audience: Audience, ids: tuple[str, ...], facts: AlarmFacts, membership: Membership) -> Iterator[View]:
+    fields = granted(facts, membership, audience)
+    if fields is None:
+        return
     role, alarm, update = _TOPICS[audience]
-    return View(
-        audience=audience,
-        audience_id=id_,
-        addressee=f"{role}:{id_}" if id_ else str(role),
-        topic=build(alarm, membership.station, id_),
-        update_topic=build(update, membership.station, id_),
-        kind=kind,
-        words=words,
-        mark=facts.marked,
-        fields={name: value for name in fields if (value := getattr(facts, name)) is not None},
-    )
+    kind, words = shown(facts, audience)
+    values = {name: value for name in fields if (value := getattr(facts, name)) is not None}
+    for id_ in ids:
+        yield View(
+            audience=audience,
+            audience_id=id_,
+            addressee=f"{role}:{id_}" if id_ else str(role),
+            topic=build(alarm, membership.station, id_),
+            update_topic=build(update, membership.station, id_),
+            kind=kind,
+            words=words,
+            mark=facts.marked,
+            fields=values,
+        )

@@ -16,9 +16,10 @@ What a receiver may be given instead of a body:
     +-- WrongSigner                 a good signature of somebody who may not publish there
     +-- RingRefused                 genuine, but nothing may ring because of it
         +-- Retained                a copy that the broker kept
+        +-- NotAnAlarm              .type: neither an alarm nor the order to alert
         +-- TooOld                  .age_ms
         +-- NotAMember              .audience is not one of the receiver's own
-        +-- AlreadyKnown            .id
+        +-- AlreadyKnown            .id of the alarm
 """
 
 import json
@@ -32,8 +33,8 @@ from pydantic import ValidationError
 
 from broker.ids import GatewayId, StationId
 from broker.kinds import OLD_AFTER_MS
-from broker.messages import MAX_PAYLOAD, Body, parse_body, plain
-from broker.topics import Role, Topic, TopicError, parse
+from broker.messages import MAX_PAYLOAD, Action, AlarmView, Body, Command, parse_body, plain
+from broker.topics import Topic, TopicError, parse
 
 STATION_KID: Final = "station"
 SEED_BYTES: Final = 32
@@ -105,6 +106,16 @@ class Retained(RingRefused):
 
     def __init__(self, topic: str) -> None:
         super().__init__(topic, "is never retained, and this is a retained copy")
+
+
+class NotAnAlarm(RingRefused):
+    """Says something else than that there is an alarm."""
+
+    code = "not_an_alarm"
+
+    def __init__(self, topic: str, type: str) -> None:  # noqa: A002 - the field's name
+        self.type = type
+        super().__init__(topic, f"is a {type}")
 
 
 class TooOld(RingRefused):
@@ -255,15 +266,11 @@ def _first_error(error: ValidationError) -> str:
 
 
 def _check_signer(place: Topic, topic: str, kid: str, body: Body) -> None:
+    """A kid signs as its role, on the topics of its own id, and about itself."""
     role, _, id_ = kid.partition("#")[0].partition(":")
-    if role != place.row.publisher:
+    topic_is_its_own = place.row.owner is not place.row.publisher or place.id == id_
+    if role != place.row.publisher or not topic_is_its_own or getattr(body, "gateway", None) not in {None, id_}:
         raise WrongSigner(topic, kid)
-    if place.row.publisher is Role.GATEWAY:
-        claimed = getattr(body, "gateway", None)
-        if place.row.owner is Role.GATEWAY and id_ != place.id:
-            raise WrongSigner(topic, kid)
-        if claimed is not None and claimed != id_:
-            raise WrongSigner(topic, kid)
 
 
 def ring_refusal(
@@ -276,16 +283,23 @@ def ring_refusal(
 ) -> RingRefused | None:
     """Why nothing may ring because of a genuine `body`, or None: then it may.
 
-    `member_of` are the receiver's own audiences (`household:h03`, ...), `known_ids` what rang before.
+    `member_of` are the receiver's own audiences (`household:h03`, ...), `known_ids` the event ids of alarms that
+    rang before. `age_ms` is the age at sending: MQTT to somebody who is connected adds little, and whoever rings
+    connects with a clean session.
     """
     if retained:
         return Retained(body.topic)
+    match body:
+        case AlarmView(id=alarm) | Command(action=Action.ALERT, alarm=str(alarm)):
+            pass
+        case _:
+            return NotAnAlarm(body.topic, body.type)
     if body.audience not in member_of:
         return NotAMember(body.topic, body.audience)
     if body.age_ms > max_age_ms:
         return TooOld(body.topic, body.age_ms)
-    if body.id in known_ids:
-        return AlreadyKnown(body.topic, body.id)
+    if alarm in known_ids:
+        return AlreadyKnown(body.topic, alarm)
     return None
 
 

@@ -12,6 +12,7 @@ Events are never retained. Only the two kinds of status are: they are state, and
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
+from functools import lru_cache
 from typing import Final
 
 from broker.ids import StationId, is_segment, segment
@@ -248,6 +249,7 @@ class Topic:
         return build(self.row.name, self.station, self.id)
 
 
+@lru_cache(maxsize=4_096)  # a press asks for the same dozen again and again, on a Pi
 def build(name: Name, station: StationId, id: str = "") -> str:  # noqa: A002 - an id is what it is
     """The topic of row `name` at `station`, for `id` where the row has one. Raises IdError on a bad id."""
     row = BY_NAME[name]
