@@ -18,12 +18,12 @@ bench: # floors and product in one run, printed as ratios
 test: setup
 	@pytest $(ARGS)
 
-check: setup # what a reviewer need not look at
-	ruff format --check .
-	ruff check .
-	mypy $(CODE)
-	lint-imports
-	python -m tests.checks
+check: setup # what a reviewer need not look at; every step runs, so that one run tells all
+	@failed=0; \
+	for step in "ruff format --check ." "ruff check ." "mypy $(CODE)" "lint-imports" "python -m tests.checks"; do \
+	    echo "== $$step"; $$step || failed=1; \
+	done; \
+	exit $$failed
 
 format: setup
 	ruff format .
