@@ -252,7 +252,7 @@ class TagSeen:
 
 @dataclass(frozen=True, slots=True)
 class ContactClosed:
-    """A wired key or loop went to its alarm state; `count` rises by one each time."""
+    """A wired key was pressed, or the wire of a normally-closed one was cut; `count` rises by one each time."""
 
     count: int
 
@@ -270,6 +270,25 @@ class ContactStuck:
     """A wired key is held longer than any hand holds it: one fault, not more alarms."""
 
     count: int
+
+
+@dataclass(frozen=True, slots=True)
+class LoopCut:
+    """A supervised wire carries no current: cut, unplugged, or a cover opened. `count` as in `ContactClosed`."""
+
+    count: int
+
+
+@dataclass(frozen=True, slots=True)
+class LoopRestored:
+    """The supervised wire carries current again, after `cut_ms`."""
+
+    count: int
+    cut_ms: int
+
+
+ContactReading = ContactClosed | ContactOpened | ContactStuck | LoopCut | LoopRestored
+"""What a wired contact yields."""
 
 
 Numbered = (
