@@ -1,0 +1,455 @@
+"""What a reading means: the verdict table of the architecture, pure.
+
+Theory: whatever may be somebody in need goes to the police, verified or not (N13); only what is verified, known
+and fresh rings at the neighbours (N12); the same press is the same event, however often it is heard (N3).
+Time and identities are arguments. The memory is what was judged before: presses by key, radio codes by moment,
+refused seals by rate.
+"""
+
+from __future__ import annotations
+
+from collections import OrderedDict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from functools import partial
+from typing import Final, assert_never
+
+from broker import ids
+from broker.ids import EventId, GatewayId, PressKey, UnitId
+from broker.kinds import OLD_AFTER_MS, Answer, EventType, Kind
+from broker.messages import clean
+from broker.policy import Membership
+from devices import readings
+from devices.readings import (
+    AnswerGiven,
+    ButtonPressed,
+    CancelPressed,
+    ContactClosed,
+    ContactOpened,
+    ContactStuck,
+    Heartbeat,
+    Key,
+    PartFailed,
+    PartRestored,
+    PressEnded,
+    Proof,
+    RadioCode,
+    SealRefused,
+    TagRead,
+    TagSeen,
+    TestPressed,
+    UnitHello,
+)
+from gateway.events import Event
+from gateway.register import Register
+from gateway.settings import Household
+from gateway.stamps import Stamp
+
+KINDS: Final[Mapping[int, Kind]] = {
+    Key.PANIC: Kind.PANIC,
+    Key.HELP: Kind.HELP,
+    Key.MEDICAL: Kind.MEDICAL,
+    Key.FIRE: Kind.FIRE,
+    Key.INTRUSION: Kind.INTRUSION,
+    Key.DURESS: Kind.DURESS,
+}
+ANSWERS: Final[Mapping[int, Answer]] = {
+    readings.Answer.GOING: Answer.COMING,
+    readings.Answer.WATCHING: Answer.WATCHING,
+    readings.Answer.CANNOT: Answer.CANNOT,
+}
+PARTS: Final[Mapping[int, str]] = {
+    readings.Part.COVER: "cover",
+    readings.Part.LOOP: "loop",
+    readings.Part.MAINS: "mains",
+    readings.Part.BATTERY: "battery",
+    readings.Part.SOUNDER: "sounder",
+}
+
+KNOWN_PRESSES: Final = 20_000
+RADIO_REPEAT_MS: Final = 10_000
+"""Architecture, "Press key": a fixed code pressed again within this is the same press."""
+ZIGBEE_REPEAT_MS: Final = 2_000
+REFUSED_EACH_MS: Final = 600_000
+"""One unverified alarm for each address in this time ..."""
+REFUSED_PER_LINE: Final = 6
+"""... and so many for a whole line; the rest is counted."""
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """A numbered message of a native unit, which waits for its answer."""
+
+    address: int
+    boot: int
+    number: int
+
+
+@dataclass(frozen=True, slots=True)
+class ZigbeeAction:
+    """What Zigbee2MQTT said a button did."""
+
+    name: str
+    action: str
+
+
+@dataclass(frozen=True, slots=True)
+class Verdict:
+    """What is to be kept, what may ring at once, and whom the answer belongs to.
+
+    `event` is kept before `told` is answered. `rings`: the event starts the local alert. `repeat` names the
+    event that this reading is a repeat of. `silences`: the unit whose own sounder its owner wants quiet.
+    """
+
+    event: Event | None = None
+    told: Told | None = None
+    rings: bool = False
+    repeat: EventId | None = None
+    silences: UnitId | None = None
+    cancels: EventId | None = None
+    heartbeat: bool = False
+
+
+@dataclass(slots=True)
+class IntakeCounts:
+    """N9: every reading is an event, a repeat, or one of these."""
+
+    events: int = 0
+    repeats: int = 0
+    refused_over_rate: int = 0
+    unknown_radio: int = 0
+    unknown_tags: int = 0
+    passed_by: int = 0
+
+
+NOTHING: Final = Verdict()
+
+
+_Other = PressEnded | CancelPressed | AnswerGiven | TagRead | PartFailed | PartRestored | TestPressed | UnitHello
+"""What units repeat until it is answered, beside presses and heartbeats."""
+
+
+class Intake:
+    """Judges readings of all lines of one gateway."""
+
+    def __init__(
+        self,
+        register: Register,
+        *,
+        gateway: GatewayId,
+        random_bytes: Callable[[int], bytes],
+        known: Mapping[str, EventId] | None = None,
+    ) -> None:
+        """`known` are the presses on disk, by press key."""
+        self.register = register
+        self.counts = IntakeCounts()
+        self._gateway = gateway
+        self._random_bytes = random_bytes
+        self._presses: OrderedDict[str, EventId] = OrderedDict(known or {})
+        self._unnumbered: dict[tuple[UnitId, str], tuple[int, EventId]] = {}
+        self._refused: dict[tuple[str, int], int] = {}
+
+    def judge(self, line: str, reading: object, stamp: Stamp) -> Verdict:
+        """Return what `reading`, heard on `line` at `stamp`, means. Never raises, whatever a line says."""
+        match reading:
+            case ButtonPressed():
+                verdict = self._press(line, reading, stamp)
+            case SealRefused():
+                verdict = self._refused_seal(line, reading, stamp)
+            case RadioCode():
+                verdict = self._radio_code(reading, stamp)
+            case ZigbeeAction():
+                verdict = self._zigbee(reading, stamp)
+            case TagSeen(tag=tag):
+                verdict = Verdict(self._event(EventType.CHECK_IN, stamp, unit=UnitId(line), detail={"tag": tag}))
+            case Heartbeat():
+                verdict = Verdict(told=_told(reading), heartbeat=True)
+            case (
+                PressEnded()
+                | CancelPressed()
+                | AnswerGiven()
+                | TagRead()
+                | PartFailed()
+                | PartRestored()
+                | TestPressed()
+            ):
+                verdict = self._numbered(line, reading, stamp)
+            case _:
+                verdict = NOTHING
+        self._count(verdict)
+        return verdict
+
+    def judge_contact(self, contact: UnitId, boot: int, reading: object, stamp: Stamp) -> Verdict:
+        """Return what a wired contact says. `boot` numbers the gateway's own power-ups (its journal generation)."""
+        known = self.register.contact(contact)
+        household = None if known is None else self.register.household(known.household)
+        match reading:
+            case ContactClosed(count=count) if known is not None:
+                return self._alarm(
+                    known.kind, PressKey(f"{contact}:{boot % 65_536}:{count}"), stamp, household, unit=contact
+                )
+            case ContactOpened(count=count, held_ms=held_ms):
+                detail = {"press": count, "held_ms": held_ms}
+                return Verdict(self._event(EventType.DURATION, stamp, household, unit=contact, detail=detail))
+            case ContactStuck():
+                return Verdict(
+                    self._event(EventType.FAULT, stamp, household, unit=contact, detail={"fault": "stuck_key"})
+                )
+            case readings.LoopCut():
+                make = partial(self._event, stamp=stamp, household=household, unit=contact)
+                return Verdict(self._part_failed(make, "loop"))
+            case readings.LoopRestored():
+                event = self._event(EventType.RESTORE, stamp, household, unit=contact, detail={"part": "loop"})
+                return Verdict(event)
+            case _:
+                return NOTHING
+
+    def fault(self, name: str, stamp: Stamp, *, over: bool = False, **detail: str | int | bool) -> Event:
+        """Return the event that tells of a fault of the gateway's own, or of its end."""
+        kind = EventType.FAULT_RESTORED if over else EventType.FAULT
+        return self._event(kind, stamp, detail={"fault": name, **detail})
+
+    # By kind of reading
+
+    def _press(self, line: str, press: ButtonPressed, stamp: Stamp) -> Verdict:
+        unit = self.register.unit(line, press.unit)
+        told = _told(press)
+        if unit is None:  # it was removed from the register while it spoke
+            return Verdict(self._unverified(stamp, line, press.unit, "unknown_unit"), told)
+        household = self.register.household(unit.household)
+        key = ids.press_key(unit.id, boot=press.boot, number=press.number)
+        known = self._presses.get(key)
+        if known is not None:
+            return Verdict(told=told, repeat=known)
+        if press.proof is Proof.STALE:
+            event = self._unverified(
+                stamp, line, press.unit, "possible_replay", household=household, unit=unit.id, message=key
+            )
+            self._presses[key] = event.id
+            return Verdict(event, told)
+        kind = KINDS.get(press.key, Kind.PANIC)
+        if unit.silent:
+            kind = Kind.DURESS
+        reason = None if press.key in KINDS else "unknown_key"
+        return self._alarm(kind, key, stamp, household, unit=unit.id, told=told, late_ms=press.age_ms, reason=reason)
+
+    def _alarm(
+        self,
+        kind: Kind,
+        key: PressKey,
+        stamp: Stamp,
+        household: Household | None,
+        *,
+        unit: UnitId,
+        told: Told | None = None,
+        late_ms: int = 0,
+        verified: bool = True,
+        reason: str | None = None,
+    ) -> Verdict:
+        event = self._event(
+            EventType.PRESS,
+            stamp,
+            household,
+            kind=kind,
+            unit=unit,
+            press=key,
+            message=key,
+            late_ms=late_ms,
+            verified=verified,
+            reason=reason,
+        )
+        self._remember(key, event.id)
+        return Verdict(event, told, rings=late_ms <= OLD_AFTER_MS)
+
+    def _refused_seal(self, line: str, refused: SealRefused, stamp: Stamp) -> Verdict:
+        now = stamp.mono_ns // 1_000_000
+        self._refused = {at: when for at, when in self._refused.items() if now - when < REFUSED_EACH_MS}
+        on_line = sum(1 for at, _ in self._refused if at == line)
+        if (line, refused.unit) in self._refused or on_line >= REFUSED_PER_LINE:
+            self.counts.refused_over_rate += 1
+            return NOTHING
+        self._refused[line, refused.unit] = now
+        reason = "bad_seal" if refused.known else "unknown_unit"
+        unit = self.register.unit(line, refused.unit)
+        household = None if unit is None else self.register.household(unit.household)
+        return Verdict(
+            self._unverified(
+                stamp, line, refused.unit, reason, household=household, unit=None if unit is None else unit.id
+            )
+        )
+
+    def _radio_code(self, code: RadioCode, stamp: Stamp) -> Verdict:
+        remote = self.register.remote(code.identity, code.command)
+        if remote is None:
+            self.counts.unknown_radio += 1  # somebody's doorbell: the air is full of them
+            return NOTHING
+        household = self.register.household(remote.household)
+        return self._unnumbered_press(
+            remote.id, str(code.command), remote.kind, stamp, household, within_ms=RADIO_REPEAT_MS, verified=False
+        )
+
+    def _zigbee(self, action: ZigbeeAction, stamp: Stamp) -> Verdict:
+        button = self.register.button(action.name)
+        kind = None if button is None else button.actions.get(action.action)
+        if button is None or kind is None:
+            return NOTHING
+        household = self.register.household(button.household)
+        return self._unnumbered_press(
+            button.id, action.action, kind, stamp, household, within_ms=ZIGBEE_REPEAT_MS, verified=True
+        )
+
+    def _unnumbered_press(
+        self,
+        unit: UnitId,
+        key: str,
+        kind: Kind,
+        stamp: Stamp,
+        household: Household | None,
+        *,
+        within_ms: int,
+        verified: bool,
+    ) -> Verdict:
+        """A press by something that does not count its presses: again within `within_ms` is the same one."""
+        now = stamp.mono_ns // 1_000_000
+        when, known = self._unnumbered.get((unit, key), (None, None))
+        if when is not None and known is not None and now - when < within_ms:
+            self._unnumbered[unit, key] = (now, known)
+            return Verdict(repeat=known)
+        press = PressKey(f"{unit}:0:{now % 10_000_000_000}")
+        reason = None if verified else "fixed_code"
+        verdict = self._alarm(kind, press, stamp, household, unit=unit, verified=verified, reason=reason)
+        assert verdict.event is not None
+        self._unnumbered[unit, key] = (now, verdict.event.id)
+        return verdict
+
+    def _numbered(
+        self,
+        line: str,
+        reading: _Other,
+        stamp: Stamp,
+    ) -> Verdict:
+        unit = self.register.unit(line, reading.unit)
+        told = _told(reading)
+        if unit is None:
+            return Verdict(told=told)
+        # One memory serves all: numbers are drawn from one series in a unit, so keys never clash.
+        key = ids.press_key(unit.id, boot=reading.boot, number=reading.number)
+        known = self._presses.get(key)
+        if known is not None:
+            return Verdict(told=told, repeat=known)
+        household = self.register.household(unit.household)
+        verified = reading.proof is not Proof.STALE
+        make = partial(self._event, stamp=stamp, household=household, unit=unit.id, verified=verified, message=key)
+        silences: UnitId | None = None
+        cancels: EventId | None = None
+        match reading:
+            case PressEnded(press=press, held_ms=held_ms):
+                pressed = ids.press_key(unit.id, boot=reading.boot, number=press)
+                event = make(EventType.DURATION, press=pressed, detail={"held_ms": held_ms})
+            case CancelPressed(press=press):
+                # A cancel that cannot be verified is refused (N13): it is kept and told, and changes nothing.
+                pressed = ids.press_key(unit.id, boot=reading.boot, number=press)
+                cancels = self._presses.get(pressed) if verified else None
+                event = make(EventType.CANCEL, press=pressed, reason=None if verified else "possible_replay")
+            case AnswerGiven(answer=readings.Answer.SILENCE_MINE):
+                silences = unit.id if verified else None
+                event = make(EventType.SILENCED)
+            case AnswerGiven(answer=answer, alarm=alarm):
+                word = ANSWERS.get(answer)
+                event = make(
+                    EventType.ANSWER, detail={"answer": "unknown" if word is None else word.value, "alarm": alarm}
+                )
+            case TagRead(tag=tag, age_ms=age_ms):
+                event = make(EventType.CHECK_IN, late_ms=age_ms, detail={"tag": tag})
+            case PartFailed(part=part):
+                event = self._part_failed(make, PARTS.get(part, "unknown"))
+            case PartRestored(part=part):
+                event = make(EventType.RESTORE, detail={"part": PARTS.get(part, "unknown")})
+            case TestPressed():
+                event = make(EventType.TEST, kind=Kind.TEST)
+            case UnitHello(firmware=firmware, reason=reason):
+                event = make(EventType.HELLO, detail={"firmware": firmware, "reason": reason})
+            case never:
+                assert_never(never)
+        self._remember(key, event.id)
+        return Verdict(event, told, silences=silences, cancels=cancels)
+
+    @staticmethod
+    def _part_failed(make: Callable[..., Event], part: str) -> Event:
+        """An opened cover or a cut wire is for people to look at; a lost supply is a fault like others."""
+        if part in {"cover", "loop"}:
+            return make(EventType.TAMPER, kind=Kind.TAMPER, detail={"part": part})
+        return make(EventType.FAULT, detail={"fault": part})
+
+    def _unverified(
+        self,
+        stamp: Stamp,
+        line: str,
+        address: int,
+        reason: str,
+        *,
+        household: Household | None = None,
+        unit: UnitId | None = None,
+        message: PressKey | None = None,
+    ) -> Event:
+        return self._event(
+            EventType.UNVERIFIED,
+            stamp,
+            household,
+            kind=Kind.UNVERIFIED,
+            unit=unit,
+            message=message,
+            verified=False,
+            reason=reason,
+            detail={"line": line, "address": address},
+        )
+
+    def _event(
+        self,
+        type: EventType,  # noqa: A002 - as in GatewayEvent
+        stamp: Stamp,
+        household: Household | None = None,
+        *,
+        kind: Kind | None = None,
+        unit: UnitId | None = None,
+        press: PressKey | None = None,
+        message: PressKey | None = None,
+        verified: bool = True,
+        reason: str | None = None,
+        late_ms: int = 0,
+        detail: Mapping[str, str | int | bool] | None = None,
+    ) -> Event:
+        membership: Membership = self.register.membership(household)
+        return Event(
+            id=ids.event_id(max(stamp.wall_ms, 0), self._random_bytes(ids.EVENT_ID_RANDOM_BYTES)),
+            type=type,
+            stamp=stamp,
+            kind=kind,
+            unit=unit,
+            place=None if household is None else household.id,
+            group=membership.group,
+            door=None if household is None else household.door,
+            label=None if household is None else clean(household.label) or None,
+            press=press,
+            message=message,
+            verified=verified,
+            reason=reason,
+            detail=detail or {},
+            late_ms=late_ms,
+            membership=membership,
+            medical_consent=household is not None and household.medical_consent,
+        )
+
+    def _remember(self, key: str, event: EventId) -> None:
+        self._presses[key] = event
+        while len(self._presses) > KNOWN_PRESSES:
+            self._presses.popitem(last=False)
+
+    def _count(self, verdict: Verdict) -> None:
+        self.counts.events += verdict.event is not None
+        self.counts.repeats += verdict.repeat is not None
+        self.counts.passed_by += verdict is NOTHING
+
+
+def _told(reading: readings.Numbered) -> Told:
+    return Told(reading.unit, reading.boot, reading.number)
