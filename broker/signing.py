@@ -38,6 +38,7 @@ from broker.topics import Topic, TopicError, parse
 
 STATION_KID: Final = "station"
 SEED_BYTES: Final = 32
+SIGNATURE_BYTES: Final = 64
 
 
 class EnvelopeError(Exception):
@@ -192,7 +193,7 @@ class Signer:
 
     def seal(self, body: bytes) -> bytes:
         """The payload around a body that is canonical already."""
-        sig = urlsafe_b64encode(self._key.sign(body)).rstrip(b"=")
+        sig = _base64url(self._key.sign(body))
         return b'{"body":' + body + self._tail + sig + b'"}'
 
 
@@ -255,9 +256,15 @@ def _take_apart(topic: str, payload: bytes) -> tuple[str, bytes, bytes]:
 
 
 def _signature(text: str) -> bytes:
-    if len(text) != 86:  # 64 octets in base64 without padding
-        raise ValueError(f"a signature of {len(text)} characters")
-    return urlsafe_b64decode(text + "==")
+    """The 64 octets of a signature, spelled in the one way that base64url without padding has for them."""
+    sig = urlsafe_b64decode(text.encode() + b"==")
+    if len(sig) != SIGNATURE_BYTES or _base64url(sig) != text.encode():
+        raise ValueError(f"no signature: {text[:96]!r}")
+    return sig
+
+
+def _base64url(octets: bytes) -> bytes:
+    return urlsafe_b64encode(octets).rstrip(b"=")
 
 
 def _first_error(error: ValidationError) -> str:

@@ -249,17 +249,21 @@ class Topic:
         return build(self.row.name, self.station, self.id)
 
 
-@lru_cache(maxsize=4_096)  # a press asks for the same dozen again and again, on a Pi
 def build(name: Name, station: StationId, id: str = "") -> str:  # noqa: A002 - an id is what it is
     """The topic of row `name` at `station`, for `id` where the row has one. Raises IdError on a bad id."""
+    return _build(name, station, id)
+
+
+@lru_cache(maxsize=4_096)  # a press asks for the same dozen again and again, on a Pi
+def _build(name: Name, station: str, id_: str) -> str:
     row = BY_NAME[name]
     segment("station", station)
     if row.owner is None:
-        if id:
-            raise ValueError(f"{name} has no id, got {id!r}")
+        if id_:
+            raise ValueError(f"{name} has no id, got {id_!r}")
         return f"{ROOT}/{station}/{row.template}"
-    segment(row.owner, id)
-    return f"{ROOT}/{station}/{row.template.replace('{' + row.owner + '}', id)}"
+    segment(row.owner, id_)
+    return f"{ROOT}/{station}/{row.template.replace('{' + row.owner + '}', id_)}"
 
 
 def parse(topic: str) -> Topic:
