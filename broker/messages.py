@@ -10,7 +10,7 @@ written. Texts that people wrote hold no control characters (`clean`).
 
 import re
 from enum import StrEnum
-from typing import Annotated, Final, Literal, Self
+from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, model_validator
 
@@ -76,8 +76,15 @@ class Part(BaseModel):
     model_config = ConfigDict(frozen=True, extra="forbid", strict=True)
 
 
+def _always_sent(schema: dict[str, Any]) -> None:
+    """What has a default for those who write bodies is none the less required of those who send them."""
+    schema["required"] = ["v", "type", *schema["required"]]
+
+
 class Envelope(Part):
     """What every body begins with."""
+
+    model_config = ConfigDict(json_schema_extra=_always_sent)
 
     v: Literal[1] = VERSION
     topic: Annotated[str, StringConstraints(pattern=r"^sw1/[a-z0-9/-]{1,120}$")]
@@ -340,8 +347,11 @@ _BODY: Final[TypeAdapter[Body]] = TypeAdapter(Annotated[Body, Field(discriminato
 
 
 def parse_body(data: bytes) -> Body:
-    """The body in JSON `data`. Raises pydantic.ValidationError when it is not exactly one of ours."""
-    return _BODY.validate_json(data)
+    """The body in JSON `data`. Raises ValueError (mostly as pydantic.ValidationError) when it is not one of ours."""
+    body = _BODY.validate_json(data)
+    if "v" not in body.model_fields_set:
+        raise ValueError("v: it says of no version that it is of it")
+    return body
 
 
 def plain(body: Body) -> dict[str, object]:

@@ -226,7 +226,7 @@ class Verifier:
             raise BadSignature(topic, kid) from None
         try:
             body = parse_body(signed)
-        except ValidationError as error:
+        except ValueError as error:
             raise Malformed(topic, _first_error(error)) from None
         self._check_place(place, topic, body)
         _check_signer(place, topic, kid, body)
@@ -267,7 +267,9 @@ def _base64url(octets: bytes) -> bytes:
     return urlsafe_b64encode(octets).rstrip(b"=")
 
 
-def _first_error(error: ValidationError) -> str:
+def _first_error(error: ValueError) -> str:
+    if not isinstance(error, ValidationError):
+        return str(error)[:128]
     first = error.errors(include_url=False, include_input=False, include_context=False)[0]
     return f"{'.'.join(str(part) for part in first['loc'])}: {first['msg']}"[:128]
 
