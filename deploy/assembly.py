@@ -1,0 +1,294 @@
+"""What each program is told, put together from the site file and the keys. Nothing else knows all three settings."""
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Literal
+
+from pydantic import SecretBytes, SecretStr
+
+from api import settings as station_side
+from api.settings import StationSettings
+from broker.acl import Principal
+from broker.ids import GatewayId
+from broker.signing import STATION_KID, gateway_kid
+from deploy import accounts
+from deploy.keys import KeyMissing, Keys
+from deploy.site import Gateway, Line, Site, Zigbee
+from devices.radio433 import Form
+from firmware_sim import settings as village_side
+from firmware_sim.settings import VillageSettings
+from gateway import settings as gateway_side
+from gateway.settings import GatewaySettings
+
+
+class UnknownGateway(LookupError):
+    """The site has no such gateway. Fields: `gateway`, `known`."""
+
+    def __init__(self, gateway: str, known: tuple[str, ...]) -> None:
+        self.gateway = gateway
+        self.known = known
+        super().__init__(f"there is no gateway {gateway!r} in the site file, only {', '.join(known) or 'none'}")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class BrokerAddress:
+    """Where a broker is."""
+
+    host: str = "127.0.0.1"
+    port: int
+    ca: Path | None = None
+
+
+def broker_address(site: Site, *, state: Path) -> BrokerAddress:
+    """Where the site file says that the broker is."""
+    ca = None if site.broker.ca is None else state / site.broker.ca
+    return BrokerAddress(host=site.broker.host, port=site.broker.port, ca=ca)
+
+
+def find_gateway(site: Site, gateway: str) -> Gateway:
+    """The gateway of this id. Raises UnknownGateway."""
+    found = site.gateway(GatewayId(gateway))
+    if found is None:
+        raise UnknownGateway(gateway, tuple(one.id for one in site.gateways))
+    return found
+
+
+def ports(site: Site, gateway: str, *, state: Path) -> dict[str, Path]:
+    """The port of each line of a gateway, by the line's name. A relative one lies in the state directory."""
+    return {line.name: state / line.port for line in find_gateway(site, gateway).lines}
+
+
+def gateway_settings(
+    site: Site,
+    keys: Keys,
+    gateway: str,
+    *,
+    state: Path,
+    broker: BrokerAddress | None = None,
+    gpio: Literal["none", "mock", "lgpio"] | None = None,
+    gpio_socket: Path | None = None,
+) -> GatewaySettings:
+    """All that one gateway is told. `broker` and `gpio` replace what the site file says. Raises KeysError."""
+    own = find_gateway(site, gateway)
+    part = accounts.slice_of(site, own)
+    user = accounts.gateway_user(site, own.id)
+    address = broker or broker_address(site, state=state)
+    return GatewaySettings(
+        station=site.station.id,
+        gateway=own.id,
+        place=own.place,
+        state=state,
+        broker=gateway_side.BrokerAccess(
+            host=address.host,
+            port=address.port,
+            user=user,
+            password=SecretStr(keys.password(user)),
+            ca=address.ca,
+        ),
+        signing_seed=SecretBytes(keys.seed(gateway_kid(own.id))),
+        known_keys={
+            kid: keys.public_key(kid)
+            for kid in (STATION_KID, *(gateway_kid(one) for one in accounts.peers_of(site, own)))
+        },
+        lines=tuple(_line(own, line, state) for line in own.lines),
+        units=tuple(
+            gateway_side.Unit(
+                id=unit.id,
+                line=unit.line,
+                address=unit.address,
+                household=unit.household,
+                key=SecretBytes(keys.unit(own.id, unit.id)),
+                silent=unit.silent,
+                volume=unit.volume,
+                night_volume=unit.night_volume,
+                strobe=unit.strobe,
+            )
+            for unit in own.units
+        ),
+        households=tuple(
+            gateway_side.Household(
+                id=household.id,
+                group=household.group,
+                door=household.door,
+                label=household.label,
+                excludes=household.excludes,
+                medical_consent=household.medical_consent,
+                duress=household.duress,
+                remote=household.remote,
+            )
+            for household in part.households
+        ),
+        groups=tuple(
+            gateway_side.Group(id=group.id, community=site.community(group), grid=group.grid) for group in part.groups
+        ),
+        contacts=tuple(
+            gateway_side.Contact(
+                id=contact.id,
+                pin=contact.pin,
+                household=contact.household,
+                kind=contact.kind,
+                role=contact.role,
+                normally_closed=contact.normally_closed,
+            )
+            for contact in own.contacts
+        ),
+        sounders=tuple(
+            gateway_side.Sounder(
+                id=sounder.id,
+                pin=sounder.pin,
+                household=sounder.household,
+                group=sounder.group,
+                active_high=sounder.active_high,
+            )
+            for sounder in own.sounders
+        ),
+        remotes=tuple(
+            gateway_side.Remote(
+                id=remote.id,
+                identity=remote.identity,
+                command=remote.command,
+                household=remote.household,
+                kind=remote.kind,
+            )
+            for remote in own.remotes
+        ),
+        zigbee=None if own.zigbee is None else _zigbee(keys, own.id, own.zigbee),
+        zigbee_buttons=tuple(
+            gateway_side.ZigbeeButton(
+                id=button.id, name=button.name, household=button.household, actions=dict(button.actions)
+            )
+            for button in own.zigbee_buttons
+        ),
+        tags=frozenset(tag.tag for tag in site.tags),
+        heartbeat_s=own.heartbeat_s,
+        siren_s=own.siren_s,
+        not_reached_s=own.not_reached_s,
+        status_s=own.status_s,
+        night=own.night,
+        utc_offset_min=site.station.utc_offset_min,
+        gpio=gpio or own.factory,
+        gpio_socket=gpio_socket,
+        keep_events=own.keep_events,
+    )
+
+
+def _line(gateway: Gateway, line: Line, state: Path) -> gateway_side.Line:
+    reader = next((reader.id for reader in gateway.readers if reader.line == line.name), None)
+    return gateway_side.Line(
+        name=line.name, port=state / line.port, baud=line.baud, kind=line.kind, reader=reader, form=line.form or "timed"
+    )
+
+
+def _zigbee(keys: Keys, gateway: GatewayId, zigbee: Zigbee) -> gateway_side.ZigbeeAccess:
+    password = None
+    if zigbee.user is not None:
+        known = keys.zigbee.get(gateway, {})
+        if zigbee.user not in known:
+            path = keys.directory / "gateways" / gateway / "zigbee"
+            raise KeyMissing(path, f"the password of {zigbee.user}", hint="write the line `user password` there")
+        password = SecretStr(known[zigbee.user])
+    return gateway_side.ZigbeeAccess(
+        host=zigbee.host, port=zigbee.port, user=zigbee.user, password=password, base=zigbee.base
+    )
+
+
+def station_settings(
+    site: Site,
+    keys: Keys,
+    *,
+    state: Path,
+    broker: BrokerAddress | None = None,
+    http_port: int | None = None,
+) -> StationSettings:
+    """All that the station is told. `http_port` 0 takes a free one. Raises KeysError."""
+    user = accounts.station_user(site)
+    address = broker or broker_address(site, state=state)
+    return StationSettings(
+        station=site.station.id,
+        broker=station_side.BrokerAccess(
+            host=address.host,
+            port=address.port,
+            user=user,
+            password=SecretStr(keys.password(user)),
+            ca=address.ca,
+        ),
+        database=f"sqlite:///{state / 'station.db'}",
+        http=station_side.HttpAddress(
+            host=site.station.host, port=site.station.port if http_port is None else http_port
+        ),
+        signing=station_side.SigningKey(path=keys.seed_path(STATION_KID)),
+        gateway_keys={kid: keys.public_key(kid) for kid in (gateway_kid(gateway.id) for gateway in site.gateways)},
+        officers=tuple(
+            station_side.Officer(
+                id=officer.id,
+                name=officer.label or officer.id,
+                role=officer.role,
+                token_hash=keys.officer(officer.id),
+            )
+            for officer in site.officers
+        ),
+        groups=tuple(
+            station_side.Group(id=group.id, community=site.community(group), grid=group.grid) for group in site.groups
+        ),
+        households=tuple(
+            station_side.Household(
+                id=household.id,
+                group=household.group,
+                door=household.door,
+                label=household.label,
+                excludes=household.excludes,
+                medical_consent=household.medical_consent,
+            )
+            for household in site.households
+        ),
+        units=tuple(
+            station_side.Unit(id=device.id, household=device.household)
+            for gateway in site.gateways
+            for device in gateway.pressed
+            if device.household is not None
+        ),
+    )
+
+
+def station_text(settings: StationSettings) -> str:
+    """The JSON file that the station program reads. It holds a password: whoever writes it makes it 0600."""
+    plain = settings.model_dump(mode="json")
+    plain["broker"]["password"] = settings.broker.password.get_secret_value()  # the dump has stars there
+    return json.dumps(plain, ensure_ascii=False, indent=1) + "\n"
+
+
+def village_settings(
+    site: Site, keys: Keys, gateway: str, *, seed: int = 1, heartbeat_s: float | None = None
+) -> VillageSettings:
+    """What hangs on a gateway's lines, for the simulator. Raises KeysError."""
+    own = find_gateway(site, gateway)
+    doors = {household.id: household.door or 0 for household in site.households}
+    return VillageSettings(
+        lines=tuple(
+            village_side.LineSettings(
+                name=line.name,
+                baud=line.baud,
+                kind=village_side.LineKind(line.kind),
+                form=Form(line.form or Form.TIMED),
+                units=tuple(
+                    village_side.UnitSettings(
+                        name=unit.id,
+                        unit=unit.address,
+                        key=keys.unit(own.id, unit.id),
+                        door=doors.get(unit.household, 0),
+                    )
+                    for unit in own.units
+                    if unit.line == line.name
+                ),
+            )
+            for line in own.lines
+        ),
+        seed=seed,
+        heartbeat_s=own.heartbeat_s if heartbeat_s is None else heartbeat_s,
+    )
+
+
+def principals(site: Site, keys: Keys) -> dict[Principal, str]:
+    """Every account of the site's broker with its password. `keys.passwords` has them by name. Raises KeysError."""
+    return {principal: keys.password(principal.user) for principal in accounts.principals(site)}
