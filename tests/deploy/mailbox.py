@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass
 from queue import SimpleQueue
+from ssl import SSLContext
 from threading import Event
 from types import TracebackType
 from typing import Any, Self
@@ -35,7 +36,7 @@ class Refused(Exception):
 class Mailbox:
     """One connection of one account. Subscribes with QoS 0, so that no window holds anything back."""
 
-    def __init__(self, port: int, user: str | None, password: str | None) -> None:
+    def __init__(self, port: int, user: str | None, password: str | None, *, tls: SSLContext | None = None) -> None:
         self.arrived: list[Arrival] = []
         self.lost = Event()
         self._answers: SimpleQueue[ReasonCode] = SimpleQueue()
@@ -44,6 +45,8 @@ class Mailbox:
         )
         if user is not None:
             self._client.username_pw_set(user, password)
+        if tls is not None:
+            self._client.tls_set_context(tls)
         self._client.on_connect = self._connected
         self._client.on_disconnect = self._disconnected
         self._client.on_message = self._message

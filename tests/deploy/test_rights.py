@@ -140,11 +140,14 @@ def test_a_neighbour_whose_rights_are_too_wide_receives_and_does_not_ring(tmp_pa
     payload = GATEWAY_SIGNER.envelope(alarm_view(to_opposite, alarm=ALARM, age_ms=0))
     nosy = Principal(station=STATION, role=Role.HOUSEHOLD, id=NEXT_DOOR)
     gateway = Principal(station=STATION, role=Role.GATEWAY, id="gw1")
-    with PrivateBroker(tmp_path, [nosy, gateway], render_acl=widened(nosy.user, line)) as broker:
-        with Mailbox.of(broker, nosy) as post, Mailbox.of(broker, gateway) as sender:
-            post.subscribe("#")
-            assert sender.publish(to_opposite.topic, payload) == 0
-            [leaked] = post.settled()
+    with (
+        PrivateBroker(tmp_path, [nosy, gateway], render_acl=widened(nosy.user, line)) as broker,
+        Mailbox.of(broker, nosy) as post,
+        Mailbox.of(broker, gateway) as sender,
+    ):
+        post.subscribe("#")
+        assert sender.publish(to_opposite.topic, payload) == 0
+        [leaked] = post.settled()
     body = verifier().open(leaked.topic, leaked.payload, retained=leaked.retained)
     refusal = ring_refusal(body, retained=leaked.retained, known_ids=(), member_of=MINE)
     assert isinstance(refusal, signing.NotAMember)
@@ -160,13 +163,16 @@ def test_a_gateway_whose_rights_are_too_wide_is_not_believed(tmp_path: Path) -> 
         build(Name.GATEWAY_COMMAND, STATION, "gw1"): command_body("gw1"),
     }
     line = "topic readwrite sw1/north/#"
-    with PrivateBroker(tmp_path, [wide, station], render_acl=widened(wide.user, line)) as broker:
-        with Mailbox.of(broker, station) as post, Mailbox.of(broker, wide) as sender:
-            post.subscribe("#")
-            sender.subscribe("#")
-            for topic, body in forged.items():
-                assert sender.publish(topic, OTHER_SIGNER.seal(signing.canonical(body))) == 0
-            arrived = {arrival.topic: arrival for arrival in (*post.settled(), *sender.settled())}
+    with (
+        PrivateBroker(tmp_path, [wide, station], render_acl=widened(wide.user, line)) as broker,
+        Mailbox.of(broker, station) as post,
+        Mailbox.of(broker, wide) as sender,
+    ):
+        post.subscribe("#")
+        sender.subscribe("#")
+        for topic, body in forged.items():
+            assert sender.publish(topic, OTHER_SIGNER.seal(signing.canonical(body))) == 0
+        arrived = {arrival.topic: arrival for arrival in (*post.settled(), *sender.settled())}
     assert set(arrived) == set(forged)
     for arrival in arrived.values():
         with pytest.raises(signing.WrongSigner):
