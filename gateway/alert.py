@@ -13,7 +13,8 @@ from dataclasses import dataclass
 from typing import Final
 
 from broker.ids import EventId, GroupId, HouseholdId, UnitId
-from broker.kinds import Kind
+from broker.kinds import Kind, Mark
+from broker.messages import AlarmView, Command
 from broker.policy import AlarmFacts, neighbours, siren
 from devices.commands import MOST_DOORS, Pattern, Siren
 from gateway.events import Event
@@ -46,6 +47,11 @@ class Ringing:
     until_ns: int
     reference: int
     stand_back: bool = False
+
+    @property
+    def pattern(self) -> Pattern:
+        """What it sounds like."""
+        return self.key[1]
 
 
 @dataclass(frozen=True, slots=True)
@@ -94,23 +100,68 @@ class Alert:
         kind = None if event.membership is None else siren(facts, event.membership)
         if event.membership is None or kind is None:
             return []
-        key = (event.place or event.id, PATTERNS[kind])
+        audience = frozenset(neighbours(facts, event.membership))
+        self._is_night = event.stamp.quality == "synced" and self._night_at(event.stamp.wall_ms)
+        return self._ring(
+            event.id,
+            (event.place or event.id, PATTERNS[kind]),
+            door=event.door,
+            presser=event.place,
+            group=event.group,
+            audience=audience,
+            now_ns=now_ns,
+        )
+
+    def ring_view(self, view: AlarmView, household: HouseholdId, *, now_ns: int) -> list[Play | Switch]:
+        """Sound, at one household that is here, an alarm that another gateway told it by message."""
+        if view.kind not in PATTERNS:
+            return []
+        key = (f"{household} {view.door}", PATTERNS[Kind.DRILL if view.mark is Mark.DRILL else view.kind])
+        return self._ring(
+            view.id, key, door=view.door, presser=None, group=None, audience=frozenset({household}), now_ns=now_ns
+        )
+
+    def ring_command(self, command: Command, members: Iterable[HouseholdId], *, now_ns: int) -> list[Play | Switch]:
+        """Sound, at a whole group, an alarm that the station journalled (a phone press, a call to the desk)."""
+        if command.alarm is None or command.kind not in PATTERNS:
+            return []
+        kind = Kind.DRILL if command.mark is Mark.DRILL else command.kind
+        return self._ring(
+            command.alarm,
+            (command.place or command.alarm, PATTERNS[kind]),
+            door=command.door,
+            presser=command.place,
+            group=command.group,
+            audience=frozenset(members),
+            now_ns=now_ns,
+        )
+
+    def _ring(
+        self,
+        alarm: EventId,
+        key: tuple[str, Pattern],
+        *,
+        door: int | None,
+        presser: HouseholdId | None,
+        group: GroupId | None,
+        audience: frozenset[HouseholdId],
+        now_ns: int,
+    ) -> list[Play | Switch]:
         self._reference = self._reference % 0xFFFF + 1
         before = self._ringing.pop(key, None)
         ringing = Ringing(
             key=key,
-            alarms=[*(before.alarms if before else ())[-MOST_PRESSES:], event.id],
-            door=event.door or 0,
-            presser=event.place,
-            group=event.group,
-            audience=frozenset(neighbours(facts, event.membership)),
+            alarms=[*(before.alarms if before else ())[-MOST_PRESSES:], alarm],
+            door=door or 0,
+            presser=presser,
+            group=group,
+            audience=audience,
             until_ns=now_ns + self._siren_s * 1_000_000_000,
             reference=before.reference if before else self._reference,
             stand_back=before.stand_back if before else False,
         )
         self._ringing[key] = ringing
         self._of.update(dict.fromkeys(ringing.alarms, ringing))
-        self._is_night = event.stamp.quality == "synced" and self._night_at(event.stamp.wall_ms)
         units = list(self._units_for(ringing))
         for unit in units:
             at = self._at.setdefault(unit.id, {})
@@ -204,7 +255,7 @@ class Alert:
 
 
 def _concerns(sounder: Sounder, ringing: Ringing) -> bool:
-    """A sounder for a household plays for that household; one for a group, or for the whole box, for any alarm there."""
+    """A household's sounder plays for that household; a group's, or the whole box's, for any alarm there."""
     if sounder.household is not None:
         return sounder.household == ringing.presser or sounder.household in ringing.audience
     return sounder.group is None or sounder.group == ringing.group

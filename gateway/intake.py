@@ -204,10 +204,22 @@ class Intake:
             case _:
                 return NOTHING
 
-    def fault(self, name: str, stamp: Stamp, *, over: bool = False, **detail: str | int | bool) -> Event:
-        """Return the event that tells of a fault of the gateway's own, or of its end."""
-        kind = EventType.FAULT_RESTORED if over else EventType.FAULT
-        return self._event(kind, stamp, detail={"fault": name, **detail})
+    def fault(
+        self,
+        name: str,
+        stamp: Stamp,
+        *,
+        over: bool,
+        unit: UnitId | None = None,
+        subject: str = "",
+        detail: Mapping[str, str | int | bool] | None = None,
+    ) -> Event:
+        """Return the event that tells of a fault that the gateway found, or of its end."""
+        known = None if unit is None else self.register.unit_by_id(unit)
+        household = None if known is None else self.register.household(known.household)
+        type_ = EventType.FAULT_RESTORED if over else EventType.FAULT
+        about = {"fault": name, **({"subject": clean(subject)} if subject else {}), **(detail or {})}
+        return self._event(type_, stamp, household, unit=unit, detail=about)
 
     # By kind of reading
 

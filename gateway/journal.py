@@ -93,8 +93,9 @@ class InUse(JournalError):
 
 @dataclass(frozen=True, slots=True)
 class Delivery:
-    """One event on its way to one target."""
+    """One event on its way to one target. It belongs to one journal file, which `epoch` names."""
 
+    epoch: Epoch
     lane: int
     seq: int
     target: str
@@ -183,7 +184,7 @@ class Journal:
                 [(row.unit, row.counter) for row in heard],
             )
             if marks is not None:
-                _mark(db, marks)
+                _mark(db, self.epoch, marks)
 
         self._transact(work)
         self.head_seq += len(entries)
@@ -192,7 +193,7 @@ class Journal:
 
     def mark(self, marks: Marks) -> None:
         """Note what happened to deliveries, in a commit of its own."""
-        self._transact(lambda db: _mark(db, marks))
+        self._transact(lambda db: _mark(db, self.epoch, marks))
 
     def take_generation(self) -> int:
         """Return a number that is higher than at every call before, over restarts too."""
@@ -213,31 +214,21 @@ class Journal:
 
         return 0 if self.head_seq <= keep else self._transact(work)
 
-    def drop_views(self, older_than_seq: int) -> int:
-        """Give up views of events up to this sequence number (they are too old to be told); return how many."""
-        return self._transact(
-            lambda db: (
-                db.execute("DELETE FROM delivery WHERE target != 'station' AND seq <= ?", (older_than_seq,)).rowcount
-            )
-        )
-
     # Reading
 
-    def pending(self, *, limit: int, without: Collection[int] = ()) -> list[tuple[Entry, int, list[str]]]:
-        """Return up to `limit` events with undelivered targets, most urgent lane first, then oldest first.
+    def pending(self, *, limit: int, without: Collection[int] = ()) -> list[tuple[Entry, list[str]]]:
+        """Return up to `limit` events with their undelivered targets, most urgent lane first, then oldest first.
 
-        Events in `without` (sequence numbers) are left out. Each comes with its lane and pending targets.
+        Events in `without` (sequence numbers) are left out.
         """
-        found: dict[int, tuple[int, list[str]]] = {}
-        for lane, seq, target in self._rows(
-            "SELECT lane, seq, target FROM delivery WHERE state = 0 ORDER BY lane, seq, target"
-        ):
+        found: dict[int, list[str]] = {}
+        for seq, target in self._rows("SELECT seq, target FROM delivery WHERE state = 0 ORDER BY lane, seq, target"):
             if seq in without:
                 continue
             if seq not in found and len(found) >= limit:
                 break
-            found.setdefault(seq, (lane, []))[1].append(target)
-        return [(self.entry(seq), lane, targets) for seq, (lane, targets) in found.items()]
+            found.setdefault(seq, []).append(target)
+        return [(self.entry(seq), targets) for seq, targets in found.items()]
 
     def entry(self, seq: int) -> Entry:
         """Return the event at `seq`. KeyError when there is none, or its content was pruned."""
@@ -461,15 +452,13 @@ def put_aside(path: Path, now: Stamp) -> Path:
     return aside
 
 
-def _mark(db: sqlite3.Connection, marks: Marks) -> None:
-    db.executemany(
-        "UPDATE delivery SET state = 1 WHERE lane = ? AND seq = ? AND target = ?",
-        [(row.lane, row.seq, row.target) for row in marks.handed],
+def _mark(db: sqlite3.Connection, epoch: Epoch, marks: Marks) -> None:
+    """Note what happened to deliveries of this file; others are of a file that was set aside."""
+    handed, done = (
+        [(row.lane, row.seq, row.target) for row in rows if row.epoch == epoch] for rows in (marks.handed, marks.done)
     )
-    db.executemany(
-        "DELETE FROM delivery WHERE lane = ? AND seq = ? AND target = ?",
-        [(row.lane, row.seq, row.target) for row in marks.done],
-    )
+    db.executemany("UPDATE delivery SET state = 1 WHERE lane = ? AND seq = ? AND target = ?", handed)
+    db.executemany("DELETE FROM delivery WHERE lane = ? AND seq = ? AND target = ?", done)
 
 
 def _lock(path: Path) -> IO[str]:

@@ -14,13 +14,15 @@ from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, Protocol, TypeVar
 
+from broker.kinds import EventType
 from gateway.counters import Counters
-from gateway.events import Entry, Event
+from gateway.events import STATION, Entry, Event
 from gateway.journal import Damaged, Delivery, Heard, Journal, JournalError, Marks
 
 T = TypeVar("T")
 
 MARKS_S: Final = 0.2
+MOST_CARRIED: Final = 1_000_000
 
 
 class Append(Protocol):
@@ -72,6 +74,10 @@ class Keeper:
         self.counters = counters
         self.counts = KeepingCounts()
         self.trouble = ""
+        self.low = 1
+        """Lowest sequence number that is not done, as of the last `look`."""
+        self.queued = 0
+        """Events without a receipt, as of the last `look`."""
         self._reopen = reopen
         self._wrap = wrap
         self._marking = _Marking()
@@ -110,6 +116,31 @@ class Keeper:
         """Return what `question` finds out, asked on the journal's thread."""
         return await self._run(lambda: question(self.journal))
 
+    async def look(self) -> None:
+        """Read `low` and `queued` from the journal."""
+        self.low, self.queued = await self.ask(lambda journal: (journal.low(), journal.queued()))
+
+    async def open_epoch(self) -> None:
+        """Begin a new journal and take along what the station has not receipted (an old card is in this box)."""
+        await self.flush()
+        await self._run(self._open_epoch)
+
+    def _open_epoch(self) -> None:
+        kept = [entry.event for entry, targets in self.journal.pending(limit=MOST_CARRIED) if STATION in targets]
+        self.journal = self._reopen()
+        if kept:
+            self.journal.append([event for event in kept if event.type is not EventType.EPOCH_OPENED])
+
+    async def flush(self) -> None:
+        """Write the marks that wait."""
+        marks = self._marking.take()
+        if marks is None:
+            return
+        try:
+            await self.ask(lambda journal: journal.mark(marks))
+        except JournalError as error:
+            self.trouble = error.what  # a mark that is lost costs a copy, which the station knows by its id
+
     def take_counter(self) -> int | None:
         """Return a fresh downlink counter; leases more in the background when they run short."""
         counter = self.counters.take()
@@ -124,7 +155,7 @@ class Keeper:
             self._timer.cancel()
         for task in list(self._tasks):
             await task
-        await self._flush()
+        await self.flush()
         await self._run(self.journal.close)
         self._thread.shutdown()
 
@@ -142,21 +173,12 @@ class Keeper:
 
     def _spawn_flush(self) -> None:
         self._timer = None
-        self._spawn(self._flush())
+        self._spawn(self.flush())
 
     def _spawn(self, work: Coroutine[None, None, None]) -> None:
         task = asyncio.get_running_loop().create_task(work)
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
-
-    async def _flush(self) -> None:
-        marks = self._marking.take()
-        if marks is None:
-            return
-        try:
-            await self.ask(lambda journal: journal.mark(marks))
-        except JournalError as error:
-            self.trouble = error.what  # a mark that is lost costs a copy, which the station knows by its id
 
     async def _renew(self) -> None:
         try:

@@ -65,6 +65,10 @@ class Register:
         """The group of this id."""
         return None if group is None else self._groups.get(group)
 
+    def members(self, group: GroupId | None) -> frozenset[HouseholdId]:
+        """The households of a group; none of an unknown one."""
+        return frozenset() if group is None else self._members.get(group, frozenset())
+
     def membership(self, household: Household | None) -> Membership:
         """Who belongs together at this place; for an unknown one, nobody."""
         group = None if household is None else self.group(household.group)

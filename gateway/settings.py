@@ -66,6 +66,8 @@ class Line(Settings):
     baud: Annotated[int, Field(ge=300, le=4_000_000)] = 9600
     kind: LineKind = "native"
     reader: UnitId | None = None
+    form: Literal["timed", "plain", "text"] = "timed"
+    """How a 433 MHz receiver writes its codes: docs/readers.md."""
 
 
 class Contact(Settings):
@@ -143,8 +145,8 @@ class GatewaySettings(Settings):
     state: Path
     broker: BrokerAccess
     signing_seed: SecretBytes
-    station_keys: dict[str, str]
-    """Public keys of the station, hexadecimal, by kid."""
+    known_keys: dict[str, str]
+    """Public keys, hexadecimal, by kid: the station's, and those of gateways whose groups have remote units here."""
     lines: tuple[Line, ...] = ()
     units: tuple[Unit, ...] = ()
     households: tuple[Household, ...] = ()

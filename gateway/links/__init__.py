@@ -1,0 +1,1 @@
+"""Where bytes and edges come in: serial ports, GPIO pins, Zigbee2MQTT. Each is the one door to its library."""

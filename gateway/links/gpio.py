@@ -1,0 +1,187 @@
+"""GPIO pins: wired keys and loops in, relays and lamps out. The one door to gpiozero.
+
+The pin factory is always passed explicitly. Inputs are the pin's own edges, unbounced, into `devices.contact`:
+gpiozero's Button loses events under lgpio (its issue 1090). Edges come on a thread of the library and are handed to
+the loop. With the mock factory, a private socket lets a simulator set levels: one JSON line {"pin": 17, "high": true}
+each; the states of outputs are told on it in the same form.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import json
+import socket
+import time
+from collections.abc import Callable, Iterable
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol
+
+from devices.contact import Contact as ContactLogic
+from devices.contact import Role
+from gateway.settings import Contact, Sounder
+
+if TYPE_CHECKING:
+    from gpiozero import DigitalOutputDevice
+    from gpiozero.pins import Factory, Pin
+
+FactoryName = Literal["mock", "lgpio"]
+
+
+class EdgeUser(Protocol):
+    """Who hears what wired contacts say. Called on the loop."""
+
+    def contact_said(self, contact: Contact, reading: object) -> None:
+        """A debounced reading of one contact."""
+
+
+class GpioError(Exception):
+    """A pin that cannot be used. Fields: `pin`, `why`."""
+
+    def __init__(self, pin: int, why: str) -> None:
+        self.pin = pin
+        self.why = why
+        super().__init__(f"GPIO {pin}: {why}")
+
+
+def make_factory(name: FactoryName) -> Factory:
+    """Return gpiozero's pin factory of this name."""
+    if name == "mock":
+        from gpiozero.pins.mock import MockFactory  # noqa: PLC0415 - only where it is asked for
+
+        return MockFactory()
+    from gpiozero.pins.lgpio import LGPIOFactory  # noqa: PLC0415 - needs the Pi's own library
+
+    return LGPIOFactory()
+
+
+class Pins:
+    """The wired contacts and sounders of one gateway."""
+
+    def __init__(
+        self,
+        factory: Factory,
+        *,
+        contacts: Iterable[Contact],
+        sounders: Iterable[Sounder],
+        user: EdgeUser,
+    ) -> None:
+        """Take the pins. Raises GpioError with the pin and the reason."""
+        self._factory = factory
+        self._user = user
+        self._loop = asyncio.get_running_loop()
+        self._timers: dict[str, asyncio.TimerHandle] = {}
+        self._inputs: list[tuple[Contact, Pin, ContactLogic]] = []
+        self._outputs: dict[str, DigitalOutputDevice] = {}
+        self._watchers: list[Callable[[int, bool], None]] = []
+        self._pin_of: dict[str, int] = {}
+        for contact in contacts:
+            self._inputs.append((contact, self._input(contact), _logic(contact)))
+        for sounder in sounders:
+            self._outputs[sounder.id] = self._output(sounder)
+            self._pin_of[sounder.id] = sounder.pin
+
+    def start(self) -> None:
+        """Listen from now on. A key that is pressed already counts as pressed now: it may be somebody in need."""
+        for contact, pin, logic in self._inputs:
+            pin.when_changed = self._on_change(contact, logic)
+            self._take(contact, logic, closed=not pin.state, now_ns=time.monotonic_ns())
+
+    def switch(self, sounder: Sounder, *, on: bool) -> None:
+        """Turn a sounder on or off."""
+        device = self._outputs[sounder.id]
+        (device.on if on else device.off)()
+        for watcher in self._watchers:
+            watcher(self._pin_of[sounder.id], on)
+
+    def close(self) -> None:
+        """Silence everything and give the pins back."""
+        for timer in self._timers.values():
+            timer.cancel()
+        for device in self._outputs.values():
+            device.off()
+            device.close()
+        for _, pin, _ in self._inputs:
+            pin.when_changed = None
+            pin.close()
+        self._factory.close()
+
+    def _input(self, contact: Contact) -> Pin:
+        try:
+            pin = self._factory.pin(contact.pin)
+            pin.function = "input"
+            pin.pull = "up"  # a closed contact pulls the pin to ground
+            pin.bounce = None
+            pin.edges = "both"
+        except Exception as error:
+            raise GpioError(contact.pin, str(error)) from error
+        return pin
+
+    def _output(self, sounder: Sounder) -> DigitalOutputDevice:
+        from gpiozero import DigitalOutputDevice  # noqa: PLC0415 - 60 ms that a gateway without pins saves
+
+        try:
+            return DigitalOutputDevice(sounder.pin, active_high=sounder.active_high, pin_factory=self._factory)
+        except Exception as error:
+            raise GpioError(sounder.pin, str(error)) from error
+
+    def _on_change(self, contact: Contact, logic: ContactLogic) -> Callable[[float, int], None]:
+        def changed(_ticks: float, state: int) -> None:
+            now_ns = time.monotonic_ns()
+            self._loop.call_soon_threadsafe(lambda: self._take(contact, logic, closed=not state, now_ns=now_ns))
+
+        return changed
+
+    def _take(self, contact: Contact, logic: ContactLogic, *, closed: bool, now_ns: int) -> None:
+        for reading in logic.edge(closed=closed, now_ns=now_ns):
+            self._user.contact_said(contact, reading)
+        self._wait(contact, logic)
+
+    def _wait(self, contact: Contact, logic: ContactLogic) -> None:
+        timer = self._timers.pop(contact.id, None)
+        if timer is not None:
+            timer.cancel()
+        due_ns = logic.next_due()
+        if due_ns is not None:
+            delay_s = max(0, due_ns - time.monotonic_ns()) / 1e9
+            self._timers[contact.id] = self._loop.call_later(delay_s, self._advance, contact, logic)
+
+    def _advance(self, contact: Contact, logic: ContactLogic) -> None:
+        for reading in logic.advance(time.monotonic_ns()):
+            self._user.contact_said(contact, reading)
+        self._wait(contact, logic)
+
+    # The mock factory's private socket
+
+    async def serve_simulator(self, path: Path) -> asyncio.AbstractServer:
+        """Let a simulator set levels and see outputs, by a socket that only this user may open."""
+        listening = _private_socket(path)
+        return await asyncio.start_unix_server(self._simulate, sock=listening)
+
+    async def _simulate(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
+        def told(pin: int, high: bool) -> None:  # noqa: FBT001 - a level is a level
+            writer.write(json.dumps({"pin": pin, "high": high}).encode() + b"\n")
+
+        self._watchers.append(told)
+        try:
+            while line := await reader.readline():
+                with contextlib.suppress(ValueError, KeyError, TypeError):
+                    order: dict[str, Any] = json.loads(line)
+                    pin: Any = self._factory.pin(int(order["pin"]))
+                    (pin.drive_high if order["high"] else pin.drive_low)()
+        finally:
+            self._watchers.remove(told)
+            writer.close()
+
+
+def _private_socket(path: Path) -> socket.socket:
+    path.unlink(missing_ok=True)
+    listening = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+    listening.bind(str(path))
+    path.chmod(0o600)
+    return listening
+
+
+def _logic(contact: Contact) -> ContactLogic:
+    role = Role.LOOP if contact.role == "loop" else Role.KEY
+    return ContactLogic(normally_closed=contact.normally_closed, role=role)

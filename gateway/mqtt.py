@@ -1,0 +1,277 @@
+"""The one door to paho in the gateway: one MQTT 5 connection on the asyncio loop, publishes with their reason codes.
+
+paho is driven without its thread: its socket is read and written by the loop, so that a publish is one write
+away from the wire. TCP_NODELAY is set (without it a publish waits 43 ms for a delayed acknowledgement). Nothing is
+queued in paho: what is published while the connection is down is refused here, since the journal is the only queue.
+"""
+
+from __future__ import annotations
+
+import asyncio
+import contextlib
+import socket
+from collections.abc import Callable
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TYPE_CHECKING, Final, Protocol, cast
+
+from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
+from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
+from paho.mqtt.properties import Properties
+from paho.mqtt.reasoncodes import ReasonCode
+
+if TYPE_CHECKING:
+    from paho.mqtt.client import SocketLike
+
+KEEPALIVE_S: Final = 15
+CONNECT_TIMEOUT_S: Final = 5
+MISC_S: Final = 1.0
+FIRST_BACKOFF_S: Final = 0.25
+LAST_BACKOFF_S: Final = 30.0
+WINDOW: Final = 20
+"""Publishes in flight: what mosquitto announces as its Receive Maximum; more gains nothing."""
+ANSWER_TIMEOUT_S: Final = 20.0
+"""A publish without a PUBACK for so long: the connection is broken, whatever it looks like (MQTT 5, 4.4)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Access:
+    """Where to connect and as whom. `ca`: the authority of a TLS broker, None on a plain loopback one."""
+
+    host: str
+    port: int
+    user: str | None
+    password: str | None
+    ca: Path | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Arrived:
+    """A message that came in."""
+
+    topic: str
+    payload: bytes
+    retained: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Will:
+    """What the broker says for us when we are gone without a word."""
+
+    topic: str
+    payload: bytes
+
+
+class Listener(Protocol):
+    """Who hears of what happens on a connection. Called on the loop; must not block."""
+
+    def connected(self) -> None:
+        """The broker has accepted us and our subscriptions are asked for."""
+
+    def disconnected(self, why: str) -> None:
+        """The connection is gone; it is tried again by itself."""
+
+    def arrived(self, message: Arrived) -> None:
+        """A message came in."""
+
+    def published(self, ticket: int, refusal: str | None) -> None:
+        """The broker has answered publish `ticket`; `refusal` is its reason when it would not take it."""
+
+
+class MqttLink:
+    """One connection that is kept up. Use from the event loop only."""
+
+    def __init__(
+        self,
+        access: Access,
+        *,
+        client_id: str,
+        listener: Listener,
+        subscriptions: tuple[str, ...],
+        will: Callable[[], Will] | None = None,
+        jitter: Callable[[], float] = lambda: 1.0,
+    ) -> None:
+        """`will` is asked before every connect; `jitter` returns a factor around 1 for the back-off."""
+        self._access = access
+        self._client_id = client_id
+        self._listener = listener
+        self._subscriptions = subscriptions
+        self._will = will
+        self._jitter = jitter
+        self._client: Client | None = None
+        self._loop = asyncio.get_running_loop()
+        self._gone: asyncio.Event = asyncio.Event()
+        self._task: asyncio.Task[None] | None = None
+        self._sent: dict[int, float] = {}
+        self.up = False
+        self.trouble = "not connected yet"
+        self.connects = 0
+
+    def start(self) -> None:
+        """Connect, and again whenever the connection goes."""
+        self._task = self._loop.create_task(self._keep_up(), name=f"mqtt[{self._client_id}]")
+
+    async def close(self, farewell: Will | None = None) -> None:
+        """Say `farewell` (retained) where there still is a connection, and disconnect."""
+        if self._task is not None:
+            self._task.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await self._task
+        if self._client is not None:
+            if farewell is not None and self.up:
+                self._client.publish(farewell.topic, farewell.payload, qos=1, retain=True)
+            self.up = False
+            self._client.disconnect()
+            self._client = None
+
+    @property
+    def room(self) -> int:
+        """How many publishes may be in flight besides those that are."""
+        return WINDOW - len(self._sent) if self.up else 0
+
+    def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> int | None:
+        """Send with QoS 1 and return a ticket for `Listener.published`; None when it cannot be sent now."""
+        if not self.up or self._client is None:
+            return None
+        info = self._client.publish(topic, payload, qos=1, retain=retain)
+        if info.rc != MQTTErrorCode.MQTT_ERR_SUCCESS:
+            return None
+        self._sent[info.mid] = self._loop.time()
+        return info.mid
+
+    async def _keep_up(self) -> None:
+        backoff_s = FIRST_BACKOFF_S
+        while True:
+            self._gone.clear()
+            client = self._make_client()
+            self._client = client
+            try:
+                await self._loop.run_in_executor(None, self._connect, client)
+            except (OSError, ValueError) as error:
+                self.trouble = f"{self._access.host}:{self._access.port}: {error}"
+            else:
+                self._attach(client)
+                await self._watch(client)
+            self._detach(client)
+            if self.up:
+                backoff_s = FIRST_BACKOFF_S
+            self._down()
+            await asyncio.sleep(backoff_s * self._jitter())
+            backoff_s = min(backoff_s * 2, LAST_BACKOFF_S)
+
+    def _make_client(self) -> Client:
+        client = Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=self._client_id,
+            protocol=MQTTProtocolVersion.MQTTv5,
+            reconnect_on_failure=False,
+        )
+        client.max_inflight_messages_set(WINDOW)
+        client.connect_timeout = CONNECT_TIMEOUT_S
+        if self._access.user is not None:
+            client.username_pw_set(self._access.user, self._access.password)
+        if self._access.ca is not None:
+            client.tls_set(ca_certs=str(self._access.ca))
+        if self._will is not None:
+            will = self._will()
+            client.will_set(will.topic, will.payload, qos=1, retain=True)
+        client.on_connect = self._on_connect
+        client.on_disconnect = self._on_disconnect
+        client.on_message = self._on_message
+        client.on_publish = self._on_publish
+        return client
+
+    def _connect(self, client: Client) -> None:
+        """Blocking, in a worker thread: names are looked up and the connection is made."""
+        client.connect(self._access.host, self._access.port, keepalive=KEEPALIVE_S, clean_start=True)
+
+    def _attach(self, client: Client) -> None:
+        sock = client.socket()
+        if sock is None:
+            self._gone.set()
+            return
+        # A TLS socket is one too; paho's own type of it has no options.
+        cast("socket.socket", sock).setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+        client.on_socket_register_write = self._on_want_write
+        client.on_socket_unregister_write = self._on_no_want_write
+        self._loop.add_reader(sock, self._read, client)
+        if client.want_write():
+            self._loop.add_writer(sock, client.loop_write)
+
+    def _detach(self, client: Client) -> None:
+        client.on_disconnect = None
+        sock = client.socket()
+        if sock is not None:
+            self._loop.remove_reader(sock)
+            self._loop.remove_writer(sock)
+            with contextlib.suppress(OSError):
+                sock.close()
+
+    async def _watch(self, client: Client) -> None:
+        """Keep the protocol's timers going until the connection is gone."""
+        while not self._gone.is_set():
+            if client.loop_misc() != MQTTErrorCode.MQTT_ERR_SUCCESS:
+                return
+            oldest = min(self._sent.values(), default=None)
+            if oldest is not None and self._loop.time() - oldest > ANSWER_TIMEOUT_S:
+                self.trouble = "the broker does not answer publishes"
+                return
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._gone.wait(), MISC_S)
+
+    def _read(self, client: Client) -> None:
+        if client.loop_read() != MQTTErrorCode.MQTT_ERR_SUCCESS:
+            self._gone.set()
+
+    def _down(self) -> None:
+        self._sent.clear()
+        if self.up:
+            self.up = False
+            self._listener.disconnected(self.trouble)
+
+    # Called by paho, on the loop
+
+    def _on_want_write(self, client: Client, _userdata: object, sock: SocketLike) -> None:
+        self._loop.add_writer(sock, client.loop_write)
+
+    def _on_no_want_write(self, _client: Client, _userdata: object, sock: SocketLike) -> None:
+        self._loop.remove_writer(sock)
+
+    def _on_connect(
+        self,
+        client: Client,
+        _userdata: object,
+        _flags: ConnectFlags,
+        reason: ReasonCode,
+        _properties: Properties | None,
+    ) -> None:
+        if reason.is_failure:
+            self.trouble = f"the broker refuses {self._access.user or self._client_id}: {reason}"
+            self._gone.set()
+            return
+        self.up = True
+        self.trouble = ""
+        self.connects += 1
+        if self._subscriptions:
+            client.subscribe([(topic, 1) for topic in self._subscriptions])
+        self._listener.connected()
+
+    def _on_disconnect(
+        self,
+        _client: Client,
+        _userdata: object,
+        _flags: DisconnectFlags,
+        reason: ReasonCode,
+        _properties: Properties | None,
+    ) -> None:
+        self.trouble = f"the connection to {self._access.host}:{self._access.port} ended: {reason}"
+        self._gone.set()
+
+    def _on_message(self, _client: Client, _userdata: object, message: MQTTMessage) -> None:
+        self._listener.arrived(Arrived(message.topic, bytes(message.payload), message.retain))
+
+    def _on_publish(
+        self, _client: Client, _userdata: object, mid: int, reason: ReasonCode, _properties: Properties
+    ) -> None:
+        if self._sent.pop(mid, None) is not None:
+            self._listener.published(mid, str(reason) if reason.is_failure else None)

@@ -1,0 +1,142 @@
+"""From readings to what is kept: stamp, judge, sound at once, keep, and only then answer.
+
+The order is the product's promise. `hear` runs through without waiting for anything and has started the local alert
+when it returns (N5); `keep` returns when the events are on disk (N1); only what `keep` returned may be answered.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass, field
+
+from broker.ids import EventId, GatewayId, UnitId
+from devices.readings import Heartbeat, Proof, SealRefused
+from gateway.alert import Alert, Play, Switch
+from gateway.events import Entry, Event
+from gateway.intake import Intake, Told, Verdict
+from gateway.journal import Heard
+from gateway.keeping import Keeper
+from gateway.ladder import Ladder, Show
+from gateway.stamps import Clock, Stamp
+from gateway.supervision import Change, Supervision
+
+
+@dataclass(slots=True)
+class Batch:
+    """What one read of a line brought, until it is kept."""
+
+    events: list[Event] = field(default_factory=list)
+    told: list[Told] = field(default_factory=list)
+    """To be answered when the events are on disk."""
+    idle: list[Told] = field(default_factory=list)
+    """Heartbeats: answered without a commit, at the pace of one."""
+    again: list[Told] = field(default_factory=list)
+    """Repeats of what is on disk already: answered at once."""
+
+    def __bool__(self) -> bool:
+        return bool(self.events or self.told)
+
+    def extend(self, other: Batch) -> None:
+        """Take what another read brought."""
+        self.events += other.events
+        self.told += other.told
+
+
+class Recorder:
+    """Hears for all lines of one gateway."""
+
+    def __init__(
+        self,
+        *,
+        gateway: GatewayId,
+        intake: Intake,
+        alert: Alert,
+        ladder: Ladder,
+        supervision: Supervision,
+        keeper: Keeper,
+        clock: Clock,
+        sound: Callable[[Sequence[Play | Switch]], None],
+        show: Callable[[Sequence[Show]], None],
+        committed: Callable[[list[Entry]], None],
+    ) -> None:
+        """`sound` and `show` reach the units and pins; `committed` hears of everything that is on disk."""
+        self._gateway = gateway
+        self._intake = intake
+        self._alert = alert
+        self._ladder = ladder
+        self._supervision = supervision
+        self._keeper = keeper
+        self._clock = clock
+        self._sound = sound
+        self._show = show
+        self._committed = committed
+        self._unkept: set[EventId] = set()
+
+    def hear(self, line: str, readings: Iterable[object]) -> Batch:
+        """Judge readings of `line`, sound what must sound; return what is to be kept."""
+        batch = Batch()
+        stamp = self._clock()
+        for reading in readings:
+            self._supervise(line, reading, stamp, batch)
+            self._take(self._intake.judge(line, reading, stamp), stamp, batch)
+        return batch
+
+    def hear_contact(self, contact: UnitId, boot: int, reading: object) -> Batch:
+        """The same for a wired contact."""
+        batch = Batch()
+        stamp = self._clock()
+        self._take(self._intake.judge_contact(contact, boot, reading, stamp), stamp, batch)
+        return batch
+
+    def note(self, changes: Iterable[Change]) -> Batch:
+        """Faults that began or ended, as events."""
+        stamp = self._clock()
+        batch = Batch()
+        for change in changes:
+            event = self._intake.fault(
+                change.fault, stamp, over=change.over, unit=change.unit, subject=change.subject, detail=change.detail
+            )
+            batch.events.append(event)
+        return batch
+
+    async def keep(self, batch: Batch, *, heard: Mapping[UnitId, int]) -> None:
+        """Keep what was heard. JournalError: nothing is kept, and nothing may be answered."""
+        entries = await self._keeper.append(
+            batch.events, heard=[Heard(unit, counter) for unit, counter in heard.items()]
+        )
+        now_ns = self._clock().mono_ns
+        shows = [self._ladder.begin(event, now_ns) for event in batch.events]
+        self._show([show for show in shows if show is not None])
+        self._unkept.difference_update(event.id for event in batch.events)
+        self._committed(entries)
+
+    def _take(self, verdict: Verdict, stamp: Stamp, batch: Batch) -> None:
+        event = verdict.event
+        if verdict.rings and event is not None:
+            self._sound(self._alert.ring(event, facts=event.facts(self._gateway), now_ns=stamp.mono_ns))
+        if verdict.cancels is not None:
+            self._sound(self._alert.stop(verdict.cancels))
+        if verdict.silences is not None:
+            self._sound(self._alert.silence(verdict.silences))
+        if event is not None:
+            self._unkept.add(event.id)
+            batch.events.append(event)
+        if verdict.told is None:
+            return
+        if verdict.heartbeat:
+            batch.idle.append(verdict.told)
+        elif verdict.repeat is None:
+            batch.told.append(verdict.told)
+        elif verdict.repeat not in self._unkept:
+            batch.again.append(verdict.told)
+
+    def _supervise(self, line: str, reading: object, stamp: Stamp, batch: Batch) -> None:
+        genuine = not isinstance(reading, SealRefused) and getattr(reading, "proof", None) is not Proof.STALE
+        address = getattr(reading, "unit", None) if genuine else None
+        unit = None if address is None else self._intake.register.unit(line, address)
+        if unit is None:
+            return
+        changes = self._supervision.heard(unit.id, stamp.mono_ns)
+        if isinstance(reading, Heartbeat):
+            changes += self._supervision.told(unit.id, reading)
+        batch.events += self.note(changes).events

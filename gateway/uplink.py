@@ -1,0 +1,290 @@
+"""The way out: takes parcels from the outbox, signs them, publishes them, and hears what became of them.
+
+A parcel is signed at the moment it is sent, because its age is signed with it. PUBACK with a good reason code moves
+it to handed over (or closes a view); the delivery to the station closes on the station's receipt alone (N2).
+"""
+
+from __future__ import annotations
+
+import asyncio
+from collections import OrderedDict
+from collections.abc import Callable
+from typing import Final, Protocol
+
+from broker.ids import GatewayId, HouseholdId, Session, StationId
+from broker.messages import (
+    AlarmUpdate,
+    AlarmView,
+    Body,
+    Command,
+    GatewayStatus,
+    Receipt,
+    StationHello,
+    StationStatus,
+    audience_of,
+)
+from broker.signing import EnvelopeError, Signer, Verifier, ring_refusal
+from broker.topics import Name, build
+from gateway import stamps
+from gateway.events import Composer, Entry
+from gateway.keeping import Keeper
+from gateway.mqtt import Access, Arrived, MqttLink, Will
+from gateway.outbox import ROOM, Outbox, Parcel
+from gateway.stamps import Clock
+
+SLICE: Final = 4
+"""So many messages are signed before the loop may turn to the lines again: under 1 ms."""
+KNOWN_RUNG: Final = 1_000
+
+
+class Hearer(Protocol):
+    """Who acts on what the station says. Called on the loop."""
+
+    def receipted(self, receipt: Receipt) -> None:
+        """The station has these events."""
+
+    def commanded(self, command: Command) -> None:
+        """A command whose signature, session and counter are good."""
+
+    def greeted(self, hello: StationHello) -> None:
+        """What the station holds of this gateway."""
+
+    def alarm_for(self, household: HouseholdId, view: AlarmView) -> None:
+        """Another gateway's alarm shall ring at a household here."""
+
+    def update_for(self, household: HouseholdId, update: AlarmUpdate) -> None:
+        """What became of an alarm that a household here was told of."""
+
+
+class Uplink:
+    """One gateway's connection to its station."""
+
+    def __init__(
+        self,
+        *,
+        station: StationId,
+        gateway: GatewayId,
+        access: Access,
+        signer: Signer,
+        verifier: Verifier,
+        keeper: Keeper,
+        outbox: Outbox,
+        clock: Clock,
+        hearer: Hearer,
+        status: Callable[[Session, int], GatewayStatus],
+        new_session: Callable[[], Session],
+        first_generation: int,
+        remote: tuple[HouseholdId, ...],
+        jitter: Callable[[], float],
+        wrap: Callable[[str, Callable[..., object]], Callable[..., object]] = lambda _name, call: call,
+    ) -> None:
+        """`status(session, generation)` tells the present state; `wrap` puts something around named points.
+
+        `remote`: households here that other gateways ring by message. Generations rise from `first_generation`,
+        by one a connect.
+        """
+        self._signer = signer
+        self._verifier = verifier
+        self._keeper = keeper
+        self._outbox = outbox
+        self._clock = clock
+        self._hearer = hearer
+        self._status = status
+        self._new_session = new_session
+        self._composer = Composer(station, gateway)
+        self._status_topic = build(Name.GATEWAY_STATUS, station, gateway)
+        self._receipts = build(Name.GATEWAY_RECEIPT, station, gateway)
+        self._commands = build(Name.GATEWAY_COMMAND, station, gateway)
+        self._station_status = build(Name.STATION_STATUS, station)
+        names = (Name.HOUSEHOLD_ALARM, Name.HOUSEHOLD_UPDATE)
+        self._own = {build(name, station, household): household for household in remote for name in names}
+        self._members = frozenset(audience_of(topic) for topic in self._own)
+        self._rung: OrderedDict[str, None] = OrderedDict()
+        self._publish_parcel = wrap("uplink.publish", self._send)
+        self.session = new_session()
+        self.generation = first_generation
+        self.refused: dict[str, int] = {}
+        """Messages that were refused, by reason in one word (N9)."""
+        self._counter = -1
+        self._tickets: dict[int, Parcel] = {}
+        self._pumping: asyncio.Handle | None = None
+        self._refilling = False
+        self._tasks: set[asyncio.Task[None]] = set()
+        self._loop = asyncio.get_running_loop()
+        self.link = MqttLink(
+            access,
+            client_id=gateway,
+            listener=self,
+            subscriptions=(self._receipts, self._commands, self._station_status, *self._own),
+            will=self._will,
+            jitter=jitter,
+        )
+
+    def start(self) -> None:
+        """Connect, and deliver from now on."""
+        self.link.start()
+        self.refill()
+
+    async def close(self) -> None:
+        """Say that we go, and disconnect."""
+        for task in list(self._tasks):
+            await task
+        await self.link.close(self._presence(online=False))
+
+    def committed(self, entries: list[Entry], targets: Callable[[Entry], list[str]]) -> None:
+        """These are on disk: deliver them."""
+        now_ns = self._clock().mono_ns
+        self._outbox.add([(entry, targets(entry)) for entry in entries], now_ns=now_ns)
+        self.pump()
+
+    def tell_status(self) -> None:
+        """Publish the present state, where there is a connection."""
+        if self.link.up:
+            presence = self._presence(online=True)
+            self.link.publish(presence.topic, presence.payload, retain=True)
+
+    def pump(self) -> None:
+        """Publish as much as there is room for, a slice at a time."""
+        if self._pumping is None:
+            self._pumping = self._loop.call_soon(self._pump)
+
+    def _pump(self) -> None:
+        self._pumping = None
+        for _ in range(SLICE):
+            now = self._clock()
+            if self.link.room <= 0:
+                return
+            parcel = self._outbox.take(now.mono_ns)
+            if parcel is None:
+                self.refill()
+                return
+            self._publish_parcel(parcel)
+        self.pump()
+
+    def _send(self, parcel: Parcel) -> None:
+        now = self._clock()
+        age_ms = stamps.age_ms(parcel.entry.event.stamp, now)
+        body = self._composer.compose(parcel.entry, parcel.target, age_ms=age_ms)
+        if body is None:  # a newer policy has nothing for them
+            self._keeper.mark(done=[parcel.delivery])
+            self._outbox.handed(parcel, now_ns=now.mono_ns)
+            return
+        ticket = self.link.publish(body.topic, self._signer.envelope(body))
+        if ticket is None:
+            self._outbox.lost(now_ns=now.mono_ns)
+            return
+        self._tickets[ticket] = parcel
+
+    def refill(self) -> None:
+        """Read deliveries from the journal that found no room before."""
+        if self._outbox.wants_more and not self._refilling:
+            self._refilling = True
+            task = self._loop.create_task(self._refill())
+            self._tasks.add(task)
+            task.add_done_callback(self._tasks.discard)
+
+    async def _refill(self) -> None:
+        try:
+            known = self._outbox.known(self._keeper.journal.epoch)
+            await self._keeper.flush()
+            limit = ROOM // 2
+            pending = await self._keeper.ask(lambda journal: journal.pending(limit=limit, without=known))
+        finally:
+            self._refilling = False
+        now = self._clock()
+        aged = [(entry, targets, stamps.age_ms(entry.event.stamp, now) * 1_000_000) for entry, targets in pending]
+        self._outbox.refill(aged, now_ns=now.mono_ns, complete=len(pending) < limit)
+        if pending:
+            self.pump()
+
+    # What the connection says
+
+    def connected(self) -> None:
+        """Say who we are; everything that waits may go."""
+        self.tell_status()
+        self.pump()
+
+    def disconnected(self, why: str) -> None:
+        """What was in flight goes again."""
+        del why  # the link keeps it for the health page
+        self._tickets.clear()
+        self._outbox.lost(now_ns=self._clock().mono_ns)
+
+    def published(self, ticket: int, refusal: str | None) -> None:
+        """The broker answered one publish."""
+        parcel = self._tickets.pop(ticket, None)
+        if parcel is None:
+            return  # a status
+        now_ns = self._clock().mono_ns
+        if refusal is not None:
+            self._count(f"broker: {refusal}")
+            self._outbox.refused(parcel, now_ns=now_ns)
+            self._loop.call_later(5.0, self.pump)
+            return
+        handed, done = self._outbox.handed(parcel, now_ns=now_ns)
+        self._keeper.mark(handed=handed, done=done)
+        self.pump()
+
+    def arrived(self, message: Arrived) -> None:
+        """Believe nothing that is not signed by the station for this very topic."""
+        try:
+            body = self._verifier.open(message.topic, message.payload, retained=message.retained)
+        except EnvelopeError as error:
+            self._count(error.code)
+            return
+        if isinstance(body, AlarmView):
+            self._ring(body, retained=message.retained)
+        else:
+            self._act(body)
+
+    def _ring(self, view: AlarmView, *, retained: bool) -> None:
+        """The last of three gates: old, retained, known or foreign alarms do not ring (N4, N12)."""
+        refusal = ring_refusal(view, retained=retained, known_ids=self._rung, member_of=self._members)
+        if refusal is not None:
+            self._count(refusal.code)
+            return
+        self._rung[view.id] = None
+        while len(self._rung) > KNOWN_RUNG:
+            self._rung.popitem(last=False)
+        self._hearer.alarm_for(self._own[view.topic], view)
+
+    def _act(self, body: Body) -> None:
+        match body:
+            case Receipt():
+                self._keeper.mark(done=self._outbox.receipt(body.outcomes()))
+                self._hearer.receipted(body)
+                self.pump()
+            case StationStatus(online=online, generation=generation):
+                if online:
+                    self._outbox.station_started(generation, now_ns=self._clock().mono_ns)
+                    self.pump()
+            case StationHello():
+                self._hearer.greeted(body)
+            case Command(session=session, counter=counter):
+                if session != self.session:
+                    self._count("other_session")
+                elif counter <= self._counter:
+                    self._count("old_counter")
+                else:
+                    self._counter = counter
+                    self._hearer.commanded(body)
+            case AlarmUpdate():
+                self._hearer.update_for(self._own[body.topic], body)
+            case _:
+                self._count("not_for_us")
+
+    def _count(self, why: str) -> None:
+        self.refused[why] = self.refused.get(why, 0) + 1
+
+    def _will(self) -> Will:
+        """Every connect has its own session, so that commands to an earlier one are void."""
+        self.session = self._new_session()
+        self._counter = -1
+        self.generation += 1
+        return self._presence(online=False)
+
+    def _presence(self, *, online: bool) -> Will:
+        body = self._status(self.session, self.generation).model_copy(
+            update={"online": online, "topic": self._status_topic, "audience": audience_of(self._status_topic)}
+        )
+        return Will(self._status_topic, self._signer.envelope(body))
