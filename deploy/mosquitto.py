@@ -90,6 +90,7 @@ class PrivateBroker:
     ) -> None:
         self.directory = directory.absolute()
         self.port = port
+        self._port_is_ours = port != 0  # given, or used before: clients know it
         self._principals = (*principals, PROBE)
         given = passwords or {}
         self._passwords = {p.user: given.get(p.user) or secrets.token_urlsafe(18) for p in self._principals}
@@ -131,16 +132,18 @@ class PrivateBroker:
         """
         if self.running:
             raise BrokerError("mosquitto runs already")
-        chosen_here = self.port == 0
-        for attempts_left in reversed(range(PORT_ATTEMPTS)):
-            if chosen_here:
-                self.port = _free_port()
+        attempts = 1 if self._port_is_ours else PORT_ATTEMPTS
+        while True:
+            attempts -= 1
+            self.port = self.port if self._port_is_ours else _free_port()
             try:
                 self._start_once(timeout_s)
-                return
             except BrokerDied as died:
-                if not (chosen_here and attempts_left and "Address already in use" in died.log):
+                if not attempts or "Address already in use" not in died.log:
                     raise
+            else:
+                self._port_is_ours = True
+                return
 
     def stop(self, *, timeout_s: float = 5.0) -> None:
         """End it in order (it saves its sessions), by force after `timeout_s`. Nothing to do when it does not run."""

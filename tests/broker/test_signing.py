@@ -184,6 +184,12 @@ def test_a_signed_body_that_is_none_of_ours_is_malformed() -> None:
         verifier().open(VIEW.topic, resealed(phone="13800000000"))
 
 
+def test_a_signed_body_that_does_not_say_its_version_is_malformed() -> None:
+    body = {name: value for name, value in plain(ALARM_BODY).items() if name != "v"}
+    with pytest.raises(signing.Malformed, match="version"):
+        verifier().open(VIEW.topic, GATEWAY_SIGNER.seal(canonical(body)))
+
+
 def test_an_unknown_key_is_told_from_a_bad_signature() -> None:
     stranger = Signer("gateway:gw9", bytes(32))
     with pytest.raises(signing.UnknownKey) as unknown:

@@ -197,6 +197,22 @@ def test_a_program_that_runs_and_says_nothing_is_given_up(tmp_path: Path, monkey
     assert not broker.running
 
 
+def test_a_program_that_cannot_be_run_is_an_error_too(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "mosquitto").write_bytes(b"\x7fno program")
+    (tmp_path / "mosquitto").chmod(0o755)
+    monkeypatch.setenv("PATH", str(tmp_path))
+    with pytest.raises(BrokerDied, match="Exec format error"):
+        PrivateBroker(tmp_path / "broker", []).start()
+
+
+def test_one_that_takes_too_long_to_stop_is_ended_by_force(broker: PrivateBroker) -> None:
+    descriptor = os.pidfd_open(broker.pid)
+    broker.stop(timeout_s=0)
+    assert not broker.running
+    assert ends(descriptor)
+    os.close(descriptor)
+
+
 def test_a_missing_mosquitto_says_what_to_install(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("PATH", str(tmp_path))
     monkeypatch.setattr(mosquitto, "SBIN", str(tmp_path))
