@@ -97,14 +97,14 @@ def check(path: Path) -> Checked:
             data = file.read(MOST_BYTES + 1)
     except OSError as error:
         why = error.strerror or type(error).__name__
-        raise SiteUnreadable(path, Words(f"无法读取文件({why})", f"the file cannot be read: {why}")) from None
+        raise SiteUnreadable(path, Words(f"无法读取文件（{why}）", f"the file cannot be read: {why}")) from None
     if len(data) > MOST_BYTES:
-        raise SiteUnreadable(path, Words("文件太大,不像站点文件", "the file is too large for a site file"))
+        raise SiteUnreadable(path, Words("文件太大，不像站点文件", "the file is too large for a site file"))
     try:
         return check_text(data.decode("utf-8-sig"))
     except UnicodeDecodeError:
         raise SiteUnreadable(
-            path, Words("文件不是 UTF-8 编码,请另存为 UTF-8", "the file is not in UTF-8: save it as UTF-8")
+            path, Words("文件不是 UTF-8 编码，请另存为 UTF-8", "the file is not in UTF-8: save it as UTF-8")
         ) from None
 
 
@@ -146,17 +146,17 @@ def _where(message: str) -> tuple[str, int | None, int | None]:
 
 _TOML_WORDS: Final[Mapping[str, Words]] = {
     "Cannot overwrite a value": Words("同一项写了两次", "the same key stands here twice"),
-    "Cannot declare": Words("同一段写了两次,或与前面的写法冲突", "the same table is declared twice, or in two ways"),
+    "Cannot declare": Words("同一段写了两次，或与前面的写法冲突", "the same table is declared twice, or in two ways"),
     "Expected '=' after a key": Words("项目名后面缺少“=”", 'there is no "=" after the key'),
     "Expected newline or end of document": Words("一行里写了多余的内容", "there is something left over on this line"),
     "Invalid value": Words(
-        "等号后面的值不合规;文字要加引号", "the value is not one of TOML; text needs quotation marks"
+        "等号后面的值不合规；文字要加引号", "the value is not one of TOML; text needs quotation marks"
     ),
     "Invalid statement": Words("这一行不像“项目 = 值”或 [段]", 'this line is neither "key = value" nor a [table]'),
     "Invalid initial character": Words("项目名不能以这个字符开头", "a key cannot begin like this"),
     "Unterminated string": Words("引号没有成对", "a quotation mark is not closed"),
     "Illegal character": Words(
-        "有不允许的字符(引号没有成对?)", "there is a character that may not be here (an open quote?)"
+        "有不允许的字符（引号没有成对？）", "there is a character that may not be here (an open quote?)"
     ),
     "Unclosed array": Words("方括号没有闭合", "a square bracket is not closed"),
     "Unclosed inline table": Words("花括号没有闭合", "a curly bracket is not closed"),
@@ -222,7 +222,7 @@ def _verdict(checked: Checked) -> Words:
     if not checked.problems:
         return Words("没有问题", "nothing is wrong")
     return Words(
-        f"{checked.errors} 个错误,{checked.warnings} 个提醒", f"errors: {checked.errors}, warnings: {checked.warnings}"
+        f"{checked.errors} 个错误，{checked.warnings} 个提醒", f"errors: {checked.errors}, warnings: {checked.warnings}"
     )
 
 

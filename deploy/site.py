@@ -8,7 +8,7 @@ import re
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from difflib import get_close_matches
-from functools import cache
+from functools import cache, cached_property
 from typing import Annotated, Any, Final, Literal, get_args, get_origin
 
 from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StrictBool, StringConstraints, TypeAdapter
@@ -52,16 +52,22 @@ Hour = Annotated[int, Field(strict=True, ge=0, le=23)]
 
 
 class Entry(BaseModel):
-    """One table of the file. `at` is where it stands."""
+    """One table of the file."""
 
     model_config = ConfigDict(frozen=True, extra="forbid")
 
     _at: Path = PrivateAttr(default=())
+    _refused: frozenset[str] = PrivateAttr(default=frozenset())
 
     @property
     def at(self) -> Path:
         """The path of this table in the document."""
         return self._at
+
+    @property
+    def refused(self) -> frozenset[str]:
+        """Keys that the document has with a value that cannot be, or misspelt: here they have their defaults."""
+        return self._refused
 
 
 class Station(Entry):
@@ -243,6 +249,18 @@ class Site(Entry):
         """The gateway of this id."""
         return next((one for one in self.gateways if one.id == gateway), None)
 
+    @cached_property
+    def _groups(self) -> Mapping[GroupId, Group]:
+        return {group.id: group for group in self.groups}
+
+    @cached_property
+    def _communities(self) -> Mapping[GridId | None, CommunityId]:
+        return {grid.id: grid.community for grid in self.grids}
+
+    def group(self, group: GroupId) -> Group | None:
+        """The group of this id."""
+        return self._groups.get(group)
+
     def home(self, group: Group) -> GatewayId | None:
         """The home gateway of a group: the one that it names, or the only one that there is."""
         if group.gateway is not None:
@@ -251,14 +269,14 @@ class Site(Entry):
 
     def community(self, group: Group) -> CommunityId | None:
         """The community of a group: its own, or that of its grid."""
-        return group.community or next((grid.community for grid in self.grids if grid.id == group.grid), None)
+        return group.community or self._communities.get(group.grid)
 
 
 @dataclass(frozen=True, slots=True)
 class Draft:
     """What could be made of a file. With `findings`, `site` lacks what was wrong, and serves only to find more.
 
-    `whole` is False when tables are missing from `site`: then nothing may be concluded from what is not there.
+    `whole` is False when anything is missing from `site`: then nothing may be concluded from what is not there.
     """
 
     site: Site
@@ -272,7 +290,7 @@ def parse(document: Mapping[str, object]) -> Draft:
     reading = _Reading()
     site = reading.entry(Site, dict(document), ())
     assert isinstance(site, Site)
-    return Draft(site, document, tuple(reading.findings), whole=reading.whole)
+    return Draft(site, document, tuple(reading.findings), whole=not reading.findings)
 
 
 @dataclass(frozen=True, slots=True)
@@ -322,29 +340,30 @@ class _Reading:
 
     def __init__(self) -> None:
         self.findings: list[Finding] = []
-        self.whole = True
 
     def entry(self, model: type[Entry], raw: Mapping[str, object], at: Path) -> Entry | None:
         keys = keys_of(model)
         values: dict[str, object] = {}
+        refused: set[str] = set()
         for name, value in raw.items():
             if self._refused_secret(name, value, at, known=name in keys):
                 continue
             if name not in keys:
-                self._unknown(name, keys, at)
+                refused.add(self._unknown(name, keys, at))
                 continue
             made = self._table_or_value(keys[name], value, (*at, name))
-            if made is not None:
+            if made is None:
+                refused.add(name)
+            else:
                 values[name] = made
         lacking = [key for key in keys.values() if key.required and key.name not in values]
         self._missing([key for key in lacking if key.name not in raw], at)
         if lacking and at:
-            self.whole = False
             return None
         if lacking:  # the document itself: only the station is required, and everything else can still be looked at
             values["station"] = Station(id=StationId("station"))
         entry = model.model_validate(values)
-        entry._at = at  # noqa: SLF001 - it is our own
+        entry._at, entry._refused = at, frozenset(refused)  # noqa: SLF001 - they are our own
         return entry
 
     def _table_or_value(self, key: Key, value: object, at: Path) -> object:
@@ -381,12 +400,14 @@ class _Reading:
         for key in keys:
             self._note("missing_table" if key.table else "missing_key", at, key=key.name)
 
-    def _unknown(self, name: str, keys: Mapping[str, Key], at: Path) -> None:
+    def _unknown(self, name: str, keys: Mapping[str, Key], at: Path) -> str:
+        """Tell that there is no such key; return the one that was probably meant."""
         near = get_close_matches(name, keys, n=1)
         if near:
             self._note("misspelt_key", (*at, name), key=shorten(name), near=near[0])
         else:
             self._note("unknown_key", (*at, name), key=shorten(name), known=", ".join(keys))
+        return near[0] if near else name
 
     def _refused_secret(self, name: str, value: object, at: Path, *, known: bool) -> bool:
         secret = (not known and _SECRET_KEY.search(name)) or (isinstance(value, str) and _SECRET_VALUE.search(value))
@@ -395,11 +416,8 @@ class _Reading:
         return bool(secret)
 
     def _note(self, code: str, at: Path, **fields: object) -> None:
-        self.whole = self.whole and code not in _LOSSES
         self.findings.append(finding(code, at, **fields))
 
-
-_LOSSES: Final = ("not_a_table", "not_tables")
 
 _SECRET_KEY: Final = re.compile(r"passw|passphrase|secret|token|seed|credential|psk|(^|_)keys?$", re.IGNORECASE)
 _SECRET_VALUE: Final = re.compile(r"-----BEGIN|[0-9A-Fa-f]{32}|://[^/@]*:[^/@]*@")
