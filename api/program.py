@@ -1,0 +1,127 @@
+"""The station program: HTTP in the foreground, the consumer and the sender behind it.
+
+    python -m api.program settings.json
+
+It is ready when it has logged `station.ready` (with the HTTP port) or, the same, when GET /healthz answers.
+A broker that is away does not keep it from starting: /healthz says so, and alarms come when it is back.
+"""
+
+import signal
+import socket
+import sys
+import threading
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Final
+
+import structlog
+import uvicorn
+from anyio import to_thread
+from fastapi import FastAPI
+from sqlalchemy.exc import SQLAlchemyError
+
+from api import logs, problems
+from api.alarms import endpoints as alarms
+from api.clock import Clock, wall_ms
+from api.database import DatabaseError, DatabaseInUse
+from api.health import endpoints as health
+from api.health.service import Pulse
+from api.ingest import endpoints as ingest
+from api.ingest.service import Wrap, unwrapped
+from api.settings import SettingsError, StationSettings, load
+from api.station import Station
+
+EXIT_OK: Final = 0
+EXIT_USAGE: Final = 2
+EXIT_IN_USE: Final = 3
+"""Another process has the database or the port."""
+EXIT_DATABASE: Final = 4
+
+STOP_S: Final = 5
+"""How long requests in hand may take after a SIGTERM."""
+
+log = structlog.get_logger("api.program")
+
+
+def build(settings: StationSettings, *, wrap: Wrap = unwrapped, clock: Clock = wall_ms) -> FastAPI:
+    """The application around one station. Its lifespan starts and stops the station.
+
+    `wrap` is called for each named step (`ingest.commit`, `ingest.ack`, `ingest.receipt`) and returns what is to
+    be called instead. Raises SettingsError and DatabaseError, before anything runs.
+    """
+    station = Station(settings, wrap=wrap, clock=clock)
+
+    @asynccontextmanager
+    async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
+        await to_thread.run_sync(station.start)
+        try:
+            yield
+        finally:
+            await to_thread.run_sync(station.stop)
+
+    app = FastAPI(title="Shouwang station", version="1", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app.state.station = station
+    app.state.pulse = Pulse(station)
+    problems.install(app)
+    app.include_router(alarms.router)
+    app.include_router(ingest.router)
+    app.include_router(health.router)
+    return app
+
+
+def run(settings: StationSettings, *, wrap: Wrap = unwrapped) -> None:
+    """Serve until SIGTERM or SIGINT. Raises SettingsError, DatabaseError, or OSError for the HTTP port."""
+    logs.configure()
+    with socket.create_server((settings.http.host, settings.http.port)) as listener:
+        app = build(settings, wrap=wrap)
+        config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=STOP_S)
+        server = _Server(config)
+        if threading.current_thread() is threading.main_thread():
+            for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn raises them again when it is done
+                signal.signal(number, lambda *_: None)
+        server.run(sockets=[listener])
+
+
+class _Server(uvicorn.Server):
+    async def startup(self, sockets: list[socket.socket] | None = None) -> None:
+        """Say where we are once requests are answered."""
+        await super().startup(sockets)
+        if self.started and sockets:
+            host, port, *_ = sockets[0].getsockname()
+            log.info("station.ready", host=host, port=port)
+
+
+def main(settings_path: Path) -> int:
+    """Run from a settings file. Returns an exit code; what is wrong goes to standard error in one sentence."""
+    try:
+        settings = load(settings_path)
+    except SettingsError as error:
+        return _fail(error, EXIT_USAGE)
+    return serve(settings)
+
+
+def serve(settings: StationSettings, *, wrap: Wrap = unwrapped) -> int:
+    """Run until told to stop. Returns an exit code as `main` does."""
+    try:
+        run(settings, wrap=wrap)
+    except SettingsError as error:
+        return _fail(error, EXIT_USAGE)
+    except DatabaseInUse as error:
+        return _fail(error, EXIT_IN_USE)
+    except (DatabaseError, SQLAlchemyError) as error:
+        return _fail(error, EXIT_DATABASE)
+    except OSError as error:
+        return _fail(error, EXIT_IN_USE)
+    return EXIT_OK
+
+
+def _fail(error: Exception, code: int) -> int:
+    sys.stderr.write(f"error: {error}\n")
+    return code
+
+
+if __name__ == "__main__":
+    if len(sys.argv) != 2:
+        sys.exit("usage: python -m api.program settings.json")
+    sys.exit(main(Path(sys.argv[1])))

@@ -1,0 +1,317 @@
+"""A whole site on this machine: broker, station, gateways and simulated units as processes of their own.
+
+The demo, the tests of whole roads and the benchmark all run it. Every process is one that a user could start by
+hand; this only starts, watches and ends them. State lies in one directory: keys, settings, journals, logs.
+
+    BoxError            .process .log (its last lines)
+"""
+
+import contextlib
+import json
+import os
+import queue
+import signal
+import socket
+import subprocess
+import sys
+import threading
+import time
+import urllib.error
+import urllib.request
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from types import TracebackType
+from typing import Any, Final, Self
+
+from broker.acl import Principal
+from deploy import accounts, assembly, keys
+from deploy.mosquitto import LOOPBACK, PrivateBroker
+from deploy.site import Site
+
+READY_S: Final = 20.0
+STOP_S: Final = 8.0
+POLL_S: Final = 0.01
+TAIL_LINES: Final = 12
+
+
+class BoxError(Exception):
+    """A process of the box did not do what it should. Fields: `process`, `log` (the last lines that it wrote)."""
+
+    def __init__(self, process: str, why: str, log: str = "") -> None:
+        self.process = process
+        self.log = log
+        super().__init__(f"{process}: {why}" + (f"\n{log}" if log else ""))
+
+
+@dataclass(slots=True)
+class Running:
+    """One child process. Its standard error goes to `log`."""
+
+    name: str
+    process: subprocess.Popen[bytes]
+    log: Path
+
+    @property
+    def alive(self) -> bool:
+        """Whether it runs."""
+        return self.process.poll() is None
+
+    def tail(self) -> str:
+        """The last lines that it wrote."""
+        with contextlib.suppress(OSError):
+            return "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-TAIL_LINES:])
+        return ""
+
+    def stop(self) -> int:
+        """End it in order, by force after STOP_S; return its exit code."""
+        if self.alive:
+            self.process.send_signal(signal.SIGTERM)
+        try:
+            return self.process.wait(STOP_S)
+        except subprocess.TimeoutExpired:
+            return self.kill()
+
+    def kill(self) -> int:
+        """End it as a crash would."""
+        self.process.kill()
+        return self.process.wait()
+
+    def wait_dead(self, timeout_s: float) -> int:
+        """Wait until it ends by itself; return its exit code. Raises BoxError when it does not."""
+        try:
+            return self.process.wait(timeout_s)
+        except subprocess.TimeoutExpired:
+            raise BoxError(self.name, f"was to end within {timeout_s:g} s and did not", self.tail()) from None
+
+
+@dataclass(slots=True)
+class Village:
+    """The simulator: commands in, the units' own diaries out."""
+
+    running: Running
+    events: list[dict[str, Any]] = field(default_factory=list)
+    _new: "queue.SimpleQueue[dict[str, Any]]" = field(default_factory=queue.SimpleQueue)
+    _told: list[Callable[[dict[str, Any]], None]] = field(default_factory=list)
+
+    def read(self) -> None:
+        """Read what it tells, until it ends (on a thread of its own)."""
+        assert self.running.process.stdout is not None
+        for line in self.running.process.stdout:
+            with contextlib.suppress(ValueError):
+                event = json.loads(line)
+                self.events.append(event)
+                self._new.put(event)
+                for tell in self._told:
+                    tell(event)
+
+    def listen(self, tell: Callable[[dict[str, Any]], None]) -> None:
+        """Call `tell` with every event from now on, on the reading thread."""
+        self._told.append(tell)
+
+    def do(self, do: str, **what: object) -> None:
+        """Have something done to the village: `do("press", unit="u03", key="panic")`."""
+        assert self.running.process.stdin is not None
+        self.running.process.stdin.write(json.dumps({"do": do, **what}).encode() + b"\n")
+        self.running.process.stdin.flush()
+
+    def wait(self, wanted: Callable[[dict[str, Any]], bool], *, timeout_s: float) -> dict[str, Any]:
+        """Return the first event, past or to come, that is wanted. Raises BoxError."""
+        for event in list(self.events):
+            if wanted(event):
+                return event
+        deadline = time.monotonic() + timeout_s
+        while (left := deadline - time.monotonic()) > 0:
+            with contextlib.suppress(queue.Empty):
+                event = self._new.get(timeout=min(left, 0.2))
+                if wanted(event):
+                    return event
+            if not self.running.alive:
+                break
+        raise BoxError("sim", f"what was waited for did not happen within {timeout_s:g} s", self.running.tail())
+
+
+class Box:
+    """One site in one directory. A context manager: everything that was started is ended."""
+
+    def __init__(
+        self,
+        site: Site,
+        site_path: Path,
+        directory: Path,
+        *,
+        render_acl: Callable[..., str] | None = None,
+    ) -> None:
+        """Nothing runs yet; keys are made where they are missing. Raises KeysError."""
+        self.site = site
+        self.site_path = site_path.absolute()
+        self.directory = directory.absolute()
+        self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        provisioned = keys.provision(site, self.directory / "keys")
+        self.keys = provisioned.keys
+        self.tokens = dict(provisioned.tokens)
+        self.http_port = free_port()
+        self.processes: dict[str, Running] = {}
+        principals = assembly.principals(site, self.keys)
+        extra = {} if render_acl is None else {"render_acl": render_acl}
+        self.broker = PrivateBroker(
+            self.directory / "broker",
+            principals,
+            passwords={principal.user: password for principal, password in principals.items()},
+            **extra,
+        )
+
+    def __enter__(self) -> Self:
+        """Nothing is started by entering."""
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        """End everything."""
+        for running in reversed(self.processes.values()):
+            running.stop()
+        self.broker.stop()
+
+    # Starting
+
+    def start_station(self, *, interfere: Sequence[str] = ()) -> Running:
+        """Start the station and wait until it answers over HTTP."""
+        settings = assembly.station_settings(
+            self.site,
+            self.keys,
+            state=self._state("station"),
+            broker=assembly.BrokerAddress(port=self.broker.port),
+            http_port=self.http_port,
+        )
+        path = self._state("station") / "settings.json"
+        write_private(path, assembly.station_text(settings))
+        running = self._start("station", ["station", "--settings", str(path)], interfere=interfere)
+        self._wait(running, lambda: self._answers("/healthz"))
+        return running
+
+    def start_gateway(self, gateway: str | None = None, *, interfere: Sequence[str] = ()) -> Running:
+        """Start a gateway (the first one of the site) and wait until it hears its lines."""
+        name = gateway or self.site.gateways[0].id
+        running = self._start(
+            f"gateway-{name}",
+            [
+                "gateway", "--site", str(self.site_path), "--id", name, "--keys", str(self.directory / "keys"),
+                "--state", str(self.gateway_state(name)), "--broker-port", str(self.broker.port),
+            ],
+            interfere=interfere,
+        )  # fmt: skip
+        self._wait(running, lambda: "gateway ready" in running.log.read_text(encoding="utf-8", errors="replace"))
+        return running
+
+    def start_village(self, gateway: str | None = None, *, heartbeat_s: float | None = None, seed: int = 1) -> Village:
+        """Start the simulated units of a gateway on its ports."""
+        name = gateway or self.site.gateways[0].id
+        settings = assembly.village_settings(self.site, self.keys, name, heartbeat_s=heartbeat_s, seed=seed)
+        path = self._state("village") / f"{name}.json"
+        write_private(path, settings.to_json())
+        ports = assembly.ports(self.site, name, state=self.gateway_state(name))
+        for port in ports.values():
+            port.parent.mkdir(parents=True, exist_ok=True)
+        arguments = ["sim", "--settings", str(path), "--memory", str(self._state("village") / f"{name}.memory")]
+        arguments += [item for line, port in ports.items() for item in ("--port", f"{line}={port}")]
+        running = self._start(f"sim-{name}", arguments, pipes=True)
+        village = Village(running)
+        threading.Thread(target=village.read, name="village", daemon=True).start()
+        village.wait(lambda event: event.get("event") == "ready", timeout_s=READY_S)
+        return village
+
+    def gateway_state(self, gateway: str | None = None) -> Path:
+        """The state directory of a gateway."""
+        return self._state(f"gateway-{gateway or self.site.gateways[0].id}")
+
+    # Looking
+
+    def get(self, path: str, *, officer: str | None = None) -> Any:
+        """GET from the station, as `officer`. Raises OSError (HTTPError) on refusal."""
+        return self._ask("GET", path, officer=officer)
+
+    def post(self, path: str, *, officer: str | None = None) -> Any:
+        """POST to the station, as `officer`."""
+        return self._ask("POST", path, officer=officer)
+
+    def wait_until(self, holds: Callable[[], bool], what: str, *, timeout_s: float) -> None:
+        """Wait until something holds. Raises BoxError which says what did not."""
+        deadline = time.monotonic() + timeout_s
+        while not holds():
+            if time.monotonic() > deadline:
+                raise BoxError("box", f"{what}: not within {timeout_s:g} s")
+            time.sleep(POLL_S)
+
+    def _ask(self, method: str, path: str, *, officer: str | None) -> Any:
+        request = urllib.request.Request(f"http://{LOOPBACK}:{self.http_port}{path}", method=method)
+        who = officer or (self.site.officers[0].id if self.site.officers else None)
+        if who in self.tokens:
+            request.add_header("Authorization", f"Bearer {self.tokens[who]}")
+        with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310 - as above
+            return json.load(answer)
+
+    def _answers(self, path: str) -> bool:
+        try:
+            self._ask("GET", path, officer=None)
+        except urllib.error.HTTPError as error:
+            return error.code == 503  # it answers, and says that something is not ready yet
+        except OSError:
+            return False
+        return True
+
+    def _state(self, name: str) -> Path:
+        path = self.directory / name
+        path.mkdir(mode=0o700, parents=True, exist_ok=True)
+        return path
+
+    def _start(self, name: str, arguments: list[str], *, interfere: Sequence[str] = (), pipes: bool = False) -> Running:
+        log = self.directory / f"{name}.log"
+        command = [sys.executable, "-m", "deploy.cli", *arguments]
+        command += [item for one in interfere for item in ("--interfere", one)]
+        with log.open("wb") as errors:
+            process = subprocess.Popen(
+                command,
+                stdin=subprocess.PIPE if pipes else subprocess.DEVNULL,
+                stdout=subprocess.PIPE if pipes else errors,
+                stderr=errors,
+                start_new_session=True,
+                env={**os.environ, "PYTHONUNBUFFERED": "1"},
+            )
+        running = Running(name, process, log)
+        self.processes[name] = running
+        return running
+
+    def _wait(self, running: Running, ready: Callable[[], bool]) -> None:
+        deadline = time.monotonic() + READY_S
+        while not ready():
+            if not running.alive:
+                raise BoxError(
+                    running.name, f"ended with {running.process.returncode} while it started", running.tail()
+                )
+            if time.monotonic() > deadline:
+                raise BoxError(running.name, f"was not ready within {READY_S:g} s", running.tail())
+            time.sleep(POLL_S)
+
+
+def observers(site: Site) -> Mapping[str, Principal]:
+    """Everybody who only receives at the broker, by audience: police, communities, grids, households."""
+    found = {principal.audience: principal for principal in accounts.principals(site)}
+    return {
+        audience: principal for audience, principal in found.items() if not audience.startswith(("gateway", "station"))
+    }
+
+
+def free_port() -> int:
+    """A loopback port that nobody has now."""
+    with socket.socket() as probe:
+        probe.bind((LOOPBACK, 0))
+        port: int = probe.getsockname()[1]
+        return port
+
+
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner may read."""
+    path.unlink(missing_ok=True)
+    path.touch(mode=0o600)
+    path.write_text(text, encoding="utf-8")

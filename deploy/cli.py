@@ -1,0 +1,233 @@
+"""The one command of Shouwang: `shouwang demo | gateway | station | sim | watch | check | keys | box | bench`.
+
+Every command imports only what it needs, so that a gateway on a small board loads no web server. Exit codes are the
+same everywhere: 0 fine, 1 the verdict of a demo or benchmark is bad, 2 wrong usage or settings, 3 something that is
+needed is missing or in use, 4 a store cannot be used.
+"""
+
+import asyncio
+import json
+import sys
+from enum import StrEnum
+from pathlib import Path
+from typing import Annotated, NoReturn
+
+import typer
+
+from deploy import interference
+
+app = typer.Typer(
+    name="shouwang",
+    help="Shouwang (守望): a neighbourhood alarm, from the key to the police station.",
+    no_args_is_help=True,
+    add_completion=False,
+    pretty_exceptions_enable=False,
+)
+
+OK, BAD, USAGE, MISSING, STORE = range(5)
+
+SiteFile = Annotated[Path, typer.Option("--site", help="The site file (docs/site.md).")]
+StateFolder = Annotated[Path | None, typer.Option("--state", help="Where state is kept.")]
+KeysFolder = Annotated[Path | None, typer.Option("--keys", help="The keys; default: keys/ beside the site file.")]
+AsJson = Annotated[bool, typer.Option("--json", help="For a program: JSON on standard output.")]
+Interfere = Annotated[list[str] | None, typer.Option("--interfere", hidden=True, metavar="POINT:HOW:N")]
+
+
+class Language(StrEnum):
+    """On which language the command answers."""
+
+    zh = "zh"
+    en = "en"
+
+
+class Gpio(StrEnum):
+    """Which pins a gateway uses."""
+
+    none = "none"
+    mock = "mock"
+    lgpio = "lgpio"
+
+
+def fail(why: object, code: int) -> NoReturn:
+    """End with one sentence about what is wrong and what to do; never with a traceback."""
+    sys.stderr.write(f"shouwang: {why}\n")
+    raise typer.Exit(code)
+
+
+def _wrap(interfere: list[str] | None) -> interference.Wrap:
+    try:
+        return interference.wrapping(tuple(interference.read(text) for text in interfere or ()))
+    except interference.NotInterference as error:
+        fail(error, USAGE)
+
+
+@app.command()
+def gateway(
+    site: SiteFile,
+    id: Annotated[str, typer.Option("--id", help="Which gateway of the site this box is.")],  # noqa: A002
+    state: StateFolder = None,
+    keys: KeysFolder = None,
+    broker_port: Annotated[int | None, typer.Option(help="A broker on this machine instead of the site's.")] = None,
+    gpio: Annotated[Gpio | None, typer.Option(help="Use these pins instead of the site's.")] = None,
+    gpio_socket: Annotated[Path | None, typer.Option(help="With mock pins: where a simulator sets levels.")] = None,
+    interfere: Interfere = None,
+) -> None:
+    """Run a gateway: hear keys and readers, alert the neighbours, keep and deliver."""
+    from deploy import assembly, check
+    from deploy import keys as keyring
+    from gateway import program
+    from gateway.journal import JournalError
+
+    folder = state or Path("/var/lib/shouwang") / id
+    try:
+        read = check.load(site)
+        settings = assembly.gateway_settings(
+            read,
+            keyring.read(keys or site.parent / "keys"),
+            id,
+            state=folder,
+            broker=None if broker_port is None else assembly.BrokerAddress(port=broker_port),
+            gpio=None if gpio is None else gpio.value,
+            gpio_socket=gpio_socket,
+        )
+    except (check.SiteError, keyring.KeysError, assembly.UnknownGateway) as error:
+        fail(error, USAGE)
+    try:
+        asyncio.run(program.run(settings, wrap=_wrap(interfere)))
+    except JournalError as error:
+        fail(error, STORE)
+    except OSError as error:
+        fail(error, MISSING)
+
+
+@app.command()
+def station(
+    site: Annotated[Path | None, typer.Option("--site", help="The site file (docs/site.md).")] = None,
+    state: StateFolder = None,
+    keys: KeysFolder = None,
+    settings: Annotated[Path | None, typer.Option(help="Settings as JSON, instead of a site file.")] = None,
+    interfere: Interfere = None,
+) -> None:
+    """Run the police station's side: take alarms in, acknowledge them, answer over HTTP."""
+    from api import program
+    from api import settings as station_settings
+    from deploy import assembly, box, check
+    from deploy import keys as keyring
+
+    if (site is None) == (settings is None):
+        fail("give either --site or --settings", USAGE)
+    wrap = _wrap(interfere)
+    try:
+        if site is not None:
+            folder = state or Path("/var/lib/shouwang/station")
+            folder.mkdir(parents=True, exist_ok=True)
+            made = assembly.station_settings(check.load(site), keyring.read(keys or site.parent / "keys"), state=folder)
+            settings = folder / "settings.json"
+            box.write_private(settings, assembly.station_text(made))
+        assert settings is not None
+        read = station_settings.load(settings)
+    except (check.SiteError, keyring.KeysError, station_settings.SettingsError, OSError) as error:
+        fail(error, USAGE)
+    raise typer.Exit(program.serve(read, wrap=wrap))
+
+
+@app.command()
+def sim(
+    settings: Annotated[Path | None, typer.Option(help="The village as JSON.")] = None,
+    site: Annotated[Path | None, typer.Option("--site", help="Or: simulate a gateway of this site file.")] = None,
+    id: Annotated[str | None, typer.Option("--id", help="Which gateway of the site.")] = None,  # noqa: A002
+    keys: KeysFolder = None,
+    port: Annotated[list[str] | None, typer.Option(metavar="LINE=PATH", help="Make a port here for a line.")] = None,
+    attach: Annotated[list[str] | None, typer.Option(metavar="LINE=PATH", help="Use a port that exists.")] = None,
+    memory: Annotated[Path | None, typer.Option(help="File that keeps the units' boot numbers.")] = None,
+    frames: Annotated[bool, typer.Option(help="Tell every frame, too.")] = False,
+    stay: Annotated[bool, typer.Option(help="Go on when the commands end.")] = False,
+) -> None:
+    """Simulate units and readers on serial ports: commands in, diaries out, one JSON object a line."""
+    from deploy import assembly, check
+    from deploy import keys as keyring
+    from firmware_sim import program
+    from firmware_sim.port import PortUnusable
+    from firmware_sim.settings import BadSettings, VillageSettings
+
+    try:
+        if site is not None and id is not None:
+            village = assembly.village_settings(check.load(site), keyring.read(keys or site.parent / "keys"), id)
+        elif settings is not None:
+            village = VillageSettings.from_json(settings.read_text("utf-8"))
+        else:
+            fail("give --settings, or --site with --id", USAGE)
+        attached = _pairs(attach)
+        made = {line.name: Path(line.name) for line in village.lines} | _pairs(port) | attached
+        code = program.serve(village, ports=made, attached=attached.keys(), memory=memory, frames=frames, stay=stay)
+    except (check.SiteError, keyring.KeysError, assembly.UnknownGateway, BadSettings, PortUnusable, OSError) as error:
+        fail(error, USAGE)
+    raise typer.Exit(code)
+
+
+def _pairs(given: list[str] | None) -> dict[str, Path]:
+    pairs: dict[str, Path] = {}
+    for one in given or ():
+        name, equals, path = one.partition("=")
+        if not equals or not path:
+            fail(f"{one!r}: give LINE=PATH", USAGE)
+        pairs[name] = Path(path)
+    return pairs
+
+
+@app.command()
+def check(
+    site: Annotated[Path, typer.Argument(help="The site file (docs/site.md).")],
+    json_: AsJson = False,
+    lang: Annotated[Language, typer.Option(help="Chinese or English.")] = Language.zh,
+) -> None:
+    """Look at a site file as a whole and name every error at once, with its place."""
+    from rich.console import Console
+
+    from deploy import check as checking
+
+    console = Console()
+    try:
+        checked = checking.check(site)
+    except checking.SiteUnreadable as error:
+        if json_:
+            sys.stdout.write(checking.unreadable_as_json(error) + "\n")
+        else:
+            checking.show_unreadable(console, error, language=lang.value)
+        raise typer.Exit(checking.UNREADABLE) from None
+    if json_:
+        sys.stdout.write(checking.as_json(site, checked) + "\n")
+    else:
+        checking.show(console, site, checked, language=lang.value)
+    raise typer.Exit(checked.exit_code)
+
+
+@app.command()
+def keys(
+    site: Annotated[Path, typer.Argument(help="The site file (docs/site.md).")],
+    keys: KeysFolder = None,
+    json_: AsJson = False,
+) -> None:
+    """Make the keys, passwords and tokens that are missing; tokens are shown once."""
+    from deploy import check as checking
+    from deploy import keys as keyring
+
+    try:
+        made = keyring.provision(checking.load(site), keys or site.parent / "keys")
+    except (checking.SiteError, keyring.KeysError) as error:
+        fail(error, USAGE)
+    if json_:
+        sys.stdout.write(json.dumps({"added": made.added, "tokens": dict(made.tokens)}) + "\n")
+        return
+    sys.stdout.writelines(f"+ {name}\n" for name in made.added)
+    for officer, token in made.tokens.items():
+        sys.stdout.write(f"{officer}: {token}   (shown once, kept nowhere / 仅显示一次)\n")
+
+
+def main() -> None:
+    """Run the command."""
+    app()
+
+
+if __name__ == "__main__":
+    main()
