@@ -102,12 +102,16 @@ def test_duress_is_for_the_police_and_silent_whatever_else_is_true(facts: AlarmF
 
 
 @pytest.mark.proves("N4")
-@given(FACTS, st.sampled_from([None, GroupId("another")]))
-def test_an_unknown_group_leaves_nobody_but_the_police(facts: AlarmFacts, group: GroupId | None) -> None:
-    stranger = dataclasses.replace(facts, group=group)
-    assert set(messages(stranger)) <= {"police"}
-    assert neighbours(stranger, MEMBERSHIP) == ()
-    assert siren(stranger, MEMBERSHIP) is None
+@given(FACTS, *[st.sampled_from([None, GroupId("another"), MEMBERSHIP.group])] * 2)
+def test_an_unknown_group_leaves_nobody_but_the_police(
+    facts: AlarmFacts, group: GroupId | None, register: GroupId | None
+) -> None:
+    """Unknown to the press, unknown to the register, or not the same in both."""
+    stranger, membership = dataclasses.replace(facts, group=group), dataclasses.replace(MEMBERSHIP, group=register)
+    if group is None or group != register:
+        assert set(messages(stranger, membership)) <= {"police"}
+        assert neighbours(stranger, membership) == ()
+        assert siren(stranger, membership) is None
 
 
 @pytest.mark.proves("N4")

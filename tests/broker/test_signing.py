@@ -276,8 +276,11 @@ def test_a_gateway_signs_no_event_of_another_gateway() -> None:
     assert plain(verifier().open(topic, GATEWAY_SIGNER.seal(canonical(status)))) == status
     with pytest.raises(signing.WrongSigner):
         verifier().open(topic, OTHER_SIGNER.seal(canonical(status)))
-    with pytest.raises(signing.WrongSigner):
-        verifier().open(topic, GATEWAY_SIGNER.seal(canonical({**status, "gateway": "gw2"})))
+    for signer in (GATEWAY_SIGNER, OTHER_SIGNER):
+        with pytest.raises(signing.WrongSigner):
+            verifier().open(topic, signer.seal(canonical({**status, "gateway": "gw2"})))
+    with pytest.raises(signing.WrongTopic, match="was signed for"):
+        verifier().open("sw1/north/gateway/gw2/status", GATEWAY_SIGNER.seal(canonical(status)))
 
 
 def test_a_gateway_says_of_no_view_that_it_came_from_another() -> None:
