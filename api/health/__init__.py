@@ -1,0 +1,1 @@
+"""Whether the station can do its work."""

@@ -1,0 +1,83 @@
+"""Looks at every part of a station."""
+
+import threading
+from time import monotonic
+from typing import Final
+
+from sqlalchemy.exc import SQLAlchemyError
+
+from api.health.schemas import BrokerHealth, DatabaseHealth, Health, IngestHealth, OutgoingHealth
+from api.ingest import repository as ingest
+from api.outgoing import repository as outgoing
+from api.station import Station
+
+FRESH_S: Final = 1.0
+"""A proof of writing is good for so long: whoever asks more often costs the disk nothing."""
+LAG_MOST_MS: Final = 5_000
+
+_FAULTS_MOST: Final = 1_000
+
+
+class Pulse:
+    """Whether rows can be committed, tried at most once in FRESH_S."""
+
+    def __init__(self, station: Station) -> None:
+        self._station = station
+        self._lock = threading.Lock()
+        self._tried: float | None = None
+        self._writable = False
+
+    def writable(self) -> bool:
+        """Commit a row, unless that was done a moment ago."""
+        with self._lock:
+            if self._tried is None or monotonic() - self._tried >= FRESH_S:
+                self._writable = self._write()
+                self._tried = monotonic()
+            return self._writable
+
+    def _write(self) -> bool:
+        now = self._station.clock()
+        try:
+            with self._station.database.write() as session:
+                ingest.station(session, now_ms=now).alive_ms = now
+        except SQLAlchemyError:
+            return False
+        return True
+
+
+def examine(station: Station, pulse: Pulse) -> Health:
+    """All of it, at one moment."""
+    writable = pulse.writable()
+    dead_letters = owed = faults = 0
+    try:
+        with station.database.read() as session:
+            dead_letters = ingest.how_many_dead_letters(session)
+            owed = outgoing.how_many_waiting(session)
+            faults = len(ingest.open_faults(session, limit=_FAULTS_MOST))
+    except SQLAlchemyError:
+        writable = False
+    connected = station.link.ready.is_set()
+    works = writable and connected and station.ingest.alive and station.sender.alive and station.ingest.trouble is None
+    calm = not dead_letters and not faults and station.ingest.lag_ms <= LAG_MOST_MS
+    counts = station.ingest.counts
+    return Health(
+        status="failing" if not works else "ok" if calm else "attention",
+        station=station.settings.station,
+        generation=station.ingest.generation,
+        database=DatabaseHealth(writable=writable),
+        broker=BrokerHealth(connected=connected, trouble=None if connected else station.link.trouble),
+        ingest=IngestHealth(
+            alive=station.ingest.alive,
+            trouble=station.ingest.trouble,
+            lag_ms=station.ingest.lag_ms,
+            waiting=station.ingest.waiting,
+            taken=counts.taken,
+            stored=counts.stored,
+            duplicate=counts.duplicate,
+            rejected=counts.rejected,
+            statuses=counts.statuses,
+        ),
+        outgoing=OutgoingHealth(alive=station.sender.alive, waiting=owed),
+        dead_letters=dead_letters,
+        open_faults=faults,
+    )

@@ -1,0 +1,56 @@
+"""What came in and what was wrong with it, over HTTP."""
+
+from typing import Final
+
+from fastapi import APIRouter
+
+from api.access import CurrentOfficer
+from api.ingest import repository
+from api.ingest.schemas import (
+    DeadLetterPage,
+    FaultList,
+    GatewayList,
+    dead_letter_answer,
+    fault_answer,
+    gap_answer,
+    gateway_answer,
+    rejection_answer,
+)
+from api.pages import PAGE, PAGE_MOST, Cursor, Limit, below, cursor
+from api.problems import ProblemAnswer
+from api.station import CurrentStation
+
+router: Final = APIRouter(
+    prefix="/api/v1", tags=["ingest"], responses={401: {"model": ProblemAnswer}, 422: {"model": ProblemAnswer}}
+)
+
+
+@router.get("/dead-letters", summary="Messages that could not be taken in, newest first")
+def list_dead_letters(
+    station: CurrentStation, _officer: CurrentOfficer, limit: Limit = PAGE, after: Cursor = None
+) -> DeadLetterPage:
+    """Nothing that arrived disappears: it is stored, or it stands here with the reason."""
+    with station.database.read() as session:
+        found = repository.dead_letters(session, below=below(after), limit=limit + 1)
+        return DeadLetterPage(
+            items=[dead_letter_answer(row) for row in found[:limit]],
+            next=cursor(found[limit - 1].number or 0) if len(found) > limit else None,
+            rejections=[rejection_answer(row) for row in repository.rejections(session)],
+        )
+
+
+@router.get("/faults", summary="What is wrong now")
+def list_faults(station: CurrentStation, _officer: CurrentOfficer) -> FaultList:
+    """Open faults, and events that are missing."""
+    with station.database.read() as session:
+        return FaultList(
+            faults=[fault_answer(row) for row in repository.open_faults(session, limit=PAGE_MOST)],
+            gaps=[gap_answer(row) for row in repository.gaps(session, limit=PAGE_MOST)],
+        )
+
+
+@router.get("/gateways", summary="Gateways by their last status")
+def list_gateways(station: CurrentStation, _officer: CurrentOfficer) -> GatewayList:
+    """Every gateway that ever said something."""
+    with station.database.read() as session:
+        return GatewayList(gateways=[gateway_answer(row) for row in repository.gateways(session)])

@@ -1,0 +1,185 @@
+"""Reading and writing what came in. Never commits."""
+
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from typing import Any, NamedTuple
+
+from sqlalchemy import func, insert, literal, union_all
+from sqlmodel import Session, col, select
+
+from api.ingest.models import DeadLetter, Fault, Gap, Gateway, GatewayEpoch, Inbox, Rejection, StationRow
+
+
+class Place(NamedTuple):
+    """Where an event stands in its gateway's order."""
+
+    gateway: str
+    epoch: str
+    seq: int
+
+
+def held(session: Session, ids: Collection[str]) -> dict[str, Place]:
+    """Which of these events are in the inbox, and where they stand."""
+    if not ids:
+        return {}
+    found = select(Inbox.id, Inbox.gateway, Inbox.epoch, Inbox.seq).where(col(Inbox.id).in_(ids))
+    return {row[0]: Place(*row[1:]) for row in session.exec(found)}
+
+
+def copies(session: Session, gateway: str, epoch: str, seqs: Collection[int]) -> dict[int, int]:
+    """How many events stand at these places of the order already."""
+    found = (
+        select(Inbox.seq, func.count())
+        .where(Inbox.gateway == gateway, Inbox.epoch == epoch, col(Inbox.seq).in_(seqs))
+        .group_by(col(Inbox.seq))
+    )
+    return dict(session.exec(found).all())
+
+
+def add_inbox(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
+    """Insert inbox rows, by column name."""
+    if rows:
+        session.connection().execute(insert(Inbox), rows)
+
+
+def epochs(session: Session, gateway: str) -> Sequence[GatewayEpoch]:
+    """The epochs of a gateway, newest last."""
+    found = select(GatewayEpoch).where(GatewayEpoch.gateway == gateway).order_by(col(GatewayEpoch.number))
+    return session.exec(found).all()
+
+
+def epoch(session: Session, gateway: str, name: str, *, now_ms: int) -> GatewayEpoch:
+    """The row of an epoch, made when it is new."""
+    found = select(GatewayEpoch).where(GatewayEpoch.gateway == gateway, GatewayEpoch.epoch == name)
+    row = session.exec(found).first()
+    if row is None:
+        row = GatewayEpoch(gateway=gateway, epoch=name, highest=0, checked=1, opened_ms=now_ms)
+        session.add(row)
+        session.flush()
+    return row
+
+
+def gateway(session: Session, id: str, *, now_ms: int) -> Gateway:  # noqa: A002 - an id is what it is
+    """The row of a gateway, made when it is new."""
+    row = session.get(Gateway, id)
+    if row is None:
+        row = Gateway(id=id, online=False, seen_ms=now_ms)
+        session.add(row)
+        session.flush()
+    return row
+
+
+def missing(session: Session, gateway: str, epoch: str, *, start: int, below: int) -> list[tuple[int, int]]:
+    """Ranges of sequence numbers in [start, below) that are neither in the inbox nor among the dead letters."""
+
+    def here(table: type[Inbox | DeadLetter]) -> Any:
+        return select(table.seq).where(
+            table.gateway == gateway, table.epoch == epoch, col(table.seq) >= start, col(table.seq) < below
+        )
+
+    seqs = union_all(here(Inbox), here(DeadLetter), select(literal(below))).subquery()
+    before = func.lag(seqs.c.seq, 1, start - 1).over(order_by=seqs.c.seq)
+    edges = select(before.label("before"), seqs.c.seq).subquery()
+    rows = session.connection().execute(
+        select(edges.c.before, edges.c.seq).where(edges.c.seq > edges.c.before + 1).order_by(edges.c.seq)
+    )
+    return [(int(last_held) + 1, int(next_held) - 1) for last_held, next_held in rows]
+
+
+def gaps_around(session: Session, gateway: str, epoch: str, *, first: int, last: int) -> Sequence[Gap]:
+    """Gaps that have a number in [first, last]."""
+    found = select(Gap).where(Gap.gateway == gateway, Gap.epoch == epoch, Gap.first <= last, Gap.last >= first)
+    return session.exec(found).all()
+
+
+def open_fault(session: Session, code: str, gateway: str, about: str = "") -> Fault | None:
+    """The fault that is open about this, if any."""
+    found = select(Fault).where(
+        Fault.code == code, Fault.gateway == gateway, Fault.about == about, col(Fault.cleared_ms).is_(None)
+    )
+    return session.exec(found).first()
+
+
+def raise_fault(session: Session, code: str, gateway: str, *, about: str = "", detail: str = "", now_ms: int) -> None:
+    """Open a fault, or count it once more."""
+    fault = open_fault(session, code, gateway, about)
+    if fault is None:
+        fault = Fault(code=code, gateway=gateway, about=about, detail=detail, times=1, first_ms=now_ms, last_ms=now_ms)
+        session.add(fault)
+    else:
+        fault.times += 1
+        fault.last_ms = now_ms
+        fault.detail = detail or fault.detail
+    session.flush()
+
+
+def clear_fault(session: Session, code: str, gateway: str, *, about: str = "", now_ms: int) -> None:
+    """It is over."""
+    fault = open_fault(session, code, gateway, about)
+    if fault is not None:
+        fault.cleared_ms = now_ms
+
+
+def open_faults(session: Session, *, limit: int) -> Sequence[Fault]:
+    """Open faults, newest first."""
+    found = select(Fault).where(col(Fault.cleared_ms).is_(None)).order_by(col(Fault.number).desc()).limit(limit)
+    return session.exec(found).all()
+
+
+def count_rejection(session: Session, gateway: str, reason: str, *, now_ms: int) -> None:
+    """One more message refused."""
+    row = session.get(Rejection, (gateway, reason))
+    if row is None:
+        session.add(Rejection(gateway=gateway, reason=reason, times=1, last_ms=now_ms))
+    else:
+        row.times += 1
+        row.last_ms = now_ms
+    session.flush()
+
+
+def dead_letter(session: Session, digest: str) -> DeadLetter | None:
+    """The dead letter with this identity."""
+    return session.exec(select(DeadLetter).where(DeadLetter.digest == digest)).first()
+
+
+def dead_letters(session: Session, *, below: int | None, limit: int) -> Sequence[DeadLetter]:
+    """Dead letters with numbers below `below`, newest first."""
+    found = select(DeadLetter)
+    if below is not None:
+        found = found.where(col(DeadLetter.number) < below)
+    return session.exec(found.order_by(col(DeadLetter.number).desc()).limit(limit)).all()
+
+
+def how_many_dead_letters(session: Session) -> int:
+    """How many messages were not taken in and kept."""
+    return session.exec(select(func.count()).select_from(DeadLetter)).one()
+
+
+def rejections(session: Session) -> Sequence[Rejection]:
+    """Counts of everything that was refused, kept or not."""
+    return session.exec(select(Rejection).order_by(col(Rejection.gateway), col(Rejection.reason))).all()
+
+
+def gateways(session: Session) -> Sequence[Gateway]:
+    """Every gateway that ever said something."""
+    return session.exec(select(Gateway).order_by(col(Gateway.id))).all()
+
+
+def gaps(session: Session, *, limit: int) -> Sequence[Gap]:
+    """Gaps, newest first."""
+    return session.exec(select(Gap).order_by(col(Gap.number).desc()).limit(limit)).all()
+
+
+def station(session: Session, *, now_ms: int) -> StationRow:
+    """The row about ourselves, made when there is none."""
+    row = session.get(StationRow, 1)
+    if row is None:
+        row = StationRow(id=1, generation=1, alive_ms=now_ms)
+        session.add(row)
+        session.flush()
+    return row
+
+
+def add(session: Session, rows: Iterable[DeadLetter | Gap]) -> None:
+    """Insert rows now."""
+    session.add_all(rows)
+    session.flush()

@@ -1,0 +1,165 @@
+"""What came in, as HTTP shows it."""
+
+from datetime import datetime
+
+from pydantic import BaseModel, ConfigDict
+
+from api.clock import iso
+from api.ingest.models import DeadLetter, Fault, Gap, Gateway, Rejection
+
+
+class Answer(BaseModel):
+    """What is answered: closed, so that nothing slips in that nobody decided to show."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class DeadLetterAnswer(Answer):
+    """A message that could not be taken in. What it says about itself (event, order) nobody has verified."""
+
+    number: int
+    reason: str
+    detail: str
+    topic: str
+    payload: str
+    """As far as it is text; other octets as \\xNN."""
+    tries: int
+    times: int
+    """How often it came."""
+    event: str | None
+    gateway: str | None
+    first: datetime
+    last: datetime
+
+
+class RejectionAnswer(Answer):
+    """How often something was refused for a reason, kept as a dead letter or not."""
+
+    gateway: str
+    reason: str
+    times: int
+    last: datetime
+
+
+class DeadLetterPage(Answer):
+    """Dead letters, newest first, with the counts of all refusals."""
+
+    items: list[DeadLetterAnswer]
+    next: str | None
+    rejections: list[RejectionAnswer]
+
+
+class FaultAnswer(Answer):
+    """Something is wrong, and somebody should look."""
+
+    number: int
+    code: str
+    gateway: str
+    about: str
+    detail: str
+    times: int
+    first: datetime
+    last: datetime
+
+
+class GapAnswer(Answer):
+    """Events `first` to `last` of a journal that never arrived; `pruned` says that the gateway dropped them."""
+
+    gateway: str
+    epoch: str
+    first: int
+    last: int
+    reason: str
+    found: datetime
+
+
+class GatewayAnswer(Answer):
+    """A gateway by its last status. `low`: everything below it is done."""
+
+    id: str
+    online: bool
+    seen: datetime
+    epoch: str | None
+    head: int | None
+    low: int | None
+    queued: int | None
+    clock: str | None
+    faults: list[str]
+
+
+class FaultList(Answer):
+    """What is wrong now, newest first."""
+
+    faults: list[FaultAnswer]
+    gaps: list[GapAnswer]
+
+
+class GatewayList(Answer):
+    """Every gateway that ever said something."""
+
+    gateways: list[GatewayAnswer]
+
+
+def dead_letter_answer(row: DeadLetter) -> DeadLetterAnswer:
+    """A dead letter as it is answered."""
+    assert row.number is not None
+    return DeadLetterAnswer(
+        number=row.number,
+        reason=row.reason,
+        detail=row.detail,
+        topic=row.topic,
+        payload=row.payload.decode(errors="backslashreplace"),
+        tries=row.tries,
+        times=row.times,
+        event=row.event,
+        gateway=row.gateway,
+        first=iso(row.first_ms),
+        last=iso(row.last_ms),
+    )
+
+
+def rejection_answer(row: Rejection) -> RejectionAnswer:
+    """A count as it is answered."""
+    return RejectionAnswer(gateway=row.gateway, reason=row.reason, times=row.times, last=iso(row.last_ms))
+
+
+def fault_answer(row: Fault) -> FaultAnswer:
+    """A fault as it is answered."""
+    assert row.number is not None
+    return FaultAnswer(
+        number=row.number,
+        code=row.code,
+        gateway=row.gateway,
+        about=row.about,
+        detail=row.detail,
+        times=row.times,
+        first=iso(row.first_ms),
+        last=iso(row.last_ms),
+    )
+
+
+def gap_answer(row: Gap) -> GapAnswer:
+    """A gap as it is answered."""
+    return GapAnswer(
+        gateway=row.gateway,
+        epoch=row.epoch,
+        first=row.first,
+        last=row.last,
+        reason=row.reason,
+        found=iso(row.found_ms),
+    )
+
+
+def gateway_answer(row: Gateway) -> GatewayAnswer:
+    """A gateway as it is answered."""
+    return GatewayAnswer(
+        id=row.id,
+        online=row.online,
+        seen=iso(row.seen_ms),
+        epoch=row.epoch,
+        head=row.head,
+        low=row.low,
+        queued=row.queued,
+        clock=row.clock,
+        faults=row.faults.split(),
+    )

@@ -1,0 +1,652 @@
+"""The consumer: takes what gateways send, keeps it, and only then says so.
+
+Order is everything here, and is written once, in `Ingest._settle`:
+
+1. signatures and topics are checked, outside any lock;
+2. inbox rows and all their effects are written in one transaction, and committed with a sync (N2);
+3. the broker may forget the messages (MQTT acknowledgement);
+4. the gateways learn what became of each event (signed receipt, by event id).
+
+Killed between any two of them, the broker or the gateway sends again, and the event is a duplicate: known, not
+stored twice, and receipted again (N3).
+
+Every message ends as exactly one of stored, duplicate, rejected with a reason, or status (N9, `Counts`). One that
+cannot be verified, or that breaks the writing of itself three times, becomes a dead letter, and what may have been
+a press is shown to the police as unverified (N13). A batch that cannot be written is tried again message by
+message, so that a bad one spoils nothing but itself; a database that cannot be written at all is not the
+messages' fault: then nothing is acknowledged, and everything is tried again.
+"""
+
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from contextlib import suppress
+from dataclasses import dataclass, field
+from hashlib import sha256
+from itertools import groupby
+from queue import Empty
+from time import monotonic
+from typing import Any, Final, Protocol, TypeVar
+
+import structlog
+from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
+from sqlmodel import Session
+
+from api.alarms.service import Alarms
+from api.clock import Clock
+from api.database import Database
+from api.ingest import repository, rules
+from api.ingest.models import DeadLetter, Gap
+from api.ingest.repository import Place
+from api.ingest.rules import Claim
+from api.mqtt import Arrival, Connected, Incoming, Link, LinkError, Stopped, Will
+from api.register import Register
+from broker.ids import EVENT_ID_RANDOM_BYTES, EventId, GatewayId, event_id
+from broker.kinds import EventType
+from broker.messages import (
+    MAX_EPOCHS,
+    MAX_RESULTS,
+    Body,
+    GatewayEvent,
+    GatewayStatus,
+    Head,
+    Receipt,
+    Rejection,
+    StationHello,
+    StationStatus,
+    audience_of,
+)
+from broker.signing import EnvelopeError, Signer, Verifier
+from broker.topics import Name, build, filter_of
+
+TRIES: Final = 3
+"""How often a message may break the writing of itself."""
+DEAD_LETTERS_MOST: Final = 10_000
+"""Rows kept of what could not be taken in; beyond it a refusal is only counted, so that nobody fills the disk."""
+PAUSE_S: Final = 0.5
+PAUSE_MOST_S: Final = 10.0
+"""Between attempts to write to a database that cannot be written."""
+POISON: Final = "poison"
+ID_REUSED: Final = "id_reused"
+SAYS_NOTHING: Final = frozenset({"retained"})
+"""Refusals after which nobody needs to look for a press: a copy that the broker kept."""
+
+F = TypeVar("F", bound=Callable[..., Any])
+
+log = structlog.get_logger("api.ingest")
+
+
+class Wrap(Protocol):
+    """Puts something around a named step, so that tests can stop the world there. The name is of this package."""
+
+    def __call__(self, name: str, step: F, /) -> F:
+        """Return `step`, or what is to be called instead of it."""
+        ...
+
+
+def unwrapped(_name: str, step: F) -> F:
+    """The step itself."""
+    return step
+
+
+@dataclass(slots=True)
+class Counts:
+    """Since the start. taken = stored + duplicate + rejected + statuses."""
+
+    taken: int = 0
+    stored: int = 0
+    duplicate: int = 0
+    rejected: int = 0
+    statuses: int = 0
+    unreceipted: int = 0
+    """Events whose receipt could not go out; their gateway asks again."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Opened:
+    """A message after the check of its envelope: a body, or the reason against it."""
+
+    arrival: Arrival
+    body: Body | None
+    reason: str = ""
+    detail: str = ""
+    tries: int = 1
+
+
+@dataclass(slots=True)
+class _Outcome:
+    """What a committed batch leaves to be said."""
+
+    stored: dict[GatewayId, list[EventId]] = field(default_factory=dict)
+    duplicate: dict[GatewayId, list[EventId]] = field(default_factory=dict)
+    rejected: dict[GatewayId, list[Rejection]] = field(default_factory=dict)
+    greet: set[GatewayId] = field(default_factory=set)
+    counts: Counts = field(default_factory=Counts)
+    alarms: list[tuple[str, str]] = field(default_factory=list)
+    owes: bool = False
+
+
+class Ingest:
+    """The consumer, a thread of its own, which alone reads `link.incoming`."""
+
+    def __init__(
+        self,
+        database: Database,
+        link: Link,
+        *,
+        signer: Signer,
+        verifier: Verifier,
+        alarms: Alarms,
+        register: Register,
+        clock: Clock,
+        random_bytes: Callable[[int], bytes],
+        generation: int,
+        owes: Callable[[], None],
+        wrap: Wrap = unwrapped,
+    ) -> None:
+        """`owes` is called after a commit that may have left something to be sent."""
+        self.counts = Counts()
+        self.generation = generation
+        self.trouble: str | None = None
+        """Why nothing can be kept at the moment, in one word."""
+        self._database = database
+        self._link = link
+        self._signer = signer
+        self._verifier = verifier
+        self._alarms = alarms
+        self._register = register
+        self._clock = clock
+        self._random_bytes = random_bytes
+        self._owes = owes
+        self._limit = rules.BATCH_MOST
+        self._backlog: deque[Incoming] = deque()
+        self._oldest: float | None = None
+        self._greeted = False
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="ingest", daemon=True)
+        self._commit = wrap("ingest.commit", Session.commit)
+        self._acknowledge = wrap("ingest.ack", link.acknowledge)
+        self._send_receipt = wrap("ingest.receipt", self._publish_receipt)
+
+    def start(self) -> None:
+        """Begin to take what arrives."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """End after the batch in hand; what has arrived and was not taken comes again. The link is stopped first."""
+        self._stopping.set()
+        self._thread.join()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the consumer works."""
+        return self._thread.is_alive()
+
+    @property
+    def lag_ms(self) -> int:
+        """How long the oldest message in hand has been waiting."""
+        oldest = self._oldest
+        return 0 if oldest is None else int((monotonic() - oldest) * 1_000)
+
+    @property
+    def waiting(self) -> int:
+        """Messages that have arrived and are not taken yet."""
+        return self._link.incoming.qsize() + len(self._backlog)
+
+    def status(self, *, online: bool) -> Will:
+        """The station's own presence, as it is published and as it stands in the will."""
+        topic = build(Name.STATION_STATUS, self._register.station)
+        body = StationStatus(
+            topic=topic,
+            audience=audience_of(topic),
+            id=self._new_id(),
+            age_ms=0,
+            online=online,
+            generation=self.generation,
+        )
+        return Will(topic, self._signer.envelope(body))
+
+    def _run(self) -> None:
+        while not self._stopping.is_set():
+            match self._next():
+                case Stopped():
+                    return
+                case Connected() as connected:
+                    self._announce(connected)
+                case list() as arrivals:
+                    self._oldest = arrivals[0].at
+                    self._settle([self._open(arrival) for arrival in arrivals])
+                    self._oldest = None
+
+    def _next(self) -> Connected | Stopped | list[Arrival]:
+        """What comes next: as many arrivals as are there, up to the limit, or one thing of another kind."""
+        if not self._backlog:
+            self._backlog.append(self._link.incoming.get())
+        with suppress(Empty):
+            while len(self._backlog) < self._limit:
+                self._backlog.append(self._link.incoming.get_nowait())
+        arrivals: list[Arrival] = []
+        while self._backlog and len(arrivals) < self._limit:
+            one = self._backlog.popleft()
+            if not isinstance(one, Arrival):
+                if not arrivals:
+                    return one
+                self._backlog.appendleft(one)
+                break
+            arrivals.append(one)
+        return arrivals
+
+    def _open(self, arrival: Arrival) -> _Opened:
+        try:
+            body = self._verifier.open(arrival.topic, arrival.payload, retained=arrival.retained)
+        except EnvelopeError as error:
+            return _Opened(arrival, None, error.code, error.why)
+        except Exception as error:  # noqa: BLE001 - whatever a stranger's bytes break, the consumer goes on
+            return _Opened(arrival, None, POISON, type(error).__name__)
+        return _Opened(arrival, body)
+
+    def _settle(self, batch: Sequence[_Opened]) -> None:
+        """Keep, then acknowledge, then say so."""
+        outcome = self._keep_patiently(batch)
+        if outcome is not None:
+            self._acknowledge([one.arrival for one in batch])
+            self._say(outcome)
+
+    def _keep_patiently(self, batch: Sequence[_Opened]) -> _Outcome | None:
+        """Keep a batch, whatever it takes. None only when we are told to stop; then nothing was kept."""
+        pause_s = PAUSE_S
+        while True:
+            try:
+                outcome = self._keep(batch)
+            except (OperationalError, InterfaceError):
+                self.trouble = "database"
+                log.exception("ingest.database")
+                if self._stopping.wait(pause_s):
+                    return None
+                pause_s = min(PAUSE_MOST_S, pause_s * 2)
+            except Exception as error:  # noqa: BLE001 - one of the messages did it
+                self.trouble = None
+                if len(batch) > 1:
+                    for one in batch:  # singly, so that the bad one spoils nothing but itself
+                        self._settle([one])
+                    return _Outcome()
+                batch = [_again(batch[0], error)]
+            else:
+                self.trouble = None
+                return outcome
+
+    def _keep(self, batch: Sequence[_Opened]) -> _Outcome:
+        """One batch in one transaction. Returns after the commit."""
+        began = monotonic()
+
+        def commit(session: Session) -> None:
+            held_ms = (monotonic() - began) * 1_000
+            self._limit = rules.next_limit(self._limit, took=len(batch), held_ms=held_ms)
+            self._commit(session)
+
+        with self._database.write(patient=True, commit=commit) as session:
+            began = monotonic()
+            return self._write(session, batch)
+
+    def _write(self, session: Session, batch: Sequence[_Opened]) -> _Outcome:
+        now = self._clock()
+        outcome = _Outcome()
+        outcome.counts.taken = len(batch)
+        refused = [one for one in batch if one.body is None]
+        events = [(one, one.body) for one in batch if isinstance(one.body, GatewayEvent)]
+        claims = {id(one): rules.claim(one.arrival.topic, one.arrival.payload) for one in refused}
+        known = repository.held(
+            session,
+            {event.id for _, event in events} | {claim.event for claim in claims.values() if claim.event is not None},
+        )
+        fresh: dict[str, tuple[_Opened, GatewayEvent]] = {}
+        for one, event in events:
+            place = Place(event.gateway, event.epoch, event.seq)
+            there = known.get(event.id) or (fresh.get(event.id) and _place(fresh[event.id][1]))
+            if there is None:
+                fresh[event.id] = (one, event)
+            elif there == place:
+                outcome.duplicate.setdefault(event.gateway, []).append(event.id)
+                outcome.counts.duplicate += 1
+            else:
+                detail = "its id is that of another event"
+                refused.append(_Opened(one.arrival, None, ID_REUSED, detail))
+                claims[id(refused[-1])] = rules.claim(one.arrival.topic, one.arrival.payload)
+        self._add(session, [*fresh.values()], outcome, now_ms=now)
+        for one in refused:
+            self._refuse(session, one, claims[id(one)], outcome, known=known, now_ms=now)
+        for one in batch:
+            if isinstance(one.body, GatewayStatus):
+                self._note_status(session, one.body, outcome, now_ms=now)
+        return outcome
+
+    def _add(
+        self,
+        session: Session,
+        fresh: Sequence[tuple[_Opened, GatewayEvent]],
+        outcome: _Outcome,
+        *,
+        now_ms: int,
+    ) -> None:
+        """Put new events into the inbox, each with its place in its gateway's order, and let them have their effect."""
+        if not fresh:
+            return
+        copies = self._place(session, [event for _, event in fresh], now_ms=now_ms)
+        repository.add_inbox(
+            session,
+            [
+                {
+                    "id": event.id,
+                    "gateway": event.gateway,
+                    "epoch": event.epoch,
+                    "seq": event.seq,
+                    "copy": copies[event.id],
+                    "event": event.event.value,
+                    "received_ms": now_ms,
+                    "digest": sha256(one.arrival.payload).hexdigest(),
+                    "envelope": one.arrival.payload.decode(),
+                }
+                for one, event in fresh
+            ],
+        )
+        events = [event for _, event in fresh]
+        opened = self._alarms.absorb(session, events, received_ms=now_ms)
+        for event in events:
+            self._note_technical(session, event, now_ms=now_ms)
+            outcome.stored.setdefault(event.gateway, []).append(event.id)
+        outcome.alarms = [(alarm.id, alarm.kind) for alarm in opened]
+        outcome.counts.stored += len(fresh)
+        outcome.owes = True
+
+    def _place(self, session: Session, events: Sequence[GatewayEvent], *, now_ms: int) -> dict[EventId, int]:
+        """How many others stand where each of these events says it stands: 0, or there are two gateways of one name."""
+        copies: dict[EventId, int] = {}
+        ordered = sorted(events, key=lambda event: (event.gateway, event.epoch, event.seq))
+        for (gateway, epoch), group in groupby(ordered, key=lambda event: (event.gateway, event.epoch)):
+            members = [*group]
+            row = repository.epoch(session, gateway, epoch, now_ms=now_ms)
+            repository.gateway(session, gateway, now_ms=now_ms).seen_ms = now_ms
+            old = [event.seq for event in members if event.seq <= row.highest]
+            taken = repository.copies(session, gateway, epoch, old) if old else {}
+            for event in members:
+                copies[event.id] = taken.get(event.seq, 0)
+                taken[event.seq] = copies[event.id] + 1
+                if copies[event.id]:
+                    detail = f"{event.seq} of {epoch} came with two ids"
+                    repository.raise_fault(session, "clone", gateway, detail=detail, now_ms=now_ms)
+                if event.seq < row.checked:
+                    _fill(session, event)
+            row.highest = max(row.highest, members[-1].seq)
+        return copies
+
+    def _note_technical(self, session: Session, event: GatewayEvent, *, now_ms: int) -> None:
+        """Faults and their ends; ranges that a gateway dropped for room."""
+        unit = event.unit or ""
+        match event.event:
+            case EventType.TAMPER:
+                about = f"{unit}:{event.detail.get('part', '')}"
+                repository.raise_fault(session, "tamper", event.gateway, about=about, now_ms=now_ms)
+            case EventType.RESTORE:
+                about = f"{unit}:{event.detail.get('part', '')}"
+                repository.clear_fault(session, "tamper", event.gateway, about=about, now_ms=now_ms)
+                part = str(event.detail.get("part", ""))
+                repository.clear_fault(session, part, event.gateway, about=unit, now_ms=now_ms)
+            case EventType.FAULT:
+                code = str(event.detail.get("fault", "fault"))
+                repository.raise_fault(session, code, event.gateway, about=unit, now_ms=now_ms)
+            case EventType.FAULT_RESTORED:
+                code = str(event.detail.get("fault", "fault"))
+                repository.clear_fault(session, code, event.gateway, about=unit, now_ms=now_ms)
+            case EventType.PRUNED:
+                first, last = event.detail.get("first"), event.detail.get("last")
+                if isinstance(first, int) and isinstance(last, int) and 1 <= first <= last:
+                    epoch = str(event.detail.get("epoch", event.epoch))
+                    _pruned(session, event.gateway, epoch, first, last, now_ms=now_ms)
+            case _:
+                pass
+
+    def _refuse(
+        self,
+        session: Session,
+        one: _Opened,
+        claim: Claim,
+        outcome: _Outcome,
+        *,
+        known: Mapping[str, Place],
+        now_ms: int,
+    ) -> None:
+        """Keep what cannot be taken in where people can see it, with the reason, and say so to its gateway."""
+        arrival = one.arrival
+        outcome.counts.rejected += 1
+        repository.count_rejection(session, claim.gateway, one.reason, now_ms=now_ms)
+        digest = rules.identity(arrival.topic, arrival.payload, claim.event)
+        letter = repository.dead_letter(session, digest)
+        if letter is not None:
+            letter.times += 1
+            letter.last_ms = now_ms
+        elif repository.how_many_dead_letters(session) < DEAD_LETTERS_MOST:
+            letter = DeadLetter(
+                digest=digest,
+                topic=arrival.topic[:256],
+                payload=arrival.payload[: rules.KEPT_PAYLOAD],
+                reason=one.reason,
+                detail=one.detail[:256],
+                tries=one.tries,
+                times=1,
+                event=claim.event,
+                gateway=claim.gateway,
+                epoch=claim.epoch,
+                seq=claim.seq,
+                first_ms=now_ms,
+                last_ms=now_ms,
+            )
+            repository.add(session, [letter])
+        if not claim.is_event or one.reason in SAYS_NOTHING:
+            return
+        with suppress(SQLAlchemyError), session.begin_nested():  # the dead letter stays, whatever becomes of this
+            self._alarms.unreadable(session, claim.gateway, reason=one.reason, event=claim.event, received_ms=now_ms)
+        if claim.event is not None and claim.event not in known:
+            rejection = Rejection(id=claim.event, reason=one.reason[:16])
+            outcome.rejected.setdefault(GatewayId(claim.gateway), []).append(rejection)
+
+    def _note_status(self, session: Session, status: GatewayStatus, outcome: _Outcome, *, now_ms: int) -> None:
+        """Presence, heads and what is missing. A will of an earlier connection does not end the present one."""
+        outcome.counts.statuses += 1
+        row = repository.gateway(session, status.gateway, now_ms=now_ms)
+        if not status.online and row.session != status.session:
+            return
+        new_session = status.online and (row.session != status.session or not row.online)
+        row.online = status.online
+        row.session = status.session
+        row.generation = status.generation
+        row.epoch = status.epoch
+        row.head = status.head
+        row.low = status.low
+        row.queued = status.queued
+        row.clock = status.clock
+        row.faults = " ".join(status.faults)
+        row.seen_ms = now_ms
+        if status.online:
+            repository.clear_fault(session, "gateway_offline", status.gateway, now_ms=now_ms)
+        else:
+            repository.raise_fault(session, "gateway_offline", status.gateway, now_ms=now_ms)
+        self._look_for_gaps(session, status, now_ms=now_ms)
+        if new_session:
+            self._alarms.show_again(session, status.gateway)
+            outcome.greet.add(status.gateway)
+            outcome.owes = True
+
+    def _look_for_gaps(self, session: Session, status: GatewayStatus, *, now_ms: int) -> None:
+        """Everything below `low` is done, says the gateway: what is not here then is missing."""
+        row = repository.epoch(session, status.gateway, status.epoch, now_ms=now_ms)
+        if status.low <= row.checked:
+            return
+        for first, last in repository.missing(
+            session, status.gateway, status.epoch, start=row.checked, below=status.low
+        ):
+            if any(gap.reason for gap in repository.gaps_around(
+                session, status.gateway, status.epoch, first=first, last=last)):  # fmt: skip
+                continue
+            gap = Gap(gateway=status.gateway, epoch=status.epoch, first=first, last=last, found_ms=now_ms)
+            repository.add(session, [gap])
+            detail = f"{first} to {last} of {status.epoch}"
+            repository.raise_fault(session, "gap", status.gateway, detail=detail, now_ms=now_ms)
+        row.checked = status.low
+
+    def _say(self, outcome: _Outcome) -> None:
+        """Count, log and tell; everything in it is committed."""
+        self._count(outcome.counts)
+        for alarm, kind in outcome.alarms:
+            log.info("alarm.received", alarm=alarm, kind=kind)
+        for gateway in {*outcome.stored, *outcome.duplicate, *outcome.rejected}:
+            self._send_receipt(
+                gateway,
+                outcome.stored.get(gateway, []),
+                outcome.duplicate.get(gateway, []),
+                outcome.rejected.get(gateway, []),
+            )
+        for gateway in sorted(outcome.greet):
+            self._greet(gateway)
+        if outcome.owes:
+            self._owes()
+
+    def _count(self, counts: Counts) -> None:
+        self.counts.taken += counts.taken
+        self.counts.stored += counts.stored
+        self.counts.duplicate += counts.duplicate
+        self.counts.rejected += counts.rejected
+        self.counts.statuses += counts.statuses
+
+    def _publish_receipt(
+        self,
+        gateway: GatewayId,
+        stored: Sequence[EventId],
+        duplicate: Sequence[EventId],
+        rejected: Sequence[Rejection],
+    ) -> None:
+        """Tell a gateway what became of its events. Its loss costs a repetition and nothing else."""
+        topic = build(Name.GATEWAY_RECEIPT, self._register.station, gateway)
+        for s, d, r in _portions(stored, duplicate, rejected):
+            receipt = Receipt(
+                topic=topic,
+                audience=audience_of(topic),
+                id=self._new_id(),
+                age_ms=0,
+                generation=self.generation,
+                stored=s,
+                duplicate=d,
+                rejected=r,
+            )
+            try:
+                self._link.publish(topic, self._signer.envelope(receipt))
+            except LinkError:
+                self.counts.unreceipted += len(s) + len(d) + len(r)
+
+    def _announce(self, connected: Connected) -> None:
+        """Say that we are here, and to every gateway what we hold of it."""
+        if self._greeted and not connected.resumed:
+            self.generation = self._next_generation()  # what the broker held for us is gone: ask for it again
+        self._greeted = True
+        presence = self.status(online=True)
+        with suppress(LinkError):
+            self._link.publish(presence.topic, presence.payload, retain=True)
+        with self._database.read() as session:
+            known = {GatewayId(gateway.id) for gateway in repository.gateways(session)}
+        for gateway in sorted(known | self._register.gateways):
+            self._greet(gateway)
+        self._owes()
+
+    def _greet(self, gateway: GatewayId) -> None:
+        with self._database.read() as session:
+            epochs = repository.epochs(session, gateway)[-MAX_EPOCHS:]
+            highest = tuple(Head.model_validate({"epoch": row.epoch, "seq": row.highest}) for row in epochs)
+        topic = build(Name.GATEWAY_RECEIPT, self._register.station, gateway)
+        hello = StationHello(
+            topic=topic,
+            audience=audience_of(topic),
+            id=self._new_id(),
+            age_ms=0,
+            generation=self.generation,
+            highest=highest,
+        )
+        with suppress(LinkError):
+            self._link.publish(topic, self._signer.envelope(hello))
+
+    def _next_generation(self) -> int:
+        return next_generation(self._database, clock=self._clock)
+
+    def _new_id(self) -> EventId:
+        return event_id(self._clock(), self._random_bytes(EVENT_ID_RANDOM_BYTES))
+
+
+def next_generation(database: Database, *, clock: Clock) -> int:
+    """Raise the generation and keep it. The clock is in it so that it rises even over a lost database."""
+    now = clock()
+    with database.write() as session:
+        row = repository.station(session, now_ms=now)
+        row.generation = max(row.generation + 1, now)
+        return row.generation
+
+
+def filters(register: Register) -> tuple[str, str]:
+    """What the station receives: status first, so that who is there is known before what they say."""
+    return filter_of(Name.GATEWAY_STATUS, register.station), filter_of(Name.GATEWAY_EVENT, register.station)
+
+
+def _place(event: GatewayEvent) -> Place:
+    return Place(event.gateway, event.epoch, event.seq)
+
+
+def _again(one: _Opened, error: Exception) -> _Opened:
+    """A message that broke the writing of itself: once more, or, after enough tries, as a dead letter."""
+    if one.body is not None and one.tries < TRIES:
+        return _Opened(one.arrival, one.body, tries=one.tries + 1)
+    said = error.orig if isinstance(error, DBAPIError) else error  # without the values, which may be personal
+    log.error("ingest.poison", error=type(error).__name__, topic=one.arrival.topic[:128])
+    return _Opened(one.arrival, None, POISON, f"{type(error).__name__}: {said}"[:256], tries=one.tries)
+
+
+def _portions(
+    stored: Sequence[EventId], duplicate: Sequence[EventId], rejected: Sequence[Rejection]
+) -> Iterable[tuple[tuple[EventId, ...], tuple[EventId, ...], tuple[Rejection, ...]]]:
+    """Split what one receipt cannot hold."""
+    rest = [*(("s", one) for one in stored), *(("d", one) for one in duplicate)]
+    left = [*rejected]
+    while rest or left:
+        some, rest = rest[:MAX_RESULTS], rest[MAX_RESULTS:]
+        room = MAX_RESULTS - len(some)
+        refused, left = left[:room], left[room:]
+        yield (
+            tuple(one for what, one in some if what == "s"),
+            tuple(one for what, one in some if what == "d"),
+            tuple(refused),
+        )
+
+
+def _fill(session: Session, event: GatewayEvent) -> None:
+    """An event that was missed has come after all: take it out of its gap."""
+    for gap in repository.gaps_around(session, event.gateway, event.epoch, first=event.seq, last=event.seq):
+        _cut(session, gap, event.seq, event.seq)
+
+
+def _pruned(session: Session, gateway: str, epoch: str, first: int, last: int, *, now_ms: int) -> None:
+    """A range that the gateway says it dropped is no riddle any more."""
+    for gap in repository.gaps_around(session, gateway, epoch, first=first, last=last):
+        _cut(session, gap, first, last)
+    repository.add(
+        session,
+        [Gap(gateway=gateway, epoch=epoch, first=first, last=last, reason="pruned", found_ms=now_ms)],
+    )
+
+
+def _cut(session: Session, gap: Gap, first: int, last: int) -> None:
+    """Take [first, last] out of `gap`, which may leave nothing, one piece or two."""
+    pieces = [(gap.first, min(gap.last, first - 1)), (max(gap.first, last + 1), gap.last)]
+    rest = [
+        Gap(gateway=gap.gateway, epoch=gap.epoch, first=a, last=b, reason=gap.reason, found_ms=gap.found_ms)
+        for a, b in pieces
+        if a <= b
+    ]
+    session.delete(gap)
+    session.flush()
+    repository.add(session, rest)

@@ -1,0 +1,18 @@
+"""Runs migrations on the connection that `api.database` hands over, in the transaction that it began."""
+
+from alembic import context
+from sqlmodel import SQLModel
+
+import api.alarms.models
+import api.ingest.models
+import api.outgoing.models  # noqa: F401 - the three fill the metadata
+
+context.configure(
+    connection=context.config.attributes["connection"],
+    target_metadata=SQLModel.metadata,
+    render_as_batch=True,
+    transactional_ddl=True,
+    transaction_per_migration=False,
+)
+with context.begin_transaction():
+    context.run_migrations()

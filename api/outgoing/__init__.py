@@ -1,0 +1,1 @@
+"""What the station owes others: written with its cause in one transaction, sent afterwards, never forgotten."""

@@ -1,0 +1,183 @@
+"""Sends what is owed, after the commit that made it so.
+
+A row is written in the transaction of its cause, sent by a worker, and marked when the broker has answered. A
+station that is killed in between sends again: the message keeps its id, a command gets a higher counter, and
+both are harmless to whoever has them already. Messages of one topic stay in order: what a topic refused holds
+back what comes after it there, and nothing elsewhere.
+
+Counters of commands are committed before they are used, so that none is used twice.
+"""
+
+import threading
+from collections.abc import Iterable, Sequence
+from concurrent.futures import Future
+from dataclasses import dataclass
+from time import monotonic
+from typing import Final
+
+import structlog
+from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel import Session
+
+from api.clock import Clock
+from api.database import Database
+from api.mqtt import IN_FLIGHT, NO_SUBSCRIBERS, Link, LinkError
+from api.outgoing import repository
+from api.outgoing.models import Outgoing
+from broker.messages import AlarmUpdate, Body, Command, parse_body
+from broker.signing import Signer
+
+AT_ONCE: Final = IN_FLIGHT
+LOOK_S: Final = 5.0
+"""How long the worker sleeps when nobody wakes it; also the pause after a refusal."""
+ANSWER_S: Final = 10.0
+"""How long the broker has for its answer. MQTT repeats nothing on a living connection, so after it the row waits."""
+
+log = structlog.get_logger("api.outgoing")
+
+
+def owe(
+    session: Session,
+    bodies: Iterable[AlarmUpdate | Command],
+    *,
+    alarm: str,
+    happened_ms: int,
+    command_to: str | None = None,
+) -> None:
+    """Write messages to be sent once the caller's transaction is committed."""
+    repository.add(
+        session,
+        [
+            Outgoing(
+                id=body.id,
+                topic=body.topic,
+                command_to=command_to,
+                alarm=alarm,
+                body=body.model_dump_json(exclude_none=True),
+                happened_ms=happened_ms,
+            )
+            for body in bodies
+        ],
+    )
+
+
+def alarms_commanded(session: Session, gateway: str) -> set[str]:
+    """The alarms of which a command to this gateway waits already."""
+    return {alarm for alarm in repository.alarms_commanded(session, gateway) if alarm is not None}
+
+
+@dataclass(frozen=True, slots=True)
+class _Ready:
+    number: int
+    body: Body
+
+
+class Sender:
+    """The worker, a thread of its own. `wake` it after a commit that may owe something."""
+
+    def __init__(self, database: Database, link: Link, signer: Signer, *, clock: Clock) -> None:
+        self._database = database
+        self._link = link
+        self._signer = signer
+        self._clock = clock
+        self._wake = threading.Event()
+        self._held: dict[str, float] = {}
+        """Topics that the broker did not take a message for, and until when (monotonic) they are left alone."""
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="outgoing", daemon=True)
+
+    def start(self) -> None:
+        """Begin with what an earlier run left behind."""
+        self._thread.start()
+        self.wake()
+
+    def wake(self) -> None:
+        """Look at the table now."""
+        self._wake.set()
+
+    def stop(self) -> None:
+        """Finish what is on its way; what is not stays owed."""
+        self._stopping = True
+        self.wake()
+        self._thread.join()
+
+    @property
+    def alive(self) -> bool:
+        """Whether the worker works."""
+        return self._thread.is_alive()
+
+    def _run(self) -> None:
+        while not self._stopping:
+            self._wake.wait(LOOK_S)
+            self._wake.clear()
+            try:
+                self._send_all()
+            except SQLAlchemyError:
+                log.exception("outgoing.database")
+
+    def _send_all(self) -> None:
+        more = self._link.ready.is_set()
+        while more and not self._stopping:
+            more = self._send_some()
+
+    def _send_some(self) -> bool:
+        """Send up to AT_ONCE messages. True when there may be more that can be sent at once."""
+        held = [topic for topic, until in self._held.items() if monotonic() < until]
+        with self._database.read() as session:
+            if not repository.waiting(session, limit=1, held=held):
+                return False
+        with self._database.write() as session:
+            rows = repository.waiting(session, limit=AT_ONCE, held=held)
+            ready = self._complete(session, rows)
+        sent: list[tuple[_Ready, Future[int]]] = []
+        failed: dict[int, str] = {}
+        for one in ready:
+            try:
+                sent.append((one, self._link.publish(one.body.topic, self._signer.envelope(one.body))))
+            except LinkError as error:
+                failed[one.number] = str(error)
+                self._hold(one.body.topic)
+        listened: dict[int, bool] = {}
+        for one, answer in sent:
+            try:
+                listened[one.number] = answer.result(ANSWER_S) != NO_SUBSCRIBERS
+            except (LinkError, TimeoutError) as error:
+                failed[one.number] = str(error) or type(error).__name__
+                self._hold(one.body.topic)
+        self._mark(listened, failed)
+        return len(rows) == AT_ONCE
+
+    def _hold(self, topic: str) -> None:
+        self._held[topic] = monotonic() + LOOK_S
+
+    def _complete(self, session: Session, rows: Sequence[Outgoing]) -> list[_Ready]:
+        """Fill in what is only known now."""
+        now = self._clock()
+        commands: dict[str, int] = {}
+        for row in rows:
+            if row.command_to is not None:
+                commands[row.command_to] = commands.get(row.command_to, 0) + 1
+        sessions = {gateway: repository.next_counters(session, gateway, many) for gateway, many in commands.items()}
+        used: dict[str, int] = {}
+        ready: list[_Ready] = []
+        for row in rows:
+            assert row.number is not None
+            filled: dict[str, object] = {"age_ms": max(0, now - row.happened_ms)}
+            if row.command_to is not None:
+                known = sessions[row.command_to]
+                if known is None:
+                    continue
+                filled |= {"session": known[0], "counter": known[1] + used.get(row.command_to, 0)}
+                used[row.command_to] = used.get(row.command_to, 0) + 1
+            ready.append(_Ready(row.number, parse_body(row.body.encode()).model_copy(update=filled)))
+        return ready
+
+    def _mark(self, listened: dict[int, bool], failed: dict[int, str]) -> None:
+        now = self._clock()
+        with self._database.write() as session:
+            for number, anybody in listened.items():
+                repository.mark_sent(session, number, listened=anybody, sent_ms=now)
+            for number, trouble in failed.items():
+                repository.mark_failed(session, number, trouble=trouble)
+        for number, trouble in failed.items():
+            log.warning("outgoing.failed", number=number, trouble=trouble)

@@ -1,0 +1,149 @@
+"""What can be wrong with a request, and the one shape in which every error is answered (RFC 9457).
+
+Problem                         .status .title and what the answer carries beside them
++-- NotKnown                    401: no token, or nobody's
++-- NoSuchAlarm                 404
++-- AlreadyAcknowledged         409: .by and .at of whoever was first
++-- BadCursor                   422
+"""
+
+from collections.abc import Mapping
+from http import HTTPStatus
+from typing import Any
+
+import structlog
+from fastapi import FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from fastapi.responses import JSONResponse
+from pydantic import BaseModel, ConfigDict
+from starlette.exceptions import HTTPException
+
+from api.clock import iso
+
+log = structlog.get_logger("api.http")
+
+
+class ProblemAnswer(BaseModel):
+    """An error, as every route answers it. More fields may say more about one kind of problem."""
+
+    model_config = ConfigDict(extra="allow")
+
+    type: str
+    """`about:blank`, or a word for the kind of problem."""
+    title: str
+    status: int
+    detail: str
+
+
+class Problem(Exception):
+    """A request that is understood and cannot be carried out. `more` is added to the answer."""
+
+    status = HTTPStatus.BAD_REQUEST
+    type = "about:blank"
+    title = "Bad request"
+    headers: Mapping[str, str] | None = None
+
+    def __init__(self, detail: str, **more: Any) -> None:
+        self.detail = detail
+        self.more = more
+        super().__init__(detail)
+
+
+class NotKnown(Problem):
+    """Nobody, or somebody whom we do not know."""
+
+    status = HTTPStatus.UNAUTHORIZED
+    type = "not_known"
+    title = "Who are you?"
+    headers: Mapping[str, str] | None = {"WWW-Authenticate": "Bearer"}
+
+    def __init__(self) -> None:
+        super().__init__("a bearer token of an officer of this station is needed")
+
+
+class NoSuchAlarm(Problem):
+    """No alarm by that id."""
+
+    status = HTTPStatus.NOT_FOUND
+    type = "no_such_alarm"
+    title = "There is no such alarm"
+
+    def __init__(self, alarm: str) -> None:
+        super().__init__(f"no alarm {alarm[:64]!r} here")
+
+
+class AlreadyAcknowledged(Problem):
+    """Somebody else was first. Fields: `alarm`, `by` (an officer's id), `at_ms`."""
+
+    status = HTTPStatus.CONFLICT
+    type = "already_acknowledged"
+    title = "Somebody has this alarm already"
+
+    def __init__(self, alarm: str, *, by: str, at_ms: int) -> None:
+        self.by = by
+        self.at_ms = at_ms
+        super().__init__(f"{by} acknowledged it first", alarm=alarm, by=by, at=iso(at_ms).isoformat())
+
+
+class BadCursor(Problem):
+    """A cursor that was not ours."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    type = "bad_cursor"
+    title = "This cursor was not given out here"
+
+    def __init__(self) -> None:
+        super().__init__("use `next` of an earlier answer as it is")
+
+
+def answer(
+    status: int, *, title: str, detail: str, kind: str = "about:blank", headers: Mapping[str, str] | None = None,
+    more: Mapping[str, Any] | None = None,
+) -> JSONResponse:  # fmt: skip
+    """The one shape."""
+    return JSONResponse(
+        {"type": kind, "title": title, "status": status, "detail": detail, **(more or {})},
+        status_code=status,
+        headers=headers,
+        media_type="application/problem+json",
+    )
+
+
+def install(app: FastAPI) -> None:
+    """Let every error of `app` be answered in the one shape."""
+
+    @app.exception_handler(Problem)
+    async def _problem(_request: Request, problem: Problem) -> JSONResponse:
+        return answer(
+            problem.status,
+            kind=problem.type,
+            title=problem.title,
+            detail=problem.detail,
+            headers=problem.headers,
+            more=problem.more,
+        )
+
+    @app.exception_handler(RequestValidationError)
+    async def _malformed(_request: Request, error: RequestValidationError) -> JSONResponse:
+        faults = [{"where": [str(part) for part in fault["loc"]], "why": fault["msg"]} for fault in error.errors()]
+        return answer(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            kind="malformed",
+            title="The request is malformed",
+            detail="; ".join(f"{'.'.join(fault['where'])}: {fault['why']}" for fault in faults)[:512],
+            more={"faults": faults},
+        )
+
+    @app.exception_handler(HTTPException)
+    async def _http(_request: Request, error: HTTPException) -> JSONResponse:
+        title = HTTPStatus(error.status_code).phrase
+        return answer(error.status_code, title=title, detail=str(error.detail), headers=error.headers)
+
+    @app.exception_handler(Exception)
+    async def _bug(request: Request, error: Exception) -> JSONResponse:
+        log.error("http.bug", path=request.url.path, error=type(error).__name__, exc_info=error)
+        return answer(
+            HTTPStatus.INTERNAL_SERVER_ERROR,
+            title="Our mistake",
+            detail="this could not be carried out, and has been logged",
+        )

@@ -1,0 +1,42 @@
+"""The register, ready to be asked. For now it is what the settings say."""
+
+from api.settings import Group, Household, StationSettings
+from broker.ids import GroupId, HouseholdId
+from broker.policy import Membership
+
+
+class Register:
+    """Who lives where, and who belongs together. Unknown is None, never an error: an unknown place may be in need."""
+
+    def __init__(self, settings: StationSettings) -> None:
+        self.station = settings.station
+        self.gateways = settings.gateways
+        self._households = {household.id: household for household in settings.households}
+        self._groups = {group.id: group for group in settings.groups}
+        self._members: dict[GroupId, frozenset[HouseholdId]] = {}
+        for household in settings.households:
+            if household.group is not None:
+                self._members[household.group] = self._members.get(household.group, frozenset()) | {household.id}
+
+    def household(self, household: str | None) -> Household | None:
+        """The household of this id."""
+        return None if household is None else self._households.get(HouseholdId(household))
+
+    def group(self, group: str | None) -> Group | None:
+        """The group of this id."""
+        return None if group is None else self._groups.get(GroupId(group))
+
+    def membership(self, place: str | None) -> Membership:
+        """Who belongs together at this place; for an unknown one nobody, which leaves the police alone."""
+        household = self.household(place)
+        group = None if household is None else self.group(household.group)
+        if household is None or group is None:
+            return Membership(station=self.station)
+        return Membership(
+            station=self.station,
+            group=group.id,
+            households=self._members[group.id],
+            excluded=household.excludes,
+            community=group.community,
+            grid=group.grid,
+        )

@@ -1,0 +1,178 @@
+"""What a station must be told. `deploy` writes it as one JSON file; everything is frozen and closed.
+
+SettingsError               .path: the file cannot be read or is not what is described here
+"""
+
+from collections import Counter
+from hashlib import sha256
+from pathlib import Path
+from typing import Annotated, Literal, Self
+
+from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, ValidationError, model_validator
+
+from broker.ids import SEGMENT, CommunityId, GatewayId, GridId, GroupId, HouseholdId, StationId, UnitId
+from broker.signing import SEED_BYTES, STATION_KID
+
+Port = Annotated[int, Field(ge=0, le=65_535)]
+Name = Annotated[str, StringConstraints(min_length=1, max_length=64)]
+PublicKey = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+"""An Ed25519 public key, 32 octets in hexadecimal."""
+GatewayKid = Annotated[str, StringConstraints(pattern=r"^gateway:[a-z0-9-]{1,32}(#[0-9]{1,4})?$")]
+
+
+class SettingsError(Exception):
+    """Settings that cannot be used, in words for whoever wrote the file. Field: `path`."""
+
+    def __init__(self, path: Path, why: str) -> None:
+        self.path = path
+        super().__init__(f"{path}: {why}")
+
+
+class Settings(BaseModel):
+    """Frozen and closed."""
+
+    model_config = ConfigDict(frozen=True, extra="forbid")
+
+
+class BrokerAccess(Settings):
+    """Where the station's broker is, and as whom the station comes. User name and client id are one text."""
+
+    host: str = "127.0.0.1"
+    port: Annotated[int, Field(ge=1, le=65_535)] = 8883
+    user: str
+    password: SecretStr
+    ca: Path | None = None
+    """The authority that signed the broker's certificate; without it the connection is not encrypted."""
+    session_expiry_s: Annotated[int, Field(ge=60, le=2_592_000)] = 604_800
+    """How long the broker keeps what arrives while the station is away."""
+
+
+class HttpAddress(Settings):
+    """Where HTTP is served. Port 0 takes a free one, which the log then names."""
+
+    host: str = "127.0.0.1"
+    port: Port = 8080
+
+
+class SigningKey(Settings):
+    """The station's own key: a file of 32 octets, or of their 64 hexadecimal digits."""
+
+    path: Path
+    kid: Annotated[str, StringConstraints(pattern=r"^station(#[0-9]{1,4})?$")] = STATION_KID
+
+    def seed(self) -> bytes:
+        """Read the 32 octets. Raises SettingsError."""
+        try:
+            content = self.path.read_bytes()
+        except OSError as error:
+            raise SettingsError(self.path, f"the signing key cannot be read: {error.strerror}") from None
+        if len(content) == SEED_BYTES:
+            return content
+        try:
+            seed = bytes.fromhex(content.decode("ascii"))
+        except ValueError:
+            seed = b""
+        if len(seed) != SEED_BYTES:
+            raise SettingsError(self.path, f"a signing key is {SEED_BYTES} octets or their hexadecimal digits")
+        return seed
+
+
+class Officer(Settings):
+    """Somebody who may see and acknowledge. `token_hash` is the SHA-256 of the bearer token, in hexadecimal."""
+
+    id: Annotated[str, StringConstraints(pattern=SEGMENT)]
+    name: Name
+    role: Literal["officer", "duty_officer"]
+    token_hash: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
+def token_hash(token: str) -> str:
+    """What stands in the settings for a bearer token. Tokens are long and random, so one round is enough."""
+    return sha256(token.encode()).hexdigest()
+
+
+class Household(Settings):
+    """A place behind a door. `excludes` are neighbours that shall not be told."""
+
+    id: Annotated[HouseholdId, StringConstraints(pattern=SEGMENT)]
+    group: Annotated[GroupId, StringConstraints(pattern=SEGMENT)] | None = None
+    door: Annotated[int, Field(ge=0, le=9_999)] | None = None
+    label: Annotated[str, StringConstraints(max_length=96)] = ""
+    excludes: frozenset[HouseholdId] = frozenset()
+    medical_consent: bool = False
+
+
+class Group(Settings):
+    """Households that answer for each other, with the community and the grid that they belong to."""
+
+    id: Annotated[GroupId, StringConstraints(pattern=SEGMENT)]
+    community: Annotated[CommunityId, StringConstraints(pattern=SEGMENT)] | None = None
+    grid: Annotated[GridId, StringConstraints(pattern=SEGMENT)] | None = None
+
+
+class Unit(Settings):
+    """A unit and the household whose it is."""
+
+    id: Annotated[UnitId, StringConstraints(pattern=SEGMENT)]
+    household: Annotated[HouseholdId, StringConstraints(pattern=SEGMENT)]
+
+
+class StationSettings(Settings):
+    """One station, whole."""
+
+    station: Annotated[StationId, StringConstraints(pattern=SEGMENT)]
+    broker: BrokerAccess
+    database: Annotated[str, StringConstraints(pattern=r"^sqlite:///.+")] = "sqlite:///station.db"
+    http: HttpAddress = HttpAddress()
+    signing: SigningKey
+    gateway_keys: dict[GatewayKid, PublicKey] = {}
+    """Public keys by kid (`gateway:g1`, after a rotation `gateway:g1#2`): whoever has one here is believed."""
+    officers: tuple[Officer, ...] = ()
+    groups: tuple[Group, ...] = ()
+    households: tuple[Household, ...] = ()
+    units: tuple[Unit, ...] = ()
+
+    @model_validator(mode="after")
+    def _consistent(self) -> Self:
+        everybody: dict[str, list[str]] = {
+            "officer": [officer.id for officer in self.officers],
+            "group": [group.id for group in self.groups],
+            "household": [household.id for household in self.households],
+            "unit": [unit.id for unit in self.units],
+        }
+        for what, ids in everybody.items():
+            if twice := [id_ for id_, times in Counter(ids).items() if times > 1]:
+                raise ValueError(f"{what} {twice[0]!r} is there twice")
+        groups = {group.id for group in self.groups}
+        for household in self.households:
+            if household.group is not None and household.group not in groups:
+                raise ValueError(f"household {household.id!r} is in group {household.group!r}, which is not there")
+        households = {household.id for household in self.households}
+        for unit in self.units:
+            if unit.household not in households:
+                raise ValueError(f"unit {unit.id!r} is in household {unit.household!r}, which is not there")
+        return self
+
+    @property
+    def gateways(self) -> frozenset[GatewayId]:
+        """Every gateway that has a key here."""
+        return frozenset(GatewayId(kid.partition("#")[0].partition(":")[2]) for kid in self.gateway_keys)
+
+    @property
+    def public_keys(self) -> dict[str, bytes]:
+        """The gateways' public keys, 32 octets each, by kid."""
+        return {kid: bytes.fromhex(key) for kid, key in self.gateway_keys.items()}
+
+
+def load(path: Path) -> StationSettings:
+    """Read settings from a JSON file. Raises SettingsError, which names every fault at once."""
+    try:
+        return StationSettings.model_validate_json(path.read_bytes())
+    except OSError as error:
+        raise SettingsError(path, f"cannot be read: {error.strerror}") from None
+    except ValidationError as error:
+        faults = "; ".join(
+            f"{'.'.join(str(part) for part in fault['loc']) or 'settings'}: {fault['msg']}"
+            for fault in error.errors(include_url=False, include_input=False)
+        )
+        raise SettingsError(path, faults) from None

@@ -1,0 +1,83 @@
+"""The parts of a running station, made from settings and put together; nothing here starts by itself."""
+
+import secrets
+from collections.abc import Callable
+from typing import Annotated
+
+import structlog
+from fastapi import Depends, Request
+
+from api.alarms.service import Alarms
+from api.clock import Clock, wall_ms
+from api.database import Database
+from api.ingest.service import Ingest, Wrap, filters, next_generation, unwrapped
+from api.mqtt import Link, Will
+from api.outgoing.service import Sender
+from api.register import Register
+from api.settings import StationSettings
+from broker.signing import Signer, Verifier
+
+log = structlog.get_logger("api.station")
+
+
+class Station:
+    """One police station: its tables, its broker connection, its consumer and its sender."""
+
+    def __init__(
+        self,
+        settings: StationSettings,
+        *,
+        wrap: Wrap = unwrapped,
+        clock: Clock = wall_ms,
+        random_bytes: Callable[[int], bytes] = secrets.token_bytes,
+    ) -> None:
+        """Open the database (for this process alone) and bring it up to date. Raises DatabaseError, SettingsError."""
+        self.settings = settings
+        self.clock = clock
+        self.register = Register(settings)
+        signer = Signer(settings.signing.kid, settings.signing.seed())
+        verifier = Verifier(settings.station, settings.public_keys)
+        self.database = Database.open(settings.database)
+        self.alarms = Alarms(self.register, clock=clock, random_bytes=random_bytes)
+        self.link = Link(settings.broker, filters=filters(self.register), will=self._will)
+        self.sender = Sender(self.database, self.link, signer, clock=clock)
+        self.ingest = Ingest(
+            self.database,
+            self.link,
+            signer=signer,
+            verifier=verifier,
+            alarms=self.alarms,
+            register=self.register,
+            clock=clock,
+            random_bytes=random_bytes,
+            generation=next_generation(self.database, clock=clock),
+            owes=self.sender.wake,
+            wrap=wrap,
+        )
+
+    def start(self) -> None:
+        """Begin to connect, to take in and to send. Returns at once; a broker that is away is waited for."""
+        self.sender.start()
+        self.ingest.start()
+        self.link.start()
+        log.info("station.started", station=self.settings.station, generation=self.ingest.generation)
+
+    def stop(self) -> None:
+        """Finish what is in hand, say that we go, and give everything back."""
+        self.sender.stop()
+        self.link.stop(self.ingest.status(online=False))
+        self.ingest.stop()
+        self.database.close()
+        log.info("station.stopped", station=self.settings.station)
+
+    def _will(self) -> Will:
+        return self.ingest.status(online=False)
+
+
+def current_station(request: Request) -> Station:
+    """The station that serves a request."""
+    station: Station = request.app.state.station
+    return station
+
+
+CurrentStation = Annotated[Station, Depends(current_station)]

@@ -1,0 +1,1 @@
+"""The station against a real mosquitto and a real database file."""
