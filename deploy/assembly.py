@@ -1,14 +1,17 @@
-"""What each program is told, put together from the site file and the keys. Nothing else knows all three settings."""
+"""What each program is told, put together from the site file and the keys. Nothing else knows all three settings.
+
+The station's and the simulator's are imported where they are made: a gateway does not carry them in its memory.
+"""
+
+from __future__ import annotations
 
 import json
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Literal
+from typing import TYPE_CHECKING, Literal
 
 from pydantic import SecretBytes, SecretStr
 
-from api import settings as station_side
-from api.settings import StationSettings
 from broker.acl import Principal
 from broker.ids import GatewayId
 from broker.signing import STATION_KID, gateway_kid
@@ -16,10 +19,12 @@ from deploy import accounts
 from deploy.keys import KeyMissing, Keys
 from deploy.site import Gateway, Line, Site, Zigbee
 from devices.radio433 import Form
-from firmware_sim import settings as village_side
-from firmware_sim.settings import VillageSettings
 from gateway import settings as gateway_side
 from gateway.settings import GatewaySettings
+
+if TYPE_CHECKING:
+    from api.settings import StationSettings
+    from firmware_sim.settings import VillageSettings
 
 
 class UnknownGateway(LookupError):
@@ -74,7 +79,7 @@ def gateway_settings(
     part = accounts.slice_of(site, own)
     user = accounts.gateway_user(site, own.id)
     address = broker or broker_address(site, state=state)
-    return GatewaySettings(
+    return gateway_side.GatewaySettings(
         station=site.station.id,
         gateway=own.id,
         place=own.place,
@@ -202,9 +207,11 @@ def station_settings(
     http_port: int | None = None,
 ) -> StationSettings:
     """All that the station is told. `http_port` 0 takes a free one. Raises KeysError."""
+    from api import settings as station_side
+
     user = accounts.station_user(site)
     address = broker or broker_address(site, state=state)
-    return StationSettings(
+    return station_side.StationSettings(
         station=site.station.id,
         broker=station_side.BrokerAccess(
             host=address.host,
@@ -262,9 +269,11 @@ def village_settings(
     site: Site, keys: Keys, gateway: str, *, seed: int = 1, heartbeat_s: float | None = None
 ) -> VillageSettings:
     """What hangs on a gateway's lines, for the simulator. Raises KeysError."""
+    from firmware_sim import settings as village_side
+
     own = find_gateway(site, gateway)
     doors = {household.id: household.door or 0 for household in site.households}
-    return VillageSettings(
+    return village_side.VillageSettings(
         lines=tuple(
             village_side.LineSettings(
                 name=line.name,

@@ -11,16 +11,16 @@ import tomllib
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
-from typing import Final, Literal
-
-from rich.console import Console
-from rich.text import Text
+from typing import TYPE_CHECKING, Final, Literal
 
 from broker.kinds import Words
 from deploy.positions import Position, positions
-from deploy.problems import ERROR, Problem, finding, put_into_words
+from deploy.problems import ERROR, Problem, finding, put_into_words, shorten
 from deploy.rules import breaches
 from deploy.site import Site, parse
+
+if TYPE_CHECKING:  # every program loads its site here, and only the command paints
+    from rich.console import Console
 
 Language = Literal["zh", "en"]
 
@@ -56,7 +56,8 @@ class SiteRefused(SiteError):
         self.problems = problems
         errors = [problem for problem in problems if problem.severity is ERROR]
         more = f" (and {len(errors) - 1} more)" if len(errors) > 1 else ""
-        super().__init__(path, f"{errors[0].place}: {errors[0].en}{more}")
+        where = f"{errors[0].place}: " if errors[0].place else ""
+        super().__init__(path, f"{where}{errors[0].en}{more}. `shouwang check {path}` shows all")
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,7 +114,7 @@ def check_text(text: str) -> Checked:
     try:
         document = tomllib.loads(text)
     except (ValueError, RecursionError) as error:
-        return Checked(None, (_not_toml(str(error)),))
+        return Checked(None, (_not_toml(str(error), text),))
     draft = parse(document)
     where = positions(text)
     problems = sorted(
@@ -128,20 +129,22 @@ def _order(problem: Problem) -> tuple[int, int, str]:
     return problem.line or 0, problem.column or 0, problem.code
 
 
-def _not_toml(message: str) -> Problem:
-    why, line, column = _where(message)
-    position = None if line is None else Position(line, column or 1)
-    words = next((words for begin, words in _TOML_WORDS.items() if why.startswith(begin)), Words(why, why))
+def _not_toml(message: str, text: str) -> Problem:
+    why, position = _where(message, text)
+    words = next((words for begin, words in _TOML_WORDS.items() if begin in why), Words(why, why))
     found = finding("not_toml", (), why_zh=words.zh, why_en=words.en)
     return put_into_words(found, {}, {} if position is None else {(): position})
 
 
-def _where(message: str) -> tuple[str, int | None, int | None]:
+def _where(message: str, text: str) -> tuple[str, Position | None]:
     """Take tomllib's `Invalid value (at line 3, column 5)` apart."""
-    match = re.fullmatch(r"(?s)(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", message)
-    if match is None:
-        return ("too deeply nested" if "recursion" in message else message), None, None
-    return match[1], int(match[2]) if match[2] else None, int(match[3]) if match[3] else None
+    match re.fullmatch(r"(?s)(.*) \(at (?:line (\d+), column (\d+)|end of document)\)", message):
+        case None:
+            return shorten(message), None
+        case match if match[2] is None:
+            return match[1], Position(text.count("\n") + 1, 1)
+        case match:
+            return match[1], Position(int(match[2]), int(match[3]))
 
 
 _TOML_WORDS: Final[Mapping[str, Words]] = {
@@ -162,7 +165,8 @@ _TOML_WORDS: Final[Mapping[str, Words]] = {
     "Unclosed inline table": Words("花括号没有闭合", "a curly bracket is not closed"),
     "Expected ']'": Words("段名缺少“]”", 'there is no "]" after the name of the table'),
     "Unescaped": Words("反斜杠要写成 \\\\", "a backslash must be written \\\\"),
-    "too deeply nested": Words("嵌套太深", "the tables are nested too deeply"),
+    "Exceeds the limit": Words("数字太长", "a number is too long"),
+    "recursion": Words("嵌套太深", "the tables are nested too deeply"),
 }
 
 
@@ -201,8 +205,10 @@ _SEVERITIES: Final = {
 }
 
 
-def show(console: Console, path: Path, checked: Checked, *, language: Language) -> None:
+def show(console: "Console", path: Path, checked: Checked, *, language: Language) -> None:
     """Print every problem with its place, then what it comes to."""
+    from rich.text import Text
+
     for problem in checked.problems:
         words, style = _SEVERITIES[problem.severity]
         place = f"{path}:{problem.line}:{problem.column}" if problem.line else str(path)
@@ -213,8 +219,10 @@ def show(console: Console, path: Path, checked: Checked, *, language: Language) 
     console.print(Text(_said(_verdict(checked), language)), soft_wrap=True)
 
 
-def show_unreadable(console: Console, error: SiteUnreadable, *, language: Language) -> None:
+def show_unreadable(console: "Console", error: SiteUnreadable, *, language: Language) -> None:
     """Print why a file could not be read."""
+    from rich.text import Text
+
     console.print(Text.assemble((str(error.path), "bold"), " ", _said(error.words, language)), soft_wrap=True)
 
 

@@ -200,7 +200,7 @@ CATALOGUE: Final[Mapping[str, Kind]] = {
         "GPIO{value} 是串口引脚，线路 {name} 正在用它", "GPIO{value} belongs to the serial port that line {name} uses"
     ),
     "gpio_off": _error(
-        '接了引脚,但网关写着 gpio = "none"', 'there is something on pins, but the gateway says gpio = "none"'
+        '接了引脚，但网关写着 gpio = "none"', 'there is something on pins, but the gateway says gpio = "none"'
     ),
     "loop_at_rest": _error(
         "回路平时必须闭合（normally_closed = true），否则断线看不出来",
@@ -308,7 +308,7 @@ def _step(value: object, part: str | int) -> object:
 
 def _nearest(path: Path, positions: Mapping[Path, Position]) -> Position | None:
     """The position of `path`, or of what it is in: a key that is missing has none of its own."""
-    return next((positions[path[:end]] for end in range(len(path), 0, -1) if path[:end] in positions), None)
+    return next((positions[path[:end]] for end in range(len(path), -1, -1) if path[:end] in positions), None)
 
 
 def shorten(text: str) -> str:
