@@ -1,10 +1,10 @@
 """Who has an account at the broker of a site, and what part of the register each gateway holds."""
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 
 from broker.acl import Principal
-from broker.ids import GatewayId
+from broker.ids import GatewayId, GroupId, HouseholdId
 from broker.topics import Role
 from deploy.site import Gateway, Group, Household, Site
 
@@ -13,41 +13,40 @@ from deploy.site import Gateway, Group, Household, Site
 class Slice:
     """A gateway's part of the register: the groups that it alerts, and everybody in them or with something on it.
 
-    `rings` are those that hang on it though their group's home is another gateway: it hears of them by the broker.
+    `peers` are other gateways with somebody of the same groups on them. `rings` are the households with something
+    here that a peer may have to alert: each has neighbours there, and hears of them by the broker.
     """
 
     groups: tuple[Group, ...]
     households: tuple[Household, ...]
-    rings: tuple[Household, ...]
+    rings: frozenset[HouseholdId]
+    peers: tuple[GatewayId, ...]
 
 
 def slice_of(site: Site, gateway: Gateway) -> Slice:
     """The part of the register that `gateway` works with; nothing about anybody else."""
-    own = gateway.households
-    with_something_here = {household.group for household in site.households if household.id in own}
-    groups = tuple(group for group in site.groups if group.id in with_something_here or site.home(group) == gateway.id)
-    names = {group.id for group in groups}
-    homes = {group.id: site.home(group) for group in groups}
+    where = _gateways_of_groups(site)
+    groups = tuple(group for group in site.groups if gateway.id in where[group.id])
+    own, names = gateway.households, {group.id for group in groups}
+    shared = {group.id for group in groups if len(where[group.id]) > 1}
+    peers = {id_ for group in groups for id_ in where[group.id]} - {gateway.id}
     return Slice(
         groups=groups,
         households=tuple(one for one in site.households if one.group in names or one.id in own),
-        rings=tuple(
-            one
-            for one in site.households
-            if one.remote and one.id in own and one.group is not None and homes.get(one.group) != gateway.id
-        ),
+        rings=frozenset(one.id for one in site.households if one.group in shared and one.id in own),
+        peers=tuple(sorted(peers)),
     )
 
 
-def peers_of(site: Site, gateway: Gateway) -> tuple[GatewayId, ...]:
-    """The other gateways that may alert somebody on this one: they share a group with it."""
-    members = {household.id for household in slice_of(site, gateway).households}
-    homes = {site.home(group) for group in slice_of(site, gateway).groups}
-    return tuple(
-        other.id
-        for other in site.gateways
-        if other.id != gateway.id and (other.id in homes or other.households & members)
-    )
+def _gateways_of_groups(site: Site) -> Mapping[GroupId, set[GatewayId]]:
+    """The gateways of each group: its home, and those with something of its households on them."""
+    where = {group.id: {home} if (home := site.home(group)) else set() for group in site.groups}
+    groups = {household.id: household.group for household in site.households}
+    for gateway in site.gateways:
+        for group in {groups.get(household) for household in gateway.households}:
+            if group in where:
+                where[group].add(gateway.id)
+    return where
 
 
 def principals(site: Site) -> tuple[Principal, ...]:
@@ -66,7 +65,7 @@ def principals(site: Site) -> tuple[Principal, ...]:
 
 
 def gateway_principal(site: Site, gateway: Gateway) -> Principal:
-    """A gateway's account: it may alert its own slice, and hears of those whom it rings for another gateway."""
+    """A gateway's account: it may alert its own slice, and hears of whom it rings for others."""
     part = slice_of(site, gateway)
     communities = (site.community(group) for group in part.groups)
     return Principal(
@@ -80,7 +79,7 @@ def gateway_principal(site: Site, gateway: Gateway) -> Principal:
                 *(f"{Role.COMMUNITY}:{community}" for community in communities if community is not None),
             )
         ),
-        rings=frozenset(household.id for household in part.rings),
+        rings=frozenset(part.rings),
     )
 
 

@@ -92,10 +92,7 @@ def gateway_settings(
             ca=address.ca,
         ),
         signing_seed=SecretBytes(keys.seed(gateway_kid(own.id))),
-        known_keys={
-            kid: keys.public_key(kid)
-            for kid in (STATION_KID, *(gateway_kid(one) for one in accounts.peers_of(site, own)))
-        },
+        known_keys={kid: keys.public_key(kid) for kid in (STATION_KID, *(gateway_kid(one) for one in part.peers))},
         lines=tuple(_line(own, line, state) for line in own.lines),
         units=tuple(
             gateway_side.Unit(
@@ -120,7 +117,7 @@ def gateway_settings(
                 excludes=household.excludes,
                 medical_consent=household.medical_consent,
                 duress=household.duress,
-                remote=household.remote,
+                remote=household.id in part.rings,
             )
             for household in part.households
         ),

@@ -46,6 +46,11 @@ TOKEN_BYTES: Final = 24
 PUBLIC_BYTES: Final = 32
 DIGEST_BYTES: Final = 32
 
+LOST: Final = (
+    "its signing key is not here. It is on another machine (then make keys there), or lost "
+    "(then take its line out of `public` and copy the new `public` everywhere)"
+)
+
 OTHERS: Final = stat.S_IRWXG | stat.S_IRWXO
 
 
@@ -192,7 +197,6 @@ class _Maker:
         station, own = self._directory / "station", station_user(site)
         self._seed(STATION_KID)
         self._passwords(station / "account", own)
-        self._officers(station / "officers", site)
         taken = {own}
         for gateway in site.gateways:
             folder, user = _of_gateway(self._directory, gateway.id), gateway_user(site, gateway.id)
@@ -201,10 +205,15 @@ class _Maker:
             self._units(folder / "units", [unit.id for unit in gateway.units])
             taken.add(user)
         self._passwords(self._directory / "accounts", *(p.user for p in principals(site) if p.user not in taken))
+        self._officers(station / "officers", site)  # last: a token that a failure swallows is lost for good
 
     def _seed(self, kid: str) -> None:
         public = dict(self._keys.public)
         if kid not in self._keys.seeds:
+            if (
+                kid in public
+            ):  # whoever has the public key believes the old one: a new one must not come about by itself
+                raise KeysDamaged(_seed_path(self._directory, kid), f"{kid} is in `public`, but {LOST}")
             seed = self._draw(SEED_BYTES)
             _write(_seed_path(self._directory, kid), f"{seed.hex()}\n")
             self.added.append(f"signing key {kid}")
