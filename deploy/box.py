@@ -18,13 +18,13 @@ import threading
 import time
 import urllib.error
 import urllib.request
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
-from broker.acl import Principal
+from broker.acl import Principal, acl_file
 from deploy import accounts, assembly, keys
 from deploy.mosquitto import LOOPBACK, PrivateBroker
 from deploy.site import Site
@@ -140,7 +140,7 @@ class Box:
         site_path: Path,
         directory: Path,
         *,
-        render_acl: Callable[..., str] | None = None,
+        render_acl: Callable[[Iterable[Principal]], str] = acl_file,
     ) -> None:
         """Nothing runs yet; keys are made where they are missing. Raises KeysError."""
         self.site = site
@@ -153,12 +153,11 @@ class Box:
         self.http_port = free_port()
         self.processes: dict[str, Running] = {}
         principals = assembly.principals(site, self.keys)
-        extra = {} if render_acl is None else {"render_acl": render_acl}
         self.broker = PrivateBroker(
             self.directory / "broker",
             principals,
             passwords={principal.user: password for principal, password in principals.items()},
-            **extra,
+            render_acl=render_acl,
         )
 
     def __enter__(self) -> Self:

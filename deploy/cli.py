@@ -62,6 +62,39 @@ def _wrap(interfere: list[str] | None) -> interference.Wrap:
 
 
 @app.command()
+def demo(
+    once: Annotated[bool, typer.Option("--once", help="Play a short evening, judge it from outside, end.")] = False,
+    json_: AsJson = False,
+    site: Annotated[Path | None, typer.Option("--site", help="Another village than the example.")] = None,
+    state: Annotated[Path | None, typer.Option("--state", help="Keep everything here, to look at it later.")] = None,
+    lang: Annotated[Language, typer.Option(help="Chinese or English.")] = Language.zh,
+) -> None:
+    """Show a village of ten households: press keys, and see who learns what and when."""
+    from deploy import check, stage
+    from deploy import demo as demonstration
+    from deploy import keys as keyring
+    from deploy.box import BoxError
+    from deploy.mosquitto import BrokerError
+
+    try:
+        with stage.place(state) as folder:
+            path = site or stage.example("village.toml")
+            if not once and not json_ and sys.stdin.isatty():
+                stage.live(path, folder, language=lang.value)
+                return
+            verdict = demonstration.run_once(path, folder)
+    except (check.SiteError, keyring.KeysError) as error:
+        fail(error, USAGE)
+    except (BoxError, BrokerError, OSError) as error:
+        fail(error, MISSING)
+    if json_:
+        sys.stdout.write(json.dumps(verdict.as_plain(), ensure_ascii=False, indent=1) + "\n")
+    else:
+        stage.show_verdict(verdict, language=lang.value)
+    raise typer.Exit(OK if verdict.ok else BAD)
+
+
+@app.command()
 def gateway(
     site: SiteFile,
     id: Annotated[str, typer.Option("--id", help="Which gateway of the site this box is.")],  # noqa: A002

@@ -13,9 +13,16 @@ import signal
 import time
 from collections.abc import Callable
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, Protocol, TypeVar, cast
 
-Wrap = Callable[[str, Callable[..., Any]], Callable[..., Any]]
+F = TypeVar("F", bound=Callable[..., Any])
+
+
+class Wrap(Protocol):
+    """Takes the name of a point and what would be called there; returns what is called instead."""
+
+    def __call__(self, name: str, call: F, /) -> F:
+        """Return something with the same shape as `call`."""
 
 
 class NotInterference(ValueError):
@@ -47,10 +54,10 @@ def read(text: str) -> Interference:
 def wrapping(interferences: tuple[Interference, ...]) -> Wrap:
     """Return what puts these things around the points that they name."""
 
-    def wrap(name: str, call: Callable[..., Any]) -> Callable[..., Any]:
+    def wrap(name: str, call: F, /) -> F:
         for interference in interferences:
             if interference.point == name:
-                call = _around(call, interference)
+                call = cast("F", _around(call, interference))
         return call
 
     calls: dict[Interference, int] = {}

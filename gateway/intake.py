@@ -172,6 +172,7 @@ class Intake:
                 | PartFailed()
                 | PartRestored()
                 | TestPressed()
+                | UnitHello()
             ):
                 verdict = self._numbered(line, reading, stamp)
             case _:

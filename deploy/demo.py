@@ -1,0 +1,171 @@
+"""The demo: a village of ten households on this machine, with real wires as far as software goes.
+
+`run_once` plays a short evening and has it judged from outside: a panic, acknowledged; a duress; a check-in; the
+panic taken back. `deploy.stage` shows the same village live.
+"""
+
+import time
+from collections.abc import Callable, Iterable
+from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
+from typing import Any, Final
+
+from broker.acl import Principal, acl_file
+from deploy import check
+from deploy.box import Box, BoxError, Village
+from deploy.observers import Witnesses
+from deploy.verdict import Evidence, Expected, Verdict, judge
+
+HOUSEHOLDS: Final = tuple(f"h{number:02}" for number in range(1, 11))
+UNITS: Final = tuple(f"u{number:02}" for number in range(1, 11))
+TAG: Final = "0A00B1C2D3"
+WAIT_S: Final = 10.0
+QUIET_S: Final = 1.0
+"""When nothing has reached any witness for so long, the evening is over."""
+
+EVERYBODY_BUT_H03: Final = frozenset(
+    {"police", "community:c1", "grid:w1", *(f"household:{household}" for household in HOUSEHOLDS if household != "h03")}
+)
+
+EVENING: Final = (
+    Expected(
+        key="panic",
+        unit="u03",
+        household="h03",
+        door=503,
+        label="3号楼503",
+        told=EVERYBODY_BUT_H03,
+        rings=frozenset(UNITS),
+        updates=("acknowledged", "cancelled_by_household"),
+        lamps=("kept", "police_have_it"),
+    ),
+    Expected(
+        key="duress",
+        unit="u07",
+        household="h07",
+        door=602,
+        label="3号楼602",
+        told=frozenset({"police"}),
+        rings=frozenset(),
+        updates=(),
+        lamps=(),
+    ),
+)
+
+
+@contextmanager
+def village(site_path: Path, directory: Path, *, render_acl: Callable[[Iterable[Principal]], str] = acl_file) -> Any:
+    """The whole village, running: yields (box, units, witnesses). Raises BoxError, SiteError, KeysError."""
+    site = check.load(site_path)
+    with Box(site, site_path, directory, render_acl=render_acl) as box:
+        box.broker.start()
+        with Witnesses(box) as witnesses:
+            box.start_station()
+            units = box.start_village()
+            box.start_gateway()
+            _wait_for_hellos(units, len(site.gateways[0].units))
+            yield box, units, witnesses
+
+
+def run_once(
+    site_path: Path, directory: Path, *, render_acl: Callable[[Iterable[Principal]], str] = acl_file
+) -> Verdict:
+    """Play the evening and judge it."""
+    with village(site_path, directory, render_acl=render_acl) as (box, units, witnesses):
+        play(box, units, witnesses)
+        evidence = gather(box, units, witnesses)
+    return judge(evidence, EVENING, tag=TAG)
+
+
+def play(box: Box, units: Village, witnesses: Witnesses) -> None:
+    """One panic, acknowledged by the desk; one duress; one check-in; the panic taken back.
+
+    What does not come in time is no error here: the verdict sees that it is missing.
+    """
+    panic, duress = EVENING
+    _press(units, panic)
+    for audience in sorted(panic.told):
+        witnesses.wait(audience, lambda arrival: arrival.body.get("type") == "alarm", timeout_s=WAIT_S)
+    _in_time(lambda: box.wait_until(lambda: bool(_alarms(box)), "the station has the panic", timeout_s=WAIT_S))
+    for alarm in _alarms(box):
+        box.post(f"/api/v1/alarms/{alarm['id']}/acknowledge")
+    _in_time(lambda: units.wait(_lamp(panic.unit, "police_have_it"), timeout_s=WAIT_S))
+    _press(units, duress)
+    _in_time(lambda: box.wait_until(lambda: len(_alarms(box)) > 1, "the station has the duress", timeout_s=WAIT_S))
+    units.do("tag", unit="gate", tag=TAG)
+    _in_time(lambda: box.wait_until(lambda: bool(_check_ins(box)), "the station has the check-in", timeout_s=WAIT_S))
+    units.do("cancel", unit=panic.unit)
+    for unit in sorted(panic.rings):
+        _in_time(partial(units.wait, _event("siren_stopped", unit), timeout_s=WAIT_S))
+    for audience in sorted(panic.told):
+        witnesses.wait(
+            audience, lambda arrival: arrival.body.get("state") == "cancelled_by_household", timeout_s=WAIT_S
+        )
+    _wait_for_quiet(witnesses)
+
+
+def gather(box: Box, units: Village, witnesses: Witnesses) -> Evidence:
+    """What was seen, from outside."""
+    return Evidence(
+        arrivals=witnesses.everything(),
+        diaries=tuple(units.events),
+        alarms=_alarms(box),
+        check_ins=_check_ins(box),
+    )
+
+
+def _press(units: Village, press: Expected) -> None:
+    units.do("press", unit=press.unit, key=press.key, hold_ms=300)
+    _in_time(
+        lambda: units.wait(
+            lambda event: event.get("event") == "confirmed" and event.get("key") == press.key, timeout_s=WAIT_S
+        )
+    )
+
+
+def _in_time(wait: Callable[[], object]) -> None:
+    try:
+        wait()
+    except BoxError:
+        return
+
+
+def _alarms(box: Box) -> list[dict[str, Any]]:
+    items: list[dict[str, Any]] = box.get("/api/v1/alarms")["items"]
+    return items
+
+
+def _check_ins(box: Box) -> list[dict[str, Any]]:
+    items: list[dict[str, Any]] = box.get("/api/v1/events?type=check_in")["items"]
+    return items
+
+
+def _event(name: str, unit: str) -> Callable[[dict[str, Any]], bool]:
+    return lambda event: event.get("event") == name and event.get("unit") == unit
+
+
+def _lamp(unit: str, lamp: str) -> Callable[[dict[str, Any]], bool]:
+    return lambda event: _event("lamp", unit)(event) and event.get("lamp") == lamp
+
+
+def _wait_for_hellos(units: Village, count: int) -> None:
+    """A unit that powers up says hello; when all are answered, the line is quiet."""
+    greeted: set[str] = set()
+
+    def all_greeted(event: dict[str, Any]) -> bool:
+        if event.get("event") == "confirmed":
+            greeted.add(str(event["unit"]))
+        return len(greeted) >= count
+
+    units.wait(all_greeted, timeout_s=30)
+
+
+def _wait_for_quiet(witnesses: Witnesses) -> None:
+    """Until nothing has come for QUIET_S: what should not come has had its time."""
+    count, since = -1, time.monotonic()
+    while time.monotonic() - since < QUIET_S:
+        now = sum(len(arrivals) for arrivals in witnesses.everything().values())
+        if now != count:
+            count, since = now, time.monotonic()
+        time.sleep(0.05)
