@@ -1,5 +1,6 @@
 """What came in and what was wrong with it, over HTTP."""
 
+from http import HTTPStatus
 from typing import Final
 
 from fastapi import APIRouter
@@ -8,20 +9,25 @@ from api.access import CurrentOfficer
 from api.ingest import repository
 from api.ingest.schemas import (
     DeadLetterPage,
+    EventList,
     FaultList,
     GatewayList,
     dead_letter_answer,
+    event_answer,
     fault_answer,
     gap_answer,
     gateway_answer,
     rejection_answer,
 )
 from api.pages import PAGE, PAGE_MOST, Cursor, Limit, below, cursor
-from api.problems import ProblemAnswer
+from api.problems import answers
 from api.station import CurrentStation
+from broker.kinds import EventType
 
 router: Final = APIRouter(
-    prefix="/api/v1", tags=["ingest"], responses={401: {"model": ProblemAnswer}, 422: {"model": ProblemAnswer}}
+    prefix="/api/v1",
+    tags=["ingest"],
+    responses=answers(HTTPStatus.UNAUTHORIZED, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.SERVICE_UNAVAILABLE),
 )
 
 
@@ -37,6 +43,19 @@ def list_dead_letters(
             next=cursor(found[limit - 1].number or 0) if len(found) > limit else None,
             rejections=[rejection_answer(row) for row in repository.rejections(session)],
         )
+
+
+@router.get("/events", summary="What the gateways recorded, newest first")
+def list_events(
+    station: CurrentStation,
+    _officer: CurrentOfficer,
+    type: EventType | None = None,  # noqa: A002 - as in the messages
+    limit: Limit = PAGE,
+) -> EventList:
+    """Check-ins, answers, tests, faults: everything that has a row of its own in the inbox."""
+    with station.database.read() as session:
+        found = repository.events(session, event=None if type is None else type.value, limit=limit)
+        return EventList(items=[event_answer(row) for row in found])
 
 
 @router.get("/faults", summary="What is wrong now")

@@ -149,6 +149,14 @@ def dead_letters(session: Session, *, below: int | None, limit: int) -> Sequence
     return session.exec(found.order_by(col(DeadLetter.number).desc()).limit(limit)).all()
 
 
+def events(session: Session, *, event: str | None, limit: int) -> Sequence[Inbox]:
+    """The latest events, of one type or of all, newest first."""
+    found = select(Inbox)
+    if event is not None:
+        found = found.where(col(Inbox.event) == event)
+    return session.exec(found.order_by(col(Inbox.received_ms).desc(), col(Inbox.id).desc()).limit(limit)).all()
+
+
 def how_many_dead_letters(session: Session) -> int:
     """How many messages were not taken in and kept."""
     return session.exec(select(func.count()).select_from(DeadLetter)).one()

@@ -1,17 +1,56 @@
 """What came in, as HTTP shows it."""
 
+import json
 from datetime import datetime
 
 from pydantic import BaseModel, ConfigDict
 
 from api.clock import iso
-from api.ingest.models import DeadLetter, Fault, Gap, Gateway, Rejection
+from api.ingest.models import DeadLetter, Fault, Gap, Gateway, Inbox, Rejection
 
 
 class Answer(BaseModel):
     """What is answered: closed, so that nothing slips in that nobody decided to show."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class EventAnswer(Answer):
+    """An event as its gateway recorded it. `at` is by the gateway's clock, `received` by the station's."""
+
+    id: str
+    event: str
+    gateway: str
+    epoch: str
+    seq: int
+    unit: str | None
+    place: str | None
+    at: datetime
+    received: datetime
+    detail: dict[str, str | int | bool]
+
+
+class EventList(Answer):
+    """Events, newest first."""
+
+    items: list[EventAnswer]
+
+
+def event_answer(row: Inbox) -> EventAnswer:
+    """An event of the inbox as it is answered."""
+    body = json.loads(row.envelope)["body"]
+    return EventAnswer(
+        id=row.id,
+        event=row.event,
+        gateway=row.gateway,
+        epoch=row.epoch,
+        seq=row.seq,
+        unit=body.get("unit"),
+        place=body.get("place"),
+        at=iso(body["at_ms"]),
+        received=iso(row.received_ms),
+        detail=body.get("detail", {}),
+    )
 
 
 class DeadLetterAnswer(Answer):
