@@ -20,18 +20,20 @@ import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Final, Self
 
 from broker.acl import Principal, acl_file
 from deploy import accounts, assembly, keys
-from deploy.mosquitto import LOOPBACK, PrivateBroker
+from deploy.mosquitto import LOOPBACK, BrokerError, PrivateBroker
 from deploy.site import Site
 
 READY_S: Final = 20.0
 STOP_S: Final = 8.0
 POLL_S: Final = 0.01
+RESTART_S: Final = 1.0
 TAIL_LINES: Final = 12
 
 
@@ -141,8 +143,13 @@ class Box:
         directory: Path,
         *,
         render_acl: Callable[[Iterable[Principal]], str] = acl_file,
+        http_port: int = 0,
+        gpio: str | None = None,
     ) -> None:
-        """Nothing runs yet; keys are made where they are missing. Raises KeysError."""
+        """Nothing runs yet; keys are made where they are missing. Raises KeysError.
+
+        `http_port` 0 takes a free one; `gpio` replaces the pins that the site file asks for.
+        """
         self.site = site
         self.site_path = site_path.absolute()
         self.directory = directory.absolute()
@@ -150,7 +157,8 @@ class Box:
         provisioned = keys.provision(site, self.directory / "keys")
         self.keys = provisioned.keys
         self.tokens = dict(provisioned.tokens)
-        self.http_port = free_port()
+        self.http_port = http_port or free_port()
+        self._gpio = gpio
         self.processes: dict[str, Running] = {}
         principals = assembly.principals(site, self.keys)
         self.broker = PrivateBroker(
@@ -192,14 +200,13 @@ class Box:
     def start_gateway(self, gateway: str | None = None, *, interfere: Sequence[str] = ()) -> Running:
         """Start a gateway (the first one of the site) and wait until it hears its lines."""
         name = gateway or self.site.gateways[0].id
-        running = self._start(
-            f"gateway-{name}",
-            [
-                "gateway", "--site", str(self.site_path), "--id", name, "--keys", str(self.directory / "keys"),
-                "--state", str(self.gateway_state(name)), "--broker-port", str(self.broker.port),
-            ],
-            interfere=interfere,
-        )  # fmt: skip
+        arguments = [
+            "gateway", "--site", str(self.site_path), "--id", name, "--keys", str(self.directory / "keys"),
+            "--state", str(self.gateway_state(name)), "--broker-port", str(self.broker.port),
+        ]  # fmt: skip
+        if self._gpio is not None:
+            arguments += ["--gpio", self._gpio, "--gpio-socket", str(self.gateway_state(name) / "gpio.sock")]
+        running = self._start(f"gateway-{name}", arguments, interfere=interfere)
         self._wait(running, lambda: "gateway ready" in running.log.read_text(encoding="utf-8", errors="replace"))
         return running
 
@@ -223,6 +230,29 @@ class Box:
     def gateway_state(self, gateway: str | None = None) -> Path:
         """The state directory of a gateway."""
         return self._state(f"gateway-{gateway or self.site.gateways[0].id}")
+
+    def keep_running(self, stop: threading.Event, told: Callable[[str], object]) -> None:
+        """Start everything and start again whatever ends, until `stop` is set. `told` hears of each start."""
+        starts: dict[str, Callable[[], object]] = {"broker": self.broker.start, "station": self.start_station}
+        starts |= {f"gateway-{gateway.id}": partial(self.start_gateway, gateway.id) for gateway in self.site.gateways}
+        while not stop.is_set():
+            for name, start in starts.items():
+                alive = (
+                    self.broker.running if name == "broker" else name in self.processes and self.processes[name].alive
+                )
+                if not alive and not stop.is_set():
+                    try:
+                        start()
+                    except (BoxError, BrokerError) as error:
+                        told(f"{name}: {error}")
+                    else:
+                        told(f"{name}: started")
+            stop.wait(RESTART_S)
+
+    def _lives(self, name: str) -> bool:
+        if name == "broker":
+            return self.broker.running
+        return name in self.processes and self.processes[name].alive
 
     # Looking
 

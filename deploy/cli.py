@@ -257,6 +257,70 @@ def keys(
         sys.stdout.write(f"{officer}: {token}   (shown once, kept nowhere / 仅显示一次)\n")
 
 
+@app.command()
+def box(
+    site: SiteFile,
+    state: StateFolder = None,
+    gpio: Annotated[Gpio | None, typer.Option(help="Use these pins instead of the site's.")] = None,
+) -> None:
+    """Run a whole site on this machine: broker, station and gateways; whatever ends is started again."""
+    import signal
+    import threading
+
+    from deploy import check as checking
+    from deploy import keys as keyring
+    from deploy.box import Box
+
+    stop = threading.Event()
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, lambda *_: stop.set())
+    try:
+        read = checking.load(site)
+        folder = state or Path("/var/lib/shouwang/box")
+        with Box(read, site, folder, http_port=read.station.port, gpio=None if gpio is None else gpio.value) as running:
+            for officer, token in running.tokens.items():
+                sys.stdout.write(f"{officer}: {token}   (shown once, kept nowhere / 仅显示一次)\n")
+            sys.stdout.write(f"http://127.0.0.1:{running.http_port}/healthz\n")
+            sys.stdout.flush()
+            running.keep_running(stop, lambda line: sys.stderr.write(f"{line}\n"))
+    except (checking.SiteError, keyring.KeysError) as error:
+        fail(error, USAGE)
+    except OSError as error:
+        fail(error, MISSING)
+
+
+@app.command()
+def watch(
+    site: SiteFile,
+    who: Annotated[str, typer.Option("--as", help="police, community:c1, grid:w1 or household:h03.")],
+    keys: KeysFolder = None,
+    broker_port: Annotated[int | None, typer.Option(help="A broker on this machine instead of the site's.")] = None,
+    json_: AsJson = False,
+    lang: Annotated[Language, typer.Option(help="Chinese or English.")] = Language.zh,
+) -> None:
+    """Watch what one audience gets, with signatures checked. Only for looking: nothing hangs on it."""
+    from deploy import assembly
+    from deploy import check as checking
+    from deploy import keys as keyring
+    from deploy import watch as watching
+
+    try:
+        read = checking.load(site)
+        folder = keys or site.parent / "keys"
+        address = (
+            assembly.broker_address(read, state=site.parent)
+            if broker_port is None
+            else assembly.BrokerAddress(port=broker_port)
+        )
+        asyncio.run(watching.watch(read, keyring.read(folder), who, address, as_json=json_, language=lang.value))
+    except (checking.SiteError, keyring.KeysError, watching.NobodyThere) as error:
+        fail(error, USAGE)
+    except watching.NoBroker as error:
+        fail(error, MISSING)
+    except KeyboardInterrupt:
+        raise typer.Exit(OK) from None
+
+
 def main() -> None:
     """Run the command."""
     app()
