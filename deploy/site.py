@@ -195,7 +195,7 @@ class Gateway(Entry):
     not_reached_s: Annotated[int, Field(strict=True, ge=1, le=3600)] = 30
     status_s: Annotated[int, Field(strict=True, ge=5, le=60)] = 20
     night: tuple[Hour, Hour] = (22, 6)
-    keep_events: Annotated[int, Field(strict=True, ge=100, lt=2**53)] = 100_000
+    keep_events: Annotated[int, Field(strict=True, ge=100, le=1_000_000_000)] = 100_000
     lines: Annotated[tuple[Line, ...], Field(alias="line")] = ()
     units: Annotated[tuple[Unit, ...], Field(alias="unit")] = ()
     readers: Annotated[tuple[Reader, ...], Field(alias="reader")] = ()
