@@ -8,8 +8,10 @@ Theory of operation (docs/link.md, "The gateway on a line"):
 2. Nothing is answered here by itself. The caller answers (`answer`) once a message is on disk; until then
    the unit repeats, which is the back-pressure.
 3. Sirens and lamps are desired states, not queues. What a unit has not confirmed is sent again.
-4. The gateway goes before the units (3 idle characters against 8), sends first sirens back to back, and
-   leaves the units a gap after that.
+4. The gateway goes right after a frame, before the units' time comes, or when the line has been silent for
+   so long that no unit wants it: never at a moment that a unit may pick. It sends first sirens back to
+   back, lets every unit of the burst confirm in turn (answers may go in between where the line is slow
+   enough), and then leaves the line to the units until one has used it.
 
 Every method takes the monotonic time in nanoseconds. After any of them, and when `next_due()` passes, put
 what `data_to_send` returns on the wire at once; call `advance` when `next_due()` passes.
@@ -21,6 +23,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 
+from devices.carrier import Carrier
 from devices.commands import (
     Challenge,
     Command,
@@ -37,6 +40,7 @@ from devices.frames import DOWN, UP, Header, build_frame, decode_uplink, encode_
 from devices.framing import FramingCounts
 from devices.readings import (
     CommandDone,
+    Confirmation,
     FreshProof,
     Heartbeat,
     KeyTaken,
@@ -54,15 +58,13 @@ from devices.timing import (
     CHALLENGE_NS,
     CONFIRM_SLOW_NS,
     CONFIRM_TRIES,
-    YIELD_SLOTS,
+    INSERTED_ANSWERS,
+    YIELD_FRAMES,
     LineTiming,
-    S,
 )
 
 KNOWN_MESSAGES = 256
 """So many message keys are remembered of each unit, to tell a repeat from a replay."""
-UPDATE_NS = 1 * S
-"""A sounder that plays already is told of further doors at most this often."""
 
 _FIRST, _ANSWER, _STATE, _LATER = range(4)
 """Who goes first on the line: first sirens, stops and challenges; answers; lamps; updates, time, keys."""
@@ -157,11 +159,18 @@ class LineLink:
         self._take_counter = take_counter
         self._random_bytes = random_bytes
         self._deframer = new_deframer()
-        self._answers: deque[tuple[int, Kept]] = deque()
-        self._challenges: deque[tuple[int, Challenge]] = deque()
-        self._heard_ns = 0
-        self._sent_until_ns = 0
-        self._burst = 0
+        self._answers: deque[tuple[int, Command]] = deque()
+        self._challenges: deque[tuple[int, Command]] = deque()
+        self._carrier = Carrier(timing)
+        self._turns = 0
+        """So many confirmations of the last burst may still come, one after the other."""
+        self._insertable = 0
+        """So many answers may go before the next confirmation."""
+        self._yielding = False
+        """Whether the units have not had their turn since the last burst."""
+        self._yield_since_ns = 0
+        self._hold_until_ns = 0
+        """Before this it is too late to go before the units, and too early to go after them."""
         self.counts = LinkCounts()
         self.silent: set[int] = set()
         """Units that have not confirmed a siren or lamp after CONFIRM_TRIES."""
@@ -198,11 +207,12 @@ class LineLink:
 
     def receive_data(self, data: bytes, now_ns: int) -> list[LinkReading]:
         """Take what was read from the port; return what the units said."""
-        if data:
-            self._heard_ns = now_ns
         readings: list[LinkReading] = []
         for content in self._deframer.receive_data(data):
             self._take(content, now_ns, readings)
+        if data:
+            self._carrier.heard(now_ns, inside_frame=self._deframer.inside_frame)
+            self._hold_until_ns = 0
         return readings
 
     def advance(self, now_ns: int) -> list[LinkReading]:
@@ -230,11 +240,13 @@ class LineLink:
         if peer is None or body is None:
             self.counts.refused += 1
             readings.append(SealRefused(header.unit, known=peer is not None))
+            self._count_turn(None, now_ns)
             return
         new = header.counter > peer.window
         if new:
             peer.window = header.counter
         said = decode_uplink(body, header.unit, header.boot, Proof.SEALED if new else Proof.STALE)
+        self._count_turn(said, now_ns)
         match said:
             case NotUnderstood():
                 self.counts.not_understood += 1
@@ -368,7 +380,8 @@ class LineLink:
         if owed is not None and isinstance(owed.command, Siren) and _claim(owed.command) <= _claim(siren):
             owed.command = siren  # a frame of this claim is on its way: the next one says the newest
         else:
-            self._owe(peer, siren=_Owed(siren, rank, now_ns if louder else max(now_ns, peer.told_ns + UPDATE_NS)))
+            due_ns = now_ns if louder else max(now_ns, peer.told_ns + self._timing.update_ns(len(self._peers)))
+            self._owe(peer, siren=_Owed(siren, rank, due_ns))
 
     def _owe(
         self, peer: _Peer, *, siren: _Owed | None = None, lamp: _Owed | None = None, other: _Owed | None = None
@@ -381,65 +394,92 @@ class LineLink:
 
     def data_to_send(self, now_ns: int) -> bytes:
         """Return the frames to put on the wire now: at most a burst, often none."""
-        if self._ready_ns() > now_ns:
+        quiet_ns = self._carrier.quiet_ns
+        if now_ns < quiet_ns + self._lead_ns():
             return b""
-        if self._heard_ns > self._sent_until_ns or now_ns >= self._yielded_ns():
-            self._burst = 0
-        data = bytearray()
-        while self._burst < BURST_FRAMES:
-            frame = self._next_frame(now_ns)
-            if not frame:
-                break
-            data += frame
-            self._burst += 1
-        if data:
-            self._sent_until_ns = now_ns + self._timing.wire_ns(len(data))
-            self._burst = BURST_FRAMES  # the units' turn
-        return bytes(data)
+        if self._timing.gateway_last_ns < now_ns - quiet_ns < self._timing.unused_ns:
+            self._hold_until_ns = quiet_ns + self._timing.unused_ns
+            return b""
+        if self._answers and self._insertable:
+            self._insertable -= 1
+            return self._send(self._take_all(self._answers, 1), now_ns)
+        if now_ns < self._yielded_ns():
+            return b""
+        burst = self._take_burst(now_ns)
+        self._turns = len(burst)
+        self._insertable = 0
+        return self._send(burst or self._take_all(self._answers, BURST_FRAMES), now_ns)
 
     def next_due(self) -> int | None:
         """Return when `advance` and `data_to_send` are worth calling again, None if nothing waits."""
         dues = [peer.held_until_ns for peer in self._held.values()]
-        ready_ns = self._ready_ns()
-        if self._answers or self._challenges:
+        mine_ns = max(self._carrier.quiet_ns + self._lead_ns(), self._hold_until_ns)
+        ready_ns = max(mine_ns, self._yielded_ns())
+        if self._answers and self._insertable:
+            dues.append(mine_ns)
+        elif self._answers or self._challenges:
             dues.append(ready_ns)
         else:
             dues += [max(owed.due_ns, ready_ns) for peer in self._owing.values() for owed in peer.owed()]
         return min(dues, default=None)
 
+    def _lead_ns(self) -> int:
+        return 0 if self._carrier.clean else self._timing.gateway_idle_ns
+
     def _yielded_ns(self) -> int:
-        return self._sent_until_ns + self._timing.idle_ns + YIELD_SLOTS * self._timing.slot_ns
+        """When the units will have had their turn."""
+        if not self._yielding:
+            return 0
+        unused_ns = self._carrier.quiet_ns + self._timing.unused_ns
+        return min(unused_ns, self._yield_since_ns + YIELD_FRAMES * self._timing.frame_ns)
 
-    def _ready_ns(self) -> int:
-        """When the line will be ours, as far as can be told now."""
-        heard_ns = self._heard_ns
-        if self._deframer.inside_frame:
-            heard_ns += self._timing.frame_ns  # the rest of it is on its way
-        ready_ns = max(heard_ns, self._sent_until_ns) + self._timing.gateway_idle_ns
-        if self._burst >= BURST_FRAMES and self._heard_ns <= self._sent_until_ns:
-            ready_ns = max(ready_ns, self._yielded_ns())
-        return ready_ns
+    def _count_turn(self, said: LinkReading | FreshProof | None, now_ns: int) -> None:
+        """A whole frame was heard. The confirmations of a burst come first, what comes then is the units' turn."""
+        if self._turns and isinstance(said, Confirmation):
+            self._turns -= 1
+            self._yield_since_ns = now_ns
+            if self._timing.inserts_answers or not self._turns:
+                self._insertable = INSERTED_ANSWERS
+        else:
+            self._yielding = False
 
-    def _next_frame(self, now_ns: int) -> bytes:
-        if self._challenges:
-            return self._build(*self._challenges[0], self._challenges)
-        best: tuple[int, int, _Peer, _Owed] | None = None
+    def _send(self, frames: list[bytes], now_ns: int) -> bytes:
+        data = b"".join(frames)
+        if data:
+            self._carrier.sends(now_ns, len(data))
+            self._yielding = True
+            self._yield_since_ns = self._carrier.quiet_ns
+        return data
+
+    def _take_burst(self, now_ns: int) -> list[bytes]:
+        """What the units must confirm, the most urgent first; nothing if answers are more urgent."""
+        due: list[tuple[int, int, int, _Peer, _Owed]] = []
         outstanding = 0
         for peer in list(self._owing.values()):
-            settled = True
-            for owed in peer.owed():
-                settled = False
-                outstanding += owed.tries > 0
-                if owed.due_ns <= now_ns and (best is None or (owed.rank, owed.due_ns) < best[:2]):
-                    best = (owed.rank, owed.due_ns, peer, owed)
-            if settled:
+            owing = list(peer.owed())
+            if not owing:
                 del self._owing[peer.unit]
-        if self._answers and (best is None or best[0] > _FIRST):
-            return self._build(*self._answers[0], self._answers)
-        if best is None:
-            return b""
-        _, _, peer, owed = best
-        return self._send_owed(peer, owed, outstanding, now_ns)
+            outstanding += sum(owed.tries > 0 for owed in owing)
+            due += [(owed.rank, owed.due_ns, peer.unit, peer, owed) for owed in owing if owed.due_ns <= now_ns]
+        due.sort(key=lambda one: one[:3])
+        if self._answers and not self._challenges and not (due and due[0][0] == _FIRST):
+            return []
+        frames = self._take_all(self._challenges, BURST_FRAMES)
+        for _, _, _, peer, owed in due[: BURST_FRAMES - len(frames)]:
+            outstanding += owed.tries == 0
+            frames.append(self._send_owed(peer, owed, outstanding, now_ns))
+        return [frame for frame in frames if frame]
+
+    def _take_all(self, queue: deque[tuple[int, Command]], most: int) -> list[bytes]:
+        frames: list[bytes] = []
+        while queue and len(frames) < most:
+            waiting = len(queue)
+            frame = self._build(*queue[0], queue)
+            if len(queue) == waiting:
+                break  # no counter is leased
+            if frame:
+                frames.append(frame)
+        return frames
 
     def _send_owed(self, peer: _Peer, owed: _Owed, outstanding: int, now_ns: int) -> bytes:
         counter = self._take_counter()
@@ -456,12 +496,10 @@ class LineLink:
             self.silent.add(peer.unit)
             owed.due_ns = now_ns + CONFIRM_SLOW_NS
         else:
-            owed.due_ns = now_ns + self._timing.confirm_ns(outstanding + 1)
+            owed.due_ns = now_ns + self._timing.confirm_ns(outstanding)
         return build_frame(peer.seal, DOWN, peer.unit, counter, encode_downlink(owed.command))
 
-    def _build(
-        self, unit: int, command: Command, queue: deque[tuple[int, Kept]] | deque[tuple[int, Challenge]]
-    ) -> bytes:
+    def _build(self, unit: int, command: Command, queue: deque[tuple[int, Command]]) -> bytes:
         counter = self._take_counter()
         if counter is None:
             self.starved = True

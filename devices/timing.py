@@ -1,6 +1,7 @@
 """The numbers of docs/link.md, "Timing": when who may send, how long to wait, how often to repeat.
 
-Everything is derived from the baud rate, in nanoseconds. A character is ten bits (8N1).
+Everything is derived from the baud rate, in nanoseconds. A character is ten bits (8N1). The figures that
+these numbers reach are measured by tests/firmware_sim/test_contention.py: change one, and run that.
 """
 
 from __future__ import annotations
@@ -33,17 +34,20 @@ class LineTiming:
         return count * self.char_ns
 
     @property
-    def idle_ns(self) -> int:
-        """A unit may send once the line has been silent this long: 8 characters.
+    def turn_idle_ns(self) -> int:
+        """A unit whose turn it is to confirm sends once the line has been silent this long: 5 characters.
 
-        The gateway sends after 3 (`gateway_idle_ns`), so it goes first when both wait.
+        It waits one slot more for each unit that confirms before it and has not been heard.
         """
-        return 8 * self.char_ns
+        return 5 * self.char_ns
 
     @property
-    def gateway_idle_ns(self) -> int:
-        """The gateway may send once the line has been silent this long: 3 characters."""
-        return 3 * self.char_ns
+    def idle_ns(self) -> int:
+        """Any other frame of a unit waits for this much silence, and for a random number of slots more.
+
+        8 characters, and at least REACTION_NS: so the gateway goes first when both wait.
+        """
+        return max(8 * self.char_ns, REACTION_NS)
 
     @property
     def slot_ns(self) -> int:
@@ -51,31 +55,74 @@ class LineTiming:
         return 4 * self.char_ns
 
     @property
+    def gateway_idle_ns(self) -> int:
+        """The gateway waits for this much silence, 3 characters, after anything but the end of a frame.
+
+        After the end of a frame it need not wait: its serial port is slower than a unit's turn-round.
+        """
+        return 3 * self.char_ns
+
+    @property
+    def gateway_last_ns(self) -> int:
+        """After this much silence it is too late for the gateway to go before the units ..."""
+        return self.idle_ns - REACTION_NS // 2
+
+    @property
+    def unused_ns(self) -> int:
+        """... and after this much no unit wants the line: it may go again."""
+        return self.idle_ns + YIELD_SLOTS * self.slot_ns
+
+    @property
+    def inserts_answers(self) -> bool:
+        """Whether the gateway is quick enough to speak between two confirmations (up to 16,600 baud)."""
+        return self.turn_idle_ns >= REACTION_NS
+
+    @property
     def answer_ns(self) -> int:
-        """A unit waits this long for an answer: 12 frames, and 150 ms for the gateway's disk."""
-        return 12 * self.frame_ns + 150 * MS
+        """A unit waits this long for an answer: 4 frames, and 150 ms for the gateway's disk."""
+        return 4 * self.frame_ns + 150 * MS
 
     def confirm_ns(self, outstanding: int) -> int:
         """The gateway waits this long for a confirmation while `outstanding` units owe one.
 
-        Each of them needs a frame, a gap and some back-off: three frames; plus 50 ms.
+        Each of them needs a frame and a gap, and so does an answer in between: three frames; plus 50 ms.
         """
         return (6 + 3 * outstanding) * self.frame_ns + 50 * MS
 
+    def update_ns(self, units: int) -> int:
+        """A sounder that plays already is told of further doors at most this often, with `units` on the line.
 
-FIRST_WINDOW = 8
-"""Slots among which a unit draws at its first try."""
-LAST_WINDOW = 64
-"""The window doubles at every try without an answer, up to this."""
+        8 frames for each unit, at least 1 s: so that presses have the line while many press.
+        """
+        return max(S, 8 * units * self.frame_ns)
+
+
+REACTION_NS = 3 * MS
+"""From the last character on the wire to the gateway's first: its serial port and operating system."""
+FIRST_WINDOW = 16
+"""Slots among which a unit draws on a quiet line."""
+LAST_WINDOW = 512
+"""A unit never draws among more slots for the line."""
+LONG_SILENCE_SLOTS = 6
+"""A unit that hears a longer silence end draws among an eighth less; after twice as long, among half."""
 QUICK_TRIES = 10
-"""After so many tries without an answer a unit repeats only every SLOW_REPEAT_NS."""
+"""For so many tries a press lets its unit say nothing else; then the gateway is taken to be away."""
 SLOW_REPEAT_NS = 2 * S
+"""A unit repeats at least this often, however many tries were in vain."""
 CONFIRM_TRIES = 8
 """After so many tries the gateway calls a unit that does not confirm silent, and tries every CONFIRM_SLOW_NS."""
 CONFIRM_SLOW_NS = 10 * S
 BURST_FRAMES = 10
 """The gateway sends at most so many frames back to back: the first sirens of one group."""
+INSERTED_ANSWERS = 2
+"""So many answers at most go between two confirmations."""
 YIELD_SLOTS = 20
-"""After a burst the gateway leaves the line to the units for at most so many slots."""
+"""After a burst and its confirmations the gateway leaves the line to the units for so many slots ..."""
+YIELD_FRAMES = 6
+"""... and never for longer than so many frames, whatever it hears."""
 CHALLENGE_NS = 1 * S
 """A challenged unit answers within this, or its message counts as a possible replay."""
+ENDED_AFTER_NS = 2 * S
+"""How long a key was held is told so long after it was released: other presses go first ..."""
+ENDED_SPREAD_NS = 8 * S
+"""... and a random part of this later, since a storm of presses ends in a storm of releases."""

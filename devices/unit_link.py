@@ -2,11 +2,16 @@
 
 Theory of operation (docs/link.md, "A unit on the line"):
 
-1. A unit sends only when the line has been silent for `idle_ns` and a random number of slots more; when
-   it hears somebody meanwhile it draws again. It cannot hear while it sends.
-2. What has a message number is repeated until a Kept names it, in a fresh frame each time. A press goes
+1. A unit sends when the line has been silent for `idle_ns` and a random number of slots more; when it
+   hears somebody meanwhile it draws again. It cannot hear while it sends. Among how many slots it draws
+   follows what it hears: half as many more after every broken frame (a collision), fewer after a silence
+   that nobody used. So few units are quick and many do not destroy each other.
+2. A confirmation draws no lots. The gateway sends a burst of frames back to back; the unit that was
+   addressed last confirms first, and so on backwards. Each remembers who was addressed behind it, and
+   strikes from the end whom it hears.
+3. What has a message number is repeated until a Kept names it, in a fresh frame each time. A press goes
    before everything else. Heartbeats repeat exactly as presses do, so that nobody can tell them apart.
-3. A downlink frame counts only if its seal opens with my key and its counter is above every one before.
+4. A downlink frame counts only if its seal opens with my key and its counter is above every one before.
    The floor is kept over a power cut by the caller (`floor`): docs/link.md, "Counters".
 
 Every method takes the monotonic time in nanoseconds. After `receive_data`, `say` or a passed
@@ -18,10 +23,11 @@ from __future__ import annotations
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
+from devices.carrier import Carrier
 from devices.commands import Challenge, Command, Kept, KeyHalf, Result
 from devices.frames import (
-    DOWN,
     UP,
+    Header,
     build_frame,
     decode_downlink,
     encode_uplink,
@@ -39,7 +45,15 @@ from devices.readings import (
     TagRead,
 )
 from devices.sealing import KEY_BYTES, Seal
-from devices.timing import FIRST_WINDOW, LAST_WINDOW, MS, QUICK_TRIES, SLOW_REPEAT_NS, LineTiming
+from devices.timing import (
+    FIRST_WINDOW,
+    LAST_WINDOW,
+    LONG_SILENCE_SLOTS,
+    MS,
+    QUICK_TRIES,
+    SLOW_REPEAT_NS,
+    LineTiming,
+)
 
 ROLL_OVER = 60_000
 """From this frame number on a unit takes a new boot number as soon as nothing waits for an answer."""
@@ -73,7 +87,6 @@ class _Waiting:
     message: Numbered
     said_ns: int
     not_before_ns: int
-    window: int = FIRST_WINDOW
     tries: int = 0
 
 
@@ -103,9 +116,11 @@ class UnitLink:
         self._waiting: list[_Waiting] = []
         self._confirmations: list[Confirmation] = []
         self._number = 0
-        self._heard_ns = 0
-        self._sending_until_ns = 0
+        self._carrier = Carrier(timing)
+        self._window = FIRST_WINDOW
         self._slots = draw(FIRST_WINDOW)
+        self._before: list[int] = []  # who was addressed behind me, and confirms before me
+        self._burst_goes_on = False
 
     def take_number(self) -> int:
         """Return the next message number (1 to 65535) for a message that will be said."""
@@ -132,12 +147,30 @@ class UnitLink:
         You must carry out each and `confirm` it: a Siren by Sounded, the others by CommandDone. A Kept
         is only shown. Challenge and KeyHalf are dealt with here.
         """
-        if data:
-            self._heard_ns = now_ns
-            window = self._waiting[0].window if self._waiting else FIRST_WINDOW
-            self._slots = self._draw(window)
-        orders = [self._open(content) for content in self._deframer.receive_data(data)]
+        if not data:
+            return []
+        self._judge_silence(now_ns)
+        bad = self._deframer.counts.bad
+        orders = [self._take(content) for content in self._deframer.receive_data(data)]
+        if self._deframer.counts.bad > bad:
+            self._widen()
+        self._carrier.heard(now_ns, inside_frame=self._deframer.inside_frame)
+        self._slots = self._draw(self._window)
         return [order for order in orders if order is not None]
+
+    def _judge_silence(self, now_ns: int) -> None:
+        """A silence that nobody used for long: fewer want the line than I thought."""
+        unused = (now_ns - self._carrier.quiet_ns - self._timing.idle_ns) // self._timing.slot_ns
+        if unused > self._window:
+            self._window = FIRST_WINDOW
+        elif unused > 2 * LONG_SILENCE_SLOTS:
+            self._window = max(self._window // 2, FIRST_WINDOW)
+        elif unused > LONG_SILENCE_SLOTS:
+            self._window = max(self._window - self._window // 8, FIRST_WINDOW)
+
+    def _widen(self) -> None:
+        """Somebody collided: more want the line than I thought."""
+        self._window = min(self._window * 3 // 2, LAST_WINDOW)
 
     def data_to_send(self, now_ns: int) -> bytes:
         """Return one frame if this unit may and must send now, else nothing."""
@@ -145,15 +178,16 @@ class UnitLink:
             return b""
         if self._confirmations:
             return self._build(encode_uplink(self._confirmations.pop(0)), now_ns)
-        due = next((waiting for waiting in self._waiting if waiting.not_before_ns <= now_ns), None)
+        due = next((waiting for waiting in self._speaking() if waiting.not_before_ns <= now_ns), None)
         if due is None:
             return b""
+        if due.tries:
+            self._widen()  # my own try before has probably met another
         frame = self._build(encode_uplink(_aged(due, now_ns)), now_ns)
         due.tries += 1
-        due.window = min(due.window * 2, LAST_WINDOW)
-        quick = due.tries < QUICK_TRIES
-        wait = self._timing.answer_ns if quick else SLOW_REPEAT_NS
-        due.not_before_ns = self._sending_until_ns + wait + self._draw(due.window) * self._timing.slot_ns
+        wait_ns = min(self._timing.answer_ns << max(due.tries - 2, 0) // 2, SLOW_REPEAT_NS)
+        spread = FIRST_WINDOW << min(due.tries, 4)  # so that two who met once do not meet again
+        due.not_before_ns = self._carrier.quiet_ns + wait_ns + self._draw(spread) * self._timing.slot_ns
         return frame
 
     def next_due(self) -> int | None:
@@ -162,14 +196,18 @@ class UnitLink:
             return self._ready_ns()
         if not self._waiting:
             return None
-        return max(self._ready_ns(), min(waiting.not_before_ns for waiting in self._waiting))
+        return max(self._ready_ns(), min(waiting.not_before_ns for waiting in self._speaking()))
+
+    def _speaking(self) -> list[_Waiting]:
+        """What may be said: while a press waits for its first answers, nothing but presses."""
+        presses = [one for one in self._waiting if isinstance(one.message, ButtonPressed) and one.tries < QUICK_TRIES]
+        return presses or self._waiting
 
     def _ready_ns(self) -> int:
-        heard_ns = self._heard_ns
-        if self._deframer.inside_frame:
-            heard_ns += self._timing.frame_ns  # the rest of it is on its way
-        quiet_ns = max(heard_ns, self._sending_until_ns) + self._timing.idle_ns
-        return quiet_ns + self._slots * self._timing.slot_ns
+        """When the line will be mine, as far as can be told now."""
+        if self._confirmations:
+            return self._carrier.quiet_ns + self._timing.turn_idle_ns + len(self._before) * self._timing.slot_ns
+        return self._carrier.quiet_ns + self._timing.idle_ns + self._slots * self._timing.slot_ns
 
     def _build(self, body: bytes, now_ns: int) -> bytes:
         nothing_said = not any(waiting.tries for waiting in self._waiting)
@@ -178,25 +216,45 @@ class UnitLink:
             self.frame = 0
         self.frame += 1
         frame = build_frame(self._seal, UP, self.unit, self.boot << 16 | self.frame, body)
-        self._sending_until_ns = now_ns + self._timing.wire_ns(len(frame))
-        self._slots = self._draw(FIRST_WINDOW)
+        self._carrier.sends(now_ns, len(frame))
+        self._slots = self._draw(self._window)
         return frame
 
-    def _open(self, content: bytes) -> Order | None:
+    def _take(self, content: bytes) -> Order | None:
+        """Keep account of whose turn it is, and open what is for me."""
         split = split_content(content)
         if split is None:
             return None
         header, header_bytes, sealed = split
-        if header.direction != DOWN or header.unit != self.unit:
+        if header.direction == UP:
+            self._burst_goes_on = False
+            self._strike(header.unit)
             return None
+        if header.unit == self.unit:
+            return self._open(header, header_bytes, sealed)
+        if self._burst_goes_on:
+            self._before.append(header.unit)
+        return None
+
+    def _strike(self, unit: int) -> None:
+        """`unit` was heard: it has had its turn, and so has everybody who was addressed behind it."""
+        if unit in self._before:
+            while self._before.pop() != unit:
+                pass
+
+    def _open(self, header: Header, header_bytes: bytes, sealed: bytes) -> Order | None:
         body = self._seal.open(header_bytes, sealed)
         if body is None:
             return None
-        if header.counter <= self.floor:
+        command = decode_downlink(body)
+        old = header.counter <= self.floor
+        if old or not isinstance(command, Kept):
+            self._before = []
+            self._burst_goes_on = True
+        if old:
             self.confirm(CommandDone(self.unit, header.counter, Result.COUNTER_OLD, self.floor))
             return None
         self.floor = header.counter
-        command = decode_downlink(body)
         match command:
             case None:
                 self.confirm(CommandDone(self.unit, header.counter, Result.NOT_SUPPORTED, self.floor))

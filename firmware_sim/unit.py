@@ -2,8 +2,8 @@
 
 Theory of operation:
 
-1. Keys go through the debounce of `devices.contact`. A press is told at once, how long it was held
-   afterwards (never for duress: that would be a second frame that a heartbeat has not).
+1. Keys go through the debounce of `devices.contact`. A press is told at once, how long it was held some
+   seconds afterwards (never for duress: that would be a second frame that a heartbeat has not).
 2. What the gateway orders is carried out and confirmed: a siren by `Sounded`, anything else by
    `CommandDone`; a `Kept` is only shown.
 3. The next heartbeat comes at a random moment of the period that begins with the last one, and a duress
@@ -56,7 +56,7 @@ from devices.readings import (
     TestPressed,
     UnitHello,
 )
-from devices.timing import MS, LineTiming, S
+from devices.timing import ENDED_AFTER_NS, ENDED_SPREAD_NS, MS, LineTiming, S
 from devices.unit_link import Order, UnitLink
 from firmware_sim.diary import (
     Confirmed,
@@ -344,7 +344,11 @@ class Unit:
     def _release(self, key: Key, held_ms: int, now_ns: int) -> None:
         self._note(Released(at_ns=now_ns, key=key.name.lower(), held_ms=held_ms))
         if key is not Key.DURESS:
-            self._say(PressEnded(*self._next(), self._presses[key], held_ms, _SEALED), now_ns)
+            press = self._presses[key]
+            at_ns = now_ns + ENDED_AFTER_NS + self._dice.randrange(ENDED_SPREAD_NS)
+            self._timers[f"ended {press}"] = _Timer(
+                at_ns, lambda at_ns: self._say(PressEnded(*self._next(), press, held_ms, _SEALED), at_ns)
+            )
 
     # Saying
 

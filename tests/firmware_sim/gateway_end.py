@@ -47,6 +47,8 @@ class GatewayEnd:
     seed: int = 0
     commit_ns: int = COMMIT_NS
     siren_seconds: int = 180
+    late_ns: int = 0
+    """How late at most this end's process hears, and how late at most it gets its bytes to the wire."""
     now_ns: int = 0
     seen: list[tuple[int, LinkReading]] = field(default_factory=list)
     alarms: dict[int, dict[int, int]] = field(default_factory=dict)
@@ -58,6 +60,9 @@ class GatewayEnd:
         settings = [unit.settings for unit in self.line.units.values()]
         self._commits: list[tuple[int, int, int, int, int]] = []
         self._order = count()
+        self._dice = Random(f"late {self.seed}")
+        self._arriving: list[tuple[int, bytes]] = []
+        self._leaving: list[tuple[int, bytes]] = []
         self._counters = 0
         self._known: set[tuple[int, int, int]] = set()
         self.link = LineLink(
@@ -84,14 +89,16 @@ class GatewayEnd:
 
     def next_due(self) -> int | None:
         dues = [self.line.next_due(), self.link.next_due(), self._commits[0][0] if self._commits else None]
+        dues += [waiting[0][0] for waiting in (self._arriving, self._leaving) if waiting]
         return min((due for due in dues if due is not None), default=None)
 
     def step(self, now_ns: int) -> None:
         self.now_ns = now_ns
         self.line.advance(now_ns)
         for at_ns, data in self.line.take_heard():
-            assert at_ns == now_ns
-            self._take(self.link.receive_data(data, now_ns))
+            self._delay(self._arriving, data, at_ns)
+        while self._arriving and self._arriving[0][0] <= now_ns:
+            self._take(self.link.receive_data(self._arriving.pop(0)[1], now_ns))
         self._take(self.link.advance(now_ns))
         while self._commits and self._commits[0][0] <= now_ns:
             _, _, unit, boot, number = heapq.heappop(self._commits)
@@ -99,7 +106,14 @@ class GatewayEnd:
         data = self.link.data_to_send(now_ns)
         if data:
             self.wire.append((now_ns, data))
-            self.line.receive(data, now_ns)
+            self._delay(self._leaving, data, now_ns)
+        while self._leaving and self._leaving[0][0] <= now_ns:
+            self.line.receive(self._leaving.pop(0)[1], now_ns)
+
+    def _delay(self, queue: list[tuple[int, bytes]], data: bytes, now_ns: int) -> None:
+        """Put `data` behind what waits already: bytes never overtake."""
+        at_ns = now_ns + self._dice.randrange(self.late_ns + 1)
+        queue.append((max(at_ns, queue[-1][0] if queue else 0), data))
 
     def _take(self, readings: list[LinkReading]) -> None:
         for reading in readings:
