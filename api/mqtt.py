@@ -128,6 +128,12 @@ class Link:
         self._failures = 0
         self._client = self._make_client()
 
+    @property
+    def alive(self) -> bool:
+        """Whether paho's thread works; it would end, without a word, by an error in a callback."""
+        name = f"paho-mqtt-client-{self._access.user}"
+        return any(thread.name == name for thread in threading.enumerate())
+
     def start(self) -> None:
         """Begin to connect, in a thread of its own. Returns at once, whether or not there is a broker."""
         self._set_will()
@@ -148,6 +154,7 @@ class Link:
         if farewell is not None:
             with suppress(LinkError, TimeoutError):
                 self.publish(farewell.topic, farewell.payload, retain=True).result(timeout_s)
+        self.trouble = "stopped"
         self._client.disconnect()
         self._client.loop_stop()
         self.ready.clear()

@@ -9,16 +9,19 @@ Problem                         .status .title and what the answer carries besid
 
 from collections.abc import Mapping
 from http import HTTPStatus
-from typing import Any
+from typing import Any, Final
 
 import structlog
 from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict
+from sqlalchemy.exc import OperationalError
 from starlette.exceptions import HTTPException
 
 from api.clock import iso
+
+MEDIA_TYPE: Final = "application/problem+json"
 
 log = structlog.get_logger("api.http")
 
@@ -105,8 +108,16 @@ def answer(
         {"type": kind, "title": title, "status": status, "detail": detail, **(more or {})},
         status_code=status,
         headers=headers,
-        media_type="application/problem+json",
+        media_type=MEDIA_TYPE,
     )
+
+
+def answers(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
+    """For a route's `responses`: these problems, in the one shape and under its own media type."""
+    schema = ProblemAnswer.model_json_schema()
+    return {
+        status.value: {"description": status.phrase, "content": {MEDIA_TYPE: {"schema": schema}}} for status in statuses
+    }
 
 
 def install(app: FastAPI) -> None:
@@ -138,6 +149,16 @@ def install(app: FastAPI) -> None:
     async def _http(_request: Request, error: HTTPException) -> JSONResponse:
         title = HTTPStatus(error.status_code).phrase
         return answer(error.status_code, title=title, detail=str(error.detail), headers=error.headers)
+
+    @app.exception_handler(OperationalError)
+    async def _database(_request: Request, error: OperationalError) -> JSONResponse:
+        log.error("http.database", error=type(error.orig).__name__)
+        return answer(
+            HTTPStatus.SERVICE_UNAVAILABLE,
+            kind="database",
+            title="The database cannot be used",
+            detail="nothing was changed; try again",
+        )
 
     @app.exception_handler(Exception)
     async def _bug(request: Request, error: Exception) -> JSONResponse:

@@ -1,5 +1,6 @@
 """Alarms over HTTP."""
 
+from http import HTTPStatus
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Path
@@ -9,14 +10,14 @@ from api.alarms import repository
 from api.alarms.rules import State
 from api.alarms.schemas import AlarmAnswer, AlarmDetailAnswer, AlarmPage, alarm_answer, alarm_detail_answer
 from api.pages import PAGE, Cursor, Limit, below, cursor
-from api.problems import NoSuchAlarm, ProblemAnswer
+from api.problems import NoSuchAlarm, answers
 from api.station import CurrentStation
 from broker.ids import EVENT_ID
 
 router: Final = APIRouter(
     prefix="/api/v1/alarms",
     tags=["alarms"],
-    responses={401: {"model": ProblemAnswer}, 422: {"model": ProblemAnswer}},
+    responses=answers(HTTPStatus.UNAUTHORIZED, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.SERVICE_UNAVAILABLE),
 )
 
 AlarmId = Annotated[str, Path(pattern=EVENT_ID, description="Id of the alarm, or of any press that is part of it")]
@@ -37,22 +38,20 @@ def list_alarms(
     return AlarmPage(items=items, next=cursor(items[-1].number) if len(found) > limit else None)
 
 
-@router.get("/{alarm}", summary="One alarm", responses={404: {"model": ProblemAnswer}})
+@router.get("/{alarm}", summary="One alarm", responses=answers(HTTPStatus.NOT_FOUND))
 def get_alarm(station: CurrentStation, _officer: CurrentOfficer, alarm: AlarmId) -> AlarmDetailAnswer:
     """The alarm with its events and with what was done about it."""
     with station.database.read() as session:
         found = repository.find(session, alarm)
         if found is None:
             raise NoSuchAlarm(alarm)
-        return alarm_detail_answer(
-            found, [*repository.events(session, found.id)], [*repository.steps(session, found.id)]
-        )
+        return alarm_detail_answer(found, repository.parts(session, found.id), repository.steps(session, found.id))
 
 
 @router.post(
     "/{alarm}/acknowledge",
     summary="Take an alarm (签收)",
-    responses={404: {"model": ProblemAnswer}, 409: {"model": ProblemAnswer}},
+    responses=answers(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
 )
 def acknowledge_alarm(station: CurrentStation, officer: CurrentOfficer, alarm: AlarmId) -> AlarmAnswer:
     """Exactly one officer gets it; whoever comes second is answered 409 with who was first, and when."""

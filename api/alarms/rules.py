@@ -12,6 +12,7 @@ Theory:
 5. Two events are the same press when their press keys are equal; for fixed-code radio, which has no press
    number, when the same code is heard again within 10 s. An event that is not verified never merges with one
    that is, so that nobody can hide a press behind a forged copy; nor does a silent alarm with a visible one.
+6. A cancel is heard from a gateway that brought the press itself, and from no other.
 """
 
 from collections.abc import Mapping
@@ -134,8 +135,8 @@ def is_late(age_ms: int) -> bool:
     return age_ms > OLD_AFTER_MS
 
 
-def may_cancel(kind: Kind | None, *, verified: bool) -> bool:
-    """Whether a household's cancel, verified or not, is heard for an alarm of this kind (None: not known yet)."""
+def may_cancel(kind: Kind, *, verified: bool) -> bool:
+    """Whether a household's cancel, verified or not, is heard for an alarm of this kind."""
     return verified and kind is not Kind.DURESS
 
 

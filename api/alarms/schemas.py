@@ -5,7 +5,7 @@ from typing import Annotated
 
 from pydantic import BaseModel, ConfigDict, Field
 
-from api.alarms.models import Alarm, AlarmEvent, AlarmStep
+from api.alarms.models import AlarmRecord, PartRecord, StepRecord
 from api.alarms.rules import Action, Part, State
 from api.clock import iso
 from broker.kinds import KIND_WORDS, UPDATE_WORDS, Kind, Mark, UpdateState, Words
@@ -110,13 +110,13 @@ _STATE_WORDS = {
 }
 
 
-def alarm_answer(alarm: Alarm) -> AlarmAnswer:
+def alarm_answer(alarm: AlarmRecord) -> AlarmAnswer:
     """An alarm of the table as it is answered."""
     return AlarmAnswer.model_validate(_fields(alarm))
 
 
 def alarm_detail_answer(
-    alarm: Alarm, events: list[AlarmEvent], steps: list[AlarmStep]
+    alarm: AlarmRecord, events: list[PartRecord], steps: list[StepRecord]
 ) -> AlarmDetailAnswer:  # fmt: skip
     """An alarm with its events and steps."""
     return AlarmDetailAnswer.model_validate(
@@ -140,7 +140,7 @@ def alarm_detail_answer(
     )
 
 
-def _fields(alarm: Alarm) -> dict[str, object]:
+def _fields(alarm: AlarmRecord) -> dict[str, object]:
     acknowledged = None
     if alarm.acknowledged_by is not None and alarm.acknowledged_ms is not None:
         acknowledged = AcknowledgedAnswer(by=alarm.acknowledged_by, at=iso(alarm.acknowledged_ms))

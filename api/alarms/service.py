@@ -5,7 +5,7 @@ from collections.abc import Callable, Iterable, Sequence
 from sqlmodel import Session
 
 from api.alarms import repository, rules
-from api.alarms.models import Alarm, AlarmEvent, AlarmStep
+from api.alarms.models import AlarmRecord, PartRecord, StepRecord
 from api.alarms.rules import Action, Part, State
 from api.clock import Clock
 from api.outgoing import service as outgoing
@@ -35,7 +35,7 @@ class Alarms:
         self._clock = clock
         self._random_bytes = random_bytes
 
-    def absorb(self, session: Session, events: Sequence[GatewayEvent], *, received_ms: int) -> list[Alarm]:
+    def absorb(self, session: Session, events: Sequence[GatewayEvent], *, received_ms: int) -> list[AlarmRecord]:
         """Let new events have their effect; they are in the inbox already. Returns the alarms that they opened."""
         batch = _Batch(self, session, received_ms=received_ms)
         batch.load(events)
@@ -59,9 +59,10 @@ class Alarms:
         if found:
             found[-1].presses += 1
             found[-1].version += 1
+            repository.save_alarms(session, found[-1:])
             return
         id_ = self._new_id() if event is None or repository.find(session, event) is not None else event
-        alarm = Alarm(
+        alarm = AlarmRecord(
             id=id_,
             key=key,
             kind=Kind.UNVERIFIED.value,
@@ -76,21 +77,24 @@ class Alarms:
             happened_ms=received_ms,
             received_ms=received_ms,
         )
-        repository.add(session, [alarm])
-        repository.add(session, [_step(alarm, Action.RECEIVE, received_ms, event=id_)])
+        repository.add_alarms(session, [alarm])
+        repository.add_steps(session, [_step(alarm, Action.RECEIVE, received_ms, event=id_)])
 
-    def acknowledge(self, session: Session, alarm_id: str, officer: Officer) -> Alarm:
+    def acknowledge(self, session: Session, alarm_id: str, officer: Officer) -> AlarmRecord:
         """Take an alarm for `officer`. Exactly one wins. Raises NoSuchAlarm or AlreadyAcknowledged."""
         now = self._clock()
         alarm = repository.find(session, alarm_id)
         if alarm is None:
             raise NoSuchAlarm(alarm_id)
-        if not repository.acknowledge(session, alarm, officer=officer.id, at_ms=now):
+        won = repository.acknowledge(session, alarm.id, officer=officer.id, at_ms=now)
+        alarm = repository.find(session, alarm.id)
+        assert alarm is not None
+        if not won:
             assert alarm.acknowledged_by is not None
             assert alarm.acknowledged_ms is not None
             raise AlreadyAcknowledged(alarm.id, by=alarm.acknowledged_by, at_ms=alarm.acknowledged_ms)
-        repository.add(session, [_step(alarm, Action.ACKNOWLEDGE, now, officer=officer.id)])
-        presses = repository.events(session, alarm.id, Part.PRESS)
+        repository.add_steps(session, [_step(alarm, Action.ACKNOWLEDGE, now, officer=officer.id)])
+        presses = repository.parts(session, alarm.id, Part.PRESS)
         if not presses:  # nothing but what could not be read
             self.tell(session, alarm, alarm.id, Action.ACKNOWLEDGE, happened_ms=now, by=officer.role)
         for press in presses:
@@ -104,9 +108,9 @@ class Alarms:
         waiting = outgoing.alarms_commanded(session, gateway)
         for alarm, press in repository.acknowledged_presses(session, gateway, since_ms=now - LAMP_MS):
             if alarm.id not in waiting:
-                self.show(session, alarm, press.event, gateway, happened_ms=alarm.acknowledged_ms or now)
+                self.show(session, alarm, press, gateway, happened_ms=alarm.acknowledged_ms or now)
 
-    def _facts(self, alarm: Alarm) -> AlarmFacts:
+    def _facts(self, alarm: AlarmRecord) -> AlarmFacts:
         household = self._register.household(alarm.place)
         return AlarmFacts(
             kind=Kind(alarm.kind),
@@ -128,7 +132,14 @@ class Alarms:
         )
 
     def tell(
-        self, session: Session, alarm: Alarm, press: str, action: Action, *, happened_ms: int, by: str | None = None
+        self,
+        session: Session,
+        alarm: AlarmRecord,
+        press: str,
+        action: Action,
+        *,
+        happened_ms: int,
+        by: str | None = None,
     ) -> None:
         """Owe an update to everybody whom the policy let know of `press`, and to nobody else."""
         updates: list[AlarmUpdate] = [
@@ -137,7 +148,7 @@ class Alarms:
         ]
         outgoing.owe(session, updates, alarm=alarm.id, happened_ms=happened_ms)
 
-    def show(self, session: Session, alarm: Alarm, press: str, gateway: str, *, happened_ms: int) -> None:
+    def show(self, session: Session, alarm: AlarmRecord, press: str, gateway: str, *, happened_ms: int) -> None:
         """Owe the presser's gateway what the lamp should show."""
         if not rules.shows_on_lamp(Kind(alarm.kind)):
             return
@@ -166,13 +177,15 @@ class _Batch:
     """Events that are absorbed together: what they find, what they change, what they add."""
 
     def __init__(self, alarms: Alarms, session: Session, *, received_ms: int) -> None:
-        self.opened: list[Alarm] = []
+        self.opened: list[AlarmRecord] = []
         self._alarms = alarms
         self._session = session
         self._received_ms = received_ms
-        self._known: dict[str, list[Alarm]] = {}
-        self._parts: list[AlarmEvent] = []
-        self._steps: list[AlarmStep] = []
+        self._known: dict[str, list[AlarmRecord]] = {}
+        self._changed: dict[str, AlarmRecord] = {}
+        self._presses: dict[str, list[tuple[str, str]]] = {}
+        self._parts: list[PartRecord] = []
+        self._steps: list[StepRecord] = []
 
     def load(self, events: Iterable[GatewayEvent]) -> None:
         """Fetch, in one go, the alarms that these events may belong to."""
@@ -189,13 +202,12 @@ class _Batch:
     def press(self, event: GatewayEvent) -> None:
         """A press opens an alarm or joins the one that it already is."""
         key = rules.key_of(event)
-        alarm = _joined(
-            self._known.get(key.text, ()), key, happened_ms=self._received_ms - _age_ms(event, self._received_ms)
-        )
+        alarm = _joined(self._known.get(key.text, ()), key, event, received_ms=self._received_ms)
         if alarm is None:
             alarm = _open(event, key.text, received_ms=self._received_ms)
             self._known.setdefault(key.text, []).append(alarm)
             self.opened.append(alarm)
+            self._presses[alarm.id] = []
             self._steps.append(_step(alarm, Action.RECEIVE, self._received_ms, event=event.id))
         else:
             self._join(alarm, event)
@@ -204,25 +216,31 @@ class _Batch:
     def follow(self, event: GatewayEvent) -> None:
         """A cancel or a duration finds its press, or waits for it."""
         keys = rules.followed_keys(event)
-        alarm = next((found[-1] for key in keys if (found := self._known.get(key))), None)
-        if alarm is None and not keys and event.unit is not None:
-            alarm = self._last_visible(event.unit)
+        found = [alarm for key in keys for alarm in self._known.get(key, ())]
+        if not keys and event.unit is not None:
+            last = self._last_visible(event.unit)
+            found = [] if last is None else [last]
+        alarm = found[-1] if found else None
         part = Part.DURATION
         if event.event is EventType.CANCEL:
-            part = Part.CANCEL if rules.may_cancel(_kind(alarm), verified=event.verified) else Part.CANCEL_REFUSED
-        if part is Part.CANCEL and alarm is not None:
-            self._cancel(alarm, event.id, at_ms=self._received_ms)
+            part = Part.CANCEL if event.verified else Part.CANCEL_REFUSED
+            if alarm is not None and part is Part.CANCEL:
+                part = self._cancel(alarm, event.id, event.gateway, at_ms=self._received_ms)
         self._add(event, part, alarm, keys[0] if keys else "")
 
     def save(self) -> None:
         """Write everything, what is referred to first."""
-        repository.add(self._session, self.opened)
-        self._catch_up()
-        repository.add(self._session, self._parts)
-        repository.add(self._session, self._steps)
+        caught_up = self._catch_up()
+        new = {alarm.id for alarm in self.opened}
+        repository.add_alarms(self._session, self.opened)
+        repository.save_alarms(self._session, [alarm for id_, alarm in self._changed.items() if id_ not in new])
+        repository.add_parts(self._session, self._parts)
+        repository.attach(self._session, caught_up)
+        repository.add_steps(self._session, self._steps)
 
-    def _join(self, alarm: Alarm, event: GatewayEvent) -> None:
+    def _join(self, alarm: AlarmRecord, event: GatewayEvent) -> None:
         """The same press again. Whoever hears of it by this event learns what already was done."""
+        self._changed[alarm.id] = alarm
         alarm.presses += 1
         alarm.version += 1
         alarm.verified = alarm.verified or event.verified
@@ -236,40 +254,57 @@ class _Batch:
             happened_ms = alarm.cancelled_ms or self._received_ms
             self._alarms.tell(self._session, alarm, event.id, Action.CANCEL, happened_ms=happened_ms)
 
-    def _cancel(self, alarm: Alarm, event: str, *, at_ms: int) -> None:
+    def _cancel(self, alarm: AlarmRecord, event: str, gateway: str, *, at_ms: int) -> Part:
+        """Note that the household took it back, if that is heard; say what the event is to the alarm."""
+        presses = self._presses_of(alarm)
+        heard = rules.may_cancel(Kind(alarm.kind), verified=True) and gateway in {told_by for _, told_by in presses}
         after = rules.TABLE[State(alarm.state), Action.CANCEL]
-        if after is None or alarm.cancelled_ms is not None:
-            return
-        alarm.state = after.value
-        alarm.cancelled_ms = at_ms
-        alarm.version += 1
-        self._steps.append(_step(alarm, Action.CANCEL, at_ms, event=event))
-        presses = {part.event for part in self._parts if part.alarm == alarm.id and part.part == Part.PRESS}
-        presses |= {part.event for part in repository.events(self._session, alarm.id, Part.PRESS)}
-        for press in sorted(presses):
-            self._alarms.tell(self._session, alarm, press, Action.CANCEL, happened_ms=at_ms)
+        if not heard or after is None:
+            return Part.CANCEL_REFUSED
+        if alarm.cancelled_ms is None:
+            self._changed[alarm.id] = alarm
+            alarm.state = after.value
+            alarm.cancelled_ms = at_ms
+            alarm.version += 1
+            self._steps.append(_step(alarm, Action.CANCEL, at_ms, event=event))
+            for press, _ in presses:
+                self._alarms.tell(self._session, alarm, press, Action.CANCEL, happened_ms=at_ms)
+        return Part.CANCEL
 
-    def _catch_up(self) -> None:
-        """Give newly opened alarms what overtook them."""
-        by_key = {alarm.key.removesuffix(rules.SILENT): alarm for alarm in self.opened if alarm.key.startswith(PRESS)}
+    def _catch_up(self) -> list[PartRecord]:
+        """Give newly opened alarms what overtook them; return what had been stored before."""
+        by_key: dict[str, AlarmRecord] = {}
+        for alarm in self.opened:
+            if alarm.key.startswith(PRESS):
+                by_key[alarm.key.removesuffix(rules.SILENT)] = alarm
         if not by_key:
-            return
-        for part in repository.waiting(self._session, [*by_key]):
+            return []
+        here = [part for part in self._parts if part.alarm is None and part.key in by_key]
+        stored = repository.waiting(self._session, [*by_key])
+        for part in [*stored, *here]:
             alarm = by_key[part.key]
             part.alarm = alarm.id
             if part.part == Part.CANCEL:
-                if rules.may_cancel(Kind(alarm.kind), verified=True):
-                    self._cancel(alarm, part.event, at_ms=part.received_ms)
-                else:
-                    part.part = Part.CANCEL_REFUSED.value
+                part.part = self._cancel(alarm, part.event, part.gateway, at_ms=part.received_ms).value
+        return stored
 
-    def _last_visible(self, unit: str) -> Alarm | None:
+    def _presses_of(self, alarm: AlarmRecord) -> list[tuple[str, str]]:
+        """Event id and gateway of every press that is this alarm, those of this batch included."""
+        if alarm.id not in self._presses:
+            stored = repository.parts(self._session, alarm.id, Part.PRESS)
+            here = [part for part in self._parts if part.alarm == alarm.id and part.part == Part.PRESS]
+            self._presses[alarm.id] = [(part.event, part.gateway) for part in [*stored, *here]]
+        return self._presses[alarm.id]
+
+    def _last_visible(self, unit: str) -> AlarmRecord | None:
         here = [alarm for alarm in self.opened if alarm.unit == unit and rules.is_visible(Kind(alarm.kind))]
         return here[-1] if here else repository.last_visible_of_unit(self._session, unit)
 
-    def _add(self, event: GatewayEvent, part: Part, alarm: Alarm | None, key: str) -> None:
+    def _add(self, event: GatewayEvent, part: Part, alarm: AlarmRecord | None, key: str) -> None:
+        if part is Part.PRESS and alarm is not None and alarm.id in self._presses:
+            self._presses[alarm.id].append((event.id, event.gateway))
         self._parts.append(
-            AlarmEvent(
+            PartRecord(
                 event=event.id,
                 alarm=None if alarm is None else alarm.id,
                 key=key,
@@ -280,16 +315,19 @@ class _Batch:
         )
 
 
-def _kind(alarm: Alarm | None) -> Kind | None:
-    return None if alarm is None else Kind(alarm.kind)
+def _joined(
+    found: Sequence[AlarmRecord], key: rules.Key, event: GatewayEvent, *, received_ms: int
+) -> AlarmRecord | None:
+    """The newest of the alarms with this key that the event is a part of.
 
-
-def _joined(found: Sequence[Alarm], key: rules.Key, *, happened_ms: int) -> Alarm | None:
-    if not found:
-        return None
-    last = found[-1]
-    if key.within_ms is None or abs(happened_ms - last.happened_ms) <= key.within_ms:
-        return last
+    A press of another kind or at another place is another alarm, whatever key it claims: otherwise a gateway could
+    swallow the alarms of another one by claiming their keys first.
+    """
+    happened_ms = received_ms - _age_ms(event, received_ms)
+    for alarm in reversed(found):
+        near = key.within_ms is None or abs(happened_ms - alarm.happened_ms) <= key.within_ms
+        if near and alarm.kind == rules.kind_of(event) and alarm.place == event.place:
+            return alarm
     return None
 
 
@@ -297,10 +335,10 @@ def _age_ms(event: GatewayEvent, received_ms: int) -> int:
     return rules.age_ms(event.age_ms, at_ms=event.at_ms, synced=event.clock == "synced", received_ms=received_ms)
 
 
-def _open(event: GatewayEvent, key: str, *, received_ms: int) -> Alarm:
+def _open(event: GatewayEvent, key: str, *, received_ms: int) -> AlarmRecord:
     mark = rules.mark_of(event)
     age_ms = _age_ms(event, received_ms)
-    return Alarm(
+    return AlarmRecord(
         id=event.id,
         key=key,
         kind=rules.kind_of(event).value,
@@ -324,6 +362,6 @@ def _open(event: GatewayEvent, key: str, *, received_ms: int) -> Alarm:
 
 
 def _step(
-    alarm: Alarm, action: Action, at_ms: int, *, officer: str | None = None, event: str | None = None
-) -> AlarmStep:
-    return AlarmStep(alarm=alarm.id, action=action.value, state=alarm.state, officer=officer, event=event, at_ms=at_ms)
+    alarm: AlarmRecord, action: Action, at_ms: int, *, officer: str | None = None, event: str | None = None
+) -> StepRecord:
+    return StepRecord(alarm=alarm.id, action=action.value, state=alarm.state, officer=officer, event=event, at_ms=at_ms)

@@ -56,7 +56,7 @@ def examine(station: Station, pulse: Pulse) -> Health:
             faults = len(ingest.open_faults(session, limit=_FAULTS_MOST))
     except SQLAlchemyError:
         writable = False
-    connected = station.link.ready.is_set()
+    connected = station.link.alive and station.link.ready.is_set()
     works = writable and connected and station.ingest.alive and station.sender.alive and station.ingest.trouble is None
     calm = not dead_letters and not faults and station.ingest.lag_ms <= LAG_MOST_MS
     counts = station.ingest.counts
@@ -65,7 +65,7 @@ def examine(station: Station, pulse: Pulse) -> Health:
         station=station.settings.station,
         generation=station.ingest.generation,
         database=DatabaseHealth(writable=writable),
-        broker=BrokerHealth(connected=connected, trouble=None if connected else station.link.trouble),
+        broker=BrokerHealth(connected=connected, trouble=None if connected else station.link.trouble or "stopped"),
         ingest=IngestHealth(
             alive=station.ingest.alive,
             trouble=station.ingest.trouble,

@@ -1,11 +1,13 @@
 """Reading and writing what came in. Never commits."""
 
-from collections.abc import Collection, Iterable, Mapping, Sequence
-from typing import Any, NamedTuple
+from collections.abc import Collection, Iterable, Sequence
+from typing import Any, Final, NamedTuple
 
-from sqlalchemy import func, insert, literal, union_all
-from sqlmodel import Session, col, select
+from sqlalchemy import bindparam, func, literal, union_all, update
+from sqlalchemy import select as sql_select
+from sqlmodel import Session, SQLModel, col, select
 
+from api.database import Bulk
 from api.ingest.models import DeadLetter, Fault, Gap, Gateway, GatewayEpoch, Inbox, Rejection, StationRow
 
 
@@ -17,12 +19,33 @@ class Place(NamedTuple):
     seq: int
 
 
+class Heads(NamedTuple):
+    """Of one epoch: the highest sequence number that is held, and below which gaps have been looked for."""
+
+    highest: int
+    checked: int
+
+
+_INBOX: Final = SQLModel.metadata.tables["inbox"]
+_HELD: Final = sql_select(_INBOX.c.id, _INBOX.c.gateway, _INBOX.c.epoch, _INBOX.c.seq).where(
+    _INBOX.c.id.in_(bindparam("ids", expanding=True))
+)
+_EPOCH: Final = SQLModel.metadata.tables["gateway_epoch"]
+_SAVE_EPOCH: Final = (
+    update(_EPOCH)
+    .where(_EPOCH.c.gateway == bindparam("this_gateway"), _EPOCH.c.epoch == bindparam("this_epoch"))
+    .values(highest=bindparam("new_highest"), checked=bindparam("new_checked"))
+)
+_ADD_INBOX: Final = Bulk(
+    "inbox", ["id", "gateway", "epoch", "seq", "copy", "event", "received_ms", "digest", "envelope"]
+)
+
+
 def held(session: Session, ids: Collection[str]) -> dict[str, Place]:
     """Which of these events are in the inbox, and where they stand."""
     if not ids:
         return {}
-    found = select(Inbox.id, Inbox.gateway, Inbox.epoch, Inbox.seq).where(col(Inbox.id).in_(ids))
-    return {row[0]: Place(*row[1:]) for row in session.exec(found)}
+    return {row[0]: Place(*row[1:]) for row in session.connection().execute(_HELD, {"ids": [*ids]})}
 
 
 def copies(session: Session, gateway: str, epoch: str, seqs: Collection[int]) -> dict[int, int]:
@@ -35,10 +58,9 @@ def copies(session: Session, gateway: str, epoch: str, seqs: Collection[int]) ->
     return dict(session.exec(found).all())
 
 
-def add_inbox(session: Session, rows: Sequence[Mapping[str, Any]]) -> None:
-    """Insert inbox rows, by column name."""
-    if rows:
-        session.connection().execute(insert(Inbox), rows)
+def add_inbox(session: Session, rows: Sequence[tuple[object, ...]]) -> None:
+    """Insert rows: id, gateway, epoch, seq, copy, event, received_ms, digest, envelope."""
+    _ADD_INBOX.insert(session, rows)
 
 
 def epochs(session: Session, gateway: str) -> Sequence[GatewayEpoch]:
@@ -47,15 +69,23 @@ def epochs(session: Session, gateway: str) -> Sequence[GatewayEpoch]:
     return session.exec(found).all()
 
 
-def epoch(session: Session, gateway: str, name: str, *, now_ms: int) -> GatewayEpoch:
-    """The row of an epoch, made when it is new."""
-    found = select(GatewayEpoch).where(GatewayEpoch.gateway == gateway, GatewayEpoch.epoch == name)
+def epoch(session: Session, gateway: str, name: str, *, now_ms: int) -> Heads:
+    """How far an epoch is held and checked. It gets its place among the gateway's epochs when it is new."""
+    found = select(GatewayEpoch.highest, GatewayEpoch.checked).where(
+        GatewayEpoch.gateway == gateway, GatewayEpoch.epoch == name
+    )
     row = session.exec(found).first()
-    if row is None:
-        row = GatewayEpoch(gateway=gateway, epoch=name, highest=0, checked=1, opened_ms=now_ms)
-        session.add(row)
-        session.flush()
-    return row
+    if row is not None:
+        return Heads(*row)
+    session.add(GatewayEpoch(gateway=gateway, epoch=name, highest=0, checked=1, opened_ms=now_ms))
+    session.flush()
+    return Heads(0, 1)
+
+
+def save_epoch(session: Session, gateway: str, name: str, heads: Heads) -> None:
+    """Write how far an epoch is held and checked."""
+    values = {"this_gateway": gateway, "this_epoch": name, "new_highest": heads.highest, "new_checked": heads.checked}
+    session.connection().execute(_SAVE_EPOCH, values)
 
 
 def gateway(session: Session, id: str, *, now_ms: int) -> Gateway:  # noqa: A002 - an id is what it is

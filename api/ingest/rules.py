@@ -10,7 +10,8 @@ from broker.messages import MAX_PAYLOAD
 from broker.topics import Name, TopicError, parse
 
 BATCH_MOST: Final = 100
-BATCH_LEAST: Final = 10
+BATCH_LEAST: Final = 25
+"""Below it the cost of a transaction is more than that of the messages in it, and nobody waits less."""
 HOLD_MS: Final = 5.0
 """How long one batch may hold the write lock before its commit, so that an officer waits for no longer."""
 

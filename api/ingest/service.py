@@ -21,7 +21,7 @@ import threading
 from collections import deque
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from itertools import groupby
 from queue import Empty
@@ -37,9 +37,10 @@ from api.clock import Clock
 from api.database import Database
 from api.ingest import repository, rules
 from api.ingest.models import DeadLetter, Gap
-from api.ingest.repository import Place
+from api.ingest.repository import Heads, Place
 from api.ingest.rules import Claim
 from api.mqtt import Arrival, Connected, Incoming, Link, LinkError, Stopped, Will
+from api.outgoing import service as outgoing
 from api.register import Register
 from broker.ids import EVENT_ID_RANDOM_BYTES, EventId, GatewayId, event_id
 from broker.kinds import EventType
@@ -66,6 +67,8 @@ DEAD_LETTERS_MOST: Final = 10_000
 PAUSE_S: Final = 0.5
 PAUSE_MOST_S: Final = 10.0
 """Between attempts to write to a database that cannot be written."""
+SEEN_EACH_MS: Final = 5_000
+"""How often it is written down that a gateway was heard of, beside its statuses."""
 POISON: Final = "poison"
 ID_REUSED: Final = "id_reused"
 SAYS_NOTHING: Final = frozenset({"retained"})
@@ -111,6 +114,8 @@ class _Opened:
     reason: str = ""
     detail: str = ""
     tries: int = 1
+    envelope: str = ""
+    digest: str = ""
 
 
 @dataclass(slots=True)
@@ -161,6 +166,8 @@ class Ingest:
         self._limit = rules.BATCH_MOST
         self._backlog: deque[Incoming] = deque()
         self._oldest: float | None = None
+        self._seen: dict[str, int] = {}
+        self._heads: dict[tuple[str, str], Heads] = {}
         self._greeted = False
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="ingest", daemon=True)
@@ -243,7 +250,7 @@ class Ingest:
             return _Opened(arrival, None, error.code, error.why)
         except Exception as error:  # noqa: BLE001 - whatever a stranger's bytes break, the consumer goes on
             return _Opened(arrival, None, POISON, type(error).__name__)
-        return _Opened(arrival, body)
+        return _Opened(arrival, body, envelope=arrival.payload.decode(), digest=sha256(arrival.payload).hexdigest())
 
     def _settle(self, batch: Sequence[_Opened]) -> None:
         """Keep, then acknowledge, then say so."""
@@ -253,7 +260,10 @@ class Ingest:
             self._say(outcome)
 
     def _keep_patiently(self, batch: Sequence[_Opened]) -> _Outcome | None:
-        """Keep a batch, whatever it takes. None only when we are told to stop; then nothing was kept."""
+        """Keep a batch, whatever it takes. None when nothing is left to be said about it as a whole.
+
+        Then each message was settled by itself, or we are told to stop and nothing was kept.
+        """
         pause_s = PAUSE_S
         while True:
             try:
@@ -269,7 +279,7 @@ class Ingest:
                 if len(batch) > 1:
                     for one in batch:  # singly, so that the bad one spoils nothing but itself
                         self._settle([one])
-                    return _Outcome()
+                    return None
                 batch = [_again(batch[0], error)]
             else:
                 self.trouble = None
@@ -284,9 +294,13 @@ class Ingest:
             self._limit = rules.next_limit(self._limit, took=len(batch), held_ms=held_ms)
             self._commit(session)
 
-        with self._database.write(patient=True, commit=commit) as session:
-            began = monotonic()
-            return self._write(session, batch)
+        try:
+            with self._database.write(patient=True, commit=commit) as session:
+                began = monotonic()
+                return self._write(session, batch)
+        except BaseException:
+            self._heads.clear()
+            raise
 
     def _write(self, session: Session, batch: Sequence[_Opened]) -> _Outcome:
         now = self._clock()
@@ -318,6 +332,7 @@ class Ingest:
         for one in batch:
             if isinstance(one.body, GatewayStatus):
                 self._note_status(session, one.body, outcome, now_ms=now)
+        outcome.owes = outgoing.owes(session) or bool(outcome.greet)  # what waited for a gateway may go to it now
         return outcome
 
     def _add(
@@ -335,17 +350,17 @@ class Ingest:
         repository.add_inbox(
             session,
             [
-                {
-                    "id": event.id,
-                    "gateway": event.gateway,
-                    "epoch": event.epoch,
-                    "seq": event.seq,
-                    "copy": copies[event.id],
-                    "event": event.event.value,
-                    "received_ms": now_ms,
-                    "digest": sha256(one.arrival.payload).hexdigest(),
-                    "envelope": one.arrival.payload.decode(),
-                }
+                (
+                    event.id,
+                    event.gateway,
+                    event.epoch,
+                    event.seq,
+                    copies[event.id],
+                    event.event.value,
+                    now_ms,
+                    one.digest,
+                    one.envelope,
+                )
                 for one, event in fresh
             ],
         )
@@ -356,7 +371,6 @@ class Ingest:
             outcome.stored.setdefault(event.gateway, []).append(event.id)
         outcome.alarms = [(alarm.id, alarm.kind) for alarm in opened]
         outcome.counts.stored += len(fresh)
-        outcome.owes = True
 
     def _place(self, session: Session, events: Sequence[GatewayEvent], *, now_ms: int) -> dict[EventId, int]:
         """How many others stand where each of these events says it stands: 0, or there are two gateways of one name."""
@@ -364,9 +378,8 @@ class Ingest:
         ordered = sorted(events, key=lambda event: (event.gateway, event.epoch, event.seq))
         for (gateway, epoch), group in groupby(ordered, key=lambda event: (event.gateway, event.epoch)):
             members = [*group]
-            row = repository.epoch(session, gateway, epoch, now_ms=now_ms)
-            repository.gateway(session, gateway, now_ms=now_ms).seen_ms = now_ms
-            old = [event.seq for event in members if event.seq <= row.highest]
+            heads = self._heads_of(session, gateway, epoch, now_ms=now_ms)
+            old = [event.seq for event in members if event.seq <= heads.highest]
             taken = repository.copies(session, gateway, epoch, old) if old else {}
             for event in members:
                 copies[event.id] = taken.get(event.seq, 0)
@@ -374,10 +387,27 @@ class Ingest:
                 if copies[event.id]:
                     detail = f"{event.seq} of {epoch} came with two ids"
                     repository.raise_fault(session, "clone", gateway, detail=detail, now_ms=now_ms)
-                if event.seq < row.checked:
+                if event.seq < heads.checked:
                     _fill(session, event)
-            row.highest = max(row.highest, members[-1].seq)
+            if now_ms - self._seen.get(gateway, 0) >= SEEN_EACH_MS:
+                self._seen[gateway] = now_ms
+                repository.gateway(session, gateway, now_ms=now_ms).seen_ms = now_ms
+            highest = max(heads.highest, members[-1].seq)
+            self._keep_heads(session, gateway, epoch, Heads(highest, heads.checked), before=heads)
         return copies
+
+    def _heads_of(self, session: Session, gateway: str, epoch: str, *, now_ms: int) -> Heads:
+        """How far an epoch is held: remembered, since nobody else writes it, and forgotten when a commit fails."""
+        heads = self._heads.get((gateway, epoch))
+        if heads is None:
+            repository.gateway(session, gateway, now_ms=now_ms)
+            heads = repository.epoch(session, gateway, epoch, now_ms=now_ms)
+        return heads
+
+    def _keep_heads(self, session: Session, gateway: str, epoch: str, heads: Heads, *, before: Heads) -> None:
+        if heads != before:
+            repository.save_epoch(session, gateway, epoch, heads)
+        self._heads[gateway, epoch] = heads
 
     def _note_technical(self, session: Session, event: GatewayEvent, *, now_ms: int) -> None:
         """Faults and their ends; ranges that a gateway dropped for room."""
@@ -468,21 +498,20 @@ class Ingest:
         row.seen_ms = now_ms
         if status.online:
             repository.clear_fault(session, "gateway_offline", status.gateway, now_ms=now_ms)
-        else:
+        elif repository.open_fault(session, "gateway_offline", status.gateway) is None:
             repository.raise_fault(session, "gateway_offline", status.gateway, now_ms=now_ms)
         self._look_for_gaps(session, status, now_ms=now_ms)
         if new_session:
             self._alarms.show_again(session, status.gateway)
             outcome.greet.add(status.gateway)
-            outcome.owes = True
 
     def _look_for_gaps(self, session: Session, status: GatewayStatus, *, now_ms: int) -> None:
         """Everything below `low` is done, says the gateway: what is not here then is missing."""
-        row = repository.epoch(session, status.gateway, status.epoch, now_ms=now_ms)
-        if status.low <= row.checked:
+        heads = self._heads_of(session, status.gateway, status.epoch, now_ms=now_ms)
+        if status.low <= heads.checked:
             return
         for first, last in repository.missing(
-            session, status.gateway, status.epoch, start=row.checked, below=status.low
+            session, status.gateway, status.epoch, start=heads.checked, below=status.low
         ):
             if any(gap.reason for gap in repository.gaps_around(
                 session, status.gateway, status.epoch, first=first, last=last)):  # fmt: skip
@@ -491,7 +520,8 @@ class Ingest:
             repository.add(session, [gap])
             detail = f"{first} to {last} of {status.epoch}"
             repository.raise_fault(session, "gap", status.gateway, detail=detail, now_ms=now_ms)
-        row.checked = status.low
+        after = Heads(heads.highest, status.low)
+        self._keep_heads(session, status.gateway, status.epoch, after, before=heads)
 
     def _say(self, outcome: _Outcome) -> None:
         """Count, log and tell; everything in it is committed."""
@@ -600,7 +630,7 @@ def _place(event: GatewayEvent) -> Place:
 def _again(one: _Opened, error: Exception) -> _Opened:
     """A message that broke the writing of itself: once more, or, after enough tries, as a dead letter."""
     if one.body is not None and one.tries < TRIES:
-        return _Opened(one.arrival, one.body, tries=one.tries + 1)
+        return replace(one, tries=one.tries + 1)
     said = error.orig if isinstance(error, DBAPIError) else error  # without the values, which may be personal
     log.error("ingest.poison", error=type(error).__name__, topic=one.arrival.topic[:128])
     return _Opened(one.arrival, None, POISON, f"{type(error).__name__}: {said}"[:256], tries=one.tries)

@@ -33,6 +33,8 @@ LOOK_S: Final = 5.0
 ANSWER_S: Final = 10.0
 """How long the broker has for its answer. MQTT repeats nothing on a living connection, so after it the row waits."""
 
+OWES: Final = "owes"
+
 log = structlog.get_logger("api.outgoing")
 
 
@@ -44,7 +46,8 @@ def owe(
     happened_ms: int,
     command_to: str | None = None,
 ) -> None:
-    """Write messages to be sent once the caller's transaction is committed."""
+    """Write messages to be sent once the caller's transaction is committed (then `wake` the sender)."""
+    session.info[OWES] = True
     repository.add(
         session,
         [
@@ -59,6 +62,11 @@ def owe(
             for body in bodies
         ],
     )
+
+
+def owes(session: Session) -> bool:
+    """Whether the transaction of this session has written anything that is owed."""
+    return OWES in session.info
 
 
 def alarms_commanded(session: Session, gateway: str) -> set[str]:
