@@ -321,6 +321,30 @@ def watch(
         raise typer.Exit(OK) from None
 
 
+@app.command()
+def bench(
+    only: Annotated[list[str] | None, typer.Option(help="Only this chapter; may be given several times.")] = None,
+    json_: AsJson = False,
+) -> None:
+    """Measure the gateway against floors of this machine. Exit code 1 when a bound is missed."""
+    try:
+        from bench import program
+    except ModuleNotFoundError as error:
+        if error.name != "bench":
+            raise
+        fail("bench/ is not part of an installation: run this from a checkout, with `make bench`", MISSING)
+    from deploy.mosquitto import MosquittoMissing
+
+    strangers = set(only or ()) - program.CHAPTERS.keys()
+    if strangers:
+        fail(f"there is no chapter {', '.join(sorted(strangers))}, only {', '.join(program.CHAPTERS)}", USAGE)
+    try:
+        code = program.run(only=only or (), as_json=json_)
+    except MosquittoMissing as error:
+        fail(error, MISSING)
+    raise typer.Exit(code)
+
+
 def main() -> None:
     """Run the command."""
     app()
