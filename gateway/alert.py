@@ -83,7 +83,6 @@ class Alert:
         self._of: dict[EventId, Ringing] = {}
         self._at: dict[UnitId, dict[tuple[str, Pattern], Ringing]] = {}
         self._on: set[UnitId] = set()
-        self._reference = 0
         self._is_night = False
 
     @property
@@ -147,7 +146,6 @@ class Alert:
         audience: frozenset[HouseholdId],
         now_ns: int,
     ) -> list[Play | Switch]:
-        self._reference = self._reference % 0xFFFF + 1
         before = self._ringing.pop(key, None)
         ringing = Ringing(
             key=key,
@@ -157,7 +155,7 @@ class Alert:
             group=group,
             audience=audience,
             until_ns=now_ns + self._siren_s * 1_000_000_000,
-            reference=before.reference if before else self._reference,
+            reference=before.reference if before else _reference(alarm),
             stand_back=before.stand_back if before else False,
         )
         self._ringing[key] = ringing
@@ -252,6 +250,11 @@ class Alert:
         hour = (wall_ms // 60_000 + self._utc_offset_min) // 60 % 24
         begin, end = self._night
         return begin <= hour < end if begin <= end else hour >= begin or hour < end
+
+
+def _reference(alarm: EventId) -> int:
+    """Sixteen random bits of the id: the same after a restart, so that whoever silenced it is not rung again."""
+    return int(alarm[-4:], 16) or 1
 
 
 def _concerns(sounder: Sounder, ringing: Ringing) -> bool:

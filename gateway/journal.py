@@ -250,12 +250,21 @@ class Journal:
         """Return how many events wait for their receipt."""
         return self._number("SELECT count(*) FROM delivery WHERE target = 'station'") or 0
 
+    def lately(self, *, limit: int) -> list[tuple[Entry, bool]]:
+        """Return the latest numbered messages, oldest first, each with whether the station owes its receipt."""
+        rows = self._rows(
+            "SELECT seq, EXISTS (SELECT 1 FROM delivery WHERE delivery.seq = event.seq AND target = 'station')"
+            " FROM event WHERE message IS NOT NULL ORDER BY seq DESC LIMIT ?",
+            (limit,),
+        )
+        return [(self.entry(seq), bool(owed)) for seq, owed in reversed(list(rows))]
+
     def known_messages(self) -> dict[str, EventId]:
-        """Return the event ids of the latest numbered messages, by key."""
+        """Return the event ids of the latest numbered messages, by key, oldest first."""
         rows = self._rows(
             "SELECT message, id FROM event WHERE message IS NOT NULL ORDER BY seq DESC LIMIT ?", (KNOWN_PER_START,)
         )
-        return {message: EventId(id_) for message, id_ in rows}
+        return {message: EventId(id_) for message, id_ in reversed(list(rows))}
 
     def heard(self) -> dict[str, int]:
         """Return the highest uplink counter by unit id."""

@@ -40,6 +40,7 @@ from gateway.mqtt import Access
 from gateway.outbox import Outbox
 from gateway.recorder import Recorder
 from gateway.register import Register
+from gateway.resumption import resume
 from gateway.settings import Contact, GatewaySettings, Line
 from gateway.stamps import Clock, SystemClock
 from gateway.supervision import Supervision
@@ -52,6 +53,8 @@ QUEUE_DEEP: Final = 1_000
 LOOK_S: Final = 1.0
 VIEWS_EVERY: Final = 10
 PRUNE_EVERY: Final = 60
+LATELY: Final = 500
+"""So many of the latest messages are looked through at start for alarms that were interrupted."""
 
 Wrap = Callable[[str, Callable[..., Any]], Callable[..., Any]]
 """Puts something around a named point (`journal.append`, `link.write`, `uplink.publish`): kill points, a slow disk."""
@@ -108,6 +111,7 @@ class Gateway:
         self._own = Source("own", self._hearing)
         """Events without a port: contacts, Zigbee, faults of the gateway itself."""
         heard = journal.heard()
+        self._lately = journal.lately(limit=LATELY)
         self._lines: dict[str, PortLine] = {line.name: self._make_line(line, heard, known) for line in settings.lines}
         self._pins: Any = None
         self._zigbee: Any = None
@@ -124,6 +128,7 @@ class Gateway:
             line.start()
         if self._settings.gpio != "none":
             await self._start_pins()
+        self._resume()
         self._uplink.start()
         if self._settings.zigbee is not None:
             self._start_zigbee()
@@ -150,6 +155,16 @@ class Gateway:
             await self._zigbee.link.close()
         await self._uplink.close()
         await self._keeper.close()
+
+    def _resume(self) -> None:
+        """Go on with what a restart interrupted."""
+        now = self._clock()
+        gateway = self._settings.gateway
+        resumed = resume(self._lately, alert=self._alert, ladder=self._ladder, gateway=gateway, now=now)
+        self._lately = []
+        self._show(resumed.shows, with_answer=True)
+        self._sound(resumed.sounds)
+        self._wake()
 
     # Putting together
 
@@ -476,7 +491,7 @@ class Gateway:
 def _messages_of(unit: UnitId, known: dict[str, Any]) -> list[tuple[int, int]]:
     prefix = f"{unit}:"
     pairs = [key.split(":") for key in known if key.startswith(prefix)]
-    return [(int(boot), int(number)) for _, boot, number in reversed(pairs)]
+    return [(int(boot), int(number)) for _, boot, number in pairs]
 
 
 def _line_counts(line: PortLine) -> dict[str, object]:
