@@ -116,10 +116,9 @@ def check_text(text: str) -> Checked:
     except (ValueError, RecursionError) as error:
         return Checked(None, (_not_toml(str(error), text),))
     draft = parse(document)
-    where = positions(text)
-    problems = sorted(
-        (put_into_words(found, document, where) for found in (*draft.findings, *breaches(draft))), key=_order
-    )
+    findings = (*draft.findings, *breaches(draft))
+    where = positions(text) if findings else {}
+    problems = sorted((put_into_words(found, document, where) for found in findings), key=_order)
     wrong = any(problem.severity is ERROR for problem in problems)
     return Checked(None if wrong else draft.site, tuple(problems))
 

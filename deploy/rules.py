@@ -80,10 +80,10 @@ def _names_are_unique(draft: Draft) -> Iterator[Finding]:
 
 
 def _references_lead_somewhere(draft: Draft) -> Iterator[Finding]:
+    known = {what: _ids(draft.document, what) for what in ("community", "grid", "group", "household", "gateway")}
     for entry, what, attribute, value in _references(draft):
-        known = _ids(draft.document, what)
-        if value not in known:
-            yield _stranger(what, value, known, (*entry.at, attribute))
+        if value not in known[what]:
+            yield _stranger(what, value, known[what], (*entry.at, attribute))
     for gateway in draft.site.gateways:
         lines = frozenset(str(line["name"]) for _, line in _raw(_at(draft, gateway), "line") if _has(line, "name"))
         on_lines: tuple[Unit | Reader, ...] = (*gateway.units, *gateway.readers)
@@ -494,7 +494,11 @@ def _raw(value: object, *tables: str, at: Path = ()) -> Iterator[tuple[Path, Map
 
 def _at(draft: Draft, gateway: Gateway) -> Mapping[str, object]:
     """A gateway as the document has it."""
-    return next(raw for path, raw in _raw(draft.document, "gateway") if path == gateway.at)
+    raw = draft.document["gateway"]
+    assert isinstance(raw, list)
+    found = raw[int(gateway.at[-1])]
+    assert isinstance(found, Mapping)
+    return found
 
 
 def _has(raw: Mapping[str, object], key: str) -> bool:

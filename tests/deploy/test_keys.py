@@ -92,7 +92,6 @@ def test_everything_that_the_village_needs_is_made(made: Provisioned, folder: Pa
     assert all(len(password) == 24 for password in made.keys.passwords.values())
 
 
-@pytest.mark.proves("N13")
 def test_public_keys_belong_to_the_signing_keys(made: Provisioned) -> None:
     assert set(made.keys.public) == set(made.keys.seeds) == {"station", "gateway:gw1"}
     for kid, seed in made.keys.seeds.items():
@@ -163,7 +162,6 @@ def test_without_dice_keys_come_from_the_system(tmp_path: Path) -> None:
     assert not set(one.keys.passwords.values()) & set(two.keys.passwords.values())
 
 
-@pytest.mark.proves("N16")
 def test_nobody_else_can_read_them_whatever_the_umask(folder: Path) -> None:
     old = os.umask(0)
     try:

@@ -432,10 +432,21 @@ WRONG: dict[str, tuple[list[Change], list[str]]] = {
 
 
 @pytest.mark.parametrize("name", WRONG)
-@pytest.mark.proves("G1")
 def test_each_mistake_is_told_with_its_place(name: str) -> None:
     changes, expected = WRONG[name]
     assert told(changed(*changes)) == expected
+
+
+@pytest.mark.proves("G1")
+def test_a_grid_is_in_one_community_and_a_household_in_one_group_of_at_most_thirty() -> None:
+    for name in (
+        "a community that is not there",
+        "a group in another community than its grid",
+        "a group that is not there",
+        "a group of 31",
+        "a group without households",
+    ):
+        assert check_text(changed(*WRONG[name][0])).site is None, name
 
 
 def test_the_sound_file_is_sound() -> None:
@@ -572,7 +583,6 @@ KEY_HEX = "0F1E2D3C4B5A69788796A5B4C3D2E1F0"
         f'[[officer]]\ntoken = "{HUNTER}"',
     ],
 )
-@pytest.mark.proves("N16")
 def test_what_looks_like_a_secret_is_refused_and_not_repeated(entry: str) -> None:
     checked = check_text(entry)
     said = check.as_json(Path("site.toml"), checked)
