@@ -38,6 +38,8 @@ STATION: Final = "station"
 """The receiver that gets the events themselves; the others get views."""
 
 _EVENT_ID: Final = re.compile(rb'"id":"([0-9a-f-]{36})"')
+_BESIDES: Final = re.compile(rb'"event":"(?!press"|check_in")')
+"""Faults and the like, which nobody has sent: they get their receipt and are not counted."""
 _GATEWAY: Final = re.compile(r"^sw1/[a-z0-9-]+/gateway/([a-z0-9-]+)/event$")
 
 
@@ -292,6 +294,8 @@ class _Room:
                     if not topic.endswith("/event"):
                         continue
                     self._desk.take(topic, payload)
+                    if _BESIDES.search(payload):
+                        continue
                 self._arrived.append((connection.audience, at_ns, topic, payload))
 
     def _obey(self, command: Mapping[str, Any]) -> None:
