@@ -168,22 +168,21 @@ def _wrong_fields(audience: str, arrival: Arrival, press: Expected) -> list[str]
 
 
 def _judge_units(evidence: Evidence, expected: Sequence[Expected], verdict: Verdict) -> None:
-    units = sorted({str(entry["unit"]) for entry in evidence.diaries if entry.get("event") == "powered_up"})
-    for unit in units:
+    seen = {str(entry["unit"]) for entry in evidence.diaries if entry.get("event") == "powered_up"}
+    for unit in sorted(seen.union(*(press.rings for press in expected), (press.unit for press in expected))):
         diary = [entry for entry in evidence.diaries if entry.get("unit") == unit]
         lamps = tuple(str(entry["lamp"]) for entry in diary if entry["event"] == "lamp")
         sirens = [entry for entry in diary if entry["event"] in {"siren", "siren_changed"}]
         starts = [entry for entry in diary if entry["event"] == "siren"]
+        stopped = any(entry["event"] == "siren_stopped" for entry in diary)
         rung = [press for press in expected if unit in press.rings]
         own = next((press for press in expected if press.unit == unit), None)
-        doors = sorted({door for entry in sirens for door in entry["doors"]})
-        if doors != sorted(press.door for press in rung):
-            wanted = sorted(press.door for press in rung)
-            verdict.problems.append(f"{unit}: its siren named doors {doors}, expected {wanted}")
-        if len(starts) != len(rung):
-            verdict.problems.append(f"{unit}: its siren started {len(starts)} times, expected {len(rung)}")
-        if any(bool(entry["own"]) != (own in rung) for entry in sirens):
-            verdict.problems.append(f"{unit}: its siren says wrongly whether the press was its own")
+        if unit not in seen:
+            verdict.problems.append(f"{unit}: kept no diary")
+            continue
+        wrong = _wrong_siren(sirens, rung, starts=len(starts), own=own in rung, stopped=stopped)
+        if wrong is not None:
+            verdict.problems.append(f"{unit}: {wrong}")
         wanted_lamps = () if own is None else own.lamps
         if lamps != wanted_lamps:
             verdict.problems.append(f"{unit}: its lamp showed {lamps}, expected {wanted_lamps}")
@@ -192,12 +191,35 @@ def _judge_units(evidence: Evidence, expected: Sequence[Expected], verdict: Verd
         verdict.units[unit] = {
             "lamps": list(lamps),
             "siren": sorted({str(entry["pattern"]) for entry in sirens}),
-            "doors": doors,
+            "doors": _doors(sirens),
             "ms": _siren_ms(evidence, starts, rung),
-            "stopped": any(entry["event"] == "siren_stopped" for entry in diary),
+            "stopped": stopped,
         }
-        if rung and not verdict.units[unit]["stopped"]:
-            verdict.problems.append(f"{unit}: its siren went on after the household's cancel")
+
+
+def _wrong_siren(
+    sirens: Sequence[Mapping[str, Any]], rung: Sequence[Expected], *, starts: int, own: bool, stopped: bool
+) -> str | None:
+    """What a unit's siren did wrongly, the worst first; None when it did what it should."""
+    doors, patterns = _doors(sirens), {str(entry["pattern"]) for entry in sirens}
+    wanted = sorted(press.door for press in rung)
+    if sirens and not rung:
+        return f"its siren sounded and named doors {doors}, and must be silent"
+    if starts != len(rung):
+        return f"its siren started {starts} times, expected {len(rung)}"
+    if doors != wanted:
+        return f"its siren named doors {doors}, expected {wanted}"
+    if patterns != {press.key for press in rung}:
+        return f"its siren played {', '.join(sorted(patterns))}, expected {', '.join(press.key for press in rung)}"
+    if any(bool(entry["own"]) != own for entry in sirens):
+        return "its siren says wrongly whether the press was its own"
+    if rung and not stopped:
+        return "its siren went on after the household's cancel"
+    return None
+
+
+def _doors(sirens: Sequence[Mapping[str, Any]]) -> list[int]:
+    return sorted({int(door) for entry in sirens for door in entry["doors"]})
 
 
 def _siren_ms(evidence: Evidence, starts: Sequence[Mapping[str, Any]], rung: Sequence[Expected]) -> int | None:
@@ -226,8 +248,11 @@ def _judge_station(
             continue
         if (alarm["kind"], alarm["place"], alarm["door"]) != (press.key, press.household, press.door):
             verdict.problems.append(f"station: the {press.key} of {press.household} is stored as {alarm['kind']}")
-        if "cancelled_by_household" in press.updates and alarm["cancelled"] is None:
+        taken_back = "cancelled_by_household" in press.updates
+        if taken_back and alarm["cancelled"] is None:
             verdict.problems.append(f"station: does not know that {press.household} took the {press.key} back")
+        if not taken_back and alarm["cancelled"] is not None:
+            verdict.problems.append(f"station: believes that {press.household} took the {press.key} back")
         if alarm["state"] in {"closed", "archived"}:
             verdict.problems.append(f"station: the {press.key} is {alarm['state']}, and nobody closed it")
     tags = [check_in.get("detail", {}).get("tag") for check_in in evidence.check_ins]
