@@ -117,9 +117,9 @@ def _given(entry: Entry, *attributes: str) -> Iterator[tuple[Entry, str, str, st
 
 def _stranger(what: str, value: str, known: Iterable[str], path: Path) -> Finding:
     words = WORDS[what]
-    near = get_close_matches(value, sorted(known), n=1)
+    near = ", ".join(get_close_matches(value, sorted(known)))
     if near:
-        return finding("misspelt_reference", path, what_zh=words.zh, what_en=words.en, value=value, near=near[0])
+        return finding("misspelt_reference", path, what_zh=words.zh, what_en=words.en, value=value, near=near)
     return finding("unknown_reference", path, what_zh=words.zh, what_en=words.en, value=value)
 
 
