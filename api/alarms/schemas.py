@@ -1,7 +1,7 @@
 """Alarms as HTTP shows them."""
 
 from datetime import datetime
-from typing import Annotated
+from typing import Annotated, Final
 
 from pydantic import BaseModel, ConfigDict, Field
 
@@ -103,7 +103,7 @@ class AlarmPage(Answer):
     next: str | None
 
 
-_STATE_WORDS = {
+STATE_WORDS: Final = {
     State.RECEIVED: Words("待签收", "waiting to be acknowledged"),
     State.CANCELLED_BY_HOUSEHOLD: UPDATE_WORDS[UpdateState.CANCELLED_BY_HOUSEHOLD],
     State.ACKNOWLEDGED: UPDATE_WORDS[UpdateState.ACKNOWLEDGED],
@@ -150,7 +150,7 @@ def _fields(alarm: AlarmRecord) -> dict[str, object]:
         "kind": alarm.kind,
         "words": _words(KIND_WORDS[Kind(alarm.kind)]),
         "state": alarm.state,
-        "state_words": _words(_STATE_WORDS[State(alarm.state)]),
+        "state_words": _words(STATE_WORDS[State(alarm.state)]),
         "mark": alarm.mark,
         "verified": alarm.verified,
         "reason": alarm.reason,

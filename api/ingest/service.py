@@ -127,7 +127,7 @@ class _Outcome:
     rejected: dict[GatewayId, list[Rejection]] = field(default_factory=dict)
     greet: set[GatewayId] = field(default_factory=set)
     counts: Counts = field(default_factory=Counts)
-    alarms: list[tuple[str, str]] = field(default_factory=list)
+    alarms: int = 0
     owes: bool = False
 
 
@@ -320,8 +320,10 @@ class Ingest:
             if there is None:
                 fresh[event.id] = (one, event)
             elif there == place:
-                outcome.duplicate.setdefault(event.gateway, []).append(event.id)
                 outcome.counts.duplicate += 1
+                named = outcome.duplicate.setdefault(event.gateway, [])
+                if event.id not in fresh and event.id not in named:  # once in a receipt is enough
+                    named.append(event.id)
             else:
                 detail = "its id is that of another event"
                 refused.append(_Opened(one.arrival, None, ID_REUSED, detail))
@@ -369,7 +371,7 @@ class Ingest:
         for event in events:
             self._note_technical(session, event, now_ms=now_ms)
             outcome.stored.setdefault(event.gateway, []).append(event.id)
-        outcome.alarms = [(alarm.id, alarm.kind) for alarm in opened]
+        outcome.alarms = len(opened)
         outcome.counts.stored += len(fresh)
 
     def _place(self, session: Session, events: Sequence[GatewayEvent], *, now_ms: int) -> dict[EventId, int]:
@@ -412,21 +414,19 @@ class Ingest:
     def _note_technical(self, session: Session, event: GatewayEvent, *, now_ms: int) -> None:
         """Faults and their ends; ranges that a gateway dropped for room."""
         unit = event.unit or ""
+        part = str(event.detail.get("part", ""))
+        code = str(event.detail.get("fault", "fault"))
+        about = unit or str(event.detail.get("subject", ""))
         match event.event:
             case EventType.TAMPER:
-                about = f"{unit}:{event.detail.get('part', '')}"
-                repository.raise_fault(session, "tamper", event.gateway, about=about, now_ms=now_ms)
+                repository.raise_fault(session, "tamper", event.gateway, about=f"{unit}:{part}", now_ms=now_ms)
             case EventType.RESTORE:
-                about = f"{unit}:{event.detail.get('part', '')}"
-                repository.clear_fault(session, "tamper", event.gateway, about=about, now_ms=now_ms)
-                part = str(event.detail.get("part", ""))
+                repository.clear_fault(session, "tamper", event.gateway, about=f"{unit}:{part}", now_ms=now_ms)
                 repository.clear_fault(session, part, event.gateway, about=unit, now_ms=now_ms)
             case EventType.FAULT:
-                code = str(event.detail.get("fault", "fault"))
-                repository.raise_fault(session, code, event.gateway, about=unit, now_ms=now_ms)
+                repository.raise_fault(session, code, event.gateway, about=about, now_ms=now_ms)
             case EventType.FAULT_RESTORED:
-                code = str(event.detail.get("fault", "fault"))
-                repository.clear_fault(session, code, event.gateway, about=unit, now_ms=now_ms)
+                repository.clear_fault(session, code, event.gateway, about=about, now_ms=now_ms)
             case EventType.PRUNED:
                 first, last = event.detail.get("first"), event.detail.get("last")
                 if isinstance(first, int) and isinstance(last, int) and 1 <= first <= last:
@@ -526,8 +526,15 @@ class Ingest:
     def _say(self, outcome: _Outcome) -> None:
         """Count, log and tell; everything in it is committed."""
         self._count(outcome.counts)
-        for alarm, kind in outcome.alarms:
-            log.info("alarm.received", alarm=alarm, kind=kind)
+        counts = outcome.counts
+        log.info(
+            "ingest.kept",
+            stored=counts.stored,
+            duplicate=counts.duplicate,
+            rejected=counts.rejected,
+            statuses=counts.statuses,
+            alarms=outcome.alarms,
+        )
         for gateway in {*outcome.stored, *outcome.duplicate, *outcome.rejected}:
             self._send_receipt(
                 gateway,

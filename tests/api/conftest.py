@@ -1,11 +1,15 @@
 """A broker, settings and a served station for each test."""
 
 import json
+import signal
 import sqlite3
+import subprocess
+import sys
+import threading
 from collections.abc import Callable, Iterator
-from contextlib import AbstractContextManager, closing, contextmanager
+from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
 from pathlib import Path
-from typing import Any
+from typing import Any, Self
 
 import pytest
 from fastapi import FastAPI
@@ -21,6 +25,7 @@ from broker.topics import Role
 from deploy.mosquitto import PrivateBroker
 from tests.api.peers import (
     COMMUNITY,
+    DEADLINE_S,
     GATEWAYS,
     GRID,
     HOUSEHOLDS,
@@ -31,6 +36,7 @@ from tests.api.peers import (
     seed,
 )
 
+ROOT = Path(__file__).parents[2]
 TOKENS = {"li": "token-of-li", "zhao": "token-of-zhao"}
 
 
@@ -85,6 +91,12 @@ class Served:
         assert answer.status_code == status, answer.text
         return answer.json()
 
+    def health(self) -> dict[str, Any]:
+        answer = self.client.get("/healthz")
+        health: dict[str, Any] = answer.json()
+        assert answer.status_code == (503 if health["status"] == "failing" else 200)
+        return health
+
     def alarms(self) -> list[dict[str, Any]]:
         items: list[dict[str, Any]] = self.get("/api/v1/alarms", limit=200)["items"]
         return items
@@ -97,6 +109,91 @@ def rows(path: Path, sql: str, *values: Any) -> list[tuple[Any, ...]]:
     """Read the database file with nothing of the station's."""
     with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
         return connection.execute(sql, values).fetchall()
+
+
+class Process:
+    """A station in a process of its own. Its log is read as it is written."""
+
+    def __init__(self, settings: StationSettings, folder: Path, *module: str) -> None:
+        self.database = folder / "station.db"
+        path = folder / "station.json"
+        path.write_text(as_json(settings))
+        name, *rest = module or ("api.program",)
+        self.log: list[dict[str, Any]] = []
+        self.said = ""
+        self._changed = threading.Condition()
+        self._popen = subprocess.Popen(
+            [sys.executable, "-m", name, str(path), *rest], cwd=ROOT, stderr=subprocess.PIPE, text=True
+        )
+        self._reader = threading.Thread(target=self._read)
+        self._reader.start()
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.kill()
+
+    @property
+    def pid(self) -> int:
+        return self._popen.pid
+
+    def until(self, event: str, *, deadline_s: float = DEADLINE_S) -> dict[str, Any]:
+        """Wait for a line of the log and return it."""
+        found: list[dict[str, Any]] = []
+
+        def look() -> bool:
+            found[:] = [line for line in self.log if line["event"] == event]
+            return bool(found)
+
+        with self._changed:
+            assert self._changed.wait_for(look, deadline_s), f"no {event} in {self.said}"
+        return found[0]
+
+    def ready(self) -> int:
+        """Wait until it serves and is subscribed; return its HTTP port."""
+        self.until("broker.connected")
+        port: int = self.until("station.ready")["port"]
+        return port
+
+    def stop(self) -> int:
+        """End it in order and return its exit code."""
+        self._popen.send_signal(signal.SIGTERM)
+        return self.ended()
+
+    def kill(self) -> None:
+        self._popen.kill()
+        self.ended()
+
+    def ended(self) -> int:
+        """Wait until it has ended, by whatever; return its exit code."""
+        code = self._popen.wait(DEADLINE_S)
+        self._reader.join()
+        return code
+
+    def _read(self) -> None:
+        assert self._popen.stderr is not None
+        with self._popen.stderr as lines:
+            for line in lines:
+                with self._changed:
+                    self.said += line
+                    if line.startswith("{"):
+                        self.log.append(json.loads(line))
+                    self._changed.notify_all()
+
+
+Launch = Callable[..., Process]
+
+
+@pytest.fixture
+def launch(settings: StationSettings, tmp_path: Path) -> Iterator[Launch]:
+    """Start station processes; whatever still runs at the end is killed."""
+    with ExitStack() as running:
+
+        def launching(*module: str) -> Process:
+            return running.enter_context(Process(settings, tmp_path, *module))
+
+        yield launching
 
 
 Serve = Callable[..., AbstractContextManager[Served]]

@@ -120,7 +120,9 @@ class Peer:
     def until(self, true: Callable[[], bool], what: str, *, deadline_s: float = DEADLINE_S) -> None:
         """Wait until something is so; what can change it is what arrives here."""
         with self._changed:
-            assert self._changed.wait_for(true, deadline_s), f"not {what} within {deadline_s} s: {self.heard}"
+            assert self._changed.wait_for(true, deadline_s), (
+                f"not {what} within {deadline_s} s; heard {len(self.heard)}"
+            )
 
     def bodies(self, kind: type[B]) -> list[B]:
         """Every message of this kind so far."""
@@ -159,26 +161,17 @@ class Peer:
             self._changed.notify_all()
 
 
-class Gateway(Peer):
-    """A gateway's side of the contract: events that it made, what became of each, who greeted it, what it was told."""
+class Maker:
+    """Makes and signs the events of one gateway, in the order of its journal."""
 
-    def __init__(
-        self, broker: PrivateBroker, name: GatewayId = GATEWAYS[0], *, epoch: str = "00000000000000e1", salt: int = 0
-    ) -> None:
-        self.name = name
+    def __init__(self, name: str, *, epoch: str = "00000000000000e1", salt: int = 0) -> None:
+        self.name = GatewayId(name)
         self.epoch = Epoch(epoch)
-        self.signer = Signer(gateway_kid(name), seed(name))
+        self.signer = Signer(gateway_kid(self.name), seed(name))
         self.session = Session(f"{salt:032x}")
         self.topic = build(Name.GATEWAY_EVENT, STATION, name)
         self._seq = count(1)
         self._dice = Random(f"{name}{epoch}{salt}")
-        super().__init__(
-            broker,
-            principal(Role.GATEWAY, name),
-            build(Name.GATEWAY_RECEIPT, STATION, name),
-            build(Name.GATEWAY_COMMAND, STATION, name),
-            build(Name.STATION_STATUS, STATION),
-        )
 
     def new_id(self) -> EventId:
         return event_id(time_ns() // 1_000_000, self._dice.randbytes(10))
@@ -211,6 +204,23 @@ class Gateway(Peer):
 
     def presses(self, how_many: int) -> list[GatewayEvent]:
         return [self.event() for _ in range(how_many)]
+
+
+class Gateway(Maker, Peer):
+    """A gateway's side of the contract: events that it made, what became of each, who greeted it, what it was told."""
+
+    def __init__(
+        self, broker: PrivateBroker, name: str = GATEWAYS[0], *, epoch: str = "00000000000000e1", salt: int = 0
+    ) -> None:
+        Maker.__init__(self, name, epoch=epoch, salt=salt)
+        Peer.__init__(
+            self,
+            broker,
+            principal(Role.GATEWAY, name),
+            build(Name.GATEWAY_RECEIPT, STATION, name),
+            build(Name.GATEWAY_COMMAND, STATION, name),
+            build(Name.STATION_STATUS, STATION),
+        )
 
     def send(self, events: Sequence[GatewayEvent]) -> None:
         """Sign and publish; the broker has them when this returns."""
