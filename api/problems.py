@@ -9,6 +9,7 @@ Problem                         .status .title and what the answer carries besid
 
 from collections.abc import Mapping
 from http import HTTPStatus
+from traceback import extract_tb
 from typing import Any, Final
 
 import structlog
@@ -151,7 +152,7 @@ def install(app: FastAPI) -> None:
         return answer(error.status_code, title=title, detail=str(error.detail), headers=error.headers)
 
     @app.exception_handler(OperationalError)
-    async def _database(_request: Request, error: OperationalError) -> JSONResponse:
+    def _database(_request: Request, error: OperationalError) -> JSONResponse:
         log.error("http.database", error=type(error.orig).__name__)
         return answer(
             HTTPStatus.SERVICE_UNAVAILABLE,
@@ -161,8 +162,10 @@ def install(app: FastAPI) -> None:
         )
 
     @app.exception_handler(Exception)
-    async def _bug(request: Request, error: Exception) -> JSONResponse:
-        log.error("http.bug", path=request.url.path, error=type(error).__name__, exc_info=error)
+    def _bug(request: Request, error: Exception) -> JSONResponse:
+        # Where it happened, without what the error says: that may be personal.
+        frames = [f"{frame.filename}:{frame.lineno} {frame.name}" for frame in extract_tb(error.__traceback__)[-6:]]
+        log.error("http.bug", path=request.url.path, error=type(error).__name__, frames=frames)
         return answer(
             HTTPStatus.INTERNAL_SERVER_ERROR,
             title="Our mistake",

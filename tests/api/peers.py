@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from hashlib import sha256
 from itertools import count
 from random import Random
-from time import time_ns
+from time import monotonic, time_ns
 from typing import Any, Self, TypeVar
 
 from paho.mqtt.client import Client, MQTTMessage
@@ -73,6 +73,14 @@ class Heard:
     payload: bytes
     retained: bool
     body: Body
+
+
+def eventually(true: Callable[[], bool], what: str, *, deadline_s: float = DEADLINE_S) -> None:
+    """Wait for what nobody tells of: a row of a table, a state of another thread."""
+    began, never = monotonic(), threading.Event()
+    while not true():
+        assert monotonic() - began < deadline_s, f"not {what} within {deadline_s} s"
+        never.wait(0.005)
 
 
 class Peer:

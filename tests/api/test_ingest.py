@@ -17,7 +17,7 @@ from broker.signing import Signer, gateway_kid
 from broker.topics import Name, build
 from deploy.mosquitto import PrivateBroker
 from tests.api.conftest import Launch, Serve, Served, rows
-from tests.api.peers import DEADLINE_S, PRINCIPALS, STATION, Gateway, Heard, Maker, seed
+from tests.api.peers import DEADLINE_S, PRINCIPALS, STATION, Gateway, Heard, Maker, eventually, seed
 
 
 def ids(events: list[GatewayEvent]) -> set[str]:
@@ -416,7 +416,7 @@ def test_a_full_disk_loses_nothing_blames_nobody_and_is_visible(served: Served, 
     pages(str(used))
     events = gateway.presses(400)
     gateway.send(events)
-    gateway.until(lambda: served.station.ingest.trouble == "database", "in trouble", deadline_s=DEADLINE_S)
+    eventually(lambda: served.station.ingest.trouble == "database", "in trouble")
     assert served.health()["status"] == "failing"
     pages("1000000")
     assert set(gateway.receipted(events).values()) == {Outcome.STORED}
