@@ -27,7 +27,7 @@ from typing import Any, Final, Self
 
 from broker.acl import Principal, acl_file
 from deploy import accounts, assembly, keys
-from deploy.mosquitto import LOOPBACK, BrokerError, PrivateBroker
+from deploy.mosquitto import LOOPBACK, BrokerError, MosquittoMissing, PrivateBroker
 from deploy.site import Site
 
 READY_S: Final = 20.0
@@ -53,17 +53,24 @@ class Running:
     name: str
     process: subprocess.Popen[bytes]
     log: Path
+    log_from: int = 0
+    """Where its own part of the log begins; before that are those that ran before it."""
 
     @property
     def alive(self) -> bool:
         """Whether it runs."""
         return self.process.poll() is None
 
+    def said(self) -> str:
+        """All that it wrote."""
+        with contextlib.suppress(OSError), self.log.open("rb") as log:
+            log.seek(self.log_from)
+            return log.read().decode(errors="replace")
+        return ""
+
     def tail(self) -> str:
         """The last lines that it wrote."""
-        with contextlib.suppress(OSError):
-            return "\n".join(self.log.read_text(encoding="utf-8", errors="replace").splitlines()[-TAIL_LINES:])
-        return ""
+        return "\n".join(self.said().splitlines()[-TAIL_LINES:])
 
     def stop(self) -> int:
         """End it in order, by force after STOP_S; return its exit code."""
@@ -207,7 +214,7 @@ class Box:
         if self._gpio is not None:
             arguments += ["--gpio", self._gpio, "--gpio-socket", str(self.gateway_state(name) / "gpio.sock")]
         running = self._start(f"gateway-{name}", arguments, interfere=interfere)
-        self._wait(running, lambda: "gateway ready" in running.log.read_text(encoding="utf-8", errors="replace"))
+        self._wait(running, lambda: "gateway ready" in running.said())
         return running
 
     def start_village(self, gateway: str | None = None, *, heartbeat_s: float | None = None, seed: int = 1) -> Village:
@@ -232,19 +239,21 @@ class Box:
         return self._state(f"gateway-{gateway or self.site.gateways[0].id}")
 
     def keep_running(self, stop: threading.Event, told: Callable[[str], object]) -> None:
-        """Start everything and start again whatever ends, until `stop` is set. `told` hears of each start."""
+        """Start everything and start again whatever ends, until `stop` is set. `told` hears of each start.
+
+        Raises MosquittoMissing: no restart mends that.
+        """
         starts: dict[str, Callable[[], object]] = {"broker": self.broker.start, "station": self.start_station}
         starts |= {f"gateway-{gateway.id}": partial(self.start_gateway, gateway.id) for gateway in self.site.gateways}
         while not stop.is_set():
             for name, start in starts.items():
-                alive = (
-                    self.broker.running if name == "broker" else name in self.processes and self.processes[name].alive
-                )
-                if not alive and not stop.is_set():
+                if not self._lives(name) and not stop.is_set():
                     try:
                         start()
+                    except MosquittoMissing:
+                        raise
                     except (BoxError, BrokerError) as error:
-                        told(f"{name}: {error}")
+                        told(str(error) if isinstance(error, BoxError) else f"{name}: {error}")
                     else:
                         told(f"{name}: started")
             stop.wait(RESTART_S)
@@ -298,7 +307,8 @@ class Box:
         log = self.directory / f"{name}.log"
         command = [sys.executable, "-m", "deploy.cli", *arguments]
         command += [item for one in interfere for item in ("--interfere", one)]
-        with log.open("wb") as errors:
+        with log.open("ab") as errors:
+            log_from = errors.tell()
             process = subprocess.Popen(
                 command,
                 stdin=subprocess.PIPE if pipes else subprocess.DEVNULL,
@@ -307,7 +317,7 @@ class Box:
                 start_new_session=True,
                 env={**os.environ, "PYTHONUNBUFFERED": "1"},
             )
-        running = Running(name, process, log)
+        running = Running(name, process, log, log_from)
         self.processes[name] = running
         return running
 

@@ -50,6 +50,9 @@ class Gpio(StrEnum):
 
 def fail(why: object, code: int) -> NoReturn:
     """End with one sentence about what is wrong and what to do; never with a traceback."""
+    if isinstance(why, OSError) and why.filename is not None and why.strerror is not None:
+        is_file = isinstance(why, FileExistsError | NotADirectoryError)
+        why = f"{why.filename}: {'is a file, not a directory' if is_file else why.strerror}"
     sys.stderr.write(f"shouwang: {why}\n")
     raise typer.Exit(code)
 
@@ -83,7 +86,7 @@ def demo(
                 stage.live(path, folder, language=lang.value)
                 return
             verdict = demonstration.run_once(path, folder)
-    except (check.SiteError, keyring.KeysError) as error:
+    except (check.SiteError, keyring.KeysError, demonstration.NotAVillage, stage.NotEmpty) as error:
         fail(error, USAGE)
     except (BoxError, BrokerError, OSError) as error:
         fail(error, MISSING)
@@ -109,7 +112,7 @@ def gateway(
     from deploy import assembly, check
     from deploy import keys as keyring
     from gateway import program
-    from gateway.journal import JournalError
+    from gateway.journal import InUse, JournalError
 
     folder = state or Path("/var/lib/shouwang") / id
     try:
@@ -125,12 +128,17 @@ def gateway(
         )
     except (check.SiteError, keyring.KeysError, assembly.UnknownGateway) as error:
         fail(error, USAGE)
+    wrap = _wrap(interfere)
     try:
-        asyncio.run(program.run(settings, wrap=_wrap(interfere)))
+        folder.mkdir(parents=True, exist_ok=True)
+    except OSError as error:
+        fail(error, STORE)
+    try:
+        asyncio.run(program.run(settings, wrap=wrap))
+    except (InUse, OSError) as error:
+        fail(error, MISSING)
     except JournalError as error:
         fail(error, STORE)
-    except OSError as error:
-        fail(error, MISSING)
 
 
 @app.command()
@@ -153,14 +161,16 @@ def station(
     try:
         if site is not None:
             folder = state or Path("/var/lib/shouwang/station")
-            folder.mkdir(parents=True, exist_ok=True)
             made = assembly.station_settings(check.load(site), keyring.read(keys or site.parent / "keys"), state=folder)
+            folder.mkdir(parents=True, exist_ok=True)
             settings = folder / "settings.json"
             box.write_private(settings, assembly.station_text(made))
         assert settings is not None
         read = station_settings.load(settings)
-    except (check.SiteError, keyring.KeysError, station_settings.SettingsError, OSError) as error:
+    except (check.SiteError, keyring.KeysError, station_settings.SettingsError) as error:
         fail(error, USAGE)
+    except OSError as error:
+        fail(error, STORE)
     raise typer.Exit(program.serve(read, wrap=wrap))
 
 
@@ -193,8 +203,10 @@ def sim(
         attached = _pairs(attach)
         made = {line.name: Path(line.name) for line in village.lines} | _pairs(port) | attached
         code = program.serve(village, ports=made, attached=attached.keys(), memory=memory, frames=frames, stay=stay)
-    except (check.SiteError, keyring.KeysError, assembly.UnknownGateway, BadSettings, PortUnusable, OSError) as error:
+    except (check.SiteError, keyring.KeysError, assembly.UnknownGateway, BadSettings, OSError) as error:
         fail(error, USAGE)
+    except PortUnusable as error:
+        fail(error, MISSING)
     raise typer.Exit(code)
 
 
@@ -270,12 +282,13 @@ def box(
     from deploy import check as checking
     from deploy import keys as keyring
     from deploy.box import Box
+    from deploy.mosquitto import BrokerError
 
     stop = threading.Event()
-    for number in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(number, lambda *_: stop.set())
     try:
         read = checking.load(site)
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stop.set())
         folder = state or Path("/var/lib/shouwang/box")
         with Box(read, site, folder, http_port=read.station.port, gpio=None if gpio is None else gpio.value) as running:
             for officer, token in running.tokens.items():
@@ -285,7 +298,7 @@ def box(
             running.keep_running(stop, lambda line: sys.stderr.write(f"{line}\n"))
     except (checking.SiteError, keyring.KeysError) as error:
         fail(error, USAGE)
-    except OSError as error:
+    except (BrokerError, OSError) as error:
         fail(error, MISSING)
 
 

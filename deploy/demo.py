@@ -15,6 +15,7 @@ from broker.acl import Principal, acl_file
 from deploy import check
 from deploy.box import Box, BoxError, Village
 from deploy.observers import Witnesses
+from deploy.site import Site
 from deploy.verdict import Evidence, Expected, Verdict, judge
 
 HOUSEHOLDS: Final = tuple(f"h{number:02}" for number in range(1, 11))
@@ -54,10 +55,27 @@ EVENING: Final = (
 )
 
 
+class NotAVillage(ValueError):
+    """The evening cannot be played at this site. Field: `lacks`."""
+
+    def __init__(self, path: Path, lacks: tuple[str, ...]) -> None:
+        self.lacks = lacks
+        super().__init__(
+            f"{path}: the demo presses keys of examples/village.toml, and here its first gateway has no "
+            f"{', '.join(lacks)}"
+        )
+
+
 @contextmanager
 def village(site_path: Path, directory: Path, *, render_acl: Callable[[Iterable[Principal]], str] = acl_file) -> Any:
-    """The whole village, running: yields (box, units, witnesses). Raises BoxError, SiteError, KeysError."""
+    """The whole village, running: yields (box, units, witnesses).
+
+    Raises BoxError, BrokerError, SiteError, KeysError, NotAVillage.
+    """
     site = check.load(site_path)
+    lacks = _lacks(site)
+    if lacks:
+        raise NotAVillage(site_path, lacks)
     with Box(site, site_path, directory, render_acl=render_acl) as box:
         box.broker.start()
         with Witnesses(box) as witnesses:
@@ -113,6 +131,17 @@ def gather(box: Box, units: Village, witnesses: Witnesses) -> Evidence:
         alarms=_alarms(box),
         check_ins=_check_ins(box),
     )
+
+
+def _lacks(site: Site) -> tuple[str, ...]:
+    """What the evening needs and the site has not."""
+    gateway = site.gateways[0] if site.gateways else None
+    there = {f"unit {unit.id} of {unit.household}" for unit in gateway.units} if gateway else set()
+    there |= {f"tag reader {line.name}" for line in gateway.lines if line.kind == "rdm6300"} if gateway else set()
+    there |= {f"tag {tag.tag}" for tag in site.tags}
+    needed = [f"unit {unit} of {household}" for unit, household in zip(UNITS, HOUSEHOLDS, strict=True)]
+    needed += ["tag reader gate", f"tag {TAG}"]
+    return tuple(one for one in needed if one not in there)
 
 
 def _press(units: Village, press: Expected) -> None:

@@ -49,11 +49,21 @@ KEYS: Final = {
 DIGITS: Final = "1234567890"
 
 
+class NotEmpty(FileExistsError):
+    """Another evening lies there: its officers' tokens were shown once, and its alarms would be judged again."""
+
+    def __init__(self, folder: Path) -> None:
+        self.folder = folder
+        super().__init__(f"{folder} is not empty; give --state a new directory")
+
+
 @contextmanager
 def place(state: Path | None) -> Iterator[Path]:
-    """The directory of a demo: the one that was asked for, or one that goes away afterwards."""
+    """The directory of a demo: the one that was asked for, or one that goes away afterwards. Raises NotEmpty."""
     if state is not None:
         state.mkdir(parents=True, exist_ok=True)
+        if any(state.iterdir()):
+            raise NotEmpty(state)
         yield state
         return
     with tempfile.TemporaryDirectory(prefix="shouwang-demo-", ignore_cleanup_errors=True) as folder:
