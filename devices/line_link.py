@@ -59,6 +59,7 @@ from devices.timing import (
     CONFIRM_SLOW_NS,
     CONFIRM_TRIES,
     INSERTED_ANSWERS,
+    LATER_FRAMES,
     YIELD_FRAMES,
     LineTiming,
 )
@@ -465,7 +466,9 @@ class LineLink:
         if self._answers and not self._challenges and not (due and due[0][0] == _FIRST):
             return []
         frames = self._take_all(self._challenges, BURST_FRAMES)
-        for _, _, _, peer, owed in due[: BURST_FRAMES - len(frames)]:
+        first = sum(rank == _FIRST for rank, *_ in due)
+        most = BURST_FRAMES if first > LATER_FRAMES else LATER_FRAMES
+        for _, _, _, peer, owed in due[: max(min(most, first or most) - len(frames), 0)]:
             outstanding += owed.tries == 0
             frames.append(self._send_owed(peer, owed, outstanding, now_ns))
         return [frame for frame in frames if frame]

@@ -79,8 +79,8 @@ class LineTiming:
 
     @property
     def answer_ns(self) -> int:
-        """A unit waits this long for an answer: 4 frames, and 150 ms for the gateway's disk."""
-        return 4 * self.frame_ns + 150 * MS
+        """A unit waits this long for an answer: 2 frames, and 150 ms for the gateway's disk."""
+        return 2 * self.frame_ns + 150 * MS
 
     def confirm_ns(self, outstanding: int) -> int:
         """The gateway waits this long for a confirmation while `outstanding` units owe one.
@@ -99,12 +99,16 @@ class LineTiming:
 
 REACTION_NS = 3 * MS
 """From the last character on the wire to the gateway's first: its serial port and operating system."""
-FIRST_WINDOW = 16
+FIRST_WINDOW = 32
 """Slots among which a unit draws on a quiet line."""
 LAST_WINDOW = 512
 """A unit never draws among more slots for the line."""
 LONG_SILENCE_SLOTS = 6
 """A unit that hears a longer silence end draws among an eighth less; after twice as long, among half."""
+FIRST_SPREAD = 16
+"""A unit that was not answered waits up to so many slots longer, so that two who met do not meet again ..."""
+LAST_SPREAD = 128
+"""... twice as many after each try, up to this."""
 QUICK_TRIES = 10
 """For so many tries a press lets its unit say nothing else; then the gateway is taken to be away."""
 SLOW_REPEAT_NS = 2 * S
@@ -114,6 +118,8 @@ CONFIRM_TRIES = 8
 CONFIRM_SLOW_NS = 10 * S
 BURST_FRAMES = 10
 """The gateway sends at most so many frames back to back: the first sirens of one group."""
+LATER_FRAMES = 4
+"""What is no first siren goes at most so many at a time."""
 INSERTED_ANSWERS = 2
 """So many answers at most go between two confirmations."""
 YIELD_SLOTS = 20

@@ -2,10 +2,11 @@
 
 Theory of operation (docs/link.md, "A unit on the line"):
 
-1. A unit sends when the line has been silent for `idle_ns` and a random number of slots more; when it
-   hears somebody meanwhile it draws again. It cannot hear while it sends. Among how many slots it draws
-   follows what it hears: half as many more after every broken frame (a collision), fewer after a silence
-   that nobody used. So few units are quick and many do not destroy each other.
+1. A unit sends when the line has been silent for `idle_ns` and a random number of slots more. When it
+   hears somebody meanwhile, the slots that have passed are taken off, and after a broken frame (a
+   collision) it draws anew. It cannot hear while it sends. Among how many slots it draws follows what it
+   hears: half as many more after every broken frame, fewer after a silence that nobody used. So few units
+   are quick and many do not destroy each other.
 2. A confirmation draws no lots. The gateway sends a burst of frames back to back; the unit that was
    addressed last confirms first, and so on backwards. Each remembers who was addressed behind it, and
    strikes from the end whom it hears.
@@ -34,6 +35,7 @@ from devices.frames import (
     new_deframer,
     split_content,
 )
+from devices.framing import DELIMITER
 from devices.readings import (
     AnswerGiven,
     ButtonPressed,
@@ -46,7 +48,9 @@ from devices.readings import (
 )
 from devices.sealing import KEY_BYTES, Seal
 from devices.timing import (
+    FIRST_SPREAD,
     FIRST_WINDOW,
+    LAST_SPREAD,
     LAST_WINDOW,
     LONG_SILENCE_SLOTS,
     MS,
@@ -129,12 +133,19 @@ class UnitLink:
 
     def say(self, message: Numbered, now_ns: int) -> None:
         """Repeat `message` until it is answered. Its number must come from `take_number`."""
+        if not self._waiting:
+            self._slots = self._draw(self._window)
         self._waiting.append(_Waiting(message, now_ns, now_ns))
         self._waiting.sort(key=lambda waiting: _rank(waiting.message))  # stable: oldest first within a rank
 
     def confirm(self, confirmation: Confirmation) -> None:
         """Say once that a downlink frame was carried out (or could not be)."""
         self._confirmations.append(confirmation)
+
+    @property
+    def owes_confirmation(self) -> bool:
+        """Whether an order has been carried out and not been confirmed yet."""
+        return bool(self._confirmations)
 
     @property
     def unanswered(self) -> list[Numbered]:
@@ -149,18 +160,37 @@ class UnitLink:
         """
         if not data:
             return []
-        self._judge_silence(now_ns)
-        bad = self._deframer.counts.bad
-        orders = [self._take(content) for content in self._deframer.receive_data(data)]
-        if self._deframer.counts.bad > bad:
-            self._widen()
+        self._end_silence(now_ns)
+        orders = [self._take(content) for content in self._cut(data)]
         self._carrier.heard(now_ns, inside_frame=self._deframer.inside_frame)
-        self._slots = self._draw(self._window)
         return [order for order in orders if order is not None]
 
-    def _judge_silence(self, now_ns: int) -> None:
-        """A silence that nobody used for long: fewer want the line than I thought."""
+    def overhear(self, begin_ns: int, end_ns: int) -> None:
+        """Somebody sent one whole frame to somebody else: what `receive_data` would have made of it, for less work.
+
+        For a receiver that knows its address. Not while a confirmation is owed: then it matters who sent.
+        """
+        self._end_silence(begin_ns)
+        if self._deframer.inside_frame:
+            self._cut(DELIMITER)
+        self._carrier.heard(end_ns, inside_frame=False)
+
+    def _cut(self, data: bytes) -> list[bytes]:
+        """Return the whole frames; a broken one was a collision: more want the line than I thought."""
+        bad = self._deframer.counts.bad
+        contents = self._deframer.receive_data(data)
+        if self._deframer.counts.bad > bad:
+            self._widen()
+            self._slots = self._draw(self._window)
+        return contents
+
+    def _end_silence(self, now_ns: int) -> None:
+        """Take the slots that have passed off mine; if nobody used many, fewer want the line than I thought."""
         unused = (now_ns - self._carrier.quiet_ns - self._timing.idle_ns) // self._timing.slot_ns
+        if unused <= 0:
+            return
+        if any(waiting.not_before_ns < now_ns for waiting in self._speaking()):
+            self._slots = max(self._slots - unused, 0)
         if unused > self._window:
             self._window = FIRST_WINDOW
         elif unused > 2 * LONG_SILENCE_SLOTS:
@@ -169,7 +199,6 @@ class UnitLink:
             self._window = max(self._window - self._window // 8, FIRST_WINDOW)
 
     def _widen(self) -> None:
-        """Somebody collided: more want the line than I thought."""
         self._window = min(self._window * 3 // 2, LAST_WINDOW)
 
     def data_to_send(self, now_ns: int) -> bytes:
@@ -186,7 +215,7 @@ class UnitLink:
         frame = self._build(encode_uplink(_aged(due, now_ns)), now_ns)
         due.tries += 1
         wait_ns = min(self._timing.answer_ns << max(due.tries - 2, 0) // 2, SLOW_REPEAT_NS)
-        spread = FIRST_WINDOW << min(due.tries, 4)  # so that two who met once do not meet again
+        spread = min(FIRST_SPREAD << due.tries - 1, LAST_SPREAD)
         due.not_before_ns = self._carrier.quiet_ns + wait_ns + self._draw(spread) * self._timing.slot_ns
         return frame
 

@@ -59,6 +59,11 @@ class Heard:
     listeners: tuple[Station, ...]
     data: bytes
     at_ns: int
+    sender: Station
+    clean: bool
+    """Nothing of this transmission has met another one so far."""
+    last: bool
+    """This was the end of the transmission."""
 
 
 @dataclass(slots=True)
@@ -106,10 +111,12 @@ class Medium:
         self._air: list[_Transmission] = []
         self._slices: list[tuple[int, int, _Transmission, Ear, int, int]] = []
         self._order = 0
+        self._listeners: dict[tuple[Ear, frozenset[Station]], tuple[Station, ...]] = {}
 
     def join(self, station: Station, ear: Ear) -> None:
         """Put a station on the wire."""
         self._ears.setdefault(ear, []).append(station)
+        self._listeners.clear()
 
     def transmit(self, station: Station, data: bytes, now_ns: int) -> int:
         """Send, at once or behind what this station is still sending; return when its last character ends."""
@@ -162,22 +169,30 @@ class Medium:
     def _hear(self, mine: _Transmission, ear: Ear, first: int, last: int, at_ns: int) -> Iterator[Heard]:
         start_ns = mine.start_ns + first * self.char_ns
         rivals = [one for one in self._air if one is not mine and one.overlaps(start_ns, at_ns)]
-        deaf = {mine.station, *self.cut, *(rival.station for rival in rivals)}
-        listeners = tuple(station for station in self._ears[ear] if station not in deaf)
+        is_last = last == len(mine.data)
         if not rivals:
-            yield Heard(listeners, mine.data[first:last], at_ns)
+            listeners = self._all_but(ear, frozenset({mine.station}))
+            if listeners:
+                yield Heard(listeners, mine.data[first:last], at_ns, mine.station, clean=not mine.met, last=is_last)
             return
         self._count_collision(mine)
+        senders = frozenset(rival.station for rival in rivals)
         characters = [self._character(mine, index, rivals) for index in range(first, last)]
-        yield from self._told(listeners, (byte for byte, _ in characters), at_ns)
-        for rival in {rival.station for rival in rivals}.intersection(self._ears[ear]) - self.cut:
-            between = (byte for byte, senders in characters if rival not in senders)
-            yield from self._told((rival,), between, at_ns)
+        told = [(self._all_but(ear, senders | {mine.station}), [byte for byte, _ in characters])]
+        told += [
+            ((rival,), [byte for byte, deaf in characters if rival not in deaf])
+            for rival in sorted(senders.intersection(self._ears[ear]) - self.cut)
+        ]
+        for listeners, heard in told:
+            data = bytes(byte for byte in heard if byte is not None)
+            if data and listeners:
+                yield Heard(listeners, data, at_ns, mine.station, clean=False, last=is_last)
 
-    def _told(self, listeners: tuple[Station, ...], characters: Iterable[int | None], at_ns: int) -> Iterator[Heard]:
-        data = bytes(byte for byte in characters if byte is not None)
-        if data:
-            yield Heard(listeners, data, at_ns)
+    def _all_but(self, ear: Ear, deaf: frozenset[Station]) -> tuple[Station, ...]:
+        key = (ear, deaf | self.cut)
+        if key not in self._listeners:
+            self._listeners[key] = tuple(station for station in self._ears[ear] if station not in key[1])
+        return self._listeners[key]
 
     def _character(
         self, mine: _Transmission, index: int, rivals: list[_Transmission]

@@ -215,6 +215,11 @@ class Unit:
                 self._obey(order, now_ns)
             self._keep_floor()
 
+    def overhear(self, begin_ns: int, end_ns: int) -> None:
+        """Somebody sent one whole frame to somebody else."""
+        if self.powered:
+            self._link.overhear(begin_ns, end_ns)
+
     def data_to_send(self, now_ns: int) -> bytes:
         """Return a frame that must go on the wire now, or nothing."""
         if not self.powered:
@@ -230,6 +235,11 @@ class Unit:
     def unanswered(self) -> int:
         """How many messages wait for a Kept."""
         return len(self._link.unanswered) if self.powered else 0
+
+    @property
+    def owes_confirmation(self) -> bool:
+        """Whether it has carried out an order and not confirmed it yet."""
+        return self.powered and self._link.owes_confirmation
 
     def _keep_floor(self) -> None:
         if self._link.floor > self.memory.floor:

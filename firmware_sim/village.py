@@ -119,11 +119,7 @@ class Village:
             case _:
                 if act.unit not in self._line_of:
                     raise BadAct(f"there is no unit {act.unit!r}")
-                line_of_unit = self._line_of[act.unit]
-                unit = line_of_unit.units[act.unit]
-                _do(unit, act, now_ns)
-                line_of_unit.touch(unit)
-                line_of_unit.advance(now_ns)  # it may send at this very moment
+                self._line_of[act.unit].act(act.unit, now_ns, lambda unit: _do(unit, act, now_ns))
 
     def _settings_of(self, name: str) -> LineSettings:
         return next(line for line in self.settings.lines if line.name == name)

@@ -14,9 +14,7 @@ def line_of(units: int, baud: int, *, seed: int = 0) -> NativeLine:
 
 def press(gateway: GatewayEnd, unit: str, key: Key, at_ns: int) -> None:
     gateway.run(at_ns)
-    gateway.line.units[unit].press(key, at_ns)
-    gateway.line.touch(gateway.line.units[unit])
-    gateway.line.advance(at_ns)
+    gateway.line.act(unit, at_ns, lambda pressed: pressed.press(key, at_ns))
 
 
 @pytest.mark.proves("A1", "A4", "N5")
