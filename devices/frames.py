@@ -85,6 +85,7 @@ _KEY = struct.Struct(">BB8s")
 
 _OWN, _STROBE, _STAND_BACK = 1, 2, 4
 _MAINS, _COVER, _SOUNDER = 1, 2, 4
+_FULL_BATTERY = 100
 _NO_BATTERY = 0xFF
 
 
@@ -197,17 +198,21 @@ def decode_uplink(body: bytes, unit: int, boot: int, proof: Proof) -> Numbered |
             return TagRead(unit, boot, number, identity[:length].hex().upper(), age * 100, proof)
         case 0x08:
             number, level, flags, firmware, floor = _HEARTBEAT.unpack_from(payload)
-            battery = None if level == _NO_BATTERY else level
+            battery = level if level <= _FULL_BATTERY else None
             mains, cover, sounder = (bool(flags & bit) for bit in (_MAINS, _COVER, _SOUNDER))
             return Heartbeat(unit, boot, number, battery, mains, cover, sounder, firmware, floor, proof)
         case 0x09:
-            return PartFailed(unit, boot, *_PART.unpack_from(payload), proof)
+            number, part = _PART.unpack_from(payload)
+            return PartFailed(unit, boot, number, part, proof)
         case 0x0A:
-            return PartRestored(unit, boot, *_PART.unpack_from(payload), proof)
+            number, part = _PART.unpack_from(payload)
+            return PartRestored(unit, boot, number, part, proof)
         case 0x0B:
-            return TestPressed(unit, boot, *_NUMBER.unpack_from(payload), proof)
+            (number,) = _NUMBER.unpack_from(payload)
+            return TestPressed(unit, boot, number, proof)
         case 0x0C:
-            return CommandDone(unit, *_DONE.unpack_from(payload))
+            counter, result, floor = _DONE.unpack_from(payload)
+            return CommandDone(unit, counter, result, floor)
         case 0x0D:
             return FreshProof(unit, boot, payload[:8])
         case unknown:
@@ -254,11 +259,13 @@ def decode_downlink(body: bytes) -> Command | None:
             case 0x84:
                 return Stop()
             case 0x85:
-                return SetTime(*_TIME.unpack_from(payload))
+                (unix_s,) = _TIME.unpack_from(payload)
+                return SetTime(unix_s)
             case 0x86:
                 return Challenge(payload[:8])
             case 0x87:
-                return KeyHalf(*_KEY.unpack_from(payload))
+                key_id, half, material = _KEY.unpack_from(payload)
+                return KeyHalf(key_id, half, material) if half <= 1 else None
             case _:
                 return None
     except ValueError:

@@ -28,7 +28,8 @@ class FramingCounts:
 def enclose(content: bytes) -> bytes:
     """Return `content` with its CRC as one frame: delimiter, COBS, delimiter."""
     checked = content + crc16.ibm_3740(content).to_bytes(CRC_BYTES, "big")
-    return DELIMITER + cobs.encode(checked) + DELIMITER
+    encoded: bytes = cobs.encode(checked)  # cobs carries no types
+    return DELIMITER + encoded + DELIMITER
 
 
 class Deframer:
@@ -85,7 +86,7 @@ class Deframer:
 
     def _check(self, encoded: bytes) -> bytes | None:
         try:
-            checked = cobs.decode(encoded)
+            checked: bytes = cobs.decode(encoded)
         except cobs.DecodeError:
             return None
         content, crc = checked[:-CRC_BYTES], checked[-CRC_BYTES:]
