@@ -77,16 +77,18 @@ class NoSuchAlarm(Problem):
 
 
 class AlreadyAcknowledged(Problem):
-    """Somebody else was first. Fields: `alarm`, `by` (an officer's id), `at_ms`."""
+    """Somebody else was first. Fields: `alarm`, `by` (an officer's id), `at_ms`; the answer has the name as well."""
 
     status = HTTPStatus.CONFLICT
     type = "already_acknowledged"
     title = "Somebody has this alarm already"
 
-    def __init__(self, alarm: str, *, by: str, at_ms: int) -> None:
+    def __init__(self, alarm: str, *, by: str, name: str | None, at_ms: int) -> None:
         self.by = by
         self.at_ms = at_ms
-        super().__init__(f"{by} acknowledged it first", alarm=alarm, by=by, at=iso(at_ms).isoformat())
+        super().__init__(
+            f"{name or by} acknowledged it first", alarm=alarm, by=by, name=name, at=iso(at_ms).isoformat()
+        )
 
 
 class BadCursor(Problem):

@@ -6,6 +6,7 @@ It is ready when it has logged `station.ready` (with the HTTP port) or, the same
 A broker that is away does not keep it from starting: /healthz says so, and alarms come when it is back.
 """
 
+import os
 import signal
 import socket
 import sys
@@ -19,7 +20,7 @@ import structlog
 import uvicorn
 from anyio import to_thread
 from fastapi import FastAPI
-from sqlalchemy.exc import SQLAlchemyError
+from sqlalchemy.exc import DBAPIError
 
 from api import logs, problems
 from api.alarms import endpoints as alarms
@@ -73,14 +74,23 @@ def build(settings: StationSettings, *, wrap: Wrap = unwrapped, clock: Clock = w
 def run(settings: StationSettings, *, wrap: Wrap = unwrapped) -> None:
     """Serve until SIGTERM or SIGINT. Raises SettingsError, DatabaseError, or OSError for the HTTP port."""
     logs.configure()
-    with socket.create_server((settings.http.host, settings.http.port)) as listener:
+    with _listen(settings) as listener:
         app = build(settings, wrap=wrap)
         config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=STOP_S)
         server = _Server(config)
         if threading.current_thread() is threading.main_thread():
-            for number in (signal.SIGTERM, signal.SIGINT):  # uvicorn raises them again when it is done
-                signal.signal(number, lambda *_: None)
+            # For the moments in which uvicorn does not listen to them itself; it raises them again when it is done.
+            for number in (signal.SIGTERM, signal.SIGINT):
+                signal.signal(number, lambda *_: setattr(server, "should_exit", True))
         server.run(sockets=[listener])
+
+
+def _listen(settings: StationSettings) -> socket.socket:
+    address = (settings.http.host, settings.http.port)
+    try:
+        return socket.create_server(address)
+    except OSError as error:
+        raise OSError(error.errno, f"{address[0]}:{address[1]}: {os.strerror(error.errno or 0)}") from None
 
 
 class _Server(uvicorn.Server):
@@ -109,14 +119,16 @@ def serve(settings: StationSettings, *, wrap: Wrap = unwrapped) -> int:
         return _fail(error, EXIT_USAGE)
     except DatabaseInUse as error:
         return _fail(error, EXIT_IN_USE)
-    except (DatabaseError, SQLAlchemyError) as error:
+    except DatabaseError as error:
         return _fail(error, EXIT_DATABASE)
+    except DBAPIError as error:
+        return _fail(f"the database cannot be used: {error.orig}", EXIT_DATABASE)
     except OSError as error:
-        return _fail(error, EXIT_IN_USE)
+        return _fail(error.strerror or str(error), EXIT_IN_USE)
     return EXIT_OK
 
 
-def _fail(error: Exception, code: int) -> int:
+def _fail(error: Exception | str, code: int) -> int:
     sys.stderr.write(f"error: {error}\n")
     return code
 

@@ -1,6 +1,6 @@
 """The register, ready to be asked. For now it is what the settings say."""
 
-from api.settings import Group, Household, StationSettings
+from api.settings import Group, Household, Officer, StationSettings
 from broker.ids import GroupId, HouseholdId
 from broker.policy import Membership
 
@@ -11,12 +11,17 @@ class Register:
     def __init__(self, settings: StationSettings) -> None:
         self.station = settings.station
         self.gateways = settings.gateways
+        self._officers = {officer.id: officer for officer in settings.officers}
         self._households = {household.id: household for household in settings.households}
         self._groups = {group.id: group for group in settings.groups}
         self._members: dict[GroupId, frozenset[HouseholdId]] = {}
         for household in settings.households:
             if household.group is not None:
                 self._members[household.group] = self._members.get(household.group, frozenset()) | {household.id}
+
+    def officer(self, officer: str) -> Officer | None:
+        """The officer of this id, who may have left."""
+        return self._officers.get(officer)
 
     def household(self, household: str | None) -> Household | None:
         """The household of this id."""

@@ -34,7 +34,7 @@ def list_alarms(
     """Every alarm of this station that is in `state`, or in any."""
     with station.database.read() as session:
         found = repository.page(session, below=below(after), state=state, limit=limit + 1)
-        items = [alarm_answer(alarm) for alarm in found[:limit]]
+        items = [alarm_answer(alarm, station.register) for alarm in found[:limit]]
     return AlarmPage(items=items, next=cursor(items[-1].number) if len(found) > limit else None)
 
 
@@ -45,7 +45,9 @@ def get_alarm(station: CurrentStation, _officer: CurrentOfficer, alarm: AlarmId)
         found = repository.find(session, alarm)
         if found is None:
             raise NoSuchAlarm(alarm)
-        return alarm_detail_answer(found, repository.parts(session, found.id), repository.steps(session, found.id))
+        return alarm_detail_answer(
+            found, repository.parts(session, found.id), repository.steps(session, found.id), station.register
+        )
 
 
 @router.post(
@@ -56,6 +58,6 @@ def get_alarm(station: CurrentStation, _officer: CurrentOfficer, alarm: AlarmId)
 def acknowledge_alarm(station: CurrentStation, officer: CurrentOfficer, alarm: AlarmId) -> AlarmAnswer:
     """Exactly one officer gets it; whoever comes second is answered 409 with who was first, and when."""
     with station.database.write() as session:
-        taken = alarm_answer(station.alarms.acknowledge(session, alarm, officer))
+        taken = alarm_answer(station.alarms.acknowledge(session, alarm, officer), station.register)
     station.sender.wake()
     return taken

@@ -8,6 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.alarms.models import AlarmRecord, PartRecord, StepRecord
 from api.alarms.rules import Action, Part, State
 from api.clock import iso
+from api.register import Register
 from broker.kinds import KIND_WORDS, UPDATE_WORDS, Kind, Mark, UpdateState, Words
 
 
@@ -25,9 +26,11 @@ class WordsAnswer(Answer):
 
 
 class AcknowledgedAnswer(Answer):
-    """Who has the alarm, since when."""
+    """Who has the alarm, since when. `name` and `role` as they are now; None for somebody who has left."""
 
     by: str
+    name: str | None
+    role: str | None
     at: datetime
 
 
@@ -110,18 +113,18 @@ STATE_WORDS: Final = {
 }
 
 
-def alarm_answer(alarm: AlarmRecord) -> AlarmAnswer:
+def alarm_answer(alarm: AlarmRecord, register: Register) -> AlarmAnswer:
     """An alarm of the table as it is answered."""
-    return AlarmAnswer.model_validate(_fields(alarm))
+    return AlarmAnswer.model_validate(_fields(alarm, register))
 
 
 def alarm_detail_answer(
-    alarm: AlarmRecord, events: list[PartRecord], steps: list[StepRecord]
-) -> AlarmDetailAnswer:  # fmt: skip
+    alarm: AlarmRecord, events: list[PartRecord], steps: list[StepRecord], register: Register
+) -> AlarmDetailAnswer:
     """An alarm with its events and steps."""
     return AlarmDetailAnswer.model_validate(
         {
-            **_fields(alarm),
+            **_fields(alarm, register),
             "events": [
                 EventAnswer(event=one.event, part=Part(one.part), gateway=one.gateway, received=iso(one.received_ms))
                 for one in events
@@ -140,10 +143,16 @@ def alarm_detail_answer(
     )
 
 
-def _fields(alarm: AlarmRecord) -> dict[str, object]:
+def _fields(alarm: AlarmRecord, register: Register) -> dict[str, object]:
     acknowledged = None
     if alarm.acknowledged_by is not None and alarm.acknowledged_ms is not None:
-        acknowledged = AcknowledgedAnswer(by=alarm.acknowledged_by, at=iso(alarm.acknowledged_ms))
+        officer = register.officer(alarm.acknowledged_by)
+        acknowledged = AcknowledgedAnswer(
+            by=alarm.acknowledged_by,
+            name=None if officer is None else officer.name,
+            role=None if officer is None else officer.role,
+            at=iso(alarm.acknowledged_ms),
+        )
     return {
         "id": alarm.id,
         "number": alarm.number,

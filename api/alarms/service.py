@@ -92,7 +92,9 @@ class Alarms:
         if not won:
             assert alarm.acknowledged_by is not None
             assert alarm.acknowledged_ms is not None
-            raise AlreadyAcknowledged(alarm.id, by=alarm.acknowledged_by, at_ms=alarm.acknowledged_ms)
+            first = self._register.officer(alarm.acknowledged_by)
+            name = None if first is None else first.name
+            raise AlreadyAcknowledged(alarm.id, by=alarm.acknowledged_by, name=name, at_ms=alarm.acknowledged_ms)
         repository.add_steps(session, [_step(alarm, Action.ACKNOWLEDGE, now, officer=officer.id)])
         presses = repository.parts(session, alarm.id, Part.PRESS)
         if not presses:  # nothing but what could not be read

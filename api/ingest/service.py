@@ -215,15 +215,18 @@ class Ingest:
 
     def _run(self) -> None:
         while not self._stopping.is_set():
-            match self._next():
-                case Stopped():
-                    return
-                case Connected() as connected:
-                    self._announce(connected)
-                case list() as arrivals:
-                    self._oldest = arrivals[0].at
-                    self._settle([self._open(arrival) for arrival in arrivals])
-                    self._oldest = None
+            following = self._next()
+            if isinstance(following, Stopped):
+                return
+            try:
+                if isinstance(following, Connected):
+                    self._announce_patiently(following)
+                else:
+                    self._oldest = following[0].at
+                    self._settle([self._open(arrival) for arrival in following])
+            except Exception:  # whatever it is, the next alarm must not find nobody here
+                log.exception("ingest.bug")
+            self._oldest = None
 
     def _next(self) -> Connected | Stopped | list[Arrival]:
         """What comes next: as many arrivals as are there, up to the limit, or one thing of another kind."""
@@ -578,6 +581,19 @@ class Ingest:
                 self._link.publish(topic, self._signer.envelope(receipt))
             except LinkError:
                 self.counts.unreceipted += len(s) + len(d) + len(r)
+
+    def _announce_patiently(self, connected: Connected) -> None:
+        while True:
+            try:
+                self._announce(connected)
+            except SQLAlchemyError:
+                self.trouble = "database"
+                log.exception("ingest.database")
+                if self._stopping.wait(PAUSE_S):
+                    return
+            else:
+                self.trouble = None
+                return
 
     def _announce(self, connected: Connected) -> None:
         """Say that we are here, and to every gateway what we hold of it."""

@@ -16,7 +16,7 @@ from time import monotonic
 from typing import Final
 
 import structlog
-from sqlalchemy.exc import SQLAlchemyError
+from pydantic import ValidationError
 from sqlmodel import Session
 
 from api.clock import Clock
@@ -120,8 +120,8 @@ class Sender:
             self._wake.clear()
             try:
                 self._send_all()
-            except SQLAlchemyError:
-                log.exception("outgoing.database")
+            except Exception:  # the rows stay, and are looked at again
+                log.exception("outgoing.failed")
 
     def _send_all(self) -> None:
         more = self._link.ready.is_set()
@@ -136,9 +136,8 @@ class Sender:
                 return False
         with self._database.write() as session:
             rows = repository.waiting(session, limit=AT_ONCE, held=held)
-            ready = self._complete(session, rows)
+            ready, failed = self._complete(session, rows)
         sent: list[tuple[_Ready, Future[int]]] = []
-        failed: dict[int, str] = {}
         for one in ready:
             try:
                 sent.append((one, self._link.publish(one.body.topic, self._signer.envelope(one.body))))
@@ -158,7 +157,7 @@ class Sender:
     def _hold(self, topic: str) -> None:
         self._held[topic] = monotonic() + LOOK_S
 
-    def _complete(self, session: Session, rows: Sequence[Outgoing]) -> list[_Ready]:
+    def _complete(self, session: Session, rows: Sequence[Outgoing]) -> tuple[list[_Ready], dict[int, str]]:
         """Fill in what is only known now."""
         now = self._clock()
         commands: dict[str, int] = {}
@@ -168,8 +167,15 @@ class Sender:
         sessions = {gateway: repository.next_counters(session, gateway, many) for gateway, many in commands.items()}
         used: dict[str, int] = {}
         ready: list[_Ready] = []
+        failed: dict[int, str] = {}
         for row in rows:
             assert row.number is not None
+            try:
+                body = parse_body(row.body.encode())
+            except ValidationError:  # of another version of the messages
+                failed[row.number] = "is no message any more"
+                self._hold(row.topic)
+                continue
             filled: dict[str, object] = {"age_ms": max(0, now - row.happened_ms)}
             if row.command_to is not None:
                 known = sessions[row.command_to]
@@ -177,8 +183,8 @@ class Sender:
                     continue
                 filled |= {"session": known[0], "counter": known[1] + used.get(row.command_to, 0)}
                 used[row.command_to] = used.get(row.command_to, 0) + 1
-            ready.append(_Ready(row.number, parse_body(row.body.encode()).model_copy(update=filled)))
-        return ready
+            ready.append(_Ready(row.number, body.model_copy(update=filled)))
+        return ready, failed
 
     def _mark(self, listened: dict[int, bool], failed: dict[int, str]) -> None:
         now = self._clock()

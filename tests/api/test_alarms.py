@@ -16,6 +16,8 @@ from deploy.mosquitto import PrivateBroker
 from tests.api.conftest import Serve, Served
 from tests.api.peers import COMMUNITY, GATEWAYS, GRID, HOUSEHOLDS, Gateway, Peer, listener
 
+NAMES = {"li": "李警官", "zhao": "赵警官"}
+
 
 @pytest.fixture
 def other(broker: PrivateBroker) -> Iterator[Gateway]:
@@ -287,8 +289,9 @@ class TestAcknowledging:
             (lost,) = (answer for answer in both.values() if answer.status_code == 409)
             assert lost.headers["content-type"] == "application/problem+json"
             assert (lost.json()["type"], lost.json()["by"]) == ("already_acknowledged", winner)
+            assert NAMES[winner] in lost.json()["detail"]
             alarm = served.get(f"/api/v1/alarms/{press.id}")
-            assert alarm["acknowledged"] == {"by": winner, "at": lost.json()["at"].replace("+00:00", "Z")}
+            assert (alarm["acknowledged"]["by"], alarm["acknowledged"]["name"]) == (winner, NAMES[winner])
         assert served.rows("SELECT count(*) FROM alarm_step WHERE action = 'acknowledge'") == [(20,)]
 
     @pytest.mark.proves("N4")

@@ -1,6 +1,7 @@
 """The station as a process: how it starts, how it ends, what it says, and what it never says."""
 
 import json
+import socket
 import subprocess
 import sys
 from pathlib import Path
@@ -8,7 +9,7 @@ from pathlib import Path
 import httpx2
 import pytest
 
-from api.program import EXIT_IN_USE, EXIT_USAGE, main
+from api.program import EXIT_DATABASE, EXIT_IN_USE, EXIT_USAGE, main
 from api.settings import SettingsError, SigningKey, StationSettings, load
 from tests.api.conftest import ROOT, TOKENS, Launch, as_json
 from tests.api.peers import Gateway
@@ -100,6 +101,29 @@ class TestSettings:
     ) -> None:
         assert main(tmp_path / "none.json") == EXIT_USAGE
         assert capsys.readouterr().err == f"error: {tmp_path}/none.json: cannot be read: No such file or directory\n"
+
+    def test_a_damaged_database_is_one_sentence_and_an_exit_code(
+        self, settings: StationSettings, tmp_path: Path, launch: Launch
+    ) -> None:
+        (tmp_path / "station.db").write_bytes(b"this is no database" * 1_000)
+        station = launch()
+        assert station.ended() == EXIT_DATABASE
+        assert station.said == "error: the database cannot be used: file is not a database\n"
+        assert (tmp_path / "station.db").read_bytes().startswith(b"this is no database")
+        assert settings.database.endswith("station.db")
+
+    def test_a_port_that_is_taken_is_one_sentence_and_an_exit_code(
+        self, settings: StationSettings, tmp_path: Path
+    ) -> None:
+        with socket.create_server(("127.0.0.1", 0)) as taken:
+            port = taken.getsockname()[1]
+            path = tmp_path / "taken.json"
+            http = settings.http.model_copy(update={"port": port})
+            path.write_text(as_json(settings.model_copy(update={"http": http})))
+            done = subprocess.run(
+                [sys.executable, "-m", "api.program", path], cwd=ROOT, capture_output=True, text=True, check=False
+            )
+        assert (done.returncode, done.stderr) == (EXIT_IN_USE, f"error: 127.0.0.1:{port}: Address already in use\n")
 
     def test_without_arguments_it_says_how_it_is_used(self) -> None:
         done = subprocess.run(
