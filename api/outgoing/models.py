@@ -1,4 +1,6 @@
-"""The table of what is owed."""
+"""The table of what is owed, and its rows in memory (why there are both, `api.alarms.models` says)."""
+
+from dataclasses import dataclass
 
 from sqlalchemy import CheckConstraint, Index, Text
 from sqlmodel import BigInteger, Field, SQLModel
@@ -32,3 +34,16 @@ class Outgoing(SQLModel, table=True):
     listened: bool | None = None
     """Whether the broker had a receiver for it."""
     sent_ms: int | None = Field(sa_type=BigInteger, default=None)
+
+
+@dataclass(slots=True, kw_only=True, frozen=True)
+class OwedRecord:
+    """A row of `outgoing` as it is written and sent. `number` is None until the database has given one."""
+
+    number: int | None = None
+    id: str
+    topic: str
+    command_to: str | None
+    alarm: str | None
+    body: str
+    happened_ms: int

@@ -1,58 +1,87 @@
 """Reading and writing what is owed. Never commits."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping
+from dataclasses import fields
+from operator import attrgetter
+from typing import Final
 
-from sqlalchemy import func, or_, update
-from sqlmodel import Session, col, select
+from sqlalchemy import Table, bindparam, func, or_, select, update
+from sqlmodel import Session, SQLModel
 
+from api.database import Bulk
 from api.ingest.models import Gateway
-from api.outgoing.models import Outgoing
+from api.outgoing.models import OwedRecord
 
+OUTGOING: Final[Table] = SQLModel.metadata.tables["outgoing"]
+GATEWAY: Final[Table] = SQLModel.metadata.tables["gateway"]
 
-def add(session: Session, rows: Iterable[Outgoing]) -> None:
-    """Insert rows now, in the order in which they will be sent."""
-    session.add_all(rows)
-    session.flush()
-
-
-def waiting(session: Session, *, limit: int, held: Collection[str] = ()) -> Sequence[Outgoing]:
-    """What can be sent now, oldest first: not to topics that are `held`, and commands only to gateways that listen."""
-    listening = select(Gateway.id).where(col(Gateway.online).is_(True), col(Gateway.session).is_not(None))
-    found = select(Outgoing).where(
-        Outgoing.state == "waiting",
-        col(Outgoing.topic).not_in(held),
-        or_(col(Outgoing.command_to).is_(None), col(Outgoing.command_to).in_(listening)),
+_FIELDS: Final = tuple(field.name for field in fields(OwedRecord))
+_ADD: Final = Bulk("outgoing", [name for name in _FIELDS if name != "number"] + ["state", "tries"])
+_values: Final = attrgetter(*_ADD.names[:-2])
+_LISTENING: Final = select(GATEWAY.c.id).where(GATEWAY.c.online.is_(True), GATEWAY.c.session.is_not(None))
+_WAITING: Final = (
+    select(*(OUTGOING.c[name] for name in _FIELDS))
+    .where(
+        OUTGOING.c.state == "waiting",
+        OUTGOING.c.topic.not_in(bindparam("held", expanding=True)),
+        or_(OUTGOING.c.command_to.is_(None), OUTGOING.c.command_to.in_(_LISTENING)),
     )
-    return session.exec(found.order_by(col(Outgoing.number)).limit(limit)).all()
+    .order_by(OUTGOING.c.number)
+    .limit(bindparam("most"))
+)
+_SENT: Final = (
+    update(OUTGOING)
+    .where(OUTGOING.c.number == bindparam("this"))
+    .values(
+        state="sent",
+        listened=bindparam("anybody"),
+        sent_ms=bindparam("now"),
+        tries=OUTGOING.c.tries + 1,
+        trouble=None,
+    )
+)
+_FAILED: Final = (
+    update(OUTGOING)
+    .where(OUTGOING.c.number == bindparam("this"))
+    .values(tries=OUTGOING.c.tries + 1, trouble=bindparam("why"))
+)
 
 
-def alarms_commanded(session: Session, gateway: str) -> Sequence[str | None]:
+def add(session: Session, rows: Iterable[OwedRecord]) -> None:
+    """Insert rows, in the order in which they will be sent."""
+    _ADD.insert(session, [(*_values(row), "waiting", 0) for row in rows])
+
+
+def waiting(session: Session, *, limit: int, held: Collection[str] = ()) -> list[OwedRecord]:
+    """What can be sent now, oldest first: not to topics that are `held`, and commands only to gateways that listen."""
+    rows = session.connection().execute(_WAITING, {"held": [*held], "most": limit})
+    return [OwedRecord(**row) for row in rows.mappings()]
+
+
+def alarms_commanded(session: Session, gateway: str) -> list[str | None]:
     """The alarms of which a command to this gateway waits."""
-    found = select(Outgoing.alarm).where(Outgoing.state == "waiting", Outgoing.command_to == gateway)
-    return session.exec(found).all()
+    found = select(OUTGOING.c.alarm).where(OUTGOING.c.state == "waiting", OUTGOING.c.command_to == gateway)
+    return [*session.connection().execute(found).scalars()]
 
 
 def how_many_waiting(session: Session) -> int:
     """How many messages have not been sent."""
-    return session.exec(select(func.count()).select_from(Outgoing).where(Outgoing.state == "waiting")).one()
+    found = select(func.count()).select_from(OUTGOING).where(OUTGOING.c.state == "waiting")
+    return session.connection().execute(found).scalar_one()
 
 
-def mark_sent(session: Session, number: int, *, listened: bool, sent_ms: int) -> None:
-    """The broker has it."""
-    session.connection().execute(
-        update(Outgoing)
-        .where(col(Outgoing.number) == number)
-        .values(state="sent", listened=listened, sent_ms=sent_ms, tries=col(Outgoing.tries) + 1, trouble=None)
-    )
+def mark_sent(session: Session, listened: Mapping[int, bool], *, sent_ms: int) -> None:
+    """The broker has these (by number), and says whether anybody received them."""
+    rows = [{"this": number, "anybody": anybody, "now": sent_ms} for number, anybody in listened.items()]
+    if rows:
+        session.connection().execute(_SENT, rows)
 
 
-def mark_failed(session: Session, number: int, *, trouble: str) -> None:
-    """The broker has not taken it; it stays owed."""
-    session.connection().execute(
-        update(Outgoing)
-        .where(col(Outgoing.number) == number)
-        .values(tries=col(Outgoing.tries) + 1, trouble=trouble[:128])
-    )
+def mark_failed(session: Session, troubles: Mapping[int, str]) -> None:
+    """The broker has not taken these (by number); they stay owed."""
+    rows = [{"this": number, "why": trouble[:128]} for number, trouble in troubles.items()]
+    if rows:
+        session.connection().execute(_FAILED, rows)
 
 
 def next_counters(session: Session, gateway: str, how_many: int) -> tuple[str, int] | None:

@@ -23,7 +23,7 @@ from api.clock import Clock
 from api.database import Database
 from api.mqtt import IN_FLIGHT, NO_SUBSCRIBERS, Link, LinkError
 from api.outgoing import repository
-from api.outgoing.models import Outgoing
+from api.outgoing.models import OwedRecord
 from broker.messages import AlarmUpdate, Body, Command, parse_body
 from broker.signing import Signer
 
@@ -51,7 +51,7 @@ def owe(
     repository.add(
         session,
         [
-            Outgoing(
+            OwedRecord(
                 id=body.id,
                 topic=body.topic,
                 command_to=command_to,
@@ -134,7 +134,7 @@ class Sender:
         with self._database.read() as session:
             if not repository.waiting(session, limit=1, held=held):
                 return False
-        with self._database.write() as session:
+        with self._database.write(patient=True) as session:
             rows = repository.waiting(session, limit=AT_ONCE, held=held)
             ready, failed = self._complete(session, rows)
         sent: list[tuple[_Ready, Future[int]]] = []
@@ -157,7 +157,7 @@ class Sender:
     def _hold(self, topic: str) -> None:
         self._held[topic] = monotonic() + LOOK_S
 
-    def _complete(self, session: Session, rows: Sequence[Outgoing]) -> tuple[list[_Ready], dict[int, str]]:
+    def _complete(self, session: Session, rows: Sequence[OwedRecord]) -> tuple[list[_Ready], dict[int, str]]:
         """Fill in what is only known now."""
         now = self._clock()
         commands: dict[str, int] = {}
@@ -188,10 +188,8 @@ class Sender:
 
     def _mark(self, listened: dict[int, bool], failed: dict[int, str]) -> None:
         now = self._clock()
-        with self._database.write() as session:
-            for number, anybody in listened.items():
-                repository.mark_sent(session, number, listened=anybody, sent_ms=now)
-            for number, trouble in failed.items():
-                repository.mark_failed(session, number, trouble=trouble)
+        with self._database.write(patient=True) as session:
+            repository.mark_sent(session, listened, sent_ms=now)
+            repository.mark_failed(session, failed)
         for number, trouble in failed.items():
             log.warning("outgoing.failed", number=number, trouble=trouble)
