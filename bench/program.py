@@ -16,7 +16,7 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
-from bench import footprint, latency, storm
+from bench import disk, footprint, latency, sirens, storm
 from bench.figures import Figure, in_words, missed
 
 Chapter = Callable[[Path], list[Figure]]
@@ -24,16 +24,23 @@ Chapter = Callable[[Path], list[Figure]]
 CHAPTERS: Final[dict[str, Chapter]] = {
     "latency": latency.measure,
     "storm": storm.measure,
+    "sirens": sirens.measure,
+    "disk": disk.measure,
     "footprint": footprint.measure,
 }
 KEPT, MISSED = 0, 1
+WIDTH: Final = 180
+"""Of the table where nobody says how wide the screen is: in a file, in a log."""
 
 
 def run(*, only: Iterable[str] = (), as_json: bool = False) -> int:
     """Measure; 0 when every bound is kept, 1 when one is missed. `only`: these chapters."""
     console = Console(stderr=as_json)
+    if not console.is_terminal:
+        console.width = WIDTH
     began = time.monotonic()
     at = datetime.now(UTC)
+    load = os.getloadavg()[0]
     figures: list[Figure] = []
     wanted = set(only) or CHAPTERS.keys()
     chosen = {name: chapter for name, chapter in CHAPTERS.items() if name in wanted}
@@ -48,13 +55,14 @@ def run(*, only: Iterable[str] = (), as_json: bool = False) -> int:
             "at": at.isoformat(timespec="seconds"),
             "machine": machine(),
             "took_s": round(took_s, 1),
+            "load_before": round(load, 2),
             "figures": [figure.as_json() for figure in figures],
             "missed": [f"{figure.part}: {figure.name}" for figure in lost],
         }
         sys.stdout.write(json.dumps(told, ensure_ascii=False, indent=1) + "\n")
     else:
         show(console, figures)
-        console.print(f"{machine()}; {took_s:.0f} s; load before and after tells how quiet it was: {_load()}")
+        console.print(f"{machine()}; {took_s:.0f} s; load before {load:.1f}, after {os.getloadavg()[0]:.1f}")
         for figure in lost:
             console.print(f"missed: {figure.part}: {figure.name}", style="bold red")
     return MISSED if lost else KEPT
@@ -92,7 +100,3 @@ def machine() -> str:
     return (
         f"{os.cpu_count()} cores, {platform.machine()}, Linux {platform.release()}, Python {platform.python_version()}"
     )
-
-
-def _load() -> str:
-    return ", ".join(f"{load:.1f}" for load in os.getloadavg())
