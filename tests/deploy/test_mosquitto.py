@@ -265,7 +265,10 @@ def readable_by_anybody(path: Path) -> bool:
 
 
 @pytest.mark.skipif(os.geteuid() != 0, reason="is an ordinary user already: every other test shows it")
-@pytest.mark.skipif(not readable_by_anybody(REPO), reason="an ordinary user cannot read this checkout")
+@pytest.mark.skipif(
+    not readable_by_anybody(REPO) or not readable_by_anybody(Path(sys.executable).resolve()),
+    reason="an ordinary user cannot read this checkout, or its interpreter",
+)
 def test_an_ordinary_user_can_start_it_too() -> None:
     with tempfile.TemporaryDirectory() as home:
         os.chown(home, NOBODY, NOBODY)
