@@ -62,6 +62,7 @@ class NativeLine:
         now_ns: int,
         memories: Mapping[str, Memory] | None = None,
         write: Callable[[str, Entry], None] = lambda _unit, _entry: None,
+        remember: Callable[[str, Memory], None] = lambda _unit, _memory: None,
     ) -> None:
         """Power every unit up. Each unit and the medium have dice of their own, so none disturbs another."""
         self.name = settings.name
@@ -90,6 +91,7 @@ class NativeLine:
                 now_ns=now_ns,
                 memory=(memories or {}).get(unit.name),
                 write=partial(write, unit.name),
+                remember=partial(remember, unit.name),
             )
             station = Station(unit.unit)
             self.units[unit.name] = made
@@ -129,9 +131,9 @@ class NativeLine:
         heard, self._heard = self._heard, []
         return heard
 
-    def backlog_ns(self, now_ns: int) -> int:
-        """For how long the wire will still be busy with what the gateway has handed over."""
-        return self.medium.busy_until(GATEWAY) - now_ns
+    def unsent_bytes(self, now_ns: int) -> int:
+        """How much of what the gateway has handed over the wire has not carried yet."""
+        return max(self.medium.busy_until(GATEWAY) - now_ns, 0) // self.timing.char_ns
 
     def _step(self, now_ns: int) -> None:
         for heard in self.medium.advance(now_ns):

@@ -6,7 +6,7 @@ Theory of operation:
    as in a UART.
 2. Where two stations send at once nobody can read anything: one stream of garbage is heard in place of
    both. A frame of which a single byte was hit fails its CRC, so frames that overlap destroy each other.
-3. A station hears nothing while it sends.
+3. A station hears nothing while it sends, and in a collision nothing of the character after that.
 4. Whoever listens gets a transmission in slices: two characters as soon as they are through, so that it
    can tell that the line is busy, the rest later (`Ear`).
 
@@ -168,7 +168,8 @@ class Medium:
 
     def _hear(self, mine: _Transmission, ear: Ear, first: int, last: int, at_ns: int) -> Iterator[Heard]:
         start_ns = mine.start_ns + first * self.char_ns
-        rivals = [one for one in self._air if one is not mine and one.overlaps(start_ns, at_ns)]
+        before_ns = start_ns if mine.start_ns == start_ns else start_ns - self.char_ns
+        rivals = [one for one in self._air if one is not mine and one.overlaps(before_ns, at_ns)]
         is_last = last == len(mine.data)
         if not rivals:
             listeners = self._all_but(ear, frozenset({mine.station}))
@@ -200,9 +201,10 @@ class Medium:
         """What is heard in place of one character (None: it is part of the rival's garbage), and who is deaf to it."""
         start_ns = mine.start_ns + index * self.char_ns
         hit = [rival for rival in rivals if rival.overlaps(start_ns, start_ns + self.char_ns)]
+        turning = [rival for rival in rivals if index and rival.overlaps(start_ns - self.char_ns, start_ns)]
+        senders = {rival.station for rival in (*hit, *turning)}
         if not hit:
-            return mine.data[index], set()
-        senders = {rival.station for rival in hit}
+            return mine.data[index], senders
         if any((rival.start_ns, rival.station) < (mine.start_ns, mine.station) for rival in hit):
             return None, senders
         return mine.data[index] ^ self._dice.randrange(1, 256), senders

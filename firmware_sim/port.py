@@ -33,6 +33,7 @@ class Port:
         self._baud = baud
         self._received = received
         self._master: int | None = None
+        self._listening = False
         self._slave: int | None = None
 
     @property
@@ -51,19 +52,29 @@ class Port:
             tty.setraw(self._slave, termios.TCSANOW)  # the default would throw waiting bytes away
             _link(self.path, os.ttyname(self._slave))
         os.set_blocking(self._master, False)
-        asyncio.get_running_loop().add_reader(self._master, self._read)
+        self.listen(on=True)
 
     def unplug(self) -> None:
         """Pull the plug: whoever has the port open gets a hang-up, and the path is gone."""
         if self._master is None:
             return
-        asyncio.get_running_loop().remove_reader(self._master)
+        self.listen(on=False)
         os.close(self._master)
         self._master = None
         if self._slave is not None:
             self.path.unlink(missing_ok=True)
             os.close(self._slave)
             self._slave = None
+
+    def listen(self, *, on: bool) -> None:
+        """Read what the other end sends, or leave it where it is: then its writes fill up, as on a slow UART."""
+        if self._master is not None and on != self._listening:
+            self._listening = on
+            loop = asyncio.get_running_loop()
+            if on:
+                loop.add_reader(self._master, self._read)
+            else:
+                loop.remove_reader(self._master)
 
     def write(self, data: bytes) -> None:
         """Hand bytes to the other end; what does not fit is lost and counted."""

@@ -42,8 +42,8 @@ from firmware_sim.village import Village
 
 Emit = Callable[[Mapping[str, object]], None]
 S = 1_000_000_000
-BACKLOG_NS = 4 * S
-"""What the gateway has handed over and the wire has not carried; past that the port is not read."""
+UART_BYTES = 4096
+"""So much may wait in the gateway's transmitter; past that its port takes no more, as Linux has it."""
 
 
 class Simulator:
@@ -69,10 +69,10 @@ class Simulator:
         self._frames = frames
         self._line_of = {unit.name: line.name for line in settings.lines for unit in line.units}
         self._alarm: asyncio.TimerHandle | None = None
-        self._wall_ns = time.time_ns() - time.monotonic_ns()
-        self._village = Village(settings, now_ns=time.monotonic_ns(), memories=memories, write=self._tell)
-        self._memories = self._village.memories()
-        self._remember(self._memories)
+        self._flash_written = True
+        self._village = Village(
+            settings, now_ns=time.monotonic_ns(), memories=memories, write=self._tell, remember=self._note_flash
+        )
         self._ports = {
             line.name: Port(
                 ports[line.name], baud=line.baud, received=self._receiver(line.name), attach=line.name in attached
@@ -110,15 +110,16 @@ class Simulator:
 
     def _catch_up(self) -> None:
         """Let the village come up to now, hand over what the gateway hears, and wake up when more is due."""
-        self._village.advance(time.monotonic_ns())
+        now_ns = time.monotonic_ns()
+        self._village.advance(now_ns)
         for name, line in self._village.lines.items():
             data = b"".join(part for _, part in line.take_heard())
             if data:
                 self._ports[name].write(data)
-        memories = self._village.memories()
-        if memories != self._memories:
-            self._memories = memories
-            self._remember(memories)
+            self._ports[name].listen(on=line.unsent_bytes(now_ns) < UART_BYTES)
+        if self._flash_written:
+            self._flash_written = False
+            self._remember(self._village.memories())
         if self._alarm is not None:
             self._alarm.cancel()
             self._alarm = None
@@ -127,12 +128,16 @@ class Simulator:
             wait_s = max(due_ns - time.monotonic_ns(), 0) / S
             self._alarm = asyncio.get_running_loop().call_later(wait_s, self._catch_up)
 
+    def _note_flash(self, _name: str, _memory: Memory) -> None:
+        self._flash_written = True
+
     def _tell(self, name: str, entry: Entry) -> None:
         if self._frames or not isinstance(entry, FrameSent):
             self._emit(self._event(name, entry))
 
     def _event(self, name: str, entry: Entry) -> dict[str, object]:
-        told = to_plain(entry) | {"at_ns": entry.at_ns + self._wall_ns}
+        wall_ns = time.time_ns() - time.monotonic_ns()
+        told = to_plain(entry) | {"at_ns": entry.at_ns + wall_ns}
         return {"event": entry.event, "unit": name, "line": self._line_of.get(name, name), **told}
 
     def obey(self, command: object) -> None:

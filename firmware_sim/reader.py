@@ -6,6 +6,7 @@ Both only talk. A frame reaches the gateway's port in two halves, since a real o
 from __future__ import annotations
 
 import heapq
+from collections import deque
 from functools import reduce
 from operator import xor
 
@@ -21,6 +22,7 @@ AIR_FRAME_NS = 45 * MS
 """A fixed-code transmitter needs so long for its 24 bits, and repeats them while its key is down."""
 LEAST_CODES = 3
 """A receiver hands on at least so many of one press."""
+DIARY_ENTRIES = 10_000
 PULSE = 0x68
 """Pulse time that the timed form tells along, in units of about 3 microseconds: a usual transmitter."""
 
@@ -50,7 +52,7 @@ class Reader:
 
     def __init__(self, name: str, *, baud: int, write: Write = lambda _: None) -> None:
         self.name = name
-        self.diary: list[Entry] = []
+        self.diary: deque[Entry] = deque(maxlen=DIARY_ENTRIES)
         self.cut = False
         self._char_ns = BITS_OF_A_CHARACTER * S // baud
         self._write = write
@@ -92,6 +94,10 @@ class Reader:
     def next_due(self) -> int | None:
         """Return when to call `advance` next."""
         return self._due[0][0] if self._due else None
+
+    def unsent_bytes(self, now_ns: int) -> int:  # noqa: ARG002
+        """Nothing is ever sent to a reader."""
+        return 0
 
     def take_heard(self) -> list[tuple[int, bytes]]:
         """Return what has arrived at the gateway's port since the last call, with the times."""

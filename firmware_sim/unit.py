@@ -17,6 +17,7 @@ when to call `advance` and `data_to_send` again.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass
 from random import Random
@@ -86,6 +87,8 @@ HELLO_SPREAD_NS = 3 * S
 LOW_BATTERY = 20
 """Percent; at `GOOD_BATTERY` it is over."""
 GOOD_BATTERY = 30
+DIARY_ENTRIES = 10_000
+"""Older entries of a diary are forgotten; whoever wants all of them takes them as they are written."""
 OFF_NS = 500 * MS
 """How long a reboot takes."""
 POWER, WATCHDOG = 1, 2
@@ -121,12 +124,16 @@ class Unit:
         now_ns: int,
         memory: Memory | None = None,
         write: Write = lambda _: None,
+        remember: Callable[[Memory], None] = lambda _: None,
     ) -> None:
-        """Power the unit up. `heartbeat_ns` 0: no heartbeats. `write` is told each entry of the diary."""
+        """Power the unit up. `heartbeat_ns` 0: no heartbeats.
+
+        `write` is told each entry of the diary, `remember` what goes to flash.
+        """
         self.settings = settings
         self.name = settings.name
         self.memory = memory or Memory()
-        self.diary: list[Entry] = []
+        self.diary: deque[Entry] = deque(maxlen=DIARY_ENTRIES)
         self.lamp = Lamp.IDLE
         self.playing: Siren | None = None
         self.battery = settings.battery
@@ -138,6 +145,7 @@ class Unit:
         self._heartbeat_ns = heartbeat_ns
         self._dice = dice
         self._write = write
+        self._remember = remember
         self._fingers: set[Key] = set()
         self._jammed: set[Key] = set()
         self._timers: dict[str, _Timer] = {}
@@ -146,7 +154,7 @@ class Unit:
     # Power
 
     def _power_up(self, now_ns: int, reason: int) -> None:
-        self.memory = Memory(self.memory.boot % 0xFFFF + 1, self.memory.floor)
+        self._keep(Memory(self.memory.boot % 0xFFFF + 1, self.memory.floor))
         self.powered = True
         self._link = UnitLink(
             unit=self.settings.unit,
@@ -228,7 +236,7 @@ class Unit:
         if frame:
             self._note(FrameSent(at_ns=now_ns, data=frame))
         if self._link.boot != self.memory.boot:  # the frame numbers ran out
-            self.memory = Memory(self._link.boot, self.memory.floor)
+            self._keep(Memory(self._link.boot, self.memory.floor))
         return frame
 
     @property
@@ -243,7 +251,11 @@ class Unit:
 
     def _keep_floor(self) -> None:
         if self._link.floor > self.memory.floor:
-            self.memory = Memory(self.memory.boot, self._link.floor + FLOOR_STEP)
+            self._keep(Memory(self.memory.boot, self._link.floor + FLOOR_STEP))
+
+    def _keep(self, memory: Memory) -> None:
+        self.memory = memory
+        self._remember(memory)
 
     # People
 

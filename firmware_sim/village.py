@@ -42,10 +42,6 @@ S = 1_000 * MS
 Line = NativeLine | Reader
 
 
-def _nobody(_name: str, _entry: Entry) -> None:
-    pass
-
-
 class Village:
     """A village of simulated hardware. `lines` and `units` are by name."""
 
@@ -55,12 +51,18 @@ class Village:
         *,
         now_ns: int,
         memories: Mapping[str, Memory] | None = None,
-        write: Callable[[str, Entry], None] = _nobody,
+        write: Callable[[str, Entry], None] = lambda _name, _entry: None,
+        remember: Callable[[str, Memory], None] = lambda _name, _memory: None,
     ) -> None:
-        """Power everything up. `write` is told each diary entry with the name of its unit or reader."""
+        """Power everything up.
+
+        `write` is told each diary entry with the name of its unit or reader, `remember` what a unit puts
+        in its flash.
+        """
         self.settings = settings
         self._memories = memories or {}
         self._write = write
+        self._remember = remember
         self.lines: dict[str, Line] = {line.name: self._line(line, now_ns) for line in settings.lines}
         self._line_of = {
             unit: line for line in self.lines.values() if isinstance(line, NativeLine) for unit in line.units
@@ -77,6 +79,7 @@ class Village:
             now_ns=now_ns,
             memories=self._memories,
             write=self._write,
+            remember=self._remember,
         )
 
     @property
