@@ -1,0 +1,162 @@
+"""One box, one button, one siren: the whole of examples/home.toml by the one command that runs it."""
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import sys
+import time
+import urllib.request
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from queue import Empty, SimpleQueue
+from threading import Thread
+from typing import IO, Any, Self
+
+import pytest
+
+from deploy.box import free_port
+from deploy.stage import example
+
+BUTTON, SIREN = 17, 27
+WITHIN_S = 20.0
+
+
+@dataclass
+class Home:
+    """`shouwang box`, seen from outside."""
+
+    process: subprocess.Popen[str]
+    port: int
+    state: Path
+    token: str = ""
+    told: SimpleQueue[str] = field(default_factory=SimpleQueue)
+
+    def wait_for(self, words: str) -> None:
+        deadline = time.monotonic() + WITHIN_S
+        said = []
+        while time.monotonic() < deadline:
+            try:
+                said.append(self.told.get(timeout=0.2))
+            except Empty:
+                continue
+            if words in said[-1]:
+                return
+        raise AssertionError(f"{words!r} was not said, only {said}")
+
+    def alarms(self) -> list[dict[str, Any]]:
+        request = urllib.request.Request(f"http://127.0.0.1:{self.port}/api/v1/alarms")
+        request.add_header("Authorization", f"Bearer {self.token}")
+        with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310 - our own address
+            items: list[dict[str, Any]] = json.load(answer)["items"]
+            return items
+
+    def wait_for_alarms(self, count: int) -> list[dict[str, Any]]:
+        deadline = time.monotonic() + WITHIN_S
+        while len(alarms := self.alarms()) < count and time.monotonic() < deadline:
+            time.sleep(0.05)  # there is nothing to wait on at somebody else's HTTP
+        return alarms
+
+    def child(self, name: str) -> int:
+        """The process id of one of its programs."""
+        children = Path(f"/proc/{self.process.pid}/task").glob("*/children")
+        for pid in " ".join(path.read_text() for path in children).split():
+            if f"\0{name}\0" in Path(f"/proc/{pid}/cmdline").read_text():
+                return int(pid)
+        raise AssertionError(f"there is no {name}")
+
+
+class Pins:
+    """The mock pins' private socket."""
+
+    def __init__(self, path: Path) -> None:
+        self._socket = socket.socket(socket.AF_UNIX)
+        self._socket.settimeout(WITHIN_S)
+        self._socket.connect(str(path))
+        self._file = self._socket.makefile("r")
+
+    def __enter__(self) -> Self:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._file.close()
+        self._socket.close()
+
+    def drive(self, pin: int, *, high: bool) -> None:
+        self._socket.sendall(json.dumps({"pin": pin, "high": high}).encode() + b"\n")
+
+    def seen(self) -> Any:
+        return json.loads(self._file.readline())
+
+
+def hear(errors: IO[str], told: SimpleQueue[str]) -> None:
+    for line in errors:
+        told.put(line)
+
+
+@pytest.fixture
+def home(tmp_path: Path) -> Iterator[Home]:
+    port = free_port()
+    site = tmp_path / "home.toml"
+    text = example("home.toml").read_text("utf-8")
+    site.write_text(text.replace("[station]\n", f"[station]\nport = {port} # 8080 may be somebody's\n", 1), "utf-8")
+    process = subprocess.Popen(
+        [
+            sys.executable, "-m", "deploy.cli", "box", "--site", str(site), "--state", str(tmp_path / "box"),
+            "--gpio", "mock",
+        ],
+        stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+    )  # fmt: skip
+    assert process.stdout is not None
+    assert process.stderr is not None
+    running = Home(process, port, tmp_path / "box")
+    reading = Thread(target=hear, args=(process.stderr, running.told))
+    reading.start()
+    try:
+        running.token = process.stdout.readline().removeprefix("owner: ").split()[0]
+        running.wait_for("gateway-box: started")
+        yield running
+    finally:
+        process.terminate()
+        try:
+            process.wait(WITHIN_S)
+        finally:
+            process.kill()
+            process.wait()
+            reading.join()
+            process.stdout.close()
+            process.stderr.close()
+
+
+@pytest.mark.proves("A2", "A4", "N5")
+def test_a_wired_button_sounds_the_siren_and_reaches_the_station(home: Home) -> None:
+    with Pins(home.state / "gateway-box" / "gpio.sock") as pins:
+        pressed = time.monotonic()
+        pins.drive(BUTTON, high=False)
+        assert pins.seen() == {"pin": SIREN, "high": True}
+        assert time.monotonic() - pressed < 1
+    [alarm] = home.wait_for_alarms(1)
+    assert (alarm["kind"], alarm["place"], alarm["door"], alarm["label"]) == ("panic", "h1", 1, "一楼")
+    assert (alarm["unit"], alarm["verified"], alarm["acknowledged"]) == ("button", True, None)
+
+
+@pytest.mark.proves("N14")
+def test_a_gateway_that_dies_is_started_again_and_takes_presses(home: Home) -> None:
+    first = home.child("box")
+    os.kill(first, signal.SIGKILL)
+    home.wait_for("gateway-box: started")
+    assert home.child("box") != first
+    with Pins(home.state / "gateway-box" / "gpio.sock") as pins:
+        pins.drive(BUTTON, high=False)
+        assert pins.seen() == {"pin": SIREN, "high": True}
+    assert [alarm["place"] for alarm in home.wait_for_alarms(1)] == ["h1"]
+
+
+def test_a_box_that_is_told_to_stop_leaves_nothing_behind(home: Home) -> None:
+    children = " ".join(path.read_text() for path in Path(f"/proc/{home.process.pid}/task").glob("*/children")).split()
+    assert len(children) == 3  # broker, station, gateway
+    home.process.terminate()
+    assert home.process.wait(WITHIN_S) == 0
+    assert not any(Path(f"/proc/{pid}").exists() for pid in children)
