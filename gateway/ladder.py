@@ -8,6 +8,7 @@ behaves as if idle, whatever happens.
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Final
@@ -50,6 +51,8 @@ class Ladder:
         """`not_reached_s`: without the station's receipt for so long, the police count as not reached."""
         self._not_reached_ns = not_reached_s * 1_000_000_000
         self._climbs: dict[EventId, _Climb] = {}
+        self._dues: deque[tuple[int, EventId]] = deque()
+        """In order, since all wait for the same time; what the police have meanwhile goes when its turn comes."""
 
     def begin(self, event: Event, now_ns: int) -> Show | None:
         """An alarm is on disk: its lamp blinks slowly from the answer on. None where no lamp may change."""
@@ -57,7 +60,9 @@ class Ladder:
             return None
         while len(self._climbs) >= MOST_OPEN:
             del self._climbs[next(iter(self._climbs))]
-        self._climbs[event.id] = _Climb(event.unit, LadderState.KEPT, now_ns + self._not_reached_ns)
+        due_ns = now_ns + self._not_reached_ns
+        self._climbs[event.id] = _Climb(event.unit, LadderState.KEPT, due_ns)
+        self._dues.append((due_ns, event.id))
         return self._shown(event.unit)
 
     def receipted(self, events: Iterable[EventId]) -> list[Show]:
@@ -86,16 +91,22 @@ class Ladder:
     def advance(self, now_ns: int) -> list[Show]:
         """Say of what has waited too long that the police are not reached."""
         shows: list[Show] = []
-        for climb in self._climbs.values():
-            if climb.due_ns is not None and climb.due_ns <= now_ns:
-                climb.due_ns = None
-                climb.state = LadderState.POLICE_NOT_REACHED
-                shows.append(self._shown(climb.unit))
+        while (due_ns := self.next_due()) is not None and due_ns <= now_ns:
+            climb = self._climbs[self._dues.popleft()[1]]
+            climb.due_ns = None
+            climb.state = LadderState.POLICE_NOT_REACHED
+            shows.append(self._shown(climb.unit))
         return shows
 
     def next_due(self) -> int | None:
         """When `advance` is worth calling."""
-        return min((climb.due_ns for climb in self._climbs.values() if climb.due_ns is not None), default=None)
+        while self._dues:
+            due_ns, event = self._dues[0]
+            climb = self._climbs.get(event)
+            if climb is not None and climb.due_ns == due_ns:
+                return due_ns
+            self._dues.popleft()
+        return None
 
     def _shown(self, unit: UnitId) -> Show:
         newest = next((climb for climb in reversed(self._climbs.values()) if climb.unit == unit), None)
