@@ -80,6 +80,9 @@ POLICY: Final[Mapping[Kind, Grants]] = {
 }
 
 
+_MARKS: Final = {Kind.TEST: Mark.TEST, Kind.DRILL: Mark.DRILL}
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class AlarmFacts:
     """What is known about an alarm, before anybody's rights are looked at.
@@ -107,7 +110,7 @@ class AlarmFacts:
     @property
     def marked(self) -> Mark | None:
         """The mark, which the kinds test and drill carry without being told."""
-        return {Kind.TEST: Mark.TEST, Kind.DRILL: Mark.DRILL}.get(self.kind, self.mark)
+        return _MARKS.get(self.kind, self.mark)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -209,6 +212,7 @@ def _views_of(audience: Audience, ids: tuple[str, ...], facts: AlarmFacts, membe
         return
     role, alarm, update = _TOPICS[audience]
     kind, words = shown(facts, audience)
+    mark = facts.marked
     values = {name: value for name in fields if (value := getattr(facts, name)) is not None}
     for id_ in ids:
         yield View(
@@ -219,6 +223,6 @@ def _views_of(audience: Audience, ids: tuple[str, ...], facts: AlarmFacts, membe
             update_topic=build(update, membership.station, id_),
             kind=kind,
             words=words,
-            mark=facts.marked,
+            mark=mark,
             fields=values,
         )
