@@ -55,6 +55,11 @@ class LineTiming:
         return 4 * self.char_ns
 
     @property
+    def last_window(self) -> int:
+        """A unit draws among so many slots at most: 60 at 9600, 718 at 115200."""
+        return max(FIRST_WINDOW, LAST_WINDOW_NS // self.slot_ns)
+
+    @property
     def gateway_idle_ns(self) -> int:
         """The gateway waits for this much silence, 3 characters, after anything but the end of a frame.
 
@@ -89,6 +94,13 @@ class LineTiming:
         """
         return (6 + 3 * outstanding) * self.frame_ns + 50 * MS
 
+    def silent_ns(self, silent: int) -> int:
+        """The gateway tries this seldom while `silent` units confirm nothing.
+
+        10 s at least, and 20 frames for each of them: together they get 5 % of the line.
+        """
+        return max(10 * S, 20 * silent * self.frame_ns)
+
     def update_ns(self, units: int) -> int:
         """A sounder that plays already is told of further doors at most this often, with `units` on the line.
 
@@ -101,8 +113,8 @@ REACTION_NS = 3 * MS
 """From the last character on the wire to the gateway's first: its serial port and operating system."""
 FIRST_WINDOW = 32
 """Slots among which a unit draws on a quiet line."""
-LAST_WINDOW = 512
-"""A unit never draws among more slots for the line."""
+LAST_WINDOW_NS = 250 * MS
+"""A unit never draws among more slots than pass in this time."""
 LONG_SILENCE_SLOTS = 6
 """A unit that hears a longer silence end draws among an eighth less; after twice as long, among half."""
 FIRST_SPREAD = 16
@@ -114,12 +126,13 @@ QUICK_TRIES = 10
 SLOW_REPEAT_NS = 2 * S
 """A unit repeats at least this often, however many tries were in vain."""
 CONFIRM_TRIES = 8
-"""After so many tries the gateway calls a unit that does not confirm silent, and tries every CONFIRM_SLOW_NS."""
-CONFIRM_SLOW_NS = 10 * S
+"""After so many tries the gateway calls a unit that does not confirm silent, and tries every `silent_ns`."""
 BURST_FRAMES = 10
 """The gateway sends at most so many frames back to back: the first sirens of one group."""
-LATER_FRAMES = 4
+LATER_FRAMES = 3
 """What is no first siren goes at most so many at a time."""
+PATIENCE_NS = 1 * S
+"""What is no first siren waits for answers, but not longer than this."""
 INSERTED_ANSWERS = 2
 """So many answers at most go between two confirmations."""
 YIELD_SLOTS = 20

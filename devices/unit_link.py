@@ -12,15 +12,17 @@ Theory of operation (docs/link.md, "A unit on the line"):
    strikes from the end whom it hears.
 3. What has a message number is repeated until a Kept names it, in a fresh frame each time. A press goes
    before everything else. Heartbeats repeat exactly as presses do, so that nobody can tell them apart.
+   After QUICK_TRIES a unit takes the gateway to be away, and says one of its messages every 2 s, in turn.
 4. A downlink frame counts only if its seal opens with my key and its counter is above every one before.
-   The floor is kept over a power cut by the caller (`floor`): docs/link.md, "Counters".
 
 Every method takes the monotonic time in nanoseconds. After `receive_data`, `say` or a passed
-`next_due()`, call `data_to_send` and put what it returns on the wire at once.
+`next_due()`, call `data_to_send` and put what it returns on the wire at once. Before that, store `boot`,
+`key` and a value above `floor` if they changed: they must outlive a power cut (docs/link.md, "Counters").
 """
 
 from __future__ import annotations
 
+from collections import deque
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 
@@ -43,15 +45,15 @@ from devices.readings import (
     CommandDone,
     Confirmation,
     FreshProof,
+    Heartbeat,
     Numbered,
     TagRead,
 )
-from devices.sealing import KEY_BYTES, Seal
+from devices.sealing import Seal
 from devices.timing import (
     FIRST_SPREAD,
     FIRST_WINDOW,
     LAST_SPREAD,
-    LAST_WINDOW,
     LONG_SILENCE_SLOTS,
     MS,
     QUICK_TRIES,
@@ -62,6 +64,12 @@ from devices.timing import (
 ROLL_OVER = 60_000
 """From this frame number on a unit takes a new boot number as soon as nothing waits for an answer."""
 LAST_FRAME = 0xFFFF
+LAST_NUMBER = 0xFFFF
+LAST_BOOT = 0xFFFF
+MOST_WAITING = 64
+"""A unit without an answer keeps so many messages: the oldest of the most urgent kinds."""
+MOST_CONFIRMATIONS = 8
+"""So many confirmations wait for the line; the gateway asks again for older ones."""
 
 
 def _rank(message: Numbered) -> int:
@@ -93,6 +101,15 @@ class _Waiting:
     not_before_ns: int
     tries: int = 0
 
+    @property
+    def slow(self) -> bool:
+        """Whether nobody seems to listen."""
+        return self.tries >= QUICK_TRIES
+
+    def turn(self) -> tuple[bool, int]:
+        """What is slow comes last, and whoever has waited longest first of it."""
+        return self.slow, self.not_before_ns if self.slow else 0
+
 
 class UnitLink:
     """One unit's end of the line."""
@@ -111,15 +128,20 @@ class UnitLink:
         self.unit = unit
         self.boot = boot
         self.floor = floor
+        self.key = key
         self.frame = 0
+        self.dropped = 0
+        """Messages given up for want of room."""
         self._seal = Seal(key)
-        self._halves: dict[int, dict[int, bytes]] = {}
+        self._old_seal: Seal | None = None
+        self._halves: dict[int, KeyHalf] = {}
         self._timing = timing
         self._draw = draw
         self._deframer = new_deframer()
         self._waiting: list[_Waiting] = []
-        self._confirmations: list[Confirmation] = []
-        self._number = 0
+        self._confirmations: deque[Confirmation] = deque(maxlen=MOST_CONFIRMATIONS)
+        # Should the boot number ever come twice, the gateway must not take a press for one that it knows.
+        self._number = draw(LAST_NUMBER)
         self._carrier = Carrier(timing)
         self._window = FIRST_WINDOW
         self._slots = draw(FIRST_WINDOW)
@@ -128,15 +150,27 @@ class UnitLink:
 
     def take_number(self) -> int:
         """Return the next message number (1 to 65535) for a message that will be said."""
-        self._number = self._number % 0xFFFF + 1
+        self._number = self._number % LAST_NUMBER + 1
         return self._number
 
     def say(self, message: Numbered, now_ns: int) -> None:
-        """Repeat `message` until it is answered. Its number must come from `take_number`."""
+        """Repeat `message` until it is answered. Its number must come from `take_number`.
+
+        A heartbeat takes the place of one that waits. When more than MOST_WAITING wait, the newest of the
+        least urgent kind is dropped.
+        """
+        if isinstance(message, Heartbeat):
+            for waiting in self._waiting:
+                if isinstance(waiting.message, Heartbeat):
+                    waiting.message = message
+                    return
         if not self._waiting:
             self._slots = self._draw(self._window)
         self._waiting.append(_Waiting(message, now_ns, now_ns))
         self._waiting.sort(key=lambda waiting: _rank(waiting.message))  # stable: oldest first within a rank
+        if len(self._waiting) > MOST_WAITING:
+            self._waiting.pop()
+            self.dropped += 1
 
     def confirm(self, confirmation: Confirmation) -> None:
         """Say once that a downlink frame was carried out (or could not be)."""
@@ -162,7 +196,7 @@ class UnitLink:
             return []
         self._end_silence(now_ns)
         orders = [self._take(content) for content in self._cut(data)]
-        self._carrier.heard(now_ns, inside_frame=self._deframer.inside_frame)
+        self._carrier.heard(now_ns, inside_frame=self._deframer.inside_frame, began=DELIMITER in data)
         return [order for order in orders if order is not None]
 
     def overhear(self, begin_ns: int, end_ns: int) -> None:
@@ -199,24 +233,30 @@ class UnitLink:
             self._window = max(self._window - self._window // 8, FIRST_WINDOW)
 
     def _widen(self) -> None:
-        self._window = min(self._window * 3 // 2, LAST_WINDOW)
+        self._window = min(self._window * 3 // 2, self._timing.last_window)
 
     def data_to_send(self, now_ns: int) -> bytes:
         """Return one frame if this unit may and must send now, else nothing."""
         if self._ready_ns() > now_ns:
             return b""
         if self._confirmations:
-            return self._build(encode_uplink(self._confirmations.pop(0)), now_ns)
-        due = next((waiting for waiting in self._speaking() if waiting.not_before_ns <= now_ns), None)
+            return self._build(encode_uplink(self._confirmations.popleft()), now_ns)
+        due = min(
+            (waiting for waiting in self._speaking() if waiting.not_before_ns <= now_ns),
+            key=_Waiting.turn,
+            default=None,
+        )
         if due is None:
             return b""
-        if due.tries:
-            self._widen()  # my own try before has probably met another
         frame = self._build(encode_uplink(_aged(due, now_ns)), now_ns)
         due.tries += 1
         wait_ns = min(self._timing.answer_ns << max(due.tries - 2, 0) // 2, SLOW_REPEAT_NS)
         spread = min(FIRST_SPREAD << due.tries - 1, LAST_SPREAD)
         due.not_before_ns = self._carrier.quiet_ns + wait_ns + self._draw(spread) * self._timing.slot_ns
+        if due.slow:
+            for waiting in self._waiting:
+                if waiting.slow:
+                    waiting.not_before_ns = max(waiting.not_before_ns, self._carrier.quiet_ns + wait_ns)
         return frame
 
     def next_due(self) -> int | None:
@@ -229,7 +269,7 @@ class UnitLink:
 
     def _speaking(self) -> list[_Waiting]:
         """What may be said: while a press waits for its first answers, nothing but presses."""
-        presses = [one for one in self._waiting if isinstance(one.message, ButtonPressed) and one.tries < QUICK_TRIES]
+        presses = [one for one in self._waiting if isinstance(one.message, ButtonPressed) and not one.slow]
         return presses or self._waiting
 
     def _ready_ns(self) -> int:
@@ -239,15 +279,19 @@ class UnitLink:
         return self._carrier.quiet_ns + self._timing.idle_ns + self._slots * self._timing.slot_ns
 
     def _build(self, body: bytes, now_ns: int) -> bytes:
-        nothing_said = not any(waiting.tries for waiting in self._waiting)
-        if self.frame >= LAST_FRAME or (self.frame >= ROLL_OVER and nothing_said):
-            self.boot = self.boot % 0xFFFF + 1
-            self.frame = 0
+        if self.frame >= LAST_FRAME:
+            self._roll_over()  # nobody has answered five thousand repeats; some press will count twice
         self.frame += 1
         frame = build_frame(self._seal, UP, self.unit, self.boot << 16 | self.frame, body)
         self._carrier.sends(now_ns, len(frame))
         self._slots = self._draw(self._window)
+        self._before = []
+        self._burst_goes_on = False
         return frame
+
+    def _roll_over(self) -> None:
+        self.boot = self.boot % LAST_BOOT + 1
+        self.frame = 0
 
     def _take(self, content: bytes) -> Order | None:
         """Keep account of whose turn it is, and open what is for me."""
@@ -272,7 +316,7 @@ class UnitLink:
                 pass
 
     def _open(self, header: Header, header_bytes: bytes, sealed: bytes) -> Order | None:
-        body = self._seal.open(header_bytes, sealed)
+        body = self._unseal(header_bytes, sealed)
         if body is None:
             return None
         command = decode_downlink(body)
@@ -281,7 +325,7 @@ class UnitLink:
             self._before = []
             self._burst_goes_on = True
         if old:
-            self.confirm(CommandDone(self.unit, header.counter, Result.COUNTER_OLD, self.floor))
+            self._confirm_old(header.counter)
             return None
         self.floor = header.counter
         match command:
@@ -298,20 +342,42 @@ class UnitLink:
                 return None
         return None if command is None else Order(header.counter, command)
 
+    def _unseal(self, header: bytes, sealed: bytes) -> bytes | None:
+        """The old key opens until the new one has: the gateway may not know yet that I have it."""
+        body = self._seal.open(header, sealed)
+        if body is not None:
+            self._old_seal = None
+        elif self._old_seal is not None:
+            body = self._old_seal.open(header, sealed)
+        return body
+
+    def _confirm_old(self, counter: int) -> None:
+        """Tell my floor, once however often I hear what is old: somebody may be replaying it."""
+        old = [one for one in self._confirmations if isinstance(one, CommandDone) and one.result == Result.COUNTER_OLD]
+        for one in old:
+            self._confirmations.remove(one)
+        self.confirm(CommandDone(self.unit, counter, Result.COUNTER_OLD, self.floor))
+
     def _forget(self, boot: int, number: int) -> None:
-        if boot == self.boot:
-            self._waiting = [waiting for waiting in self._waiting if waiting.message.number != number]
+        """The gateway has it, and is not away: what was slow may be said at once."""
+        if boot != self.boot:
+            return
+        self._waiting = [waiting for waiting in self._waiting if waiting.message.number != number]
+        for waiting in self._waiting:
+            if waiting.slow:
+                waiting.not_before_ns = 0
+        if self.frame >= ROLL_OVER and not self._waiting:
+            self._roll_over()
 
     def _take_half(self, command: KeyHalf) -> Result:
-        """The new key seals from the next frame on, once both halves are in; the old one opens no more."""
-        halves = self._halves.setdefault(command.key_id, {})
-        halves[command.half & 1] = command.material
-        if len(halves) < 2:
+        """The new key seals from the next frame on, once both halves are in."""
+        self._halves = {half.half: half for half in self._halves.values() if half.key_id == command.key_id}
+        self._halves[command.half] = command
+        if len(self._halves) < 2:
             return Result.KEY_INCOMPLETE
-        key = halves[0] + halves[1]
-        self._halves.clear()
-        assert len(key) == KEY_BYTES
-        self._seal = Seal(key)
+        self.key = self._halves[0].material + self._halves[1].material
+        self._old_seal, self._seal = self._seal, Seal(self.key)
+        self._halves = {}
         return Result.DONE
 
 
