@@ -14,8 +14,8 @@ class Carrier:
         self._sent_until_ns = 0
         self._frame_since_ns: int | None = None
 
-    def heard(self, now_ns: int, *, inside_frame: bool) -> None:
-        """Something was heard; `inside_frame`: it stopped in the middle of a frame.
+    def heard(self, now_ns: int, *, inside_frame: bool, began: bool = False) -> None:
+        """Something was heard; `inside_frame`: it stopped in the middle of a frame, `began`: that began in it.
 
         The rest of such a frame is taken to be on its way for as long as a frame takes, not for longer: a
         lone disturbance, or a frame that lost its end, keeps the line busy for one frame.
@@ -23,7 +23,7 @@ class Carrier:
         self._heard_ns = now_ns
         if not inside_frame:
             self._frame_since_ns = None
-        elif self._frame_since_ns is None or now_ns >= self._frame_since_ns + self._timing.frame_ns:
+        elif began or self._frame_since_ns is None or now_ns >= self._frame_since_ns + self._timing.frame_ns:
             self._frame_since_ns = now_ns
 
     def sends(self, now_ns: int, octets: int) -> None:

@@ -79,7 +79,7 @@ class NativeLine:
         self._known: dict[Station, int] = {}  # so many of forgotten and past has a unit been told
         self._open: list[Heard] = []  # pieces of a frame that has not ended
         self._peeked: dict[Station, int] = {}  # so many of those has a unit been told
-        self._broken = False  # what was heard last may have left the units inside a frame
+        self._inside: set[Station] = set()  # what they heard last may have left them inside a frame
         self._talkers: set[Station] = set()  # they have something to say
         self._owing: set[Station] = set()  # they owe a confirmation
         for unit in settings.units:
@@ -182,11 +182,14 @@ class NativeLine:
             self._tell(station, waiting[told:])
             self._known[station] = self._forgotten + len(self._past)
         self._peeked.clear()
-        if whole is None or self._broken:
-            concerned |= self._talkers
-        if whole is not None and whole.unit in self._stations:
-            concerned.add(whole.unit)
-        self._broken = whole is None
+        if whole is None:
+            self._inside = set(self._stations)
+            torn = all(piece.clean for piece in waiting)  # the rest of a frame for anybody may follow
+            concerned |= self._stations.keys() if torn else self._talkers
+        else:
+            concerned |= self._talkers & self._inside
+            concerned |= {station for station in (whole.unit,) if station in self._stations}
+            self._inside &= {whole.sender}
         for station in sorted(concerned):
             self._catch_up(station)
             self._plan(station)
