@@ -29,9 +29,9 @@ from api.database import DatabaseError, DatabaseInUse
 from api.health import endpoints as health
 from api.health.service import Pulse
 from api.ingest import endpoints as ingest
-from api.ingest.service import Wrap, unwrapped
 from api.settings import SettingsError, StationSettings, load
 from api.station import Station
+from api.steps import Wrap, unwrapped
 
 EXIT_OK: Final = 0
 EXIT_USAGE: Final = 2
@@ -52,8 +52,8 @@ log = structlog.get_logger("api.program")
 def build(settings: StationSettings, *, wrap: Wrap = unwrapped, clock: Clock = wall_ms) -> FastAPI:
     """The application around one station. Its lifespan starts and stops the station.
 
-    `wrap` is called for each named step (`ingest.commit`, `ingest.ack`, `ingest.receipt`) and returns what is to
-    be called instead. Raises SettingsError and DatabaseError, before anything runs.
+    `wrap` is called for each named step (`api.steps`) and returns what is to be called instead. Raises SettingsError
+    and DatabaseError, before anything runs.
     """
     station = Station(settings, wrap=wrap, clock=clock)
 

@@ -10,11 +10,12 @@ from fastapi import Depends, Request
 from api.alarms.service import Alarms
 from api.clock import Clock, wall_ms
 from api.database import Database
-from api.ingest.service import Ingest, Wrap, filters, next_generation, unwrapped
+from api.ingest.service import Ingest, filters, next_generation
 from api.mqtt import Link, Will
 from api.outgoing.service import Sender
 from api.register import Register
 from api.settings import StationSettings
+from api.steps import Wrap, unwrapped
 from broker.signing import Signer, Verifier
 
 log = structlog.get_logger("api.station")
@@ -40,7 +41,7 @@ class Station:
         self.database = Database.open(settings.database)
         self.alarms = Alarms(self.register, clock=clock, random_bytes=random_bytes)
         self.link = Link(settings.broker, filters=filters(self.register), will=self._will)
-        self.sender = Sender(self.database, self.link, signer, clock=clock)
+        self.sender = Sender(self.database, self.link, signer, clock=clock, wrap=wrap)
         self.ingest = Ingest(
             self.database,
             self.link,

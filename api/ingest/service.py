@@ -26,7 +26,7 @@ from hashlib import sha256
 from itertools import groupby
 from queue import Empty
 from time import monotonic
-from typing import Any, Final, Protocol, TypeVar
+from typing import Final
 
 import structlog
 from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlchemyError
@@ -42,6 +42,7 @@ from api.ingest.rules import Claim
 from api.mqtt import Arrival, Connected, Incoming, Link, LinkError, Stopped, Will
 from api.outgoing import service as outgoing
 from api.register import Register
+from api.steps import Wrap, unwrapped
 from broker.ids import EVENT_ID_RANDOM_BYTES, EventId, GatewayId, event_id
 from broker.kinds import EventType
 from broker.messages import (
@@ -74,22 +75,7 @@ ID_REUSED: Final = "id_reused"
 SAYS_NOTHING: Final = frozenset({"retained"})
 """Refusals after which nobody needs to look for a press: a copy that the broker kept."""
 
-F = TypeVar("F", bound=Callable[..., Any])
-
 log = structlog.get_logger("api.ingest")
-
-
-class Wrap(Protocol):
-    """Puts something around a named step, so that tests can stop the world there. The name is of this package."""
-
-    def __call__(self, name: str, step: F, /) -> F:
-        """Return `step`, or what is to be called instead of it."""
-        ...
-
-
-def unwrapped(_name: str, step: F) -> F:
-    """The step itself."""
-    return step
 
 
 @dataclass(slots=True)

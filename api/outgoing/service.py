@@ -24,6 +24,7 @@ from api.database import Database
 from api.mqtt import IN_FLIGHT, NO_SUBSCRIBERS, Link, LinkError
 from api.outgoing import repository
 from api.outgoing.models import OwedRecord
+from api.steps import Wrap
 from broker.messages import AlarmUpdate, Body, Command, parse_body
 from broker.signing import Signer
 
@@ -83,11 +84,12 @@ class _Ready:
 class Sender:
     """The worker, a thread of its own. `wake` it after a commit that may owe something."""
 
-    def __init__(self, database: Database, link: Link, signer: Signer, *, clock: Clock) -> None:
+    def __init__(self, database: Database, link: Link, signer: Signer, *, clock: Clock, wrap: Wrap) -> None:
         self._database = database
         self._link = link
         self._signer = signer
         self._clock = clock
+        self._publish = wrap("outgoing.publish", self._publish_all)
         self._wake = threading.Event()
         self._held: dict[str, float] = {}
         """Topics that the broker did not take a message for, and until when (monotonic) they are left alone."""
@@ -137,22 +139,28 @@ class Sender:
         with self._database.write(patient=True) as session:
             rows = repository.waiting(session, limit=AT_ONCE, held=held)
             ready, failed = self._complete(session, rows)
+        listened, refused = self._publish(ready)
+        self._mark(listened, failed | refused)
+        return len(rows) == AT_ONCE
+
+    def _publish_all(self, ready: Sequence[_Ready]) -> tuple[dict[int, bool], dict[int, str]]:
+        """Send, and wait for the broker's answers: by number, whether anybody listened, or why it was not taken."""
         sent: list[tuple[_Ready, Future[int]]] = []
+        listened: dict[int, bool] = {}
+        failed: dict[int, str] = {}
         for one in ready:
             try:
                 sent.append((one, self._link.publish(one.body.topic, self._signer.envelope(one.body))))
             except LinkError as error:
                 failed[one.number] = str(error)
                 self._hold(one.body.topic)
-        listened: dict[int, bool] = {}
         for one, answer in sent:
             try:
                 listened[one.number] = answer.result(ANSWER_S) != NO_SUBSCRIBERS
             except (LinkError, TimeoutError) as error:
                 failed[one.number] = str(error) or type(error).__name__
                 self._hold(one.body.topic)
-        self._mark(listened, failed)
-        return len(rows) == AT_ONCE
+        return listened, failed
 
     def _hold(self, topic: str) -> None:
         self._held[topic] = monotonic() + LOOK_S

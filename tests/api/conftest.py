@@ -16,10 +16,10 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from api.clock import Clock, wall_ms
-from api.ingest.service import Wrap, unwrapped
 from api.program import build
 from api.settings import StationSettings, token_hash
 from api.station import Station
+from api.steps import Wrap, unwrapped
 from broker.signing import Signer, gateway_kid
 from broker.topics import Role
 from deploy.mosquitto import PrivateBroker

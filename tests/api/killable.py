@@ -11,12 +11,11 @@ import sys
 from collections.abc import Callable
 from itertools import count
 from pathlib import Path
-from typing import Any, TypeVar, cast
+from typing import Any, cast
 
 from api.program import run
 from api.settings import load
-
-F = TypeVar("F", bound=Callable[..., Any])
+from api.steps import F
 
 
 def wrap_to_die(where: str) -> Callable[[str, F], F]:
