@@ -10,11 +10,13 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import socket
+import ssl
 from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Final, Protocol, cast
+from typing import TYPE_CHECKING, Final, ParamSpec, Protocol, cast
 
+import structlog
 from paho.mqtt.client import Client, ConnectFlags, DisconnectFlags, MQTTMessage
 from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersion
 from paho.mqtt.properties import Properties
@@ -23,15 +25,29 @@ from paho.mqtt.reasoncodes import ReasonCode
 if TYPE_CHECKING:
     from paho.mqtt.client import SocketLike
 
-KEEPALIVE_S: Final = 15
-CONNECT_TIMEOUT_S: Final = 5
-MISC_S: Final = 1.0
-FIRST_BACKOFF_S: Final = 0.25
-LAST_BACKOFF_S: Final = 30.0
+P = ParamSpec("P")
+
+log = structlog.get_logger("gateway.mqtt")
+
 WINDOW: Final = 20
 """Publishes in flight: what mosquitto announces as its Receive Maximum; more gains nothing."""
-ANSWER_TIMEOUT_S: Final = 20.0
-"""A publish without a PUBACK for so long: the connection is broken, whatever it looks like (MQTT 5, 4.4)."""
+FIRST_BACKOFF_S: Final = 0.25
+LAST_BACKOFF_S: Final = 30.0
+
+
+@dataclass(frozen=True, slots=True)
+class Patience:
+    """How long to wait for whom. A silent broker is found after two keepalives at the latest: under 30 s."""
+
+    keepalive_s: int = 12
+    connect_s: float = 5.0
+    answer_s: float = 20.0
+    """A publish without a PUBACK for so long: the connection is broken, whatever it looks like (MQTT 5, 4.4)."""
+    farewell_s: float = 1.0
+    steady_s: float = 10.0
+    """A connection that held for so long was a good one: the next try comes soon. Else two with the same name would
+    throw each other out four times a second."""
+    look_s: float = 1.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -90,6 +106,7 @@ class MqttLink:
         subscriptions: tuple[str, ...],
         will: Callable[[], Will] | None = None,
         jitter: Callable[[], float] = lambda: 1.0,
+        patience: Patience | None = None,
     ) -> None:
         """`will` is asked before every connect; `jitter` returns a factor around 1 for the back-off."""
         self._access = access
@@ -98,14 +115,22 @@ class MqttLink:
         self._subscriptions = subscriptions
         self._will = will
         self._jitter = jitter
+        self._patience = patience or Patience()
         self._client: Client | None = None
         self._loop = asyncio.get_running_loop()
         self._gone: asyncio.Event = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._sent: dict[int, float] = {}
+        self._steady_from = 0.0
+        self._farewell: int | None = None
+        self._said = asyncio.Event()
         self.up = False
         self.trouble = "not connected yet"
         self.connects = 0
+        self.deaf: tuple[str, ...] = ()
+        """Topics that the broker would not let us hear."""
+        self.failures = 0
+        """Times that something of ours raised while it was called from here."""
 
     def start(self) -> None:
         """Connect, and again whenever the connection goes."""
@@ -117,12 +142,17 @@ class MqttLink:
             self._task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await self._task
-        if self._client is not None:
-            if farewell is not None and self.up:
-                self._client.publish(farewell.topic, farewell.payload, qos=1, retain=True)
-            self.up = False
-            self._client.disconnect()
-            self._client = None
+        client, self._client = self._client, None
+        if client is None:
+            return
+        if self.up and farewell is not None:
+            self._farewell = client.publish(farewell.topic, farewell.payload, qos=1, retain=True).mid
+            with contextlib.suppress(TimeoutError):
+                await asyncio.wait_for(self._said.wait(), self._patience.farewell_s)
+        self.up = False
+        client.disconnect()
+        client.loop_write()
+        self._detach(client)
 
     @property
     def room(self) -> int:
@@ -142,22 +172,29 @@ class MqttLink:
     async def _keep_up(self) -> None:
         backoff_s = FIRST_BACKOFF_S
         while True:
-            self._gone.clear()
-            client = self._make_client()
-            self._client = client
-            try:
-                await self._loop.run_in_executor(None, self._connect, client)
-            except (OSError, ValueError) as error:
-                self.trouble = f"{self._access.host}:{self._access.port}: {error}"
-            else:
-                self._attach(client)
-                await self._watch(client)
-            self._detach(client)
-            if self.up:
+            await self._connect_once()
+            if self.up and self._loop.time() >= self._steady_from:
                 backoff_s = FIRST_BACKOFF_S
             self._down()
             await asyncio.sleep(backoff_s * self._jitter())
             backoff_s = min(backoff_s * 2, LAST_BACKOFF_S)
+
+    async def _connect_once(self) -> None:
+        """Connect, and stay until the connection is gone. Whatever goes wrong, the next try comes."""
+        self._gone.clear()
+        try:
+            client = self._make_client()
+            await self._loop.run_in_executor(None, self._connect, client)
+            self._client = client
+            self._attach(client)
+            await self._watch(client)
+            self._detach(client)
+        except (OSError, ValueError) as error:
+            self.trouble = f"{self._access.host}:{self._access.port}: {error}"
+        except Exception as error:
+            self.failures += 1
+            self.trouble = f"{type(error).__name__}: {error}"
+            log.exception("connecting failed in a way that was not foreseen")
 
     def _make_client(self) -> Client:
         client = Client(
@@ -167,11 +204,9 @@ class MqttLink:
             reconnect_on_failure=False,
         )
         client.max_inflight_messages_set(WINDOW)
-        client.connect_timeout = CONNECT_TIMEOUT_S
+        client.connect_timeout = self._patience.connect_s
         if self._access.user is not None:
             client.username_pw_set(self._access.user, self._access.password)
-        if self._access.ca is not None:
-            client.tls_set(ca_certs=str(self._access.ca))
         if self._will is not None:
             will = self._will()
             client.will_set(will.topic, will.payload, qos=1, retain=True)
@@ -179,11 +214,15 @@ class MqttLink:
         client.on_disconnect = self._on_disconnect
         client.on_message = self._on_message
         client.on_publish = self._on_publish
+        client.on_subscribe = self._on_subscribe
         return client
 
     def _connect(self, client: Client) -> None:
-        """Blocking, in a worker thread: names are looked up and the connection is made."""
-        client.connect(self._access.host, self._access.port, keepalive=KEEPALIVE_S, clean_start=True)
+        """Blocking, in a worker thread: files are read, names looked up, the connection is made."""
+        if self._access.ca is not None:
+            client.tls_set(ca_certs=str(self._access.ca))
+        keepalive_s = self._patience.keepalive_s
+        client.connect(self._access.host, self._access.port, keepalive=keepalive_s, clean_start=True)
 
     def _attach(self, client: Client) -> None:
         sock = client.socket()
@@ -194,16 +233,17 @@ class MqttLink:
         cast("socket.socket", sock).setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
         client.on_socket_register_write = self._on_want_write
         client.on_socket_unregister_write = self._on_no_want_write
+        client.on_socket_close = self._on_socket_close
         self._loop.add_reader(sock, self._read, client)
         if client.want_write():
             self._loop.add_writer(sock, client.loop_write)
 
     def _detach(self, client: Client) -> None:
+        """Let go of a client and its socket, whatever state it is in."""
         client.on_disconnect = None
         sock = client.socket()
         if sock is not None:
-            self._loop.remove_reader(sock)
-            self._loop.remove_writer(sock)
+            self._on_socket_close(client, None, sock)
             with contextlib.suppress(OSError):
                 sock.close()
 
@@ -213,21 +253,35 @@ class MqttLink:
             if client.loop_misc() != MQTTErrorCode.MQTT_ERR_SUCCESS:
                 return
             oldest = min(self._sent.values(), default=None)
-            if oldest is not None and self._loop.time() - oldest > ANSWER_TIMEOUT_S:
+            if oldest is not None and self._loop.time() - oldest > self._patience.answer_s:
                 self.trouble = "the broker does not answer publishes"
                 return
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._gone.wait(), MISC_S)
+                await asyncio.wait_for(self._gone.wait(), self._patience.look_s)
 
     def _read(self, client: Client) -> None:
-        if client.loop_read() != MQTTErrorCode.MQTT_ERR_SUCCESS:
-            self._gone.set()
+        while True:
+            if client.loop_read() != MQTTErrorCode.MQTT_ERR_SUCCESS:
+                self._gone.set()
+                return
+            sock = client.socket()
+            # What TLS has decrypted already is not seen by the loop's selector.
+            if not isinstance(sock, ssl.SSLSocket) or not sock.pending():
+                return
 
     def _down(self) -> None:
         self._sent.clear()
         if self.up:
             self.up = False
-            self._listener.disconnected(self.trouble)
+            self._guarded(self._listener.disconnected, self.trouble)
+
+    def _guarded(self, call: Callable[P, None], *args: P.args, **named: P.kwargs) -> None:
+        """Call what is ours. Its mistakes must not end the connection: paho would break off in the middle."""
+        try:
+            call(*args, **named)
+        except Exception:
+            self.failures += 1
+            log.exception("an mqtt callback failed", call=getattr(call, "__name__", "?"))
 
     # Called by paho, on the loop
 
@@ -235,6 +289,11 @@ class MqttLink:
         self._loop.add_writer(sock, client.loop_write)
 
     def _on_no_want_write(self, _client: Client, _userdata: object, sock: SocketLike) -> None:
+        self._loop.remove_writer(sock)
+
+    def _on_socket_close(self, _client: Client, _userdata: object, sock: SocketLike) -> None:
+        """Before paho closes a socket: the selector must not keep a number that the next socket gets."""
+        self._loop.remove_reader(sock)
         self._loop.remove_writer(sock)
 
     def _on_connect(
@@ -252,9 +311,12 @@ class MqttLink:
         self.up = True
         self.trouble = ""
         self.connects += 1
+        self._steady_from = self._loop.time() + self._patience.steady_s
         if self._subscriptions:
+            # The broker takes what comes on a connection in order: what we say next is behind this, with or
+            # without its answer.
             client.subscribe([(topic, 1) for topic in self._subscriptions])
-        self._listener.connected()
+        self._guarded(self._listener.connected)
 
     def _on_disconnect(
         self,
@@ -268,10 +330,25 @@ class MqttLink:
         self._gone.set()
 
     def _on_message(self, _client: Client, _userdata: object, message: MQTTMessage) -> None:
-        self._listener.arrived(Arrived(message.topic, bytes(message.payload), message.retain))
+        arrived = Arrived(message.topic, bytes(message.payload), message.retain)
+        self._guarded(self._listener.arrived, arrived)
+
+    def _on_subscribe(
+        self,
+        _client: Client,
+        _userdata: object,
+        _mid: int,
+        reasons: list[ReasonCode],
+        _properties: Properties | None,
+    ) -> None:
+        self.deaf = tuple(
+            topic for topic, reason in zip(self._subscriptions, reasons, strict=False) if reason.is_failure
+        )
 
     def _on_publish(
         self, _client: Client, _userdata: object, mid: int, reason: ReasonCode, _properties: Properties
     ) -> None:
-        if self._sent.pop(mid, None) is not None:
-            self._listener.published(mid, str(reason) if reason.is_failure else None)
+        if mid == self._farewell:
+            self._said.set()
+        elif self._sent.pop(mid, None) is not None:
+            self._guarded(self._listener.published, mid, str(reason) if reason.is_failure else None)
