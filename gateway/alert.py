@@ -115,23 +115,41 @@ class Alert:
         """Sound, at one household that is here, an alarm that another gateway told it by message."""
         if view.kind not in PATTERNS:
             return []
-        key = (f"{household} {view.door}", PATTERNS[Kind.DRILL if view.mark is Mark.DRILL else view.kind])
-        return self._ring(
-            view.id, key, door=view.door, presser=None, group=None, audience=frozenset({household}), now_ns=now_ns
-        )
+        key = (view.id, PATTERNS[Kind.DRILL if view.mark is Mark.DRILL else view.kind])
+        known = self._ringing.get(key)  # of the same alarm, for another household here
+        audience = frozenset({household}) | (known.audience if known else frozenset())
+        return self._ring(view.id, key, door=view.door, presser=None, group=None, audience=audience, now_ns=now_ns)
 
-    def ring_command(self, command: Command, members: Iterable[HouseholdId], *, now_ns: int) -> list[Play | Switch]:
-        """Sound, at a whole group, an alarm that the station journalled (a phone press, a call to the desk)."""
-        if command.alarm is None or command.kind not in PATTERNS:
+    def ring_command(self, command: Command, *, now_ns: int) -> list[Play | Switch]:
+        """Sound, at a whole group, an alarm that the station journalled (a phone press, a call to the desk).
+
+        The same policy speaks as for a key: who is excluded, what medical sounds like, that a test disturbs nobody.
+        """
+        if command.alarm is None or command.kind is None or command.group is None:
             return []
-        kind = Kind.DRILL if command.mark is Mark.DRILL else command.kind
+        place = self.register.household(command.place)
+        if place is None or place.group != command.group:
+            membership = self.register.membership_of(command.group)
+        else:
+            membership = self.register.membership(place)
+        facts = AlarmFacts(
+            kind=command.kind,
+            group=command.group,
+            place=command.place,
+            door=command.door,
+            mark=command.mark,
+            medical_consent=place is not None and place.medical_consent,
+        )
+        kind = siren(facts, membership)
+        if kind is None:
+            return []
         return self._ring(
-            command.alarm,
+            EventId(command.alarm),
             (command.place or command.alarm, PATTERNS[kind]),
             door=command.door,
             presser=command.place,
             group=command.group,
-            audience=frozenset(members),
+            audience=frozenset(neighbours(facts, membership)),
             now_ns=now_ns,
         )
 

@@ -54,6 +54,11 @@ class Event:
         return lane(self.type, age_ms=0)
 
     @property
+    def at_ms(self) -> int:
+        """When it happened, by the gateway's clock, which may stand at 1970."""
+        return max(0, self.stamp.wall_ms - self.late_ms)
+
+    @property
     def alarms(self) -> bool:
         """Whether the policy has anything to say about it: only these make views."""
         return self.kind is not None and self.type in _WITH_VIEWS
@@ -72,7 +77,7 @@ class Event:
             press=self.press,
             verified=self.verified,
             reason=self.reason,
-            at_ms=self.stamp.wall_ms - self.late_ms,
+            at_ms=self.at_ms,
             clock=self.stamp.quality,
             mark=self.mark,
             medical_consent=self.medical_consent,
@@ -190,7 +195,7 @@ class Composer:
             epoch=entry.epoch,
             seq=entry.seq,
             event=event.type,
-            at_ms=event.stamp.wall_ms,
+            at_ms=event.at_ms,
             mono_us=event.stamp.mono_ns // 1_000,
             boot=event.stamp.boot,
             clock=event.stamp.quality,

@@ -15,9 +15,9 @@ from functools import partial
 from typing import Final, assert_never
 
 from broker import ids
-from broker.ids import EventId, GatewayId, PressKey, UnitId
-from broker.kinds import OLD_AFTER_MS, Answer, EventType, Kind
-from broker.messages import clean
+from broker.ids import Epoch, EventId, GatewayId, PressKey, UnitId
+from broker.kinds import AUDIBLE, OLD_AFTER_MS, Answer, EventType, Kind
+from broker.messages import Command, clean
 from broker.policy import Membership
 from devices import readings
 from devices.readings import (
@@ -41,6 +41,7 @@ from devices.readings import (
     UnitHello,
 )
 from gateway.events import Event
+from gateway.journal import Dropped
 from gateway.register import Register
 from gateway.settings import Household
 from gateway.stamps import Stamp
@@ -65,6 +66,9 @@ PARTS: Final[Mapping[int, str]] = {
     readings.Part.BATTERY: "battery",
     readings.Part.SOUNDER: "sounder",
 }
+
+CONDITIONS: Final = frozenset({readings.Part.MAINS, readings.Part.BATTERY, readings.Part.SOUNDER})
+"""Parts whose failure is a condition that lasts, and no event by itself: `gateway.supervision`."""
 
 KNOWN_PRESSES: Final = 20_000
 RADIO_REPEAT_MS: Final = 10_000
@@ -116,6 +120,8 @@ class IntakeCounts:
 
     events: int = 0
     repeats: int = 0
+    heartbeats: int = 0
+    conditions: int = 0
     refused_over_rate: int = 0
     unknown_radio: int = 0
     unknown_tags: int = 0
@@ -139,13 +145,16 @@ class Intake:
         gateway: GatewayId,
         random_bytes: Callable[[int], bytes],
         known: Mapping[str, EventId] | None = None,
+        alarm_of: Callable[[int], EventId | None] = lambda _reference: None,
     ) -> None:
-        """`known` are the presses on disk, by press key."""
+        """`known` are the messages on disk by key, oldest first; `alarm_of` tells what a siren frame referred to."""
         self.register = register
         self.counts = IntakeCounts()
         self._gateway = gateway
         self._random_bytes = random_bytes
         self._presses: OrderedDict[str, EventId] = OrderedDict(known or {})
+        self._alarm_of = alarm_of
+        self._last_audible: dict[UnitId, EventId] = {}
         self._unnumbered: dict[tuple[UnitId, str], tuple[int, EventId]] = {}
         self._refused: dict[tuple[str, int], int] = {}
 
@@ -186,12 +195,18 @@ class Intake:
         household = None if known is None else self.register.household(known.household)
         match reading:
             case ContactClosed(count=count) if known is not None:
-                return self._alarm(
-                    known.kind, PressKey(f"{contact}:{boot % 65_536}:{count}"), stamp, household, unit=contact
-                )
+                return self._alarm(known.kind, _contact_press(contact, boot, count), stamp, household, unit=contact)
             case ContactOpened(count=count, held_ms=held_ms):
-                detail = {"press": count, "held_ms": held_ms}
-                return Verdict(self._event(EventType.DURATION, stamp, household, unit=contact, detail=detail))
+                return Verdict(
+                    self._event(
+                        EventType.DURATION,
+                        stamp,
+                        household,
+                        unit=contact,
+                        press=_contact_press(contact, boot, count),
+                        detail={"held_ms": held_ms},
+                    )
+                )
             case ContactStuck():
                 return Verdict(
                     self._event(EventType.FAULT, stamp, household, unit=contact, detail={"fault": "stuck_key"})
@@ -219,8 +234,42 @@ class Intake:
         known = None if unit is None else self.register.unit_by_id(unit)
         household = None if known is None else self.register.household(known.household)
         type_ = EventType.FAULT_RESTORED if over else EventType.FAULT
-        about = {"fault": name, **({"subject": clean(subject)} if subject else {}), **(detail or {})}
+        about: dict[str, str | int | bool] = {"fault": name}
+        if subject:
+            about["subject"] = clean(subject)
+        for key, value in (detail or {}).items():
+            about[key] = clean(value) if isinstance(value, str) else value
         return self._event(type_, stamp, household, unit=unit, detail=about)
+
+    def ordered(
+        self,
+        type: EventType,  # noqa: A002 - as in GatewayEvent
+        command: Command,
+        stamp: Stamp,
+    ) -> Event:
+        """Return the event that tells what the station ordered here, and who it said had it done."""
+        detail = {"alarm": command.alarm or "", "by": command.by or "", "group": command.group or ""}
+        return self._event(type, stamp, detail={name: word for name, word in detail.items() if word})
+
+    def dropped(self, dropped: Dropped, epoch: Epoch, stamp: Stamp) -> Event:
+        """Return the event that tells what gave way for want of room."""
+        detail: dict[str, str | int | bool] = {
+            "first": dropped.first,
+            "last": dropped.last,
+            "count": dropped.count,
+            "epoch": epoch,
+        }
+        return self._event(EventType.PRUNED, stamp, detail=detail)
+
+    def forget(self, event: Event) -> None:
+        """It was not kept: its message is a new one when it comes again."""
+        if event.message is not None and self._presses.get(event.message) == event.id:
+            del self._presses[event.message]
+
+    @property
+    def known(self) -> Mapping[str, EventId]:
+        """Every message that was judged and is still remembered, by key, oldest first."""
+        return self._presses
 
     # By kind of reading
 
@@ -238,12 +287,14 @@ class Intake:
             event = self._unverified(
                 stamp, line, press.unit, "possible_replay", household=household, unit=unit.id, message=key
             )
-            self._presses[key] = event.id
+            self._remember(key, event.id)
             return Verdict(event, told)
         kind = KINDS.get(press.key, Kind.PANIC)
         if unit.silent:
             kind = Kind.DURESS
         reason = None if press.key in KINDS else "unknown_key"
+        if kind is Kind.DURESS and household is not None and not household.duress:
+            reason = "duress_not_agreed"  # silent all the same: whoever finds that key and presses it is in danger
         return self._alarm(kind, key, stamp, household, unit=unit.id, told=told, late_ms=press.age_ms, reason=reason)
 
     def _alarm(
@@ -272,6 +323,8 @@ class Intake:
             reason=reason,
         )
         self._remember(key, event.id)
+        if kind in AUDIBLE:
+            self._last_audible[unit] = event.id
         return Verdict(event, told, rings=late_ms <= OLD_AFTER_MS)
 
     def _refused_seal(self, line: str, refused: SealRefused, stamp: Stamp) -> Verdict:
@@ -343,8 +396,10 @@ class Intake:
     ) -> Verdict:
         unit = self.register.unit(line, reading.unit)
         told = _told(reading)
-        if unit is None:
-            return Verdict(told=told)
+        if unit is None:  # it was removed from the register while it spoke; nothing is kept, so nothing is answered
+            return NOTHING
+        if isinstance(reading, PartFailed | PartRestored) and reading.part in CONDITIONS:
+            return Verdict(told=told)  # supervision makes one fault of many, and heartbeats tell it again
         # One memory serves all: numbers are drawn from one series in a unit, so keys never clash.
         key = ids.press_key(unit.id, boot=reading.boot, number=reading.number)
         known = self._presses.get(key)
@@ -362,16 +417,17 @@ class Intake:
             case CancelPressed(press=press):
                 # A cancel that cannot be verified is refused (N13): it is kept and told, and changes nothing.
                 pressed = ids.press_key(unit.id, boot=reading.boot, number=press)
-                cancels = self._presses.get(pressed) if verified else None
+                if verified:
+                    cancels = self._presses.get(pressed) if press else self._last_audible.get(unit.id)
                 event = make(EventType.CANCEL, press=pressed, reason=None if verified else "possible_replay")
             case AnswerGiven(answer=readings.Answer.SILENCE_MINE):
                 silences = unit.id if verified else None
                 event = make(EventType.SILENCED)
             case AnswerGiven(answer=answer, alarm=alarm):
                 word = ANSWERS.get(answer)
-                event = make(
-                    EventType.ANSWER, detail={"answer": "unknown" if word is None else word.value, "alarm": alarm}
-                )
+                meant = self._alarm_of(alarm)
+                detail = {"answer": "unknown" if word is None else word.value, "alarm": alarm}
+                event = make(EventType.ANSWER, detail=detail if meant is None else {**detail, "event": meant})
             case TagRead(tag=tag, age_ms=age_ms):
                 event = make(EventType.CHECK_IN, late_ms=age_ms, detail={"tag": tag})
             case PartFailed(part=part):
@@ -389,10 +445,8 @@ class Intake:
 
     @staticmethod
     def _part_failed(make: Callable[..., Event], part: str) -> Event:
-        """An opened cover or a cut wire is for people to look at; a lost supply is a fault like others."""
-        if part in {"cover", "loop"}:
-            return make(EventType.TAMPER, kind=Kind.TAMPER, detail={"part": part})
-        return make(EventType.FAULT, detail={"fault": part})
+        """An opened cover or a cut wire: for people to look at, without a siren."""
+        return make(EventType.TAMPER, kind=Kind.TAMPER, detail={"part": part})
 
     def _unverified(
         self,
@@ -414,7 +468,7 @@ class Intake:
             message=message,
             verified=False,
             reason=reason,
-            detail={"line": line, "address": address},
+            detail={"line": clean(line), "address": address},
         )
 
     def _event(
@@ -461,7 +515,15 @@ class Intake:
     def _count(self, verdict: Verdict) -> None:
         self.counts.events += verdict.event is not None
         self.counts.repeats += verdict.repeat is not None
+        self.counts.heartbeats += verdict.heartbeat
+        self.counts.conditions += verdict.told is not None and not (
+            verdict.heartbeat or verdict.event is not None or verdict.repeat is not None
+        )
         self.counts.passed_by += verdict is NOTHING
+
+
+def _contact_press(contact: UnitId, boot: int, count: int) -> PressKey:
+    return PressKey(f"{contact}:{boot % 65_536}:{count}")
 
 
 def _told(reading: readings.Numbered) -> Told:

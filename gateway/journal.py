@@ -9,7 +9,7 @@ leaves the digests, so that the chain still verifies (N15) and nothing personal 
 What can go wrong with storage, and what is done (errors drawn as a tree)::
 
     JournalError            .path .what
-    +-- Damaged             not a database, or malformed: set aside by `open_journal`, never deleted
+    +-- Damaged             not a database, or malformed: set aside by `gateway.opening`, never deleted
     +-- Refused             full, read-only, input/output error: nothing was kept, the caller tries again
     +-- InUse               another process has it
 
@@ -23,16 +23,17 @@ import fcntl
 import hashlib
 import os
 import sqlite3
-from collections.abc import Callable, Collection, Iterator, Sequence
-from dataclasses import dataclass
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import closing, suppress
+from dataclasses import dataclass, field, replace
+from itertools import groupby
 from pathlib import Path
 from typing import IO, Any, Final, TypeVar
 
 from broker import ids
-from broker.ids import Epoch, EventId, GatewayId, StationId
-from broker.kinds import EventType
+from broker.ids import Epoch, EventId, GatewayId, PressKey, StationId
+from broker.kinds import Lane
 from gateway.events import Entry, Event, event_from_json
-from gateway.stamps import Stamp
 
 SCHEMA: Final = 1
 GENESIS: Final = b"\x00" * 32
@@ -42,6 +43,14 @@ KNOWN_PER_START: Final = 20_000
 
 PENDING: Final = 0
 HANDED: Final = 1
+
+SHED_LOOK: Final = 5_000
+"""So many undelivered events are looked at to find some that may be dropped for room ..."""
+SHED_LEAST: Final = 10
+"""... and so many in a row at least, since telling that they were dropped takes a row as well."""
+SHED_MOST: Final = 500
+BALLAST_SPACE: Final = 4
+"""The ballast is laid down again when there is room for so many of it."""
 
 _TABLES: Final = """
 CREATE TABLE meta (name TEXT PRIMARY KEY, value TEXT NOT NULL) STRICT;
@@ -64,6 +73,7 @@ CREATE TABLE delivery (
 ) STRICT, WITHOUT ROWID;
 CREATE INDEX delivery_seq ON delivery (seq);
 CREATE TABLE heard (unit TEXT PRIMARY KEY, counter INTEGER NOT NULL) STRICT, WITHOUT ROWID;
+CREATE TABLE carried (message TEXT PRIMARY KEY, id TEXT NOT NULL) STRICT;
 """
 
 # What says that the file itself is bad, rather than the disk under it.
@@ -117,6 +127,25 @@ class Heard:
     counter: int
 
 
+@dataclass(frozen=True, slots=True)
+class Carried:
+    """What goes along into a new file: events that are not delivered, windows, and which messages are known."""
+
+    events: Sequence[tuple[Event, Sequence[str]]] = ()
+    """With the targets that they still must reach."""
+    heard: Sequence[Heard] = ()
+    known: Mapping[str, EventId] = field(default_factory=dict)
+
+
+@dataclass(frozen=True, slots=True)
+class Dropped:
+    """Undelivered events that gave way: everything from `first` to `last` that was not delivered."""
+
+    first: int
+    last: int
+    count: int
+
+
 T = TypeVar("T")
 
 
@@ -132,28 +161,32 @@ class Journal:
         random_bytes: Callable[[int], bytes],
         ballast_bytes: int = 0,
     ) -> None:
-        """Open `path`, or make it with a new epoch. Most callers want `open_journal`, which mends as well."""
+        """Open `path`, or make it with a new epoch. Most callers want `gateway.opening`, which mends as well."""
         self.path = path
         self.made = not path.exists()
         self._station = station
         self._gateway = gateway
         self._random_bytes = random_bytes
         self._ballast = path.with_suffix(".ballast")
+        self._ballast_bytes = ballast_bytes
+        self._pruned_to = 0
+        self.head_seq = 0
+        self._head = GENESIS
         self._lock = _lock(path)
         try:
-            self._db = self._connect()
+            self._db: sqlite3.Connection | None = self._connect()
             self._prepare()
             self.epoch = Epoch(self._meta("epoch"))
             last = self._row("SELECT seq, head FROM event ORDER BY seq DESC LIMIT 1")
-        except sqlite3.Error as error:
+        except (sqlite3.Error, OSError) as error:
             self._lock.close()
             raise self._blame(error) from error
         except JournalError:
             self._lock.close()
             raise
-        self.head_seq: int = 0 if last is None else last[0]
-        self._head: bytes = GENESIS if last is None else last[1]
-        self._fill_ballast(ballast_bytes)
+        if last is not None:
+            self.head_seq, self._head = last
+        self.lay_ballast()
 
     # Writing
 
@@ -164,16 +197,33 @@ class Journal:
 
         When this returns, they survive the loss of power at any later instant.
         """
+        targets = [(event, event.targets(self._gateway)) for event in events]
+        return self._append(targets, marks=marks, heard=heard)
+
+    def carry(self, carried: Carried, *, first: Sequence[Event] = ()) -> list[Entry]:
+        """Keep `first`, and then what was in another file, in one durable commit."""
+        events = [*((event, event.targets(self._gateway)) for event in first), *carried.events]
+        known = [*carried.known.items()][-KNOWN_PER_START:]
+        return self._append(events, heard=carried.heard, known=known)
+
+    def _append(
+        self,
+        events: Sequence[tuple[Event, Sequence[str]]],
+        *,
+        marks: Marks | None = None,
+        heard: Sequence[Heard] = (),
+        known: Sequence[tuple[str, EventId]] = (),
+    ) -> list[Entry]:
         entries: list[Entry] = []
         head = self._head
         rows = []
         deliveries = []
-        for seq, event in enumerate(events, self.head_seq + 1):
+        for seq, (event, targets) in enumerate(events, self.head_seq + 1):
             payload, salt = event.to_json(), self._random_bytes(SALT_BYTES)
             leaf = hashlib.sha256(salt + payload).digest()
             head = chain(head, seq, leaf)
             rows.append((seq, event.id, payload, salt, leaf, head, event.message))
-            deliveries += [(int(event.lane), seq, target, PENDING) for target in event.targets(self._gateway)]
+            deliveries += [(int(event.lane), seq, target, PENDING) for target in targets]
             entries.append(Entry(self.epoch, seq, event))
 
         def work(db: sqlite3.Connection) -> None:
@@ -183,6 +233,7 @@ class Journal:
                 "INSERT INTO heard VALUES (?, ?) ON CONFLICT (unit) DO UPDATE SET counter = excluded.counter",
                 [(row.unit, row.counter) for row in heard],
             )
+            db.executemany("INSERT OR REPLACE INTO carried VALUES (?, ?)", known)
             if marks is not None:
                 _mark(db, self.epoch, marks)
 
@@ -195,24 +246,63 @@ class Journal:
         """Note what happened to deliveries, in a commit of its own."""
         self._transact(lambda db: _mark(db, self.epoch, marks))
 
-    def take_generation(self) -> int:
-        """Return a number that is higher than at every call before, over restarts too."""
-        generation = int(self._meta("generation")) + 1
-        self._transact(lambda db: db.execute("UPDATE meta SET value = ? WHERE name = 'generation'", (str(generation),)))
-        return generation
-
     def prune(self, keep: int, *, at_most: int = 500) -> int:
         """Take the content (not the digests) of up to `at_most` delivered events behind the latest `keep`."""
+        if self.head_seq <= keep:
+            return 0
 
-        def work(db: sqlite3.Connection) -> int:
-            return db.execute(
-                "UPDATE event SET payload = NULL, salt = NULL, message = NULL WHERE seq IN ("
-                " SELECT seq FROM event WHERE payload IS NOT NULL AND seq <= ?"
-                " AND NOT EXISTS (SELECT 1 FROM delivery WHERE delivery.seq = event.seq) ORDER BY seq LIMIT ?)",
-                (self.head_seq - keep, at_most),
-            ).rowcount
+        def work(db: sqlite3.Connection) -> list[int]:
+            rows = db.execute(
+                "SELECT seq FROM event WHERE seq > ? AND seq <= ? AND payload IS NOT NULL"
+                " AND NOT EXISTS (SELECT 1 FROM delivery WHERE delivery.seq = event.seq) ORDER BY seq LIMIT ?",
+                (self._pruned_to, self.head_seq - keep, at_most),
+            )
+            found = [int(seq) for (seq,) in rows]
+            _forget(db, found)
+            return found
 
-        return 0 if self.head_seq <= keep else self._transact(work)
+        pruned = self._transact(work)
+        if not pruned:
+            undelivered = self._number("SELECT min(seq) FROM delivery") or self.head_seq
+            self._pruned_to = min(self.head_seq - keep, undelivered - 1)  # nothing before it is left to be pruned
+        return len(pruned)
+
+    def shed(self, keep: int, tell: Callable[[Dropped], Event]) -> Entry | None:
+        """When more than `keep` events are undelivered, drop some, and keep what `tell` says about them (N7, N9).
+
+        The longest row of telemetry goes, then check-ins; nothing that is of an alarm or a fault ever does.
+        """
+        if self.queued() <= keep:
+            return None
+        open_ = list(
+            self._rows("SELECT seq, lane FROM delivery WHERE target = 'station' ORDER BY seq LIMIT ?", (SHED_LOOK,))
+        )
+        run = max((_longest_run(open_, lane) for lane in (Lane.TELEMETRY, Lane.CHECK_IN)), key=len)
+        if len(run) < SHED_LEAST:
+            return None
+        run = run[:SHED_MOST]
+        event = tell(Dropped(run[0], run[-1], len(run)))
+        seqs = [(seq,) for seq in run]
+
+        def drop(db: sqlite3.Connection) -> None:
+            db.executemany("DELETE FROM delivery WHERE seq = ?", seqs)
+            _forget(db, run)
+
+        (entry,) = self._append([(event, event.targets(self._gateway))])  # told first: a crash between costs a remark
+        self._transact(drop)
+        return entry
+
+    def lay_ballast(self) -> None:
+        """Lay a file in stock that is thrown out when the disk is full; again, when there is room for it again."""
+        if not self._ballast_bytes or self._ballast.exists():
+            return
+        try:
+            disk = os.statvfs(self.path.parent)
+            if self.made or disk.f_bavail * disk.f_frsize >= BALLAST_SPACE * self._ballast_bytes:
+                with self._ballast.open("wb") as file:
+                    os.posix_fallocate(file.fileno(), 0, self._ballast_bytes)
+        except OSError:
+            self._ballast.unlink(missing_ok=True)  # the disk is nearly full already: supervision says so
 
     # Reading
 
@@ -232,14 +322,13 @@ class Journal:
 
     def entry(self, seq: int) -> Entry:
         """Return the event at `seq`. KeyError when there is none, or its content was pruned."""
-        row = self._row("SELECT id, payload FROM event WHERE seq = ?", (seq,))
-        if row is None or row[1] is None:
+        row = self._row("SELECT id, payload, message FROM event WHERE seq = ?", (seq,))
+        if row is None:
             raise KeyError(seq)
-        try:
-            event = event_from_json(EventId(row[0]), row[1], station=self._station)
-        except (ValueError, KeyError, TypeError) as error:
-            raise Damaged(self.path, f"event {seq} does not read: {error}") from error
-        return Entry(self.epoch, seq, event)
+        id_, payload, message = row
+        if payload is None:
+            raise KeyError(seq)
+        return Entry(self.epoch, seq, _read_event(self.path, seq, id_, payload, message, station=self._station))
 
     def low(self) -> int:
         """Return the lowest sequence number that is not done; one above the head when all are."""
@@ -264,7 +353,9 @@ class Journal:
         rows = self._rows(
             "SELECT message, id FROM event WHERE message IS NOT NULL ORDER BY seq DESC LIMIT ?", (KNOWN_PER_START,)
         )
-        return {message: EventId(id_) for message, id_ in reversed(list(rows))}
+        own = [(message, EventId(id_)) for message, id_ in reversed(list(rows))]
+        carried = self._rows("SELECT message, id FROM carried ORDER BY rowid")
+        return {message: EventId(id_) for message, id_ in carried} | dict(own)
 
     def heard(self) -> dict[str, int]:
         """Return the highest uplink counter by unit id."""
@@ -290,7 +381,8 @@ class Journal:
     def close(self) -> None:
         """Checkpoint and close; the file is whole without its side files after this."""
         try:
-            self._db.close()
+            if self._db is not None:
+                self._db.close()
         finally:
             self._lock.close()
 
@@ -298,16 +390,20 @@ class Journal:
 
     def _connect(self) -> sqlite3.Connection:
         db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, cached_statements=64)
-        db.execute("PRAGMA locking_mode=EXCLUSIVE")
-        db.execute("PRAGMA journal_mode=WAL")
-        db.execute("PRAGMA synchronous=FULL")
-        db.execute("PRAGMA journal_size_limit=4194304")
-        db.execute("PRAGMA secure_delete=ON")
-        db.execute("PRAGMA temp_store=MEMORY")
-        db.execute("PRAGMA cache_size=-1024")
-        mode, sync = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous"))
-        if (mode, sync) != ("wal", 2):
-            raise Refused(self.path, f"cannot be made durable: journal_mode {mode}, synchronous {sync}")
+        try:
+            db.execute("PRAGMA locking_mode=EXCLUSIVE")
+            db.execute("PRAGMA journal_mode=WAL")
+            db.execute("PRAGMA synchronous=FULL")
+            db.execute("PRAGMA journal_size_limit=4194304")
+            db.execute("PRAGMA secure_delete=ON")
+            db.execute("PRAGMA temp_store=MEMORY")
+            db.execute("PRAGMA cache_size=-1024")
+            mode, sync = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous"))
+            if (mode, sync) != ("wal", 2):
+                raise Refused(self.path, f"cannot be made durable: journal_mode {mode}, synchronous {sync}")
+        except (sqlite3.Error, JournalError):
+            db.close()
+            raise
         return db
 
     def _prepare(self) -> None:
@@ -323,22 +419,23 @@ class Journal:
             for statement in _TABLES.split(";"):
                 db.execute(statement)
             epoch = ids.epoch(self._random_bytes(ids.EPOCH_RANDOM_BYTES))
-            db.executemany("INSERT INTO meta VALUES (?, ?)", [("epoch", epoch), ("generation", "0")])
+            db.execute("INSERT INTO meta VALUES ('epoch', ?)", (epoch,))
             db.execute(f"PRAGMA user_version = {SCHEMA}")
 
         self._transact(work)
-        _sync_folder(self.path.parent)
+        sync_folder(self.path.parent)
 
     def _transact(self, work: Callable[[sqlite3.Connection], T]) -> T:
         """Do `work` in one transaction. On a full disk the ballast is thrown out and it is tried once more."""
         for last_try in (not self._ballast.exists(), True):
             try:
-                self._db.execute("BEGIN IMMEDIATE")
-                result = work(self._db)
-                self._db.execute("COMMIT")
+                db = self._reconnected()
+                db.execute("BEGIN IMMEDIATE")
+                result = work(db)
+                db.execute("COMMIT")
             except sqlite3.Error as error:
-                self._roll_back()
-                if error.sqlite_errorcode & 0xFF == sqlite3.SQLITE_FULL and not last_try:
+                self._roll_back(error)
+                if _code(error) == sqlite3.SQLITE_FULL and not last_try:
                     self._ballast.unlink(missing_ok=True)
                     continue
                 raise self._blame(error) from error
@@ -346,37 +443,54 @@ class Journal:
                 return result
         raise AssertionError("the last try returns or raises")
 
-    def _roll_back(self) -> None:
-        """Forget the failed transaction. After a failed fsync the pages in memory are not to be believed: reopen."""
+    def _roll_back(self, error: sqlite3.Error) -> None:
+        """Forget the failed transaction, and the connection when it is not to be believed any more.
+
+        After a failed fsync nobody knows what of it is in the file: `_reconnected` will see.
+        """
+        if self._db is None:
+            return
         try:
             if self._db.in_transaction:
                 self._db.execute("ROLLBACK")
-        except sqlite3.Error:
-            self._db.close()
-            self._db = self._connect()
+        except sqlite3.Error as second:
+            error = second
+        if _code(error) != sqlite3.SQLITE_FULL:
+            with suppress(sqlite3.Error):
+                self._db.close()
+            self._db = None
+
+    def _reconnected(self) -> sqlite3.Connection:
+        """Return the connection; a new one, where the last one was given up, begins at the head that we know.
+
+        What was refused may stand in the file all the same, when only its fsync failed. It is taken out: whoever
+        was refused will bring it again.
+        """
+        if self._db is None:
+            db = self._connect()
+            try:
+                db.execute("BEGIN IMMEDIATE")
+                db.execute("DELETE FROM delivery WHERE seq > ?", (self.head_seq,))
+                db.execute("DELETE FROM event WHERE seq > ?", (self.head_seq,))
+                db.execute("COMMIT")
+            except sqlite3.Error:
+                db.close()
+                raise
+            self._db = db
+        return self._db
 
     @property
     def ballast_used(self) -> bool:
         """Whether the disk was so full that the ballast had to go."""
         return not self._ballast.exists()
 
-    def _fill_ballast(self, size: int) -> None:
-        if size and not self._ballast.exists():
-            try:
-                with self._ballast.open("wb") as file:
-                    os.posix_fallocate(file.fileno(), 0, size)
-            except OSError:
-                self._ballast.unlink(missing_ok=True)  # the disk is nearly full already: supervision says so
-
-    def _blame(self, error: sqlite3.Error) -> JournalError:
-        code = getattr(error, "sqlite_errorcode", None)
-        if code is not None and code & 0xFF in _DAMAGE:
-            return Damaged(self.path, str(error))
-        return Refused(self.path, str(error))
+    def _blame(self, error: sqlite3.Error | OSError) -> JournalError:
+        blame = Damaged if isinstance(error, sqlite3.Error) and _code(error) in _DAMAGE else Refused
+        return blame(self.path, str(error))
 
     def _rows(self, sql: str, values: Sequence[object] = ()) -> Iterator[tuple[Any, ...]]:
         try:
-            yield from self._db.execute(sql, values)
+            yield from self._reconnected().execute(sql, values)
         except sqlite3.Error as error:
             raise self._blame(error) from error
 
@@ -399,66 +513,57 @@ def chain(head: bytes, seq: int, leaf: bytes) -> bytes:
     return hashlib.sha256(head + seq.to_bytes(8, "big") + leaf).digest()
 
 
-@dataclass(frozen=True, slots=True)
-class Opened:
-    """A journal ready for use, and what had to be done for that."""
+def salvage(path: Path, *, station: StationId) -> Carried:
+    """Read what can be read of a file that was set aside: what is not delivered, the windows, the known messages."""
+    events: list[tuple[Event, list[str]]] = []
+    heard: list[Heard] = []
+    known: dict[str, EventId] = {}
+    with suppress(sqlite3.Error), closing(sqlite3.connect(path, isolation_level=None)) as db:
+        # Each table for itself, and each row for itself: the bad page may be in any of them.
+        with suppress(sqlite3.Error):
+            heard += [Heard(unit, counter) for unit, counter in db.execute("SELECT unit, counter FROM heard")]
+        for sql in (
+            "SELECT message, id FROM carried ORDER BY rowid",
+            "SELECT message, id FROM event WHERE message IS NOT NULL ORDER BY seq",
+        ):
+            with suppress(sqlite3.Error):
+                known.update((message, EventId(id_)) for message, id_ in db.execute(sql))
+        targets: dict[int, list[str]] = {}
+        with suppress(sqlite3.Error):
+            for seq, target in db.execute("SELECT seq, target FROM delivery ORDER BY seq, target"):
+                targets.setdefault(seq, []).append(target)
+        for seq, open_ in targets.items():
+            with suppress(sqlite3.Error, JournalError):
+                row = db.execute("SELECT id, payload, message FROM event WHERE seq = ?", (seq,)).fetchone()
+                if row is not None and row[1] is not None:
+                    events.append((_read_event(path, seq, *row, station=station), open_))
+    return Carried(events, heard, known)
 
-    journal: Journal
-    set_aside: Path | None = None
-    trouble: str = ""
 
-
-def open_journal(
-    path: Path,
-    *,
-    station: StationId,
-    gateway: GatewayId,
-    now: Stamp,
-    random_bytes: Callable[[int], bytes],
-    ballast_bytes: int = 0,
-) -> Opened:
-    """Open the journal, whatever state its file is in (N14): a damaged one is set aside and a new one opens.
-
-    A new journal's first event is `epoch_opened`, which names its predecessor where there was one. Raises
-    InUse, or Refused when not even a new file can be made.
-    """
-    path.parent.mkdir(parents=True, exist_ok=True)
-
-    def make() -> Journal:
-        return Journal(path, station=station, gateway=gateway, random_bytes=random_bytes, ballast_bytes=ballast_bytes)
-
-    set_aside: Path | None = None
-    trouble = ""
+def _read_event(path: Path, seq: int, id_: str, payload: bytes, message: str | None, *, station: StationId) -> Event:
     try:
-        journal = make()
-    except Damaged as error:
-        trouble = error.what
-        set_aside = put_aside(path, now)
-        journal = make()
-    if journal.made or set_aside is not None or journal.head_seq == 0:
-        detail: dict[str, str | int | bool] = {"predecessor": _read_epoch(path)}
-        if set_aside is not None:
-            detail["set_aside"] = set_aside.name[-96:]
-        identity = ids.event_id(max(now.wall_ms, 0), random_bytes(ids.EVENT_ID_RANDOM_BYTES))
-        journal.append([Event(id=identity, type=EventType.EPOCH_OPENED, stamp=now, detail=detail)])
-        _write_epoch(path, journal.epoch)
-    return Opened(journal, set_aside, trouble)
+        event = event_from_json(EventId(id_), payload, station=station)
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise Damaged(path, f"event {seq} does not read: {error}") from error
+    return event if message is None else replace(event, message=PressKey(message))
 
 
-def put_aside(path: Path, now: Stamp) -> Path:
-    """Rename a damaged journal and its side files out of the way; return its new name. Nothing is deleted."""
-    number = 0
-    while True:
-        aside = path.with_name(f"{path.name}.damaged-{now.wall_ms}-{number}")
-        if not aside.exists():
-            break
-        number += 1
-    for suffix in ("", "-wal", "-shm"):
-        part = path.with_name(path.name + suffix)
-        if part.exists():
-            part.rename(aside.with_name(aside.name + suffix))
-    _sync_folder(path.parent)
-    return aside
+def _forget(db: sqlite3.Connection, seqs: Iterable[int]) -> None:
+    db.executemany(
+        "UPDATE event SET payload = NULL, salt = NULL, message = NULL WHERE seq = ?", [(seq,) for seq in seqs]
+    )
+
+
+def _longest_run(open_: Sequence[tuple[int, int]], lane: Lane) -> list[int]:
+    """The longest row of undelivered events which are all of `lane` or less urgent."""
+    runs = (list(rows) for may_go, rows in groupby(open_, key=lambda row: row[1] >= lane) if may_go)
+    return [seq for seq, _ in max(runs, key=len, default=[])]
+
+
+def _code(error: sqlite3.Error) -> int | None:
+    """SQLite's primary result code, where the error comes from SQLite and not from Python's module."""
+    code: int | None = getattr(error, "sqlite_errorcode", None)
+    return None if code is None else code & 0xFF
 
 
 def _mark(db: sqlite3.Connection, epoch: Epoch, marks: Marks) -> None:
@@ -471,36 +576,22 @@ def _mark(db: sqlite3.Connection, epoch: Epoch, marks: Marks) -> None:
 
 
 def _lock(path: Path) -> IO[str]:
-    lock = path.with_suffix(".lock").open("a", encoding="ascii")
+    try:
+        lock = path.with_suffix(".lock").open("a", encoding="ascii")
+    except OSError as error:
+        raise Refused(path, f"cannot be locked: {error}") from error
     try:
         fcntl.flock(lock, fcntl.LOCK_EX | fcntl.LOCK_NB)
-    except OSError as error:
+    except BlockingIOError as error:
         lock.close()
         raise InUse(path, "another gateway process has this journal open; stop it first") from error
+    except OSError as error:
+        lock.close()
+        raise Refused(path, f"cannot be locked: {error}") from error
     return lock
 
 
-def _epoch_file(path: Path) -> Path:
-    return path.with_suffix(".epoch")
-
-
-def _read_epoch(path: Path) -> str:
-    """The epoch that stood here before, as far as the small file beside the journal still tells."""
-    try:
-        text = _epoch_file(path).read_text(encoding="ascii").strip()
-    except (OSError, UnicodeDecodeError):
-        return ""
-    return text[:16]
-
-
-def _write_epoch(path: Path, epoch: Epoch) -> None:
-    try:
-        _epoch_file(path).write_text(epoch, encoding="ascii")
-    except OSError:
-        return  # only the next epoch's remark about its predecessor hangs on it
-
-
-def _sync_folder(folder: Path) -> None:
+def sync_folder(folder: Path) -> None:
     """Make renames and new names in `folder` durable."""
     fd = os.open(folder, os.O_RDONLY | os.O_DIRECTORY)
     try:

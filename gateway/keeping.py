@@ -1,8 +1,9 @@
 """The asyncio side of the journal: one thread owns the file, everybody else awaits it.
 
 Marks (handed over, done) wait for the next commit or for MARKS_S, so that they cost no fsync of their own under
-load. A damaged journal is set aside while running and the same events go into a new one; a refusal is told to the
-caller, which has not confirmed anything.
+load. A damaged journal is set aside while running: what this process knows, and what can still be read of the file,
+goes along into a new one. A journal that cannot be had at all is tried again at every turn; meanwhile everything is
+refused, so that nothing is confirmed, and the sirens have sounded already.
 """
 
 from __future__ import annotations
@@ -10,19 +11,24 @@ from __future__ import annotations
 import asyncio
 from collections.abc import Callable, Coroutine, Sequence
 from concurrent.futures import ThreadPoolExecutor
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import partial
 from typing import Final, Protocol, TypeVar
 
-from broker.kinds import EventType
+import structlog
+
+from broker.ids import Epoch, EventId
 from gateway.counters import Counters
-from gateway.events import STATION, Entry, Event
-from gateway.journal import Damaged, Delivery, Heard, Journal, JournalError, Marks
+from gateway.events import Entry, Event
+from gateway.journal import Carried, Damaged, Delivery, Heard, Journal, JournalError, Marks
 
 T = TypeVar("T")
 
+log = structlog.get_logger("gateway.keeping")
+
 MARKS_S: Final = 0.2
-MOST_CARRIED: Final = 1_000_000
+NO_EPOCH: Final = Epoch("0" * 16)
 
 
 class Append(Protocol):
@@ -32,6 +38,13 @@ class Append(Protocol):
         self, events: Sequence[Event], *, marks: Marks | None = None, heard: Sequence[Heard] = ()
     ) -> list[Entry]:
         """Return only when the events are durable."""
+
+
+class Reopen(Protocol):
+    """What opens the journal, on the journal's thread. Raises JournalError."""
+
+    def __call__(self, *, afresh: bool, carried: Carried | None) -> Journal:
+        """`afresh`: set the present file aside. What is `carried` is in the journal that is returned."""
 
 
 @dataclass(slots=True)
@@ -63,28 +76,49 @@ class Keeper:
 
     def __init__(
         self,
-        journal: Journal,
+        journal: Journal | None,
         counters: Counters,
         *,
-        reopen: Callable[[], Journal],
+        reopen: Reopen,
+        carry: Callable[[], Carried],
+        renewed: Callable[[], None],
         wrap: Callable[[Append], Append] = lambda append: append,
     ) -> None:
-        """`reopen` sets the damaged file aside and returns a new journal; `wrap` puts something around append."""
+        """`carry` tells what is known here and must not be lost with a file; `renewed` hears of a new file.
+
+        `wrap` puts something around append.
+        """
         self.journal = journal
         self.counters = counters
         self.counts = KeepingCounts()
-        self.trouble = ""
+        self.trouble = "" if journal is not None else "there is no journal yet"
+        self.counter_trouble = ""
         self.low = 1
         """Lowest sequence number that is not done, as of the last `look`."""
         self.queued = 0
         """Events without a receipt, as of the last `look`."""
         self._reopen = reopen
+        self._carry = carry
+        self._renewed = renewed
         self._wrap = wrap
+        self._luggage: Carried | None = None
+        """What could not be put into a new file, since there was none to be had."""
+        self._replacing = asyncio.Lock()
         self._marking = _Marking()
         self._timer: asyncio.TimerHandle | None = None
-        self._renewing = False
+        self._leasing = False
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")
         self._tasks: set[asyncio.Task[None]] = set()
+
+    @property
+    def epoch(self) -> Epoch:
+        """The journal's; zeros while there is none."""
+        return NO_EPOCH if self.journal is None else self.journal.epoch
+
+    @property
+    def head_seq(self) -> int:
+        """The highest sequence number that is on disk."""
+        return 0 if self.journal is None else self.journal.head_seq
 
     async def append(self, events: Sequence[Event], *, heard: Sequence[Heard] = ()) -> list[Entry]:
         """Keep `events`; when this returns they are on disk. JournalError: they are not, try again later."""
@@ -92,14 +126,12 @@ class Keeper:
         began = loop.time()
         marks = self._marking.take()
         try:
-            entries = await self._run(partial(self._append, events, marks=marks, heard=heard))
-        except JournalError as error:
+            entries = await self.ask(lambda journal: self._wrap(journal.append)(events, marks=marks, heard=heard))
+        except BaseException:
             if marks is not None:
                 self.mark(handed=marks.handed, done=marks.done)
             self.counts.refused += 1
-            self.trouble = error.what
             raise
-        self.trouble = ""
         self.counts.commits += 1
         self.counts.events += len(entries)
         self.counts.last_commit_s = loop.time() - began
@@ -113,40 +145,51 @@ class Keeper:
             self._timer = asyncio.get_running_loop().call_later(MARKS_S, self._spawn_flush)
 
     async def ask(self, question: Callable[[Journal], T]) -> T:
-        """Return what `question` finds out, asked on the journal's thread."""
-        return await self._run(lambda: question(self.journal))
+        """Return what `question` finds out or does, on the journal's thread. Raises JournalError.
+
+        A damaged journal costs its own past, never what is asked of it: it is put to the new one.
+        """
+        used: list[Journal] = []
+
+        def work() -> T:
+            used.append(self._opened())
+            return question(used[-1])
+
+        try:
+            try:
+                answer = await self._run(work)
+            except Damaged as error:
+                log.exception("the journal is damaged", trouble=error.what)
+                await self._replace(used[-1] if used else None)
+                answer = await self._run(work)
+        except JournalError as error:
+            self.trouble = error.what
+            raise
+        self.trouble = ""
+        return answer
 
     async def look(self) -> None:
-        """Read `low` and `queued` from the journal."""
+        """Read `low` and `queued` from the journal. Raises JournalError."""
         self.low, self.queued = await self.ask(lambda journal: (journal.low(), journal.queued()))
 
     async def open_epoch(self) -> None:
-        """Begin a new journal and take along what the station has not receipted (an old card is in this box)."""
+        """Begin a new journal and take along what is not delivered (an old card is in this box)."""
         await self.flush()
-        await self._run(self._open_epoch)
-
-    def _open_epoch(self) -> None:
-        kept = [entry.event for entry, targets in self.journal.pending(limit=MOST_CARRIED) if STATION in targets]
-        self.journal = self._reopen()
-        if kept:
-            self.journal.append([event for event in kept if event.type is not EventType.EPOCH_OPENED])
+        await self._replace(self.journal)
 
     async def flush(self) -> None:
         """Write the marks that wait."""
         marks = self._marking.take()
-        if marks is None:
-            return
-        try:
-            await self.ask(lambda journal: journal.mark(marks))
-        except JournalError as error:
-            self.trouble = error.what  # a mark that is lost costs a copy, which the station knows by its id
+        if marks is not None:
+            with suppress(JournalError):  # a mark that is lost costs a copy, which the station knows by its id
+                await self.ask(lambda journal: journal.mark(marks))
 
     def take_counter(self) -> int | None:
         """Return a fresh downlink counter; leases more in the background when they run short."""
         counter = self.counters.take()
-        if self.counters.short and not self._renewing:
-            self._renewing = True
-            self._spawn(self._renew())
+        if self.counters.short and not self._leasing:
+            self._leasing = True
+            self._spawn(self._lease())
         return counter
 
     async def close(self) -> None:
@@ -156,20 +199,45 @@ class Keeper:
         for task in list(self._tasks):
             await task
         await self.flush()
-        await self._run(self.journal.close)
+        if self.journal is not None:
+            await self._run(self.journal.close)
         self._thread.shutdown()
 
     async def _run(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)
 
-    def _append(self, events: Sequence[Event], *, marks: Marks | None, heard: Sequence[Heard]) -> list[Entry]:
-        """On the journal's thread. A damaged file costs its own past, never the events in hand (N14)."""
-        try:
-            return self._wrap(self.journal.append)(events, marks=marks, heard=heard)
-        except Damaged:
-            self.journal = self._reopen()
-            self.counts.set_aside += 1
-            return self._wrap(self.journal.append)(events, heard=heard)
+    def _opened(self) -> Journal:
+        """On the journal's thread: the journal, as soon as there is one."""
+        if self.journal is None:
+            self.journal = self._reopen(afresh=False, carried=self._luggage)
+            self._luggage = None
+        return self.journal
+
+    async def _replace(self, used: Journal | None) -> None:
+        """Go on in a new file, unless somebody has seen to that already."""
+        async with self._replacing:
+            if self.journal is not used or used is None:
+                return
+            carried = self._carry()
+            try:
+                await self._run(partial(self._swap, used, carried))
+                await self._run(partial(self._carry_on, self._carry(), {event.id for event, _ in carried.events}))
+            finally:
+                self.counts.set_aside += 1
+                self._renewed()
+
+    def _swap(self, old: Journal, carried: Carried) -> None:
+        self.journal, self._luggage = None, carried
+        with suppress(JournalError, Exception):  # whatever a damaged file says to that
+            old.close()
+        self.journal = self._reopen(afresh=True, carried=carried)
+        self._luggage = None
+
+    def _carry_on(self, carried: Carried, before: set[EventId]) -> None:
+        """What the old file took while the new one was being made."""
+        late = [(event, targets) for event, targets in carried.events if event.id not in before]
+        if late:
+            self._opened().carry(Carried(late))
 
     def _spawn_flush(self) -> None:
         self._timer = None
@@ -180,11 +248,14 @@ class Keeper:
         self._tasks.add(task)
         task.add_done_callback(self._tasks.discard)
 
-    async def _renew(self) -> None:
+    async def _lease(self) -> None:
+        """Lease counters, on another thread than the journal's: a slow commit must not keep a siren waiting."""
         try:
             while self.counters.short:
-                await self._run(self.counters.renew)
+                await asyncio.get_running_loop().run_in_executor(None, self.counters.renew)
+            self.counter_trouble = ""
         except OSError as error:
-            self.trouble = str(error)
+            self.counter_trouble = str(error)
+            self.counters.improvise()
         finally:
-            self._renewing = False
+            self._leasing = False

@@ -13,12 +13,16 @@ from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
 
-from broker.ids import UnitId
+import structlog
+
+from broker.ids import PressKey, UnitId, press_key
+from broker.kinds import Lane
 from devices.commands import Lamp, Siren
 from devices.line_link import LineLink
 from devices.radio433 import Form, Radio433
 from devices.rdm6300 import Rdm6300
 from devices.readings import CommandDone, Heartbeat, LinkReading, UnitHello
+from gateway.events import Entry
 from gateway.intake import Told
 from gateway.journal import JournalError
 from gateway.links.uart import OpenPort
@@ -27,11 +31,20 @@ from gateway.settings import Line, Unit
 from gateway.stamps import Clock
 from gateway.supervision import Change, Supervision
 
+log = structlog.get_logger("gateway.lines")
+
 READ_ON_S: Final = 0.05
 """A port waits this long for a commit before it is read on."""
 MOST_UNKEPT: Final = 2_000
-"""Events in the buffer: past that the port waits for the disk, and the units repeat."""
+"""Events in the buffer: past that everything but alarms gives way, and the units repeat."""
+MOST_ALARMS: Final = 20_000
+"""Alarms in the buffer, which are held on to beyond that."""
 RETRY_S: Final = 1.0
+STARVED_S: Final = 0.05
+"""Without a leased counter the line is looked at again after this."""
+CLOSE_S: Final = 5.0
+REFUSED_OVER_NS: Final = 600_000_000_000
+"""A line on which no seal was refused for so long is in order again."""
 GARBAGE_SHARE: Final = 0.5
 GARBAGE_LEAST: Final = 50
 
@@ -53,6 +66,8 @@ class Source:
         self.name = name
         self.unkept = 0
         """Events of this source that wait for the disk now."""
+        self.gave_way = 0
+        """Events that were let go of because no disk took them; nothing of them was answered."""
         self.hearing = hearing
         self.loop = asyncio.get_running_loop()
         self._waiting = Batch()
@@ -62,10 +77,28 @@ class Source:
         """Keep a batch: now, or together with what waits."""
         self._waiting.extend(batch)
         self.unkept = len(self._waiting.events)
+        if self.unkept > MOST_UNKEPT:
+            self._make_room()
         if self._waiting and self._keeping is None:
             self._keeping = self.loop.create_task(self._keep())
         if self._keeping is not None:
             self.hold()
+
+    def _make_room(self) -> None:
+        """The disk has taken nothing for long: what is no alarm gives way. The units repeat it (N7, N9)."""
+        alarms = [event for event in self._waiting.events if event.lane is Lane.ALARM]
+        gone = [event for event in self._waiting.events if event.lane is not Lane.ALARM] + alarms[MOST_ALARMS:]
+        self.gave_way += len(gone)
+        self.hearing.recorder.forget(gone)
+        forgotten = {event.message for event in gone if event.message is not None}
+        self._waiting.events = alarms[:MOST_ALARMS]
+        self._waiting.told = [told for told in self._waiting.told if self.message(told) not in forgotten]
+        self.unkept = len(self._waiting.events)
+
+    def message(self, told: Told) -> PressKey | None:
+        """The key of the message that waits for this answer."""
+        del told
+        return None
 
     def note(self, changes: Sequence[Change]) -> None:
         """Keep faults that began or ended."""
@@ -73,9 +106,12 @@ class Source:
             self.take(self.hearing.recorder.note(changes))
 
     async def close(self) -> None:
-        """Keep what was heard."""
+        """Keep what was heard, unless the disk would not take it for CLOSE_S."""
         if self._keeping is not None:
-            await self._keeping
+            try:
+                await asyncio.wait_for(self._keeping, CLOSE_S)
+            except TimeoutError:
+                log.error("closed with events that no disk took", source=self.name, events=self.unkept)  # noqa: TRY400
 
     def hold(self) -> None:
         """A commit is under way."""
@@ -94,21 +130,26 @@ class Source:
     async def _keep(self) -> None:
         while self._waiting:
             batch, self._waiting = self._waiting, Batch()
-            await self._keep_one(batch)
+            entries = await self._keep_one(batch)
             self.unkept = len(self._waiting.events)
+            try:
+                self.hearing.recorder.kept(batch, entries)
+            except Exception:  # it is kept all the same: it is delivered after a restart, and answered now
+                log.exception("what was kept could not be handed on", source=self.name)
             self.answer(batch.told)
         self._keeping = None
         self.go_on()
 
-    async def _keep_one(self, batch: Batch) -> None:
+    async def _keep_one(self, batch: Batch) -> list[Entry]:
         """Try until the disk takes it: what was heard is not thrown away, and not confirmed either (N1, N7)."""
         while True:
             try:
-                await self.hearing.recorder.keep(batch, heard=self.counters(batch))
-            except JournalError:
-                await asyncio.sleep(RETRY_S)
-            else:
-                return
+                return await self.hearing.recorder.keep(batch, heard=self.counters(batch))
+            except JournalError as error:
+                log.warning("not kept, tried again", source=self.name, events=len(batch.events), why=error.what)
+            except Exception:
+                log.exception("not kept, tried again", source=self.name, events=len(batch.events))
+            await asyncio.sleep(RETRY_S)
 
 
 class PortLine(Source):
@@ -157,8 +198,7 @@ class PortLine(Source):
 
     def _read_anyway(self) -> None:
         self._read_on = None
-        if self.unkept < MOST_UNKEPT:
-            self.port.resume()
+        self.port.resume()
 
 
 class ReaderLine(PortLine):
@@ -198,6 +238,8 @@ class NativeLine(PortLine):
         self._raise_above = raise_above
         self._timer: asyncio.TimerHandle | None = None
         self._frames_before = (0, 0)
+        self._refused_before = 0
+        self._refused_ns: int | None = None
 
     def heard(self, data: bytes) -> None:
         """Bytes were read: sound first, keep, answer later."""
@@ -226,11 +268,21 @@ class NativeLine(PortLine):
     def _answer(self, told: Told) -> None:
         self.link.answer(unit=told.address, boot=told.boot, number=told.number)
 
+    def message(self, told: Told) -> PressKey | None:
+        """The key of the message that waits for this answer."""
+        unit = self._ids.get(told.address)
+        return None if unit is None else press_key(unit, boot=told.boot, number=told.number)
+
     def counters(self, batch: Batch) -> Mapping[UnitId, int]:
         """The replay windows of the units that spoke."""
         return {
             self._ids[told.address]: self.link.window(told.address) for told in batch.told if told.address in self._ids
         }
+
+    @property
+    def windows(self) -> dict[UnitId, int]:
+        """The replay windows of all units."""
+        return {unit: self.link.window(address) for address, unit in self._ids.items()}
 
     def sound(self, unit: Unit, siren: Siren | None) -> None:
         """The unit's sounder shall play this."""
@@ -255,7 +307,11 @@ class NativeLine(PortLine):
             self._timer = None
         due_ns = self.link.next_due()
         if due_ns is not None:
-            delay_s = max(due_ns - now_ns, 0) / 1e9 if self.port.up else RETRY_S
+            delay_s = max(due_ns - now_ns, 0) / 1e9
+            if not self.port.up:
+                delay_s = RETRY_S
+            elif self.link.starved:
+                delay_s = max(delay_s, STARVED_S)
             self._timer = self.loop.call_later(max(delay_s, 0.0002), self._advance)
 
     def _advance(self) -> None:
@@ -271,11 +327,22 @@ class NativeLine(PortLine):
         changes = self.hearing.supervision.state(
             "line_noisy", self.name, wrong=noisy, detail={"bad": bad, "good": frames}
         )
+        changes += self._supervise_seals()
         for address, unit in self._ids.items():
             silent = address in self.link.silent
             changes += self.hearing.supervision.state("does_not_confirm", unit, wrong=silent, unit=unit)
         changes += self.hearing.supervision.state("no_counters", self.name, wrong=self.link.starved)
         self.note(changes)
+
+    def _supervise_seals(self) -> list[Change]:
+        """Frames that do not open: a unit that is not in the register, a wrong key, or somebody who tries."""
+        now_ns, refused = self.hearing.clock().mono_ns, self.link.counts.refused
+        if refused > self._refused_before:
+            self._refused_ns = now_ns
+        self._refused_before = refused
+        wrong = self._refused_ns is not None and now_ns - self._refused_ns < REFUSED_OVER_NS
+        detail = {"frames": refused}
+        return self.hearing.supervision.state("seal_refused", self.name, wrong=wrong, detail=detail)
 
     async def close(self) -> None:
         """Keep what was heard, and close the port."""

@@ -7,31 +7,28 @@ then the network, so that a gateway that has nobody to talk to still alerts and 
 from __future__ import annotations
 
 import asyncio
-import contextlib
-import json
+import os
 import random
 import secrets
-import shutil
 import signal
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any
 
 import structlog
 
 from broker import ids
-from broker.ids import HouseholdId, UnitId
-from broker.kinds import LadderState, UpdateState
+from broker.ids import EventId, HouseholdId
+from broker.kinds import EventType, LadderState, UpdateState
 from broker.messages import Action, AlarmUpdate, AlarmView, Command, GatewayStatus, Outcome, Receipt, StationHello
 from broker.signing import Signer, Verifier, gateway_kid
 from devices.frames import FRAME_BYTES
 from devices.line_link import LineLink, UnitKey
 from devices.timing import LineTiming
 from gateway.alert import Alert, Play, Switch
-from gateway.counters import Counters
 from gateway.events import Entry
 from gateway.intake import Intake, ZigbeeAction
-from gateway.journal import Journal, JournalError, open_journal, put_aside
+from gateway.journal import Carried, Heard, JournalError
 from gateway.keeping import Append, Keeper
 from gateway.ladder import Ladder, Show
 from gateway.lines import Hearing, NativeLine, PortLine, ReaderLine, Source, make_codec
@@ -41,20 +38,19 @@ from gateway.outbox import Outbox
 from gateway.recorder import Recorder
 from gateway.register import Register
 from gateway.resumption import resume
+from gateway.rounds import Rounds, Watched
 from gateway.settings import Contact, GatewaySettings, Line
 from gateway.stamps import Clock, SystemClock
+from gateway.stores import Stores, open_stores, reopen
 from gateway.supervision import Supervision
 from gateway.uplink import Uplink
+from gateway.watchdog import Watchdog
+
+if TYPE_CHECKING:
+    from gateway.links.gpio import Pins
+    from gateway.links.zigbee import ZigbeeLink
 
 log = structlog.get_logger("gateway")
-
-DISK_FULL_SHARE: Final = 0.9
-QUEUE_DEEP: Final = 1_000
-LOOK_S: Final = 1.0
-VIEWS_EVERY: Final = 10
-PRUNE_EVERY: Final = 60
-LATELY: Final = 500
-"""So many of the latest messages are looked through at start for alarms that were interrupted."""
 
 Wrap = Callable[[str, Callable[..., Any]], Callable[..., Any]]
 """Puts something around a named point (`journal.append`, `link.write`, `uplink.publish`): kill points, a slow disk."""
@@ -68,21 +64,15 @@ def leave(_name: str, call: Callable[..., Any]) -> Callable[..., Any]:
 class Gateway:
     """One gateway. Build it on the loop that it shall run on."""
 
-    def __init__(self, settings: GatewaySettings, *, clock: Clock, wrap: Wrap = leave) -> None:
-        """Open journal and counters. Raises JournalError (InUse: a second process) when that cannot be."""
+    def __init__(self, settings: GatewaySettings, stores: Stores, *, clock: Clock, wrap: Wrap = leave) -> None:
+        """`stores` come from `open_stores`, which blocks."""
         self._settings = settings
         self._clock = clock
         self._wrap = wrap
         self._loop = asyncio.get_running_loop()
         self._register = Register(settings)
-        settings.state.mkdir(parents=True, exist_ok=True)
-        counters = Counters(settings.state / "counters", random_bytes=secrets.token_bytes)
-        journal = self._open_journal()
-        with contextlib.suppress(OSError):
-            while counters.short:
-                counters.renew()
-        self._generation = journal.take_generation()
-        self._keeper = Keeper(journal, counters, reopen=self._reopen_journal, wrap=self._wrap_append)
+        self._start_number = stores.start
+        self._counters_lost = stores.counters_lost
         self._supervision = Supervision(
             [(unit.id, unit.line) for unit in settings.units],
             heartbeat_s=settings.heartbeat_s,
@@ -93,8 +83,21 @@ class Gateway:
         )
         self._ladder = Ladder(not_reached_s=settings.not_reached_s)
         self._outbox = Outbox()
-        known = journal.known_messages()
-        self._intake = Intake(self._register, gateway=settings.gateway, random_bytes=secrets.token_bytes, known=known)
+        self._intake = Intake(
+            self._register,
+            gateway=settings.gateway,
+            random_bytes=secrets.token_bytes,
+            known=stores.known,
+            alarm_of=self._alert.alarm_of,
+        )
+        self._keeper = Keeper(
+            stores.journal,
+            stores.counters,
+            reopen=partial(reopen, settings, clock=clock),
+            carry=self._carry,
+            renewed=self._journal_renewed,
+            wrap=self._wrap_append,
+        )
         self._recorder = Recorder(
             gateway=settings.gateway,
             intake=self._intake,
@@ -110,17 +113,34 @@ class Gateway:
         self._hearing = Hearing(self._recorder, self._supervision, clock)
         self._own = Source("own", self._hearing)
         """Events without a port: contacts, Zigbee, faults of the gateway itself."""
-        heard = journal.heard()
-        self._lately = journal.lately(limit=LATELY)
-        self._lines: dict[str, PortLine] = {line.name: self._make_line(line, heard, known) for line in settings.lines}
-        self._pins: Any = None
-        self._zigbee: Any = None
+        self._lately = stores.lately
+        self._lines: dict[str, PortLine] = {line.name: self._make_line(line, stores) for line in settings.lines}
+        self._pins: Pins | None = None
+        self._simulator: asyncio.AbstractServer | None = None
+        self._zigbee: ZigbeeLink | None = None
         self._remote = {household.id for household in settings.households if household.remote}
-        self._renewing: asyncio.Task[None] | None = None
         self._uplink = self._make_uplink()
+        self._renewing: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
-        self._looker: asyncio.Task[None] | None = None
-        self._counters_lost = counters.lost
+        self._failures = 0
+        self._watchdog = Watchdog(os.environ)
+        self._rounds = Rounds(
+            Watched(
+                keeper=self._keeper,
+                outbox=self._outbox,
+                uplink=self._uplink,
+                supervision=self._supervision,
+                recorder=self._recorder,
+                lines=self._lines,
+                own=self._own,
+                zigbee=lambda: None if self._zigbee is None else self._zigbee.link,
+                health=self.health,
+                failures=lambda: self._failures + self._uplink.link.failures,
+            ),
+            settings,
+            clock=clock,
+            watchdog=self._watchdog,
+        )
 
     async def start(self) -> None:
         """Hear from now on; then connect."""
@@ -132,29 +152,38 @@ class Gateway:
         self._uplink.start()
         if self._settings.zigbee is not None:
             self._start_zigbee()
-        self._looker = self._loop.create_task(self._look(), name="gateway.look")
+        self._rounds.start()
         self._own.note(self._supervision.state("counters_lost", "downlink", wrong=self._counters_lost))
-        log.info(
-            "gateway ready", gateway=self._settings.gateway, lines=len(self._lines), epoch=self._keeper.journal.epoch
-        )
+        log.info("gateway ready", gateway=self._settings.gateway, lines=len(self._lines), epoch=self._keeper.epoch)
+        self._watchdog.say("READY=1")
 
     async def close(self) -> None:
         """Keep what was heard, say goodbye, close."""
-        if self._looker is not None:
-            self._looker.cancel()
-            with contextlib.suppress(asyncio.CancelledError):
-                await self._looker
+        self._watchdog.say("STOPPING=1")
+        await self._rounds.close()
         if self._timer is not None:
             self._timer.cancel()
         for line in self._lines.values():
             await line.close()
         await self._own.close()
+        if self._simulator is not None:
+            self._simulator.close()
         if self._pins is not None:
             self._pins.close()
         if self._zigbee is not None:
             await self._zigbee.link.close()
         await self._uplink.close()
+        if self._renewing is not None:
+            await asyncio.gather(self._renewing, return_exceptions=True)
         await self._keeper.close()
+        self._watchdog.close()
+
+    def failed(self, loop: asyncio.AbstractEventLoop, context: dict[str, Any]) -> None:
+        """Something of ours raised where nobody was there to catch it: that is a fault, and no reason to end."""
+        del loop
+        self._failures += 1
+        error = context.get("exception")
+        log.error("a mistake of the program", what=context.get("message"), exc_info=error)
 
     def _resume(self) -> None:
         """Go on with what a restart interrupted."""
@@ -168,43 +197,35 @@ class Gateway:
 
     # Putting together
 
-    def _open_journal(self) -> Journal:
-        opened = open_journal(
-            self._settings.state / "journal.db",
-            station=self._settings.station,
-            gateway=self._settings.gateway,
-            now=self._clock(),
-            random_bytes=secrets.token_bytes,
-            ballast_bytes=self._settings.ballast_bytes,
-        )
-        if opened.set_aside is not None:
-            log.error("journal was damaged and is set aside", file=str(opened.set_aside), trouble=opened.trouble)
-        return opened.journal
+    def _carry(self) -> Carried:
+        """What must not be lost with a journal file."""
+        natives = [line for line in self._lines.values() if isinstance(line, NativeLine)]
+        heard = [Heard(unit, window) for line in natives for unit, window in line.windows.items()]
+        return Carried(self._outbox.open, heard, self._recorder.known)
 
-    def _reopen_journal(self) -> Journal:
-        """On the journal's thread, when the file went bad while running."""
-        with contextlib.suppress(JournalError):
-            self._keeper.journal.close()
-        aside = put_aside(self._settings.state / "journal.db", self._clock())
-        log.error("journal went bad and is set aside", file=str(aside))
-        return self._open_journal()
+    def _journal_renewed(self) -> None:
+        """What was not delivered is in the new journal; read it from there."""
+        self._outbox.clear()
+        self._uplink.refill()
+        self._uplink.tell_status()
 
     def _wrap_append(self, append: Append) -> Append:
         wrapped: Append = self._wrap("journal.append", append)
         return wrapped
 
-    def _make_line(self, line: Line, heard: dict[str, int], known: dict[str, Any]) -> PortLine:
+    def _make_line(self, line: Line, stores: Stores) -> PortLine:
         open_port = partial(self._open_port, line.name)
         if line.kind != "native":
             codec = make_codec(line, self._settings.tags)
             return ReaderLine(line, codec, hearing=self._hearing, open_port=open_port)
         units = tuple(unit for unit in self._settings.units if unit.line == line.name)
+        messages = _messages(stores.known)
         keys = {
             unit.address: UnitKey(
                 unit.key.get_secret_value(),
                 None if unit.next_key is None else unit.next_key.get_secret_value(),
-                heard.get(unit.id, 0),
-                _messages_of(unit.id, known),
+                stores.heard.get(unit.id, 0),
+                messages.get(unit.id, ()),
             )
             for unit in units
         }
@@ -244,7 +265,7 @@ class Gateway:
             hearer=self,
             status=self._status,
             new_session=lambda: ids.session(secrets.token_bytes(ids.SESSION_RANDOM_BYTES)),
-            first_generation=self._generation << 16,
+            first_generation=self._start_number << 16,
             remote=tuple(sorted(self._remote)),
             jitter=lambda: random.uniform(0.7, 1.3),  # noqa: S311 - spreads reconnects, guards nothing
             wrap=self._wrap,
@@ -261,13 +282,13 @@ class Gateway:
                 sounders=self._settings.sounders,
                 user=self,
             )
-        except (GpioError, ImportError) as error:
+            if self._settings.gpio_socket is not None:
+                self._simulator = await self._pins.serve_simulator(self._settings.gpio_socket)
+        except (GpioError, ImportError, OSError) as error:
             log.error("pins cannot be used", trouble=str(error))  # noqa: TRY400 - the reason is enough
             self._own.note(self._supervision.state("pins_lost", "gpio", wrong=True, detail={"why": str(error)[:90]}))
-            return
-        if self._settings.gpio_socket is not None:
-            await self._pins.serve_simulator(self._settings.gpio_socket)
-        self._pins.start()
+        if self._pins is not None:
+            self._pins.start()
 
     def _start_zigbee(self) -> None:
         from gateway.links.zigbee import ZigbeeLink  # noqa: PLC0415 - only where there are such buttons
@@ -288,8 +309,7 @@ class Gateway:
         touched: dict[str, NativeLine] = {}
         for change in changes:
             if isinstance(change, Switch):
-                if self._pins is not None:
-                    self._pins.switch(change.sounder, on=change.on)
+                self._switch(change)
                 continue
             line = self._lines.get(change.unit.line)
             if isinstance(line, NativeLine):
@@ -299,6 +319,15 @@ class Gateway:
             line.flush()
         if changes:
             self._wake()
+
+    def _switch(self, switch: Switch) -> None:
+        """Turn a wired sounder on or off; one that is broken must not keep the others silent."""
+        if self._pins is None:
+            return
+        broken = self._pins.switch(switch.sounder, on=switch.on)
+        wrong = broken is not None
+        detail = {"why": (broken or "")[:90]}
+        self._own.note(self._supervision.state("sounder", switch.sounder.id, wrong=wrong, detail=detail))
 
     def _show_with_answers(self, shows: Sequence[Show]) -> None:
         self._show(shows, with_answer=True)
@@ -316,7 +345,7 @@ class Gateway:
 
     def contact_said(self, contact: Contact, reading: object) -> None:
         """A wired contact has something to say."""
-        self._own.take(self._recorder.hear_contact(contact.id, self._generation, reading))
+        self._own.take(self._recorder.hear_contact(contact.id, self._start_number, reading))
 
     def zigbee_said(self, action: ZigbeeAction) -> None:
         """A Zigbee button was pressed."""
@@ -342,28 +371,28 @@ class Gateway:
                     self._sound(self._alert.stop(command.alarm))
             case Action.STOP if command.alarm is not None:
                 self._sound(self._alert.stop(command.alarm))
+                self._own.take(self._recorder.order(EventType.SILENCED, command))
             case Action.STAND_BACK if command.alarm is not None:
                 self._sound(self._alert.stand_back(command.alarm))
             case Action.ALERT:
-                members = self._register.members(command.group)
-                self._sound(self._alert.ring_command(command, members, now_ns=now_ns))
+                self._sound(self._alert.ring_command(command, now_ns=now_ns))
+                self._own.take(self._recorder.order(EventType.ALERT, command))
             case _:
                 log.info("command is not for this version", action=command.action)
 
     def greeted(self, hello: StationHello) -> None:
         """The station holds more of this epoch than we do: an old card is in this box. Open a new epoch."""
-        journal = self._keeper.journal
-        ahead = any(head.epoch == journal.epoch and head.seq > journal.head_seq for head in hello.highest)
+        keeper = self._keeper
+        ahead = any(head.epoch == keeper.epoch and head.seq > keeper.head_seq for head in hello.highest)
         self._own.note(self._supervision.state("old_journal", "journal", wrong=ahead))
-        if ahead and self._renewing is None:
+        if ahead and (self._renewing is None or self._renewing.done()):
             self._renewing = self._loop.create_task(self._open_epoch())
 
     async def _open_epoch(self) -> None:
-        await self._keeper.open_epoch()
-        self._outbox.clear()
-        self._uplink.refill()
-        self._uplink.tell_status()
-        self._renewing = None
+        try:
+            await self._keeper.open_epoch()
+        except JournalError as error:  # the next hello finds it so again
+            log.error("no new epoch could be opened", trouble=error.what)  # noqa: TRY400 - the reason is enough
 
     def alarm_for(self, household: HouseholdId, view: AlarmView) -> None:
         """A household here is rung by another gateway's alarm; it was checked that this may ring."""
@@ -379,7 +408,7 @@ class Gateway:
 
     def _status(self, session: ids.Session, generation: int) -> GatewayStatus:
         now = self._clock()
-        journal = self._keeper.journal
+        keeper = self._keeper
         return GatewayStatus(
             topic="sw1/x",
             audience="station",
@@ -389,9 +418,9 @@ class Gateway:
             online=True,
             generation=generation,
             session=session,
-            epoch=journal.epoch,
-            head=journal.head_seq,
-            low=min(self._keeper.low, journal.head_seq + 1),
+            epoch=keeper.epoch,
+            head=keeper.head_seq,
+            low=min(keeper.low, keeper.head_seq + 1),
             clock=now.quality,
             queued=self._keeper.queued,
             faults=self._supervision.faults,
@@ -416,53 +445,12 @@ class Gateway:
         self._show(self._ladder.advance(now_ns))
         self._wake()
 
-    async def _look(self) -> None:
-        """Once a second: silent units, lines, disk, clock, queue; the status as often as it is due."""
-        looks = 0
-        status_every = max(1, int(self._settings.status_s / LOOK_S))
-        told = self._supervision.faults
-        while True:
-            now = self._clock()
-            changes = self._supervision.advance(now.mono_ns)
-            changes += self._supervision.state("clock", "wall", wrong=now.quality == "unsynced")
-            changes += self._supervision.state("journal", "disk", wrong=bool(self._keeper.trouble))
-            changes += await self._loop.run_in_executor(None, self._look_at_disk)
-            changes += self._supervision.state("uplink", "broker", wrong=not self._uplink.link.up)
-            changes += self._supervision.state("queue", "outbox", wrong=self._keeper.queued > QUEUE_DEEP)
-            self._own.note(changes)
-            for line in self._lines.values():
-                if isinstance(line, NativeLine) and looks % status_every == 0:
-                    line.supervise()
-            with contextlib.suppress(JournalError):
-                await self._keeper.look()
-                if looks % PRUNE_EVERY == 0:
-                    await self._keeper.ask(lambda journal: journal.prune(self._settings.keep_events))
-            if looks % VIEWS_EVERY == 0:
-                self._keeper.mark(done=self._outbox.drop_old_views(now.mono_ns))
-            if looks % status_every == 0 or self._supervision.faults != told:
-                told = self._supervision.faults
-                self._uplink.tell_status()
-                await self._loop.run_in_executor(None, self._write_health, self.health())
-            self._uplink.refill()
-            self._uplink.pump()
-            looks += 1
-            await asyncio.sleep(LOOK_S)
-
-    def _look_at_disk(self) -> list[Any]:
-        try:
-            usage = shutil.disk_usage(self._settings.state)
-        except OSError as error:
-            return self._supervision.state("disk", "state", wrong=True, detail={"why": str(error)[:90]})
-        full = usage.used > DISK_FULL_SHARE * usage.total or self._keeper.journal.ballast_used
-        full = full and self._settings.ballast_bytes > 0
-        return self._supervision.state("disk", "state", wrong=full, detail={"free_mib": usage.free >> 20})
-
     def health(self) -> dict[str, object]:
         """Return what there is to know about this gateway now, for people and `doctor`; nothing personal."""
         return {
             "gateway": self._settings.gateway,
-            "epoch": self._keeper.journal.epoch,
-            "head": self._keeper.journal.head_seq,
+            "epoch": self._keeper.epoch,
+            "head": self._keeper.head_seq,
             "queued": self._keeper.queued,
             "uplink": {
                 "up": self._uplink.link.up,
@@ -480,18 +468,14 @@ class Gateway:
             "clock": self._clock().quality,
         }
 
-    def _write_health(self, health: dict[str, object]) -> None:
-        path = self._settings.state / "health.json"
-        fresh = path.with_suffix(".new")
-        with contextlib.suppress(OSError):
-            fresh.write_text(json.dumps(health, ensure_ascii=False, indent=1) + "\n", encoding="utf-8")
-            fresh.replace(path)
 
-
-def _messages_of(unit: UnitId, known: dict[str, Any]) -> list[tuple[int, int]]:
-    prefix = f"{unit}:"
-    pairs = [key.split(":") for key in known if key.startswith(prefix)]
-    return [(int(boot), int(number)) for _, boot, number in pairs]
+def _messages(known: Mapping[str, EventId]) -> dict[str, list[tuple[int, int]]]:
+    """(boot, number) of the messages that are known, by unit, oldest first."""
+    messages: dict[str, list[tuple[int, int]]] = {}
+    for key in known:
+        unit, boot, number = key.split(":")
+        messages.setdefault(unit, []).append((int(boot), int(number)))
+    return messages
 
 
 def _line_counts(line: PortLine) -> dict[str, object]:
@@ -509,10 +493,13 @@ def _plain(counts: Any) -> dict[str, object]:
 
 
 async def run(settings: GatewaySettings, *, clock: Clock | None = None, wrap: Wrap = leave) -> None:
-    """Run a gateway until SIGTERM or SIGINT. Raises JournalError when there is no journal to be had."""
-    gateway = Gateway(settings, clock=clock or SystemClock(), wrap=wrap)
-    stop = asyncio.Event()
+    """Run a gateway until SIGTERM or SIGINT. Raises InUse (a JournalError) when another process does already."""
     loop = asyncio.get_running_loop()
+    clock = clock if clock is not None else await loop.run_in_executor(None, SystemClock)
+    stores = await loop.run_in_executor(None, partial(open_stores, settings, clock=clock))
+    gateway = Gateway(settings, stores, clock=clock, wrap=wrap)
+    loop.set_exception_handler(gateway.failed)
+    stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):
         loop.add_signal_handler(number, stop.set)
     await gateway.start()

@@ -1,7 +1,8 @@
 """From readings to what is kept: stamp, judge, sound at once, keep, and only then answer.
 
 The order is the product's promise. `hear` runs through without waiting for anything and has started the local alert
-when it returns (N5); `keep` returns when the events are on disk (N1); only what `keep` returned may be answered.
+when it returns (N5); `keep` returns when the events are on disk (N1); `kept` lights the lamps that the answers carry
+and hands over what is to be delivered. Only after these may anything be answered.
 """
 
 from __future__ import annotations
@@ -10,11 +11,13 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
 from broker.ids import EventId, GatewayId, UnitId
-from devices.readings import Heartbeat, Proof, SealRefused
+from broker.kinds import EventType
+from broker.messages import Command
+from devices.readings import Heartbeat, PartFailed, PartRestored, Proof, SealRefused, Sounded
 from gateway.alert import Alert, Play, Switch
 from gateway.events import Entry, Event
 from gateway.intake import Intake, Told, Verdict
-from gateway.journal import Heard
+from gateway.journal import Dropped, Heard
 from gateway.keeping import Keeper
 from gateway.ladder import Ladder, Show
 from gateway.stamps import Clock, Stamp
@@ -99,16 +102,40 @@ class Recorder:
             batch.events.append(event)
         return batch
 
-    async def keep(self, batch: Batch, *, heard: Mapping[UnitId, int]) -> None:
+    def drop(self, dropped: Dropped) -> Event:
+        """What gave way for want of room, as an event. For the journal's thread."""
+        return self._intake.dropped(dropped, self._keeper.epoch, self._clock())
+
+    def order(self, type: EventType, command: Command) -> Batch:  # noqa: A002 - as in GatewayEvent
+        """What the station ordered here, as evidence."""
+        return Batch(events=[self._intake.ordered(type, command, self._clock())])
+
+    async def keep(self, batch: Batch, *, heard: Mapping[UnitId, int]) -> list[Entry]:
         """Keep what was heard. JournalError: nothing is kept, and nothing may be answered."""
-        entries = await self._keeper.append(
-            batch.events, heard=[Heard(unit, counter) for unit, counter in heard.items()]
-        )
+        return await self._keeper.append(batch.events, heard=[Heard(unit, counter) for unit, counter in heard.items()])
+
+    def kept(self, batch: Batch, entries: list[Entry]) -> None:
+        """It is on disk: light the lamps that the answers will carry, and deliver."""
         now_ns = self._clock().mono_ns
+        self._unkept.difference_update(event.id for event in batch.events)
         shows = [self._ladder.begin(event, now_ns) for event in batch.events]
         self._show([show for show in shows if show is not None])
-        self._unkept.difference_update(event.id for event in batch.events)
         self._committed(entries)
+
+    def hand_on(self, entries: list[Entry]) -> None:
+        """These are on disk without having been heard: deliver them."""
+        self._committed(entries)
+
+    @property
+    def known(self) -> dict[str, EventId]:
+        """The messages that are on disk, by key, as far as they are remembered; oldest first."""
+        return {message: event for message, event in self._intake.known.items() if event not in self._unkept}
+
+    def forget(self, gone: Iterable[Event]) -> None:
+        """These were let go of before they were kept: when they are said again, they are new."""
+        for event in gone:
+            self._unkept.discard(event.id)
+            self._intake.forget(event)
 
     def _take(self, verdict: Verdict, stamp: Stamp, batch: Batch) -> None:
         event = verdict.event
@@ -137,6 +164,15 @@ class Recorder:
         if unit is None:
             return
         changes = self._supervision.heard(unit.id, stamp.mono_ns)
-        if isinstance(reading, Heartbeat):
-            changes += self._supervision.told(unit.id, reading)
+        match reading:
+            case Heartbeat():
+                changes += self._supervision.told(unit.id, reading, stamp.mono_ns)
+            case PartFailed(part=part):
+                changes += self._supervision.part(unit.id, part, works=False, now_ns=stamp.mono_ns)
+            case PartRestored(part=part):
+                changes += self._supervision.part(unit.id, part, works=True, now_ns=stamp.mono_ns)
+            case Sounded(works=works):
+                changes += self._supervision.state("sounder", unit.id, wrong=not works, unit=unit.id)
+            case _:
+                pass
         batch.events += self.note(changes).events

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 from broker.ids import GroupId, HouseholdId, UnitId
 from broker.policy import Membership
 from gateway.settings import Contact, GatewaySettings, Group, Household, Remote, Sounder, Unit, ZigbeeButton
@@ -74,11 +76,17 @@ class Register:
         group = None if household is None else self.group(household.group)
         if household is None or group is None:
             return Membership(station=self._station)
+        return replace(self.membership_of(group.id), excluded=household.excludes)
+
+    def membership_of(self, group: GroupId) -> Membership:
+        """Who belongs together in a group, whatever the place; in an unknown one, nobody."""
+        known = self.group(group)
+        if known is None:
+            return Membership(station=self._station)
         return Membership(
             station=self._station,
-            group=group.id,
-            households=self._members[group.id],
-            excluded=household.excludes,
-            community=group.community,
-            grid=group.grid,
+            group=group,
+            households=self.members(group),
+            community=known.community,
+            grid=known.grid,
         )

@@ -27,7 +27,7 @@ class Household(Settings):
 
     id: HouseholdId
     group: GroupId | None = None
-    door: int | None = None
+    door: Annotated[int, Field(ge=0, le=9_999)] | None = None
     label: str = ""
     excludes: frozenset[HouseholdId] = frozenset()
     medical_consent: bool = False

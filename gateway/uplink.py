@@ -11,8 +11,11 @@ from collections import OrderedDict
 from collections.abc import Callable
 from typing import Final, Protocol
 
-from broker.ids import GatewayId, HouseholdId, Session, StationId
+import structlog
+
+from broker.ids import EventId, GatewayId, HouseholdId, Session, StationId
 from broker.messages import (
+    Action,
     AlarmUpdate,
     AlarmView,
     Body,
@@ -27,10 +30,13 @@ from broker.signing import EnvelopeError, Signer, Verifier, ring_refusal
 from broker.topics import Name, build
 from gateway import stamps
 from gateway.events import Composer, Entry
+from gateway.journal import JournalError
 from gateway.keeping import Keeper
 from gateway.mqtt import Access, Arrived, MqttLink, Will
 from gateway.outbox import ROOM, Outbox, Parcel
 from gateway.stamps import Clock
+
+log = structlog.get_logger("gateway.uplink")
 
 SLICE: Final = 4
 """So many messages are signed before the loop may turn to the lines again: under 1 ms."""
@@ -98,8 +104,8 @@ class Uplink:
         self._station_status = build(Name.STATION_STATUS, station)
         names = (Name.HOUSEHOLD_ALARM, Name.HOUSEHOLD_UPDATE)
         self._own = {build(name, station, household): household for household in remote for name in names}
-        self._members = frozenset(audience_of(topic) for topic in self._own)
-        self._rung: OrderedDict[str, None] = OrderedDict()
+        self._rung: dict[str, OrderedDict[EventId, None]] = {}
+        """The alarms that rang before, by audience: two households here may be told of the same one."""
         self._publish_parcel = wrap("uplink.publish", self._send)
         self.session = new_session()
         self.generation = first_generation
@@ -164,7 +170,12 @@ class Uplink:
     def _send(self, parcel: Parcel) -> None:
         now = self._clock()
         age_ms = stamps.age_ms(parcel.entry.event.stamp, now)
-        body = self._composer.compose(parcel.entry, parcel.target, age_ms=age_ms)
+        try:
+            body = self._composer.compose(parcel.entry, parcel.target, age_ms=age_ms)
+        except ValueError as error:
+            log.error("no message can be made of an event", event=parcel.entry.event.id, why=str(error)[:500])  # noqa: TRY400 - the reason is enough
+            self._keeper.mark(done=self._outbox.unsendable(parcel))
+            return
         if body is None:  # a newer policy has nothing for them
             self._keeper.mark(done=[parcel.delivery])
             self._outbox.handed(parcel, now_ns=now.mono_ns)
@@ -184,17 +195,23 @@ class Uplink:
             task.add_done_callback(self._tasks.discard)
 
     async def _refill(self) -> None:
+        limit = ROOM // 2
+        self._outbox.begin_reading()
         try:
-            known = self._outbox.known(self._keeper.journal.epoch)
+            known = self._outbox.known(self._keeper.epoch)
             await self._keeper.flush()
-            limit = ROOM // 2
             pending = await self._keeper.ask(lambda journal: journal.pending(limit=limit, without=known))
+        except JournalError:
+            self._outbox.break_off_reading()  # it is in `Keeper.trouble`, and tried again
+            return
         finally:
             self._refilling = False
         now = self._clock()
-        aged = [(entry, targets, stamps.age_ms(entry.event.stamp, now) * 1_000_000) for entry, targets in pending]
-        self._outbox.refill(aged, now_ns=now.mono_ns, complete=len(pending) < limit)
-        if pending:
+        own = [(entry, targets) for entry, targets in pending if entry.epoch == self._keeper.epoch]
+        aged = [(entry, targets, stamps.age_ms(entry.event.stamp, now) * 1_000_000) for entry, targets in own]
+        complete = len(pending) < limit and len(own) == len(pending)
+        self._outbox.refill(aged, now_ns=now.mono_ns, complete=complete)
+        if own:
             self.pump()
 
     # What the connection says
@@ -232,26 +249,28 @@ class Uplink:
         except EnvelopeError as error:
             self._count(error.code)
             return
-        if isinstance(body, AlarmView):
-            self._ring(body, retained=message.retained)
-        else:
-            self._act(body)
+        self._act(body, retained=message.retained)
 
-    def _ring(self, view: AlarmView, *, retained: bool) -> None:
+    def _may_ring(self, body: AlarmView | Command, alarm: EventId, *, retained: bool) -> bool:
         """The last of three gates: old, retained, known or foreign alarms do not ring (N4, N12)."""
-        refusal = ring_refusal(view, retained=retained, known_ids=self._rung, member_of=self._members)
+        rung = self._rung.setdefault(body.audience, OrderedDict())
+        ours = {body.audience} if body.topic in self._own or body.topic == self._commands else set()
+        refusal = ring_refusal(body, retained=retained, known_ids=rung, member_of=ours)
         if refusal is not None:
             self._count(refusal.code)
-            return
-        self._rung[view.id] = None
-        while len(self._rung) > KNOWN_RUNG:
-            self._rung.popitem(last=False)
-        self._hearer.alarm_for(self._own[view.topic], view)
+            return False
+        rung[alarm] = None
+        while len(rung) > KNOWN_RUNG:
+            rung.popitem(last=False)
+        return True
 
-    def _act(self, body: Body) -> None:
+    def _act(self, body: Body, *, retained: bool) -> None:
         match body:
+            case AlarmView():
+                if self._may_ring(body, body.id, retained=retained):
+                    self._hearer.alarm_for(self._own[body.topic], body)
             case Receipt():
-                self._keeper.mark(done=self._outbox.receipt(body.outcomes()))
+                self._keeper.mark(done=self._outbox.receipt(body.outcomes(), now_ns=self._clock().mono_ns))
                 self._hearer.receipted(body)
                 self.pump()
             case StationStatus(online=online, generation=generation):
@@ -260,18 +279,26 @@ class Uplink:
                     self.pump()
             case StationHello():
                 self._hearer.greeted(body)
-            case Command(session=session, counter=counter):
-                if session != self.session:
-                    self._count("other_session")
-                elif counter <= self._counter:
-                    self._count("old_counter")
-                else:
-                    self._counter = counter
+            case Command():
+                if self._may_command(body, retained=retained):
                     self._hearer.commanded(body)
-            case AlarmUpdate():
+            case AlarmUpdate() if body.topic in self._own:
                 self._hearer.update_for(self._own[body.topic], body)
             case _:
                 self._count("not_for_us")
+
+    def _may_command(self, command: Command, *, retained: bool) -> bool:
+        """Of this session, not heard before; and what rings passes the gate of everything that rings."""
+        if command.session != self.session:
+            self._count("other_session")
+            return False
+        if command.counter <= self._counter:
+            self._count("old_counter")
+            return False
+        self._counter = command.counter
+        if command.action is not Action.ALERT or command.alarm is None:
+            return True
+        return self._may_ring(command, EventId(command.alarm), retained=retained)
 
     def _count(self, why: str) -> None:
         self.refused[why] = self.refused.get(why, 0) + 1

@@ -17,6 +17,8 @@ from collections.abc import Callable, Iterable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
+import structlog
+
 from devices.contact import Contact as ContactLogic
 from devices.contact import Role
 from gateway.settings import Contact, Sounder
@@ -24,6 +26,8 @@ from gateway.settings import Contact, Sounder
 if TYPE_CHECKING:
     from gpiozero import DigitalOutputDevice
     from gpiozero.pins import Factory, Pin
+
+log = structlog.get_logger("gateway.gpio")
 
 FactoryName = Literal["mock", "lgpio"]
 
@@ -72,39 +76,55 @@ class Pins:
         self._loop = asyncio.get_running_loop()
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._inputs: list[tuple[Contact, Pin, ContactLogic]] = []
+        self._callbacks: list[Callable[[float, int], None]] = []
+        """gpiozero holds them weakly: without these they would be gone at once, and no key heard."""
+        self._connections: set[asyncio.StreamWriter] = set()
         self._outputs: dict[str, DigitalOutputDevice] = {}
         self._watchers: list[Callable[[int, bool], None]] = []
         self._pin_of: dict[str, int] = {}
-        for contact in contacts:
-            self._inputs.append((contact, self._input(contact), _logic(contact)))
-        for sounder in sounders:
-            self._outputs[sounder.id] = self._output(sounder)
-            self._pin_of[sounder.id] = sounder.pin
+        try:
+            for contact in contacts:
+                self._inputs.append((contact, self._input(contact), _logic(contact)))
+            for sounder in sounders:
+                self._outputs[sounder.id] = self._output(sounder)
+                self._pin_of[sounder.id] = sounder.pin
+        except GpioError:
+            self.close()
+            raise
 
     def start(self) -> None:
         """Listen from now on. A key that is pressed already counts as pressed now: it may be somebody in need."""
         for contact, pin, logic in self._inputs:
-            pin.when_changed = self._on_change(contact, logic)
+            callback = self._on_change(contact, logic)
+            self._callbacks.append(callback)
+            pin.when_changed = callback
             self._take(contact, logic, closed=not pin.state, now_ns=time.monotonic_ns())
 
-    def switch(self, sounder: Sounder, *, on: bool) -> None:
-        """Turn a sounder on or off."""
+    def switch(self, sounder: Sounder, *, on: bool) -> str | None:
+        """Turn a sounder on or off; return why it could not be, None when it was."""
         device = self._outputs[sounder.id]
-        (device.on if on else device.off)()
+        try:
+            (device.on if on else device.off)()
+        except Exception as error:  # noqa: BLE001 - whatever the Pi's library makes of a broken pin
+            return str(error) or type(error).__name__
         for watcher in self._watchers:
             watcher(self._pin_of[sounder.id], on)
+        return None
 
     def close(self) -> None:
         """Silence everything and give the pins back."""
         for timer in self._timers.values():
             timer.cancel()
         for device in self._outputs.values():
-            device.off()
-            device.close()
+            with contextlib.suppress(Exception):  # a broken one must not keep the next one sounding
+                device.off()
+                device.close()
         for _, pin, _ in self._inputs:
             pin.when_changed = None
             pin.close()
         self._factory.close()
+        for writer in self._connections:
+            writer.close()
 
     def _input(self, contact: Contact) -> Pin:
         try:
@@ -128,7 +148,8 @@ class Pins:
     def _on_change(self, contact: Contact, logic: ContactLogic) -> Callable[[float, int], None]:
         def changed(_ticks: float, state: int) -> None:
             now_ns = time.monotonic_ns()
-            self._loop.call_soon_threadsafe(lambda: self._take(contact, logic, closed=not state, now_ns=now_ns))
+            with contextlib.suppress(RuntimeError):  # the loop has ended, and the pins are being given back
+                self._loop.call_soon_threadsafe(lambda: self._take(contact, logic, closed=not state, now_ns=now_ns))
 
         return changed
 
@@ -155,7 +176,7 @@ class Pins:
 
     async def serve_simulator(self, path: Path) -> asyncio.AbstractServer:
         """Let a simulator set levels and see outputs, by a socket that only this user may open."""
-        listening = _private_socket(path)
+        listening = await self._loop.run_in_executor(None, _private_socket, path)
         return await asyncio.start_unix_server(self._simulate, sock=listening)
 
     async def _simulate(self, reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
@@ -163,15 +184,22 @@ class Pins:
             writer.write(json.dumps({"pin": pin, "high": high}).encode() + b"\n")
 
         self._watchers.append(told)
+        self._connections.add(writer)
         try:
             while line := await reader.readline():
-                with contextlib.suppress(ValueError, KeyError, TypeError):
-                    order: dict[str, Any] = json.loads(line)
-                    pin: Any = self._factory.pin(int(order["pin"]))
-                    (pin.drive_high if order["high"] else pin.drive_low)()
+                self._drive(line)
         finally:
             self._watchers.remove(told)
+            self._connections.discard(writer)
             writer.close()
+
+    def _drive(self, line: bytes) -> None:
+        try:
+            order: dict[str, Any] = json.loads(line)
+            pin: Any = self._factory.pin(int(order["pin"]))
+            (pin.drive_high if order["high"] else pin.drive_low)()
+        except Exception as error:  # noqa: BLE001 - whatever gpiozero says of a pin that is none; the next line may be better
+            log.warning("not an order for a pin", why=str(error)[:90])
 
 
 def _private_socket(path: Path) -> socket.socket:

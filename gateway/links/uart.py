@@ -10,6 +10,7 @@ from __future__ import annotations
 import asyncio
 import contextlib
 import os
+import termios
 from collections.abc import Callable
 from pathlib import Path
 from typing import Final, Protocol
@@ -74,10 +75,10 @@ class Port:
                 str(self.path), self._baud, timeout=0, write_timeout=0, exclusive=True, rtscts=False, dsrdtr=False
             )
             self._fd = self._serial.fileno()
-        except (OSError, ValueError) as error:  # SerialException is an OSError
+            os.set_blocking(self._fd, False)
+        except (OSError, ValueError, termios.error) as error:  # SerialException is an OSError, termios.error is not
             self._fail(str(error))
             return
-        os.set_blocking(self._fd, False)
         self._backoff_s = FIRST_BACKOFF_S
         self.trouble = ""
         self.opens += 1
