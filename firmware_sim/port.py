@@ -24,14 +24,26 @@ class PortUnusable(Exception):
 class Port:
     """One end of a cable. `received` is called with whatever the other end has sent."""
 
-    def __init__(self, path: Path, *, baud: int, received: Callable[[bytes], None], attach: bool = False) -> None:
-        """`path` becomes a link to a new pseudo-terminal; with `attach` it is a terminal that exists already."""
+    def __init__(
+        self,
+        path: Path,
+        *,
+        baud: int,
+        received: Callable[[bytes], None],
+        lost: Callable[[], None] = lambda: None,
+        attach: bool = False,
+    ) -> None:
+        """`path` becomes a link to a new pseudo-terminal; with `attach` it is a terminal that exists already.
+
+        `lost` is called when a cable is pulled at the other end.
+        """
         self.path = path
         self._attach = attach
         self.dropped_bytes = 0
         """Written while nobody emptied the port: a UART loses these too."""
         self._baud = baud
         self._received = received
+        self._lost = lost
         self._master: int | None = None
         self._listening = False
         self._slave: int | None = None
@@ -48,9 +60,7 @@ class Port:
         if self._attach:
             self._master = self._open_terminal()
         else:
-            self._master, self._slave = os.openpty()
-            tty.setraw(self._slave, termios.TCSANOW)  # the default would throw waiting bytes away
-            _link(self.path, os.ttyname(self._slave))
+            self._master, self._slave = self._open_pair()
         os.set_blocking(self._master, False)
         self.listen(on=True)
 
@@ -104,6 +114,18 @@ class Port:
             self._received(data)
         else:
             self.unplug()
+            self._lost()
+
+    def _open_pair(self) -> tuple[int, int]:
+        master, slave = os.openpty()
+        try:
+            tty.setraw(slave, termios.TCSANOW)  # the default would throw waiting bytes away
+            _link(self.path, os.ttyname(slave))
+        except BaseException:
+            os.close(master)
+            os.close(slave)
+            raise
+        return master, slave
 
     def _open_terminal(self) -> int:
         try:

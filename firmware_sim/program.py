@@ -12,6 +12,7 @@ A command may carry an "id"; its answer repeats it. Events::
     {"event": "ready", "ports": {"line1": "/run/.../line1"}, "at_ns": ...}
     {"event": "done", "do": "press", "unit": "u03", "at_ns": ...}       the finger touched the key
     {"event": "refused", "why": "...", "at_ns": ...}
+    {"event": "port_lost", "line": "line1", "at_ns": ...}               a cable was pulled at the other end
     {"event": "pressed", "unit": "u03", "line": "line1", ...}           entries of the units' diaries
 
 `at_ns` is wall time, unix nanoseconds.
@@ -29,7 +30,7 @@ import signal
 import sys
 import time
 from collections.abc import AsyncIterator, Callable, Collection, Mapping
-from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -75,13 +76,18 @@ class Simulator:
         )
         self._ports = {
             line.name: Port(
-                ports[line.name], baud=line.baud, received=self._receiver(line.name), attach=line.name in attached
+                ports[line.name],
+                baud=line.baud,
+                received=self._receiver(line.name),
+                lost=partial(self._tell_lost, line.name),
+                attach=line.name in attached,
             )
             for line in settings.lines
         }
 
     def plug(self) -> None:
         """Put every plug in, and tell that the village is ready."""
+        self._write_flash()
         for port in self._ports.values():
             port.plug()
         self._emit(
@@ -112,14 +118,12 @@ class Simulator:
         """Let the village come up to now, hand over what the gateway hears, and wake up when more is due."""
         now_ns = time.monotonic_ns()
         self._village.advance(now_ns)
+        self._write_flash()
         for name, line in self._village.lines.items():
             data = b"".join(part for _, part in line.take_heard())
             if data:
                 self._ports[name].write(data)
             self._ports[name].listen(on=line.unsent_bytes(now_ns) < UART_BYTES)
-        if self._flash_written:
-            self._flash_written = False
-            self._remember(self._village.memories())
         if self._alarm is not None:
             self._alarm.cancel()
             self._alarm = None
@@ -127,6 +131,15 @@ class Simulator:
         if due_ns is not None:
             wait_s = max(due_ns - time.monotonic_ns(), 0) / S
             self._alarm = asyncio.get_running_loop().call_later(wait_s, self._catch_up)
+
+    def _write_flash(self) -> None:
+        """Before anything that a unit has sent leaves: a boot number that is forgotten would come twice."""
+        if self._flash_written:
+            self._flash_written = False
+            self._remember(self._village.memories())
+
+    def _tell_lost(self, name: str) -> None:
+        self._emit({"event": "port_lost", "line": name, "at_ns": time.time_ns()})
 
     def _note_flash(self, _name: str, _memory: Memory) -> None:
         self._flash_written = True
@@ -318,15 +331,23 @@ def _recall(path: Path | None) -> dict[str, Memory]:
         return {}
     try:
         value: dict[str, dict[str, Any]] = json.loads(path.read_text("utf-8"))
-        return {name: Memory(**memory) for name, memory in value.items()}
-    except (ValueError, TypeError, AttributeError) as error:
+        return {
+            name: Memory(memory["boot"], memory["floor"], bytes.fromhex(memory["key"]) if memory["key"] else None)
+            for name, memory in value.items()
+        }
+    except (ValueError, TypeError, KeyError, AttributeError) as error:
         raise BadSettings(f"{path} does not hold the units' memories: {error}") from None
 
 
 def _remember(path: Path | None, memories: Mapping[str, Memory]) -> None:
     if path is not None:
+        plain = {
+            name: {"boot": memory.boot, "floor": memory.floor, "key": memory.key.hex() if memory.key else None}
+            for name, memory in memories.items()
+        }
         fresh = path.with_name(f".{path.name}.{os.getpid()}")
-        fresh.write_text(json.dumps({name: asdict(memory) for name, memory in memories.items()}), "utf-8")
+        fresh.touch(mode=0o600)  # there may be keys in it
+        fresh.write_text(json.dumps(plain), "utf-8")
         fresh.replace(path)
 
 

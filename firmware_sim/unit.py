@@ -19,7 +19,7 @@ from __future__ import annotations
 
 from collections import deque
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from random import Random
 
 from devices.commands import (
@@ -99,10 +99,14 @@ _SEALED = Proof.SEALED  # a unit fills it in because the reading has the field; 
 
 @dataclass(frozen=True, slots=True)
 class Memory:
-    """What a unit keeps over a power cut. `floor` is ahead of what it has seen, never behind."""
+    """What a unit keeps over a power cut. `floor` is ahead of what it has seen, never behind.
+
+    `key` is one that the gateway has given it, None while it has the one from the factory.
+    """
 
     boot: int = 0
     floor: int = 0
+    key: bytes | None = None
 
 
 @dataclass(slots=True)
@@ -154,11 +158,11 @@ class Unit:
     # Power
 
     def _power_up(self, now_ns: int, reason: int) -> None:
-        self._keep(Memory(self.memory.boot % 0xFFFF + 1, self.memory.floor))
+        self._keep(replace(self.memory, boot=self.memory.boot % 0xFFFF + 1))
         self.powered = True
         self._link = UnitLink(
             unit=self.settings.unit,
-            key=self.settings.key,
+            key=self.memory.key or self.settings.key,
             boot=self.memory.boot,
             floor=self.memory.floor,
             timing=self._timing,
@@ -221,7 +225,7 @@ class Unit:
         if self.powered:
             for order in self._link.receive_data(data, now_ns):
                 self._obey(order, now_ns)
-            self._keep_floor()
+            self._keep_flash()
 
     def overhear(self, begin_ns: int, end_ns: int) -> None:
         """Somebody sent one whole frame to somebody else."""
@@ -235,8 +239,7 @@ class Unit:
         frame = self._link.data_to_send(now_ns)
         if frame:
             self._note(FrameSent(at_ns=now_ns, data=frame))
-        if self._link.boot != self.memory.boot:  # the frame numbers ran out
-            self._keep(Memory(self._link.boot, self.memory.floor))
+        self._keep_flash()
         return frame
 
     @property
@@ -249,9 +252,16 @@ class Unit:
         """Whether it has carried out an order and not confirmed it yet."""
         return self.powered and self._link.owes_confirmation
 
-    def _keep_floor(self) -> None:
-        if self._link.floor > self.memory.floor:
-            self._keep(Memory(self.memory.boot, self._link.floor + FLOOR_STEP))
+    def _keep_flash(self) -> None:
+        memory = self.memory
+        if self._link.boot != memory.boot:  # the frame numbers ran out
+            memory = replace(memory, boot=self._link.boot)
+        if self._link.floor > memory.floor:
+            memory = replace(memory, floor=self._link.floor + FLOOR_STEP)
+        if self._link.key != (memory.key or self.settings.key):
+            memory = replace(memory, key=self._link.key)
+        if memory is not self.memory:
+            self._keep(memory)
 
     def _keep(self, memory: Memory) -> None:
         self.memory = memory
@@ -402,18 +412,17 @@ class Unit:
             self._timers["heartbeat"] = _Timer(at_ns, self._say_heartbeat)
 
     def _say_heartbeat(self, now_ns: int) -> None:
-        if not any(isinstance(message, Heartbeat) for message in self._link.unanswered):
-            heartbeat = Heartbeat(
-                *self._next(),
-                self.battery,
-                self.mains,
-                self.cover_open,
-                self.sounder_broken,
-                self.settings.firmware,
-                self._link.floor,
-                _SEALED,
-            )
-            self._say(heartbeat, now_ns)
+        heartbeat = Heartbeat(
+            *self._next(),
+            self.battery,
+            self.mains,
+            self.cover_open,
+            self.sounder_broken,
+            self.settings.firmware,
+            self._link.floor,
+            _SEALED,
+        )
+        self._say(heartbeat, now_ns)  # in place of one that waits
         self._plan_heartbeat(now_ns)
 
     # Obeying
