@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from typing import assert_never
 
 from devices.commands import (
     MOST_DOORS,
@@ -164,6 +165,8 @@ def encode_uplink(message: Numbered | Confirmation) -> bytes:
             return _body(0x0C, _DONE.pack(counter, result, floor))
         case FreshProof(nonce=nonce):
             return _body(0x0D, nonce)
+        case _:
+            assert_never(message)
 
 
 def decode_uplink(body: bytes, unit: int, boot: int, proof: Proof) -> Numbered | Confirmation | NotUnderstood:
@@ -239,6 +242,8 @@ def encode_downlink(command: Command) -> bytes:
             return _body(0x86, nonce)
         case KeyHalf(key_id=key_id, half=half, material=material):
             return _body(0x87, _KEY.pack(key_id, half, material))
+        case _:
+            assert_never(command)
 
 
 def decode_downlink(body: bytes) -> Command | None:
