@@ -112,7 +112,7 @@ def play(box: Box, units: Village, witnesses: Witnesses) -> None:
     _press(units, duress)
     _in_time(lambda: box.wait_until(lambda: len(_alarms(box)) > 1, "the station has the duress", timeout_s=WAIT_S))
     units.do("tag", unit="gate", tag=TAG)
-    _in_time(lambda: box.wait_until(lambda: bool(_check_ins(box)), "the station has the check-in", timeout_s=WAIT_S))
+    _in_time(lambda: box.wait_until(lambda: bool(check_ins(box)), "the station has the check-in", timeout_s=WAIT_S))
     units.do("cancel", unit=panic.unit)
     for unit in sorted(panic.rings):
         _in_time(partial(units.wait, _event("siren_stopped", unit), timeout_s=WAIT_S))
@@ -129,7 +129,7 @@ def gather(box: Box, units: Village, witnesses: Witnesses) -> Evidence:
         arrivals=witnesses.everything(),
         diaries=tuple(units.events),
         alarms=_alarms(box),
-        check_ins=_check_ins(box),
+        check_ins=check_ins(box),
     )
 
 
@@ -165,7 +165,8 @@ def _alarms(box: Box) -> list[dict[str, Any]]:
     return items
 
 
-def _check_ins(box: Box) -> list[dict[str, Any]]:
+def check_ins(box: Box) -> list[dict[str, Any]]:
+    """The check-ins that the station has."""
     items: list[dict[str, Any]] = box.get("/api/v1/events?type=check_in")["items"]
     return items
 

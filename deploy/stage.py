@@ -9,20 +9,24 @@ import select
 import sys
 import tempfile
 import termios
+import threading
 import time
 import tty
-from collections.abc import Iterator
-from contextlib import contextmanager, suppress
+from collections.abc import Callable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 from typing import Any, Final
 
+from rich.box import SIMPLE_HEAD
 from rich.console import Console, Group
 from rich.live import Live
 from rich.panel import Panel
 from rich.table import Table
 from rich.text import Text
 
+from broker.kinds import KIND_WORDS, LADDER_WORDS, NEIGHBOUR_HELP, UPDATE_WORDS, Kind, LadderState, UpdateState
 from deploy import demo
 from deploy.box import Box, BoxError, Village
 from deploy.check import Language
@@ -30,23 +34,53 @@ from deploy.observers import Witnesses
 from deploy.verdict import Verdict
 
 REFRESH_S: Final = 0.1
-MOST_LINES: Final = 12
+MOST_LINES: Final = 30
+KEY_BYTES: Final = 64
+ESCAPE: Final = b"\x1b"
+CHROME_LINES: Final = 20
+"""What the table, its header, the keys and the frame of the events take of the screen's height."""
 
+LAMP_STYLES: Final = {
+    LadderState.KEPT: "yellow",
+    LadderState.POLICE_HAVE_IT: "green",
+    LadderState.SOMEBODY_COMING: "bold green",
+    LadderState.POLICE_NOT_REACHED: "bold red",
+}
 LAMPS: Final = {
-    "idle": ("", "", ""),
-    "kept": ("已记录", "kept", "yellow"),
-    "police_have_it": ("派出所已签收", "police have it", "green"),
-    "coming": ("有人正赶来", "somebody is coming", "bold green"),
-    "not_reached": ("未联系上派出所, 请拨打110", "police not reached, phone 110", "bold red"),
+    "kept": LadderState.KEPT,
+    "police_have_it": LadderState.POLICE_HAVE_IT,
+    "coming": LadderState.SOMEBODY_COMING,
+    "not_reached": LadderState.POLICE_NOT_REACHED,
 }
-KEYS: Final = {
-    "p": ("panic", "紧急报警"),
-    "h": ("help", "一般求助"),
-    "m": ("medical", "医疗求助"),
-    "f": ("fire", "火警"),
-    "d": ("duress", "胁迫报警"),
-}
+"""As the units' diaries call them; whatever else a lamp shows is nothing."""
+
+KEYS: Final = {"p": Kind.PANIC, "h": Kind.HELP, "m": Kind.MEDICAL, "f": Kind.FIRE, "d": Kind.DURESS}
 DIGITS: Final = "1234567890"
+HELP: Final = {
+    "zh": "1-0 选住户  p 紧急报警  h 一般求助  m 医疗求助  f 火警  d 胁迫报警(无声)  c 撤销  w 马上去  "
+    "a 派出所签收  t 巡更打卡  k 网关断电重启  q 退出",
+    "en": "1-0 household  p panic  h help  m medical  f fire  d duress (silent)  c cancel  w coming at once  "
+    "a police acknowledge  t check-in  k power-cut the gateway  q quit",
+}
+ROLES: Final = {"police": ("派出所", "police"), "community": ("社区", "community"), "grid": ("网格员", "grid worker")}
+
+
+def name_of(audience: str, *, zh: bool) -> str:
+    """An audience as people call it."""
+    role, _, id_ = audience.partition(":")
+    words = ROLES.get(role)
+    return id_ if words is None else f"{words[0] if zh else words[1]} {id_}".strip()
+
+
+def word_of(name: str, *, zh: bool) -> str:
+    """A kind or an update as people read it."""
+    if name in {*Kind}:
+        words = KIND_WORDS[Kind(name)]
+    elif name in {*UpdateState}:
+        words = UPDATE_WORDS[UpdateState(name)]
+    else:
+        return name
+    return words.zh if zh else words.en
 
 
 class NotEmpty(FileExistsError):
@@ -78,6 +112,22 @@ def example(name: str) -> Path:
     raise FileNotFoundError(f"{name} is not here; give a site file with --site")
 
 
+def pattern_of(pattern: str, *, zh: bool) -> str:
+    """A siren's pattern, as neighbours name the kind."""
+    if pattern == Kind.HELP:
+        return NEIGHBOUR_HELP.zh if zh else NEIGHBOUR_HELP.en
+    return word_of(pattern, zh=zh)
+
+
+def lamp_of(lamp: str, *, zh: bool) -> Text:
+    """What a lamp says, in its colour."""
+    state = LAMPS.get(lamp)
+    if state is None:
+        return Text("")
+    words = LADDER_WORDS[state]
+    return Text(words.zh if zh else words.en, style=LAMP_STYLES[state])
+
+
 def show_verdict(verdict: Verdict, *, language: Language) -> None:
     """Print who learned what and when, what lamps and sirens did, and what was wrong."""
     zh = language == "zh"
@@ -87,10 +137,12 @@ def show_verdict(verdict: Verdict, *, language: Language) -> None:
     )
     for audience, rows in verdict.audiences.items():
         told = [
-            f"{row['alarm']} {row['door']} (+{row['ms']} ms)" if "alarm" in row else f"{row['of']}: {row['update']}"
+            f"{word_of(row['alarm'], zh=zh)} {row['door']} (+{row['ms']} ms)"
+            if "alarm" in row
+            else f"{word_of(row['of'], zh=zh)}: {word_of(row['update'], zh=zh)}"
             for row in rows
         ]
-        messages.add_row(audience, "\n".join(told) or "-")
+        messages.add_row(name_of(audience, zh=zh), "\n".join(told) or "-")
     units = Table(
         "报警器" if zh else "unit",
         "指示灯" if zh else "lamp",
@@ -101,9 +153,9 @@ def show_verdict(verdict: Verdict, *, language: Language) -> None:
     )
     for unit, seen in verdict.units.items():
         doors = " ".join(str(door) for door in seen["doors"])
-        units.add_row(
-            unit, " > ".join(seen["lamps"]) or "-", " ".join(seen["siren"]) or "-", doors or "-", str(seen["ms"] or "-")
-        )
+        lamps = " > ".join(lamp_of(lamp, zh=zh).plain for lamp in seen["lamps"])
+        siren = " ".join(pattern_of(pattern, zh=zh) for pattern in seen["siren"])
+        units.add_row(unit, lamps or "-", siren or "-", doors or "-", str(seen["ms"] or "-"))
     console.print(messages, units)
     if verdict.ok:
         console.print(
@@ -120,12 +172,18 @@ class Scene:
 
     zh: bool
     chosen: int = 2
+    labels: dict[str, str] = field(default_factory=dict)
     lamps: dict[str, str] = field(default_factory=dict)
     sirens: dict[str, str] = field(default_factory=dict)
-    told: dict[str, str] = field(default_factory=dict)
+    told: dict[str, dict[str, tuple[str, str]]] = field(default_factory=dict)
+    """What each audience was told: by alarm its words, and what became of it; the latest last."""
     lines: list[str] = field(default_factory=list)
     pressed_s: dict[str, float] = field(default_factory=dict)
     seen: dict[str, int] = field(default_factory=dict)
+
+    def say(self, zh: str, en: str) -> str:
+        """The one in the language of the screen."""
+        return zh if self.zh else en
 
     def tell(self, line: str) -> None:
         """Add a line to what happened."""
@@ -139,15 +197,16 @@ class Scene:
                 self.lamps[unit] = str(event["lamp"])
             case "siren" | "siren_changed":
                 doors = " ".join(str(door) for door in event["doors"])
-                self.sirens[unit] = f"{event['pattern']} {doors}" + (" !" if event["stand_back"] else "")
+                stand_back = f" {word_of('stand_back', zh=self.zh)}" if event["stand_back"] else ""
+                self.sirens[unit] = f"{pattern_of(str(event['pattern']), zh=self.zh)} {doors}{stand_back}"
             case "siren_stopped":
                 self.sirens.pop(unit, None)
             case "pressed":
                 self.pressed_s[unit] = float(event["at_ns"]) / 1e9
-                self.tell(f"{unit} {event['key']}")
+                self.tell(f"{unit} {self.say('按下', 'pressed')} {word_of(event['key'], zh=self.zh)}")
             case "confirmed" if event.get("key"):
                 late = round((float(event["at_ns"]) / 1e9 - self.pressed_s.get(unit, 0)) * 1_000)
-                self.tell(f"{unit} {'已落盘确认' if self.zh else 'confirmed: kept on disk'} +{late} ms")
+                self.tell(f"{unit} {self.say('已落盘确认', 'confirmed: kept on disk')} +{late} ms")
             case "refused":
                 self.tell(str(event.get("why")))
 
@@ -156,108 +215,148 @@ class Scene:
         for audience, arrivals in witnesses.everything().items():
             for arrival in arrivals[self.seen.get(audience, 0) :]:
                 body = arrival.body
-                word = body.get("word_zh" if self.zh else "word_en", "")
-                since = self.pressed_s.get(str(body.get("unit")), 0.0)
-                late = f" +{round((arrival.at_s - since) * 1_000)} ms" if since else ""
-                self.told[audience] = f"{word} {body.get('door') or ''}{late}".strip()
+                word = str(body.get("word_zh" if self.zh else "word_en", ""))
+                told, late = self.told.setdefault(audience, {}), ""
+                if body.get("type") == "update":
+                    alarm, _ = told.pop(str(body.get("alarm")), ("", ""))
+                    told[str(body.get("alarm"))] = (alarm, word)
+                else:
+                    since = self.pressed_s.get(str(body.get("unit")), 0.0)
+                    late = f" +{round((arrival.at_s - since) * 1_000)} ms" if since else ""
+                    told[str(body.get("id"))] = (f"{word} {body.get('door') or ''}".strip(), "")
                 if audience == "police":
-                    what = "派出所" if self.zh else "police"
-                    self.tell(f"{what}: {word} {body.get('label') or ''} {body.get('unit') or ''}{late}")
+                    what = f"{word} {body.get('label') or ''}".strip()
+                    self.tell(f"{name_of(audience, zh=self.zh)}: {what}{late}")
             self.seen[audience] = len(arrivals)
 
-    def picture(self) -> Group:
-        """The screen."""
-        zh = self.zh
-        table = Table(expand=True)
-        for title in ("", "住户", "指示灯", "警号", "收到") if zh else ("", "household", "lamp", "siren", "was told"):
-            table.add_column(title)
+    def picture(self, height: int) -> Group:
+        """The screen, for a terminal of so many lines."""
+        table = Table(expand=True, box=SIMPLE_HEAD, padding=(0, 1), show_edge=False)
+        table.add_column("", width=2, no_wrap=True)
+        for title, ratio in ((("住户", "household"), 4), (("指示灯", "lamp"), 4), (("警号", "siren"), 4)):
+            table.add_column(self.say(*title), ratio=ratio, no_wrap=True, overflow="ellipsis")
+        table.add_column(self.say("得知", "was told"), ratio=6, no_wrap=True, overflow="ellipsis")
         for number, (household, unit) in enumerate(zip(demo.HOUSEHOLDS, demo.UNITS, strict=True)):
-            lamp_zh, lamp_en, style = LAMPS[self.lamps.get(unit, "idle")]
-            siren = self.sirens.get(unit, "")
+            chosen = number == self.chosen
+            style = "bold cyan" if chosen else ""
             table.add_row(
-                Text(
-                    f"{'>' if number == self.chosen else ' '}{DIGITS[number]}",
-                    style="bold cyan" if number == self.chosen else "",
-                ),
-                household,
-                Text(lamp_zh if zh else lamp_en, style=style),
-                Text(siren, style="bold red" if siren else ""),
-                self.told.get(f"household:{household}", ""),
+                Text(f"{'>' if chosen else ' '}{DIGITS[number]}", style=style),
+                Text(self.labels.get(household, household), style=style),
+                lamp_of(self.lamps.get(unit, ""), zh=self.zh),
+                Text(self.sirens.get(unit, ""), style="bold red"),
+                self._told(f"household:{household}"),
             )
         for audience in ("grid:w1", "community:c1", "police"):
-            table.add_row("", Text(audience, style="bold"), "", "", self.told.get(audience, ""))
-        keys = (
-            "1-0 选住户  p 紧急报警  h 求助  m 医疗  f 火警  d 胁迫(无声)  c 撤销  w 马上去  "
-            "a 签收  t 巡更打卡  k 断电重启网关  q 退出"
-            if zh
-            else "1-0 household  p panic  h help  m medical  f fire  d duress  c cancel  w coming  a acknowledge  "
-            "t check-in  k kill and restart the gateway  q quit"
-        )
-        return Group(
-            table, Panel("\n".join(self.lines) or " ", title="守望" if zh else "Shouwang"), Text(keys, style="dim")
-        )
+            table.add_row("", Text(name_of(audience, zh=self.zh), style="bold"), "", "", self._told(audience))
+        shown = max(1, height - CHROME_LINES)
+        events = Text("\n".join(self.lines[-shown:]) or " ", no_wrap=True, overflow="ellipsis")
+        keys = Text(HELP["zh" if self.zh else "en"], style="dim")
+        return Group(table, Panel(events, title=self.say("守望", "Shouwang"), padding=(0, 1)), keys)
+
+    def _told(self, audience: str) -> str:
+        latest = next(reversed(self.told.get(audience, {}).values()), ())
+        return " · ".join(words for words in latest if words)
 
 
 def live(site_path: Path, folder: Path, *, language: Language) -> None:
-    """Show the village until somebody presses q."""
+    """Show the village until somebody presses q or Ctrl-C."""
     scene = Scene(zh=language == "zh")
     console = Console()
-    with console.status("正在启动村庄..." if scene.zh else "starting the village..."), suppress(KeyboardInterrupt):
-        running = demo.village(site_path, folder)
-        box, units, witnesses = running.__enter__()
-    try:
+    with suppress(KeyboardInterrupt), ExitStack() as stack:
+        with console.status(scene.say("正在启动村庄...", "starting the village...")):
+            box, units, witnesses = stack.enter_context(demo.village(site_path, folder))
+        scene.labels = {household.id: household.label or household.id for household in box.site.households}
         for event in list(units.events):
             scene.unit_said(event)
         units.listen(scene.unit_said)
-        with _keys(), Live(scene.picture(), console=console, screen=True, auto_refresh=False) as screen:
-            while _obey(_key(), scene, box, units):
+        hands = Hands(scene, box, units)
+        with _keys(), Live(console=console, screen=True, auto_refresh=False) as screen:
+            while hands.obey(_key()):
                 scene.look(witnesses)
-                screen.update(scene.picture(), refresh=True)
-    except KeyboardInterrupt:
-        pass
-    finally:
-        running.__exit__(None, None, None)
+                screen.update(scene.picture(console.height), refresh=True)
 
 
-def _obey(key: str, scene: Scene, box: Box, units: Village) -> bool:
-    """Do what a key stands for; False when it is time to go."""
-    unit = demo.UNITS[scene.chosen]
-    try:
-        match key:
-            case "q":
+class Hands:
+    """Does what keys stand for. What takes time is done aside, one such thing at a time."""
+
+    def __init__(self, scene: Scene, box: Box, units: Village) -> None:
+        """Nothing is pressed yet."""
+        self._scene = scene
+        self._box = box
+        self._units = units
+        self._aside: threading.Thread | None = None
+
+    def obey(self, keys: str) -> bool:
+        """Do what these keys stand for; False when it is time to go."""
+        for key in keys:
+            if key == "q":
                 return False
+            self._try(partial(self._do, key))
+        return True
+
+    def _do(self, key: str) -> None:
+        unit = demo.UNITS[self._scene.chosen]
+        match key:
             case "c":
-                units.do("cancel", unit=unit)
+                self._units.do("cancel", unit=unit)
             case "w":
-                units.do("answer", unit=unit, answer="going")
+                self._units.do("answer", unit=unit, answer="going")
             case "t":
-                units.do("tag", unit="gate", tag=demo.TAG)
+                self._do_aside(self._check_in)
             case "a":
-                _acknowledge(scene, box)
+                self._do_aside(self._acknowledge)
             case "k":
-                box.processes[f"gateway-{box.site.gateways[0].id}"].kill()
-                box.start_gateway()
-                scene.tell("网关已断电并重启" if scene.zh else "the gateway was killed and is back")
+                self._do_aside(self._power_cut)
             case _ if key in KEYS:
-                units.do("press", unit=unit, key=KEYS[key][0], hold_ms=300)
-            case _ if key and key in DIGITS:
-                scene.chosen = DIGITS.index(key)
+                self._units.do("press", unit=unit, key=KEYS[key].value, hold_ms=300)
+            case _ if key in DIGITS:
+                self._scene.chosen = DIGITS.index(key)
             case _:
                 pass
-    except (BoxError, OSError) as error:
-        scene.tell(str(error))
-    return True
 
+    def _do_aside(self, work: Callable[[], None]) -> None:
+        if self._aside is not None and self._aside.is_alive():
+            self._scene.tell(self._scene.say("请稍候", "one moment"))
+            return
+        self._aside = threading.Thread(target=self._try, args=(work,), daemon=True)
+        self._aside.start()
 
-def _acknowledge(scene: Scene, box: Box) -> None:
-    waiting = [alarm for alarm in box.get("/api/v1/alarms")["items"] if alarm["acknowledged"] is None]
-    if not waiting:
-        scene.tell("没有待签收的警情" if scene.zh else "nothing waits to be acknowledged")
-    for alarm in waiting[:1]:
-        box.post(f"/api/v1/alarms/{alarm['id']}/acknowledge")
-        scene.tell(
-            f"{'签收' if scene.zh else 'acknowledged'}: {alarm['words']['zh' if scene.zh else 'en']} {alarm['label']}"
+    def _try(self, work: Callable[[], None]) -> None:
+        """Do it; what goes wrong is told on the screen, in one line."""
+        try:
+            work()
+        except (BoxError, OSError) as error:
+            why = str(getattr(error, "reason", error)) or type(error).__name__
+            self._scene.tell(why.splitlines()[0])
+
+    def _acknowledge(self) -> None:
+        say = self._scene.say
+        waiting = [alarm for alarm in self._box.get("/api/v1/alarms")["items"] if alarm["acknowledged"] is None]
+        if not waiting:
+            self._scene.tell(say("没有待签收的警情", "nothing waits to be acknowledged"))
+        for alarm in waiting[:1]:
+            self._box.post(f"/api/v1/alarms/{alarm['id']}/acknowledge")
+            word = alarm["words"]["zh" if self._scene.zh else "en"]
+            self._scene.tell(f"{say('值班台签收', 'the desk acknowledges')}: {word} {alarm['label'] or ''}")
+
+    def _check_in(self) -> None:
+        before = len(demo.check_ins(self._box))
+        began = time.monotonic()
+        self._units.do("tag", unit="gate", tag=demo.TAG)
+        self._box.wait_until(
+            lambda: len(demo.check_ins(self._box)) > before,
+            self._scene.say("派出所收到打卡", "the station has the check-in"),
+            timeout_s=demo.WAIT_S,
         )
+        late = round((time.monotonic() - began) * 1_000)
+        self._scene.tell(f"{self._scene.say('巡更打卡已入库', 'check-in is stored')}: {demo.TAG} +{late} ms")
+
+    def _power_cut(self) -> None:
+        gateway = self._box.processes[f"gateway-{self._box.site.gateways[0].id}"]
+        gateway.kill()
+        self._scene.tell(self._scene.say("网关断电", "the gateway has lost power"))
+        self._box.start_gateway()
+        self._scene.tell(self._scene.say("网关已重启", "the gateway is back"))
 
 
 @contextmanager
@@ -272,6 +371,14 @@ def _keys() -> Iterator[None]:
 
 
 def _key() -> str:
-    """The key that was pressed within REFRESH_S, or an empty text."""
+    """The keys that were pressed within REFRESH_S, or an empty text; `q` when the terminal is gone.
+
+    Arrows and the like come as several bytes behind an escape, and are no keys of ours.
+    """
     ready, _, _ = select.select([sys.stdin], [], [], REFRESH_S)
-    return os.read(sys.stdin.fileno(), 1).decode("ascii", "replace") if ready else ""
+    if not ready:
+        return ""
+    typed = os.read(sys.stdin.fileno(), KEY_BYTES)
+    if not typed:
+        return "q"
+    return "" if typed.startswith(ESCAPE) else typed.decode("ascii", "replace")
