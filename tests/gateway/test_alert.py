@@ -3,13 +3,13 @@ from typing import Any
 
 import pytest
 
-from broker.ids import EventId, GroupId, HouseholdId
+from broker.ids import EventId, GroupId, HouseholdId, UnitId
 from broker.kinds import EventType, Kind, Mark
 from broker.messages import Action, AlarmView, Command
 from devices.commands import Pattern, Siren
 from gateway.alert import Alert, Play, Switch
 from gateway.events import Event
-from tests.gateway.place import AT_MS, GATEWAY, REMOTE, S, Clock, new_id, press, register, unit
+from tests.gateway.place import AT_MS, GATEWAY, REMOTE, Clock, S, new_id, press, register, unit
 
 HOUR_MS = 3_600_000
 
@@ -125,7 +125,7 @@ def test_a_drill_has_its_own_pattern() -> None:
 def test_a_neighbours_key_silences_only_its_own_sounder_and_the_next_alarm_rings_there_again() -> None:
     sounding, clock = alert(), Clock()
     ring(sounding, press(clock))
-    assert playing(sounding.silence(press(clock, unit="u03").unit or pytest.fail())) == {"u03": None}
+    assert playing(sounding.silence(UnitId("u03"))) == {"u03": None}
     assert set(playing(sounding.advance(180 * S))) == {"u01", "u04"}
     assert playing(ring(sounding, press(clock, number=2), now_s=181))["u03"] is not None
 

@@ -251,7 +251,7 @@ def test_conditions_that_last_are_answered_and_left_to_supervision(part: Part) -
 
 @pytest.mark.proves("N4")
 def test_a_heartbeat_makes_no_event_and_is_answered_like_everything_else() -> None:
-    beat = Heartbeat(1, 1, 5, 80, True, False, False, 1, 0, Proof.SEALED)  # noqa: FBT003 - flags of a frame
+    beat = Heartbeat(1, 1, 5, 80, True, False, False, 1, 0, Proof.SEALED)
     judge = intake()
     verdict = judge.judge(LINE, beat, Clock()())
     assert verdict.event is None
