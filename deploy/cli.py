@@ -80,7 +80,7 @@ def demo(
     from deploy.mosquitto import BrokerError
 
     try:
-        with stage.place(state) as folder:
+        with stage.ended_by_signals(), stage.place(state) as folder:
             path = site or stage.example("village.toml")
             if not once and not json_ and sys.stdin.isatty():
                 stage.live(path, folder, language=lang.value)

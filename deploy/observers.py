@@ -67,7 +67,7 @@ class Witnesses:
                 "-d",
             ]  # fmt: skip
             with self._said(audience).open("ab") as said:
-                self._processes[audience] = subprocess.Popen(command, stdout=said, stderr=said)
+                self._processes[audience] = subprocess.Popen(command, stdout=said, stderr=said, start_new_session=True)
         self._box.wait_until(
             lambda: all(b"SUBACK" in self._said(audience).read_bytes() for audience in self._processes),
             "all witnesses are subscribed",
@@ -78,9 +78,9 @@ class Witnesses:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
-        """End them."""
+        """End them by force: each line is in its file as soon as it is written, and their own way out may hang."""
         for process in self._processes.values():
-            process.terminate()
+            process.kill()
         for process in self._processes.values():
             process.wait()
 

@@ -6,6 +6,7 @@ diaries, and the station over HTTP.
 
 import os
 import select
+import signal
 import sys
 import tempfile
 import termios
@@ -81,6 +82,25 @@ def word_of(name: str, *, zh: bool) -> str:
     else:
         return name
     return words.zh if zh else words.en
+
+
+@contextmanager
+def ended_by_signals() -> Iterator[None]:
+    """A closed window (SIGHUP) and SIGTERM end what runs inside as Ctrl-C does; while it ends, nothing interrupts."""
+    before = {number: signal.getsignal(number) for number in (signal.SIGINT, signal.SIGTERM, signal.SIGHUP)}
+
+    def end(_number: int, _frame: object) -> None:
+        for number in before:
+            signal.signal(number, signal.SIG_IGN)
+        raise KeyboardInterrupt
+
+    for number in before:
+        signal.signal(number, end)
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)
 
 
 class NotEmpty(FileExistsError):
