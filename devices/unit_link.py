@@ -100,6 +100,7 @@ class _Waiting:
     said_ns: int
     not_before_ns: int
     tries: int = 0
+    tried_ns: int = 0
 
     @property
     def slow(self) -> bool:
@@ -108,7 +109,7 @@ class _Waiting:
 
     def turn(self) -> tuple[bool, int]:
         """What is slow comes last, and whoever has waited longest first of it."""
-        return self.slow, self.not_before_ns if self.slow else 0
+        return self.slow, self.tried_ns if self.slow else 0
 
 
 class UnitLink:
@@ -250,8 +251,10 @@ class UnitLink:
             return b""
         frame = self._build(encode_uplink(_aged(due, now_ns)), now_ns)
         due.tries += 1
-        wait_ns = min(self._timing.answer_ns << max(due.tries - 2, 0) // 2, SLOW_REPEAT_NS)
-        spread = min(FIRST_SPREAD << due.tries - 1, LAST_SPREAD)
+        due.tried_ns = now_ns
+        tries = min(due.tries, QUICK_TRIES)
+        wait_ns = min(self._timing.answer_ns << max(tries - 2, 0) // 2, SLOW_REPEAT_NS)
+        spread = min(FIRST_SPREAD << tries - 1, LAST_SPREAD)
         due.not_before_ns = self._carrier.quiet_ns + wait_ns + self._draw(spread) * self._timing.slot_ns
         if due.slow:
             for waiting in self._waiting:
