@@ -49,6 +49,8 @@ SHED_LOOK: Final = 5_000
 SHED_LEAST: Final = 10
 """... and so many in a row at least, since telling that they were dropped takes a row as well."""
 SHED_MOST: Final = 500
+LOG_PAGES: Final = 1_000
+LOG_PAGES_SCARCE: Final = 32
 BALLAST_SPACE: Final = 4
 """The ballast is laid down again when there is room for so many of it."""
 
@@ -186,7 +188,7 @@ class Journal:
             raise
         if last is not None:
             self.head_seq, self._head = last
-        self.lay_ballast()
+        self.lay_ballast(of_scarce=True)
 
     # Writing
 
@@ -292,16 +294,17 @@ class Journal:
         self._transact(drop)
         return entry
 
-    def lay_ballast(self) -> None:
-        """Lay a file in stock that is thrown out when the disk is full; again, when there is room for it again."""
+    def lay_ballast(self, *, of_scarce: bool = False) -> None:
+        """Lay a file in stock that is thrown out when the disk is full; again, when there is room enough again."""
         if not self._ballast_bytes or self._ballast.exists():
             return
         try:
             disk = os.statvfs(self.path.parent)
-            if self.made or disk.f_bavail * disk.f_frsize >= BALLAST_SPACE * self._ballast_bytes:
+            if of_scarce or disk.f_bavail * disk.f_frsize >= BALLAST_SPACE * self._ballast_bytes:
                 with self._ballast.open("wb") as file:
                     os.posix_fallocate(file.fileno(), 0, self._ballast_bytes)
-        except OSError:
+                self._reconnected().execute(f"PRAGMA wal_autocheckpoint={self._log_pages()}")
+        except (OSError, sqlite3.Error):
             self._ballast.unlink(missing_ok=True)  # the disk is nearly full already: supervision says so
 
     # Reading
@@ -398,6 +401,7 @@ class Journal:
             db.execute("PRAGMA secure_delete=ON")
             db.execute("PRAGMA temp_store=MEMORY")
             db.execute("PRAGMA cache_size=-1024")
+            db.execute(f"PRAGMA wal_autocheckpoint={self._log_pages()}")
             mode, sync = (db.execute(f"PRAGMA {name}").fetchone()[0] for name in ("journal_mode", "synchronous"))
             if (mode, sync) != ("wal", 2):
                 raise Refused(self.path, f"cannot be made durable: journal_mode {mode}, synchronous {sync}")
@@ -426,8 +430,8 @@ class Journal:
         sync_folder(self.path.parent)
 
     def _transact(self, work: Callable[[sqlite3.Connection], T]) -> T:
-        """Do `work` in one transaction. On a full disk the ballast is thrown out and it is tried once more."""
-        for last_try in (not self._ballast.exists(), True):
+        """Do `work` in one transaction. On a full disk room is made, twice, and it is tried again."""
+        for make_room in (self._checkpoint, self._throw_out_ballast, None):
             try:
                 db = self._reconnected()
                 db.execute("BEGIN IMMEDIATE")
@@ -435,13 +439,28 @@ class Journal:
                 db.execute("COMMIT")
             except sqlite3.Error as error:
                 self._roll_back(error)
-                if _code(error) == sqlite3.SQLITE_FULL and not last_try:
-                    self._ballast.unlink(missing_ok=True)
-                    continue
-                raise self._blame(error) from error
+                if _code(error) != sqlite3.SQLITE_FULL or make_room is None:
+                    raise self._blame(error) from error
+                make_room()
             else:
                 return result
         raise AssertionError("the last try returns or raises")
+
+    def _checkpoint(self) -> None:
+        """Let the log begin anew in its file: most of it is older copies of the same few pages."""
+        with suppress(sqlite3.Error):
+            self._reconnected().execute("PRAGMA wal_checkpoint(FULL)").fetchall()
+
+    def _throw_out_ballast(self) -> None:
+        with suppress(OSError):
+            self._ballast.unlink(missing_ok=True)
+        with suppress(sqlite3.Error):
+            self._reconnected().execute(f"PRAGMA wal_autocheckpoint={self._log_pages()}")
+        self._checkpoint()
+
+    def _log_pages(self) -> int:
+        """So long may the log become: short where the disk is full, or it takes the room that the pages need."""
+        return LOG_PAGES_SCARCE if self._ballast_bytes and self.ballast_used else LOG_PAGES
 
     def _roll_back(self, error: sqlite3.Error) -> None:
         """Forget the failed transaction, and the connection when it is not to be believed any more.

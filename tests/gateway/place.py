@@ -6,8 +6,20 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from broker.ids import CommunityId, EventId, GatewayId, GridId, GroupId, HouseholdId, PressKey, StationId, UnitId, event_id
+from broker.ids import (
+    CommunityId,
+    EventId,
+    GatewayId,
+    GridId,
+    GroupId,
+    HouseholdId,
+    PressKey,
+    StationId,
+    UnitId,
+    event_id,
+)
 from broker.kinds import EventType, Kind
+from broker.policy import Membership
 from broker.signing import STATION_KID, Signer, gateway_kid
 from gateway.events import Event
 from gateway.register import Register
@@ -138,4 +150,5 @@ def press(clock: Clock, *, number: int = 1, unit: str = "u01", kind: Kind = Kind
 
 def plain(clock: Clock, type_: EventType, **more: Any) -> Event:
     """An event that makes no views."""
-    return Event(id=new_id(clock().wall_ms), type=type_, stamp=clock(), **more)
+    membership = Membership(station=STATION)
+    return Event(id=new_id(clock().wall_ms), type=type_, stamp=clock(), membership=membership, **more)
