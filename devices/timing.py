@@ -7,24 +7,25 @@ these numbers reach are measured by tests/firmware_sim/test_contention.py: chang
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import cached_property
 
 MS = 1_000_000
 S = 1_000 * MS
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)  # no slots: the derived times are worked out once
 class LineTiming:
     """The times of one line at one baud rate."""
 
     baud: int
     frame_bytes: int
 
-    @property
+    @cached_property
     def char_ns(self) -> int:
         """One character on the wire: ten bits."""
         return 10 * S // self.baud
 
-    @property
+    @cached_property
     def frame_ns(self) -> int:
         """One whole frame on the wire, both delimiters included."""
         return self.frame_bytes * self.char_ns
@@ -33,7 +34,7 @@ class LineTiming:
         """`count` characters on the wire."""
         return count * self.char_ns
 
-    @property
+    @cached_property
     def turn_idle_ns(self) -> int:
         """A unit whose turn it is to confirm sends once the line has been silent this long: 5 characters.
 
@@ -41,7 +42,7 @@ class LineTiming:
         """
         return 5 * self.char_ns
 
-    @property
+    @cached_property
     def idle_ns(self) -> int:
         """Any other frame of a unit waits for this much silence, and for a random number of slots more.
 
@@ -49,17 +50,17 @@ class LineTiming:
         """
         return max(8 * self.char_ns, REACTION_NS)
 
-    @property
+    @cached_property
     def slot_ns(self) -> int:
         """Back-off is counted in slots of 4 characters (a unit hears another within one)."""
         return 4 * self.char_ns
 
-    @property
+    @cached_property
     def last_window(self) -> int:
         """A unit draws among so many slots at most: 60 at 9600, 718 at 115200."""
         return max(FIRST_WINDOW, LAST_WINDOW_NS // self.slot_ns)
 
-    @property
+    @cached_property
     def gateway_idle_ns(self) -> int:
         """The gateway waits for this much silence, 3 characters, after anything but the end of a frame.
 
@@ -67,22 +68,22 @@ class LineTiming:
         """
         return 3 * self.char_ns
 
-    @property
+    @cached_property
     def gateway_last_ns(self) -> int:
         """After this much silence it is too late for the gateway to go before the units ..."""
         return self.idle_ns - REACTION_NS // 2
 
-    @property
+    @cached_property
     def unused_ns(self) -> int:
         """... and after this much no unit wants the line: it may go again."""
         return self.idle_ns + YIELD_SLOTS * self.slot_ns
 
-    @property
+    @cached_property
     def inserts_answers(self) -> bool:
         """Whether the gateway is quick enough to speak between two confirmations (up to 16,600 baud)."""
         return self.turn_idle_ns >= REACTION_NS
 
-    @property
+    @cached_property
     def answer_ns(self) -> int:
         """A unit waits this long for an answer: 2 frames, and 150 ms for the gateway's disk."""
         return 2 * self.frame_ns + 150 * MS

@@ -42,11 +42,10 @@ class _Whole:
     """One whole frame that met nobody; `unit` is the station that it is for."""
 
     pieces: tuple[Heard, ...]
+    sender: Station
     unit: Station | None
-
-    @property
-    def sender(self) -> Station:
-        return self.pieces[0].sender
+    begin_ns: int
+    end_ns: int
 
 
 class NativeLine:
@@ -137,7 +136,7 @@ class NativeLine:
 
     def _step(self, now_ns: int) -> None:
         for heard in self.medium.advance(now_ns):
-            if heard.listeners == (GATEWAY,):
+            if GATEWAY in heard.listeners:
                 self._heard.append((heard.at_ns, heard.data))
             else:
                 self._spread(heard)
@@ -205,25 +204,31 @@ class NativeLine:
         split = split_content(contents[0]) if len(contents) == 1 else None
         if split is None:
             return None
-        return _Whole(tuple(self._open), Station(split[0].unit) if split[0].direction == DOWN else None)
+        first, last = self._open[0], self._open[-1]
+        unit = Station(split[0].unit) if split[0].direction == DOWN else None
+        return _Whole(tuple(self._open), first.sender, unit, first.at_ns, last.at_ns)
 
     def _catch_up(self, station: Station) -> None:
         """Tell a unit what it has missed, each piece with its own time."""
         unit = self._stations[station]
         missed = self._past[max(self._known[station] - self._forgotten, 0) :]
         self._known[station] = self._forgotten + len(self._past)
+        owes = unit.owes_confirmation
         for item in missed:
             if isinstance(item, Heard):
-                self._tell(station, [item])
-            elif item.unit == station or unit.owes_confirmation:
-                self._tell(station, item.pieces)
+                owes = self._tell(station, (item,))
+            elif owes or item.unit == station:
+                owes = self._tell(station, item.pieces)
             elif station in item.pieces[0].listeners:
-                unit.overhear(item.pieces[0].at_ns, item.pieces[-1].at_ns)
-        self._tell(station, self._open[self._peeked.get(station, 0) :])
+                unit.overhear(item.begin_ns, item.end_ns)
         if self._open:
+            self._tell(station, self._open[self._peeked.get(station, 0) :])
             self._peeked[station] = len(self._open)
 
-    def _tell(self, station: Station, pieces: Iterable[Heard]) -> None:
+    def _tell(self, station: Station, pieces: Iterable[Heard]) -> bool:
+        """Let a unit hear; return whether it owes a confirmation now."""
+        unit = self._stations[station]
         for piece in pieces:
             if station in piece.listeners:
-                self._stations[station].hear(piece.data, piece.at_ns)
+                unit.hear(piece.data, piece.at_ns)
+        return unit.owes_confirmation

@@ -56,7 +56,7 @@ class Ear:
 class Heard:
     """`listeners` heard `data`; its last character ended at `at_ns`."""
 
-    listeners: tuple[Station, ...]
+    listeners: frozenset[Station]
     data: bytes
     at_ns: int
     sender: Station
@@ -111,7 +111,7 @@ class Medium:
         self._air: list[_Transmission] = []
         self._slices: list[tuple[int, int, _Transmission, Ear, int, int]] = []
         self._order = 0
-        self._listeners: dict[tuple[Ear, frozenset[Station]], tuple[Station, ...]] = {}
+        self._listeners: dict[tuple[Ear, frozenset[Station]], frozenset[Station]] = {}
 
     def join(self, station: Station, ear: Ear) -> None:
         """Put a station on the wire."""
@@ -181,7 +181,7 @@ class Medium:
         characters = [self._character(mine, index, rivals) for index in range(first, last)]
         told = [(self._all_but(ear, senders | {mine.station}), [byte for byte, _ in characters])]
         told += [
-            ((rival,), [byte for byte, deaf in characters if rival not in deaf])
+            (frozenset({rival}), [byte for byte, deaf in characters if rival not in deaf])
             for rival in sorted(senders.intersection(self._ears[ear]) - self.cut)
         ]
         for listeners, heard in told:
@@ -189,10 +189,10 @@ class Medium:
             if data and listeners:
                 yield Heard(listeners, data, at_ns, mine.station, clean=False, last=is_last)
 
-    def _all_but(self, ear: Ear, deaf: frozenset[Station]) -> tuple[Station, ...]:
+    def _all_but(self, ear: Ear, deaf: frozenset[Station]) -> frozenset[Station]:
         key = (ear, deaf | self.cut)
         if key not in self._listeners:
-            self._listeners[key] = tuple(station for station in self._ears[ear] if station not in key[1])
+            self._listeners[key] = frozenset(self._ears[ear]) - key[1]
         return self._listeners[key]
 
     def _character(
