@@ -91,9 +91,10 @@ class LineTiming:
     def confirm_ns(self, outstanding: int) -> int:
         """The gateway waits this long for a confirmation while `outstanding` units owe one.
 
-        Each of them needs a frame and a gap, and so does an answer in between: three frames; plus 50 ms.
+        They confirm in turn: a frame and a gap each; two frames more for answers in between. A first siren
+        that was lost at 9600 is sent again as soon as the other nine have confirmed, and is heard within 1 s.
         """
-        return (6 + 3 * outstanding) * self.frame_ns + 50 * MS
+        return outstanding * (self.frame_ns + self.turn_idle_ns) + 2 * self.frame_ns + REACTION_NS
 
     def silent_ns(self, silent: int) -> int:
         """The gateway tries this seldom while `silent` units confirm nothing.
