@@ -201,7 +201,7 @@ class Keeper:
         await self.flush()
         if self.journal is not None:
             await self._run(self.journal.close)
-        self._thread.shutdown()
+        self._thread.shutdown(wait=False)  # it has nothing left to do
 
     async def _run(self, work: Callable[[], T]) -> T:
         return await asyncio.get_running_loop().run_in_executor(self._thread, work)

@@ -25,6 +25,7 @@ from broker.signing import Signer, Verifier, gateway_kid
 from devices.frames import FRAME_BYTES
 from devices.line_link import LineLink, UnitKey
 from devices.timing import LineTiming
+from gateway import logs
 from gateway.alert import Alert, Play, Switch
 from gateway.events import Entry
 from gateway.intake import Intake, ZigbeeAction
@@ -494,6 +495,7 @@ def _plain(counts: Any) -> dict[str, object]:
 
 async def run(settings: GatewaySettings, *, clock: Clock | None = None, wrap: Wrap = leave) -> None:
     """Run a gateway until SIGTERM or SIGINT. Raises InUse (a JournalError) when another process does already."""
+    logs.configure()
     loop = asyncio.get_running_loop()
     clock = clock if clock is not None else await loop.run_in_executor(None, SystemClock)
     stores = await loop.run_in_executor(None, partial(open_stores, settings, clock=clock))
