@@ -86,6 +86,13 @@ class Running:
         self.process.kill()
         return self.process.wait()
 
+    def close(self) -> None:
+        """Close the pipes of a process that has ended; whoever reads them has read their end."""
+        for pipe in (self.process.stdin, self.process.stdout):
+            if pipe is not None:
+                with contextlib.suppress(BrokenPipeError):
+                    pipe.close()
+
     def wait_dead(self, timeout_s: float) -> int:
         """Wait until it ends by itself; return its exit code. Raises BoxError when it does not."""
         try:
@@ -185,6 +192,7 @@ class Box:
         """End everything."""
         for running in reversed(self.processes.values()):
             running.stop()
+            running.close()
         self.broker.stop()
 
     # Starting

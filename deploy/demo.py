@@ -82,7 +82,7 @@ def village(site_path: Path, directory: Path, *, render_acl: Callable[[Iterable[
             box.start_station()
             units = box.start_village()
             box.start_gateway()
-            _wait_for_hellos(units, len(site.gateways[0].units))
+            wait_for_hellos(units, len(site.gateways[0].units))
             yield box, units, witnesses
 
 
@@ -179,7 +179,7 @@ def _lamp(unit: str, lamp: str) -> Callable[[dict[str, Any]], bool]:
     return lambda event: _event("lamp", unit)(event) and event.get("lamp") == lamp
 
 
-def _wait_for_hellos(units: Village, count: int) -> None:
+def wait_for_hellos(units: Village, count: int) -> None:
     """A unit that powers up says hello; when all are answered, the line is quiet."""
     greeted: set[str] = set()
 
