@@ -307,7 +307,8 @@ class LineLink:
         match said:
             case NotUnderstood():
                 self.counts.not_understood += 1
-                readings.append(said)
+                if fresh:
+                    readings.append(said)
             case FreshProof(nonce=nonce):
                 self._prove(peer, header, nonce, now_ns)
             case Sounded() | CommandDone():

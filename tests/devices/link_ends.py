@@ -148,6 +148,9 @@ class GatewayEnd:
     counters: Counters
     now_ns: int = START_NS
     sent: list[tuple[int, Frame]] = field(default_factory=list)
+    stale: list[LinkReading] = field(default_factory=list)
+    keys: dict[int, bytes] = field(default_factory=dict)
+    """Of units that have another key than `key_of`."""
 
     def hear(self, data: bytes) -> list[LinkReading]:
         return self.link.receive_data(data, self.now_ns)
@@ -159,12 +162,13 @@ class GatewayEnd:
         while (due := self.link.next_due()) is not None and due <= until_ns:
             assert due > self.now_ns, "what is due now has been done"
             self.now_ns = due
+            self.stale += self.link.advance(due)
             self._send()
         self.now_ns = max(until_ns, self.now_ns)
         return [frame for _, frame in self.sent[before:]]
 
     def _send(self) -> None:
-        self.sent += [(self.now_ns, frame) for frame in read(self.link.data_to_send(self.now_ns))]
+        self.sent += [(self.now_ns, frame) for frame in read(self.link.data_to_send(self.now_ns), keys=self.keys)]
 
 
 def a_gateway(
