@@ -124,6 +124,8 @@ class Outbox:
     """The most urgent lane of which the journal may have deliveries that are not here."""
     _fresh_until_ns: int = 0
     """Until then a spilled alarm is fresh: alarms that come now must queue behind it."""
+    _spilled_since: tuple[Lane | None, int] = (None, 0)
+    """The same two, of what was spilled while the journal was being read."""
     _since_reading: set[EventId] | None = None
     """Events that came while the journal was being read: its answer about them is stale."""
 
@@ -140,10 +142,12 @@ class Outbox:
                 self._spill(entry.event.lane, now_ns)
 
     def begin_reading(self) -> None:
-        """The journal is about to be read; you must `refill`, or call `break_off_reading`."""
+        """The journal is about to be read; you must `refill`, or call `break_off_reading`.
+
+        What comes meanwhile goes on queueing behind what was spilled: it may be more than one reading brings.
+        """
         self._since_reading = set()
-        self._spilled = None
-        self._fresh_until_ns = 0
+        self._spilled_since = (None, 0)
 
     def break_off_reading(self) -> None:
         """The journal could not be read."""
@@ -154,6 +158,7 @@ class Outbox:
         """Take (event, targets, age in ns) from the journal, in its order. `complete`: it has no others."""
         came = self._since_reading or set()
         self._since_reading = None
+        self._spilled, self._fresh_until_ns = self._spilled_since
         for entry, targets, age_ns in pending:
             event = entry.event.id
             if event not in self._held and event not in self._awaited and event not in came:
@@ -245,9 +250,12 @@ class Outbox:
         return False
 
     def _spill(self, lane: Lane, known_ns: int) -> None:
+        fresh_until_ns = known_ns + OLD_NS if lane is Lane.ALARM else 0
         self._spilled = lane if self._spilled is None else min(lane, self._spilled)
-        if lane is Lane.ALARM:
-            self._fresh_until_ns = max(self._fresh_until_ns, known_ns + OLD_NS)
+        self._fresh_until_ns = max(self._fresh_until_ns, fresh_until_ns)
+        if self._since_reading is not None:
+            since, until_ns = self._spilled_since
+            self._spilled_since = (lane if since is None else min(lane, since), max(until_ns, fresh_until_ns))
 
     def _hold(self, entry: Entry, targets: list[str], known_ns: int) -> None:
         held = _Held(entry, entry.event.lane, known_ns, targets)

@@ -1,4 +1,5 @@
 from collections import Counter
+from collections.abc import Callable
 from dataclasses import replace
 from typing import Any
 
@@ -411,6 +412,33 @@ def test_what_is_added_while_the_journal_is_read_is_neither_lost_nor_doubled() -
     road.send_all(receipts=True)
     assert road.journal.state == {}
     assert set(road.published.values()) == {1}
+
+
+@pytest.mark.proves("N6")
+@pytest.mark.parametrize("make", [fault, check_in, lambda: press(CLOCK, kind=Kind.DURESS)])
+def test_what_comes_while_the_journal_is_read_does_not_overtake_what_waits_in_it(make: Callable[[], Event]) -> None:
+    road = Road()
+    road.send_all()
+    road.keep(*(make() for _ in range(4 * box.ROOM)))
+    sent: list[Parcel] = []
+
+    def send_what_is_here() -> None:
+        while (parcel := road.outbox.take(road.now_ns)) is not None:
+            sent.append(parcel)
+            road.hand(parcel)
+            if parcel.target == STATION:
+                road.receipt(parcel.entry.event.id)
+
+    send_what_is_here()
+    while road.outbox.wants_more:
+        road.outbox.begin_reading()
+        answer = road.read()
+        road.keep(*(make() for _ in range(20 if len(sent) < 2_000 else 0)))
+        send_what_is_here()  # reading takes longer than sending
+        road.finish_reading(answer)
+        send_what_is_here()
+    assert seqs(sent) == sorted(seqs(sent))
+    assert road.journal.state == {}
 
 
 def test_a_journal_that_could_not_be_read_is_read_again() -> None:
