@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import lru_cache
 from typing import Any
 
 from broker.ids import CommunityId, Epoch, EventId, GatewayId, GridId, GroupId, HouseholdId, PressKey, StationId, UnitId
@@ -87,11 +88,11 @@ class Event:
         """Who is told of it, and what."""
         if not self.alarms or self.membership is None:
             return []
-        return views(self.facts(gateway), self.membership)
+        return list(_views_of(self.facts(gateway), self.membership))
 
     def targets(self, gateway: GatewayId) -> list[str]:
         """Whom it must be delivered to: the station, then every audience of the policy."""
-        return [STATION, *(audience_of(view.topic) for view in self.views(gateway))]
+        return [STATION, *(view.addressee for view in self.views(gateway))]
 
     def to_json(self) -> bytes:
         """For the journal: everything but the id, in a form of which a digest can be taken."""
@@ -116,6 +117,11 @@ class Event:
                 "grid": self.membership.grid,
             }
         return json.dumps(values, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
+
+
+@lru_cache(maxsize=256)  # journal, outbox and composer ask for the same ones one after the other
+def _views_of(facts: AlarmFacts, membership: Membership) -> tuple[View, ...]:
+    return tuple(views(facts, membership))
 
 
 _WITH_VIEWS = frozenset({EventType.PRESS, EventType.UNVERIFIED, EventType.TEST, EventType.TAMPER})
@@ -183,7 +189,7 @@ class Composer:
         age_ms += event.late_ms
         if target != STATION:
             if self._planned[0] != event.id:  # the views of one event are asked for in a row
-                self._planned = (event.id, {audience_of(view.topic): view for view in event.views(self._gateway)})
+                self._planned = (event.id, {view.addressee: view for view in event.views(self._gateway)})
             view = self._planned[1].get(target)
             return None if view is None else alarm_view(view, alarm=event.id, age_ms=age_ms)
         return GatewayEvent(
