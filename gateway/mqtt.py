@@ -121,6 +121,7 @@ class MqttLink:
         self._gone: asyncio.Event = asyncio.Event()
         self._task: asyncio.Task[None] | None = None
         self._sent: dict[int, float] = {}
+        self._writing: asyncio.Handle | None = None
         self._steady_from = 0.0
         self._farewell: int | None = None
         self._said = asyncio.Event()
@@ -153,6 +154,12 @@ class MqttLink:
         client.disconnect()
         client.loop_write()
         self._detach(client)
+
+    def flush(self) -> None:
+        """Write now what was published. Not from a `Listener` call: there paho is in the middle of something."""
+        if self._client is not None and self._writing is not None:
+            self._writing.cancel()
+            self._write(self._client)
 
     @property
     def room(self) -> int:
@@ -241,6 +248,9 @@ class MqttLink:
     def _detach(self, client: Client) -> None:
         """Let go of a client and its socket, whatever state it is in."""
         client.on_disconnect = None
+        if self._writing is not None:
+            self._writing.cancel()
+            self._writing = None
         sock = client.socket()
         if sock is not None:
             self._on_socket_close(client, None, sock)
@@ -285,8 +295,23 @@ class MqttLink:
 
     # Called by paho, on the loop
 
-    def _on_want_write(self, client: Client, _userdata: object, sock: SocketLike) -> None:
-        self._loop.add_writer(sock, client.loop_write)
+    def _on_want_write(self, client: Client, _userdata: object, _sock: SocketLike) -> None:
+        """Write as soon as the loop comes round: nearly always the socket takes it all."""
+        self._writing = self._loop.call_soon(self._write, client)
+
+    def _write(self, client: Client) -> None:
+        """Paho writes packet by packet; held together they are one segment, and the broker wakes up once."""
+        self._writing = None
+        sock = cast("socket.socket | None", client.socket())
+        if sock is None:
+            return
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 1)
+        client.loop_write()
+        if client.socket() is None:
+            return
+        sock.setsockopt(socket.IPPROTO_TCP, socket.TCP_CORK, 0)
+        if client.want_write():
+            self._loop.add_writer(sock, client.loop_write)
 
     def _on_no_want_write(self, _client: Client, _userdata: object, sock: SocketLike) -> None:
         self._loop.remove_writer(sock)
