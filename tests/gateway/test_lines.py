@@ -1,0 +1,353 @@
+"""Lines with real ports, real units' ends and a real journal: sound, keep, answer, in this order."""
+
+import asyncio
+import time
+from collections.abc import AsyncIterator, Callable, Iterator
+from contextlib import asynccontextmanager
+from pathlib import Path
+from threading import Event as Gate
+from typing import Any
+
+import pytest
+
+from broker.ids import UnitId
+from broker.kinds import EventType, Kind
+from devices.commands import Lamp, Pattern
+from devices.readings import Answer, AnswerGiven, CancelPressed, Key, Proof, TagRead
+from gateway import lines as line_rules
+from gateway.journal import Refused
+from gateway.program import Gateway, leave
+from tests.gateway.place import settings
+from tests.gateway.running import around, journalled, running, until_fault
+from tests.gateway.waiting import until
+from tests.gateway.wire import Units, Wire
+
+pytestmark = pytest.mark.anyio
+
+
+@pytest.fixture
+def wire(tmp_path: Path) -> Iterator[Wire]:
+    one = Wire(tmp_path / "line1")
+    one.plug()
+    yield one
+    one.close()
+
+
+@asynccontextmanager
+async def town(
+    wire: Wire, *, echo: bool = False, wrap: Any = leave, **more: Any
+) -> AsyncIterator[tuple[Gateway, Units]]:
+    folder = wire.name.parent
+    lines = [{"name": "line1", "port": wire.name, "baud": 115200}]
+    async with running(settings(folder / "state", **({"lines": lines} | more)), wrap=wrap) as gateway:
+        units = Units(wire, range(1, 6), echo=echo)
+        try:
+            yield gateway, units
+        finally:
+            units.close()
+
+
+@pytest.mark.proves("A1", "A4", "N1", "N5")
+async def test_with_nobody_to_talk_to_a_press_rings_at_the_neighbours_and_is_kept_and_answered(wire: Wire) -> None:
+    async with town(wire) as (gateway, units):
+        number = units.press(1)
+        await until(lambda: all(units.plays(unit) for unit in (1, 3, 4)))
+        await until(lambda: units.is_kept(1, number))
+        siren = units.plays(3)
+        assert siren is not None
+        assert (siren.pattern, siren.doors, siren.own) == (Pattern.PANIC, (101,), False)
+        assert units.lamps[1] is Lamp.KEPT
+        assert [event.kind for event in await journalled(gateway) if event.type is EventType.PRESS] == [Kind.PANIC]
+        await asyncio.sleep(0.2)
+        assert units.sirens[2] == []
+        assert units.sirens[5] == []
+
+
+@pytest.mark.proves("N5")
+async def test_a_commit_that_takes_five_seconds_delays_no_siren(wire: Wire) -> None:
+    gate = Gate()
+
+    def slow(append: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapped(*args: Any, **named: Any) -> Any:
+            gate.wait(5)
+            return append(*args, **named)
+
+        return wrapped
+
+    async with town(wire, wrap=around("journal.append", slow)) as (_, units):
+        began = time.monotonic()
+        first = units.press(1)
+        await until(lambda: units.plays(3))
+        second = units.press(3, Key.FIRE)
+        await until(lambda: (siren := units.plays(4)) and siren.pattern is Pattern.FIRE)
+        assert time.monotonic() - began < 1.0
+        assert not units.is_kept(1, first)
+        gate.set()
+        await until(lambda: units.is_kept(1, first) and units.is_kept(3, second))
+
+
+@pytest.mark.proves("N3")
+async def test_a_press_that_is_repeated_while_the_disk_is_slow_rings_once_and_is_one_event(wire: Wire) -> None:
+    gate = Gate()
+
+    def slow(append: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapped(*args: Any, **named: Any) -> Any:
+            gate.wait(10)
+            return append(*args, **named)
+
+        return wrapped
+
+    async with town(wire, wrap=around("journal.append", slow)) as (gateway, units):
+        number = units.press(1)
+        await until(lambda: gateway._intake.counts.repeats >= 2)
+        assert not units.is_kept(1, number)
+        gate.set()
+        await until(lambda: units.is_kept(1, number))
+        assert [event.type for event in await journalled(gateway)].count(EventType.PRESS) == 1
+        assert len({siren.alarm for _, siren in units.sirens[3] if siren}) == 1
+
+
+@pytest.mark.proves("N1", "N5", "N8")
+async def test_while_the_disk_refuses_sirens_sound_nothing_is_confirmed_and_nothing_is_lost(
+    wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(line_rules, "RETRY_S", 0.05)
+    refuse = [True]
+
+    def failing(append: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapped(*args: Any, **named: Any) -> Any:
+            if refuse[0]:
+                raise Refused(Path("journal"), "input/output error")
+            return append(*args, **named)
+
+        return wrapped
+
+    async with town(wire, wrap=around("journal.append", failing)) as (gateway, units):
+        number = units.press(1)
+        await until(lambda: units.plays(3))
+        await until_fault(gateway, "journal")
+        assert not units.is_kept(1, number)
+        refuse[0] = False
+        await until(lambda: units.is_kept(1, number))
+        await until(lambda: "journal" not in gateway._supervision.faults)
+        assert [event.type for event in await journalled(gateway)].count(EventType.PRESS) == 1
+
+
+@pytest.mark.proves("N1")
+async def test_a_mistake_of_ours_while_keeping_stops_nothing(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(line_rules, "RETRY_S", 0.02)
+    calls = [0]
+
+    def clumsy(append: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapped(*args: Any, **named: Any) -> Any:
+            calls[0] += 1
+            if calls[0] % 2:
+                raise RuntimeError("a mistake")
+            return append(*args, **named)
+
+        return wrapped
+
+    async with town(wire, wrap=around("journal.append", clumsy)) as (gateway, units):
+        numbers = [units.press(unit) for unit in (1, 2, 3)]
+        await until(lambda: all(units.is_kept(unit, number) for unit, number in zip((1, 2, 3), numbers, strict=True)))
+        assert [event.type for event in await journalled(gateway)].count(EventType.PRESS) == 3
+
+
+@pytest.mark.proves("N2")
+async def test_a_mistake_of_ours_after_keeping_does_not_keep_it_twice(
+    wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with town(wire) as (gateway, units):
+        monkeypatch.setattr(gateway._recorder, "kept", lambda *_: 1 / 0)
+        number = units.press(1)
+        await until(lambda: units.is_kept(1, number))
+        assert [event.type for event in await journalled(gateway)].count(EventType.PRESS) == 1
+
+
+@pytest.mark.proves("N4")
+async def test_on_the_wire_duress_is_answered_as_a_heartbeat_is(wire: Wire) -> None:
+    async with town(wire) as (gateway, units):
+        before = len(wire.data)
+        beat = units.beat(1)
+        await until(lambda: units.is_kept(1, beat))
+        of_beat = len(wire.data) - before
+        before = len(wire.data)
+        duress = units.press(2, Key.DURESS)
+        await until(lambda: units.is_kept(2, duress))
+        await asyncio.sleep(0.2)
+        assert len(wire.data) - before == of_beat
+        assert (units.lamps[1], units.lamps[2]) == (Lamp.IDLE, Lamp.IDLE)
+        assert not any(units.sirens.values())
+        cancel = units.links[2].take_number()
+        units.say(2, CancelPressed(2, 1, cancel, duress, Proof.SEALED))
+        await until(lambda: units.is_kept(2, cancel))
+        assert not any(units.sirens.values())
+        kinds = [event.kind for event in await journalled(gateway) if event.kind]
+        assert kinds == [Kind.DURESS]
+
+
+async def test_a_unit_that_powers_up_is_answered_and_plays_on(wire: Wire) -> None:
+    async with town(wire) as (_, units):
+        units.press(1)
+        await until(lambda: units.plays(3))
+        rung = len(units.sirens[3])
+        hello = units.hello(3)
+        await until(lambda: units.is_kept(3, hello))
+        await until(lambda: len(units.sirens[3]) > rung)
+
+
+async def test_a_line_that_gives_the_gateway_its_own_frames_back_works_all_the_same(wire: Wire) -> None:
+    async with town(wire, echo=True) as (gateway, units):
+        number = units.press(1)
+        await until(lambda: units.is_kept(1, number) and units.plays(3) and units.plays(4))
+        assert gateway._supervision.faults.count("line_noisy") == 0
+        assert len({siren.alarm for _, siren in units.sirens[3] if siren}) == 1
+
+
+@pytest.mark.proves("A10", "N8", "N14")
+async def test_an_unplugged_line_is_one_fault_and_its_return_the_restore(wire: Wire) -> None:
+    async with town(wire) as (gateway, units):
+        first = units.press(1)
+        await until(lambda: units.is_kept(1, first))
+        wire.unplug()
+        await until_fault(gateway, "line_lost")
+        await asyncio.sleep(0.5)
+        await asyncio.to_thread(wire.plug)
+        wire.listen()
+        await until(lambda: "line_lost" not in gateway._supervision.faults)
+        second = units.press(1)
+        await until(lambda: units.is_kept(1, second))
+        faults = [(event.type, event.detail["fault"]) for event in await journalled(gateway) if "fault" in event.detail]
+        assert [one for one in faults if one[1] == "line_lost"] == [
+            (EventType.FAULT, "line_lost"),
+            (EventType.FAULT_RESTORED, "line_lost"),
+        ]
+
+
+@pytest.mark.proves("N9", "N13")
+async def test_strangers_on_the_line_are_shown_to_the_police_and_are_a_fault(wire: Wire) -> None:
+    async with town(wire, status_s=5) as (gateway, units):
+        stranger = Units(wire, [77])
+        stranger.press(77)
+        await until(lambda: gateway._intake.counts.events >= 1)
+        wire.heard = units._heard
+        await until_fault(gateway, "seal_refused")
+        (shown,) = [event for event in await journalled(gateway) if event.type is EventType.UNVERIFIED]
+        assert (shown.kind, shown.reason, shown.detail["address"]) == (Kind.UNVERIFIED, "unknown_unit", 77)
+        stranger.close()
+        assert not any(units.sirens.values())
+
+
+async def test_garbage_costs_a_counter_and_much_of_it_is_a_fault(wire: Wire) -> None:
+    async with town(wire, status_s=5) as (gateway, units):
+        for _ in range(200):
+            wire.say(b"\x00\x05garbage\x00")
+        number = units.press(1)
+        await until(lambda: units.is_kept(1, number))
+        await until_fault(gateway, "line_noisy")
+
+
+async def test_a_sounder_that_does_not_work_is_a_fault(wire: Wire) -> None:
+    async with town(wire) as (gateway, units):
+        units.broken = {3}
+        units.press(1)
+        await until_fault(gateway, "sounder")
+
+
+@pytest.mark.proves("A9")
+async def test_an_answer_and_a_silenced_sounder_are_kept_and_only_ones_own_is_silent(wire: Wire) -> None:
+    async with town(wire) as (gateway, units):
+        units.press(1)
+        await until(lambda: units.plays(3) and units.plays(4))
+        siren = units.plays(3)
+        assert siren is not None
+        for answer in (Answer.GOING, Answer.SILENCE_MINE):
+            number = units.links[3].take_number()
+            units.say(3, AnswerGiven(3, 1, number, answer, siren.alarm, Proof.SEALED))
+            await until(lambda number=number: units.is_kept(3, number))  # type: ignore[misc] # bound in the loop
+        await until(lambda: units.plays(3) is None)
+        assert units.plays(4) is not None
+        events = await journalled(gateway)
+        (alarm,) = [event for event in events if event.type is EventType.PRESS]
+        (answered,) = [event for event in events if event.type is EventType.ANSWER]
+        assert answered.detail["event"] == alarm.id
+
+
+@pytest.mark.proves("N7", "N9")
+async def test_what_no_disk_takes_gives_way_to_alarms_and_is_new_when_it_is_said_again(
+    wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(line_rules, "MOST_UNKEPT", 5)
+    monkeypatch.setattr(line_rules, "RETRY_S", 0.05)
+    refuse = [True]
+
+    def failing(append: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapped(*args: Any, **named: Any) -> Any:
+            if refuse[0]:
+                raise Refused(Path("journal"), "full")
+            return append(*args, **named)
+
+        return wrapped
+
+    async with town(wire, wrap=around("journal.append", failing)) as (gateway, units):
+        line = gateway._lines["line1"]
+        numbers = []
+        for tag in range(12):
+            numbers.append(units.links[2].take_number())
+            units.say(2, TagRead(2, 1, numbers[-1], f"{tag:02X}", 0, Proof.SEALED))
+        await until(lambda: line.gave_way > 0)
+        press = units.press(1)
+        await until(lambda: units.plays(3))
+        refuse[0] = False
+        await until(lambda: units.is_kept(1, press), timeout_s=40)
+        await until(lambda: all(units.is_kept(2, number) for number in numbers), timeout_s=40)
+        tags = [event.detail["tag"] for event in await journalled(gateway) if event.type is EventType.CHECK_IN]
+        assert sorted(tags) == sorted(f"{tag:02X}" for tag in range(12))
+
+
+@pytest.mark.proves("P1")
+async def test_bare_readers_and_receivers_speak_through_their_own_ports(tmp_path: Path) -> None:
+    radio = Wire(tmp_path / "radio")
+    gate = Wire(tmp_path / "gate")
+    for one in (radio, gate):
+        await asyncio.to_thread(one.plug)
+    more = {
+        "lines": [
+            {"name": "radio", "port": radio.name, "kind": "radio433", "form": "text"},
+            {"name": "gate", "port": gate.name, "kind": "rdm6300", "reader": "rd1"},
+        ],
+        "units": [],
+    }
+    async with running(settings(tmp_path / "state", **more)) as gateway:
+        body = b"0A00C0FFEE"
+        check = 0
+        for octet in bytes.fromhex(body.decode()):
+            check ^= octet
+        frame = b"\x02" + body + b"%02X" % check + b"\x03"
+        for _ in range(3):
+            gate.say(frame)
+        await until(lambda: gateway._intake.counts.events >= 1)
+        radio.say(b"nothing that is a code\r\n")
+        await asyncio.sleep(0.1)
+        (tag,) = [event for event in await journalled(gateway) if event.type is EventType.CHECK_IN]
+        assert tag.unit == UnitId("rd1")
+        assert set(gateway.health()["lines"]) == {"radio", "gate"}  # type: ignore[call-overload] # a plain dictionary
+    radio.close()
+    gate.close()
+
+
+async def test_closing_does_not_wait_for_ever_for_a_disk(wire: Wire, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(line_rules, "CLOSE_S", 0.1)
+    refuse = [True]
+
+    def failing(append: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapped(*args: Any, **named: Any) -> Any:
+            if refuse[0]:
+                raise Refused(Path("journal"), "full")
+            return append(*args, **named)
+
+        return wrapped
+
+    async with town(wire, wrap=around("journal.append", failing)) as (_, units):
+        units.press(1)
+        await until(lambda: units.plays(3))
