@@ -496,6 +496,7 @@ def _plain(counts: Any) -> dict[str, object]:
 async def run(settings: GatewaySettings, *, clock: Clock | None = None, wrap: Wrap = leave) -> None:
     """Run a gateway until SIGTERM or SIGINT. Raises InUse (a JournalError) when another process does already."""
     logs.configure()
+    os.umask(0o077)  # the journal knows who pressed when
     loop = asyncio.get_running_loop()
     clock = clock if clock is not None else await loop.run_in_executor(None, SystemClock)
     stores = await loop.run_in_executor(None, partial(open_stores, settings, clock=clock))
