@@ -166,8 +166,10 @@ class _Peer:
     playing: Siren | None = None
     """What it has confirmed to play, until `playing_until_ns`."""
     playing_until_ns: int = 0
-    told_ns: int = 0
-    """When a siren frame last went to it."""
+    told_ns: int | None = None
+    """When a siren frame last went to it. None: what it plays is anybody's guess."""
+    last_counter: int = 0
+    """Of the last frame that went to it."""
     lamp: Lamp = Lamp.IDLE
     owed: dict[_About, _Owed] = field(default_factory=dict)
     nonce: bytes | None = None
@@ -377,12 +379,14 @@ class LineLink:
         """Close what the unit confirms. A confirmation needs no fresh counter: it names one of ours."""
         owed = next((owed for owed in peer.owed.values() if said.counter in owed.sent), None)
         old = isinstance(said, CommandDone) and said.result == Result.COUNTER_OLD
-        if owed is None and not (old and fresh):
+        if owed is None and not (old and (fresh or said.counter == peer.last_counter)):
             self.counts.unasked += 1  # late, or replayed
             return
         readings.append(said)
-        if owed is None:
-            return  # an answer or a challenge was too old for the unit, and now the caller knows its floor
+        if owed is None:  # an answer or a challenge was too old for the unit, and now the caller knows its floor
+            if peer.nonce is not None:
+                self._challenges[peer.unit] = None
+            return
         self.silent.discard(peer.unit)
         if old:
             if owed.tries < CONFIRM_TRIES:
@@ -424,12 +428,18 @@ class LineLink:
         A siren lasts its `seconds` from the first time it was wanted: saying it again prolongs nothing.
         """
         peer = self._peers.get(unit)
-        if peer is None or (siren == peer.siren and (siren is None or now_ns < peer.siren_until_ns)):
+        if peer is None or (siren == peer.siren and self._is_told(peer, now_ns)):
             return
         peer.siren = siren
         if siren is not None:
             peer.siren_until_ns = now_ns + siren.seconds * S
         self._want(peer, siren, now_ns)
+
+    def _is_told(self, peer: _Peer, now_ns: int) -> bool:
+        """Whether what it shall play is on its way, or was."""
+        if peer.siren is None:
+            return peer.told_ns is not None or _About.SIREN in peer.owed
+        return now_ns < peer.siren_until_ns
 
     def tell(self, *, unit: int, command: SetTime | KeyHalf, now_ns: int) -> None:
         """Send `command` until it is confirmed. A time is told as it is when it goes out."""
@@ -442,7 +452,7 @@ class LineLink:
         playing = peer.playing if now_ns < peer.playing_until_ns else None
         owed = peer.owed.get(_About.SIREN)
         if siren is None:
-            if playing is None and owed is not None and not owed.sent:
+            if peer.told_ns is not None and playing is None and owed is not None and not owed.sent:
                 self._settled(owed)  # nothing of it was ever heard
             else:
                 self._owe(peer, _About.SIREN, Stop(), _Rank.FIRST, now_ns)
@@ -451,7 +461,7 @@ class LineLink:
         elif playing is None or _claim(siren) < _claim(playing):
             self._owe(peer, _About.SIREN, siren, _Rank.FIRST, now_ns)
         else:
-            due_ns = max(now_ns, peer.told_ns + self._timing.update_ns(len(self._peers)))
+            due_ns = max(now_ns, (peer.told_ns or 0) + self._timing.update_ns(len(self._peers)))
             self._owe(peer, _About.SIREN, siren, _Rank.LATER, due_ns)
 
     def _owe(self, peer: _Peer, about: _About, command: Command, rank: _Rank, due_ns: int) -> None:
@@ -586,7 +596,6 @@ class LineLink:
         elapsed_s = (now_ns - owed.since_ns) // S
         if isinstance(command, Siren):
             command = replace(command, seconds=(peer.siren_until_ns - now_ns + S - 1) // S)
-            peer.told_ns = now_ns
         elif isinstance(command, SetTime):
             command = replace(command, unix_s=command.unix_s + elapsed_s)
         counter, frame = self._build(peer, command, now_ns)
@@ -596,6 +605,8 @@ class LineLink:
                 del owed.sent[next(iter(owed.sent))]
             self.counts.resent += owed.tries > 0
             owed.tries += 1
+            if owed.about is _About.SIREN:
+                peer.told_ns = now_ns
             if owed.rank is _Rank.FIRST:
                 owed.rank = _Rank.AGAIN
         return frame
@@ -642,4 +653,5 @@ class LineLink:
             self._starved_ns = now_ns
             return 0, b""
         self.counts.sent += 1
+        peer.last_counter = counter
         return counter, build_frame(peer.seal, DOWN, peer.unit, counter, encode_downlink(command))

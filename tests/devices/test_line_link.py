@@ -483,9 +483,21 @@ def test_what_sounds_is_stopped() -> None:
 
 def test_what_nobody_has_heard_of_need_not_be_stopped() -> None:
     end = a_gateway()
-    end.hear(b"\x55")
+    sound(end, None)
+    [stop] = end.run(end.now_ns)
+    confirm(end, stop, BOOT_1 + 1)
     sound(end, SIREN)
     sound(end, None)
+    sound(end, None)
+    assert quiet(end, 60 * S) == []
+
+
+def test_a_gateway_that_has_just_started_stops_what_may_sound_from_before() -> None:
+    end = a_gateway()
+    sound(end, None)
+    sound(end, None)
+    assert commands(end.run(end.now_ns)) == [(UNIT, Stop())]
+    confirm(end, end.sent[0][1], BOOT_1 + 1)
     sound(end, None)
     assert quiet(end, 60 * S) == []
 
@@ -625,6 +637,15 @@ def test_a_unit_may_always_tell_its_floor() -> None:
     assert heard(end, up(old, BOOT_1 + 1)) == [old]
     assert heard(end, up(old, BOOT_1 + 1)) == []
     assert heard(end, up(CommandDone(UNIT, 12345, Result.DONE, 500), BOOT_1 + 2)) == []
+
+
+@pytest.mark.proves("N13", "N14")
+def test_a_unit_may_tell_its_floor_with_an_old_counter_if_it_names_our_last_frame() -> None:
+    """One that lost its boot number would else never learn that it is challenged."""
+    end, _ = challenged(up(a_press(4), BOOT_1 + 1))
+    old = CommandDone(UNIT, end.sent[-1][1].counter, Result.COUNTER_OLD, 500)
+    other = CommandDone(UNIT, end.sent[-1][1].counter + 1, Result.COUNTER_OLD, 500)
+    assert heard(end, up(old, BOOT_1 + 2), up(other, BOOT_1 + 3)) == [old]
 
 
 @pytest.mark.proves("N8")
