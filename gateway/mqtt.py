@@ -247,7 +247,7 @@ class MqttLink:
 
     def _detach(self, client: Client) -> None:
         """Let go of a client and its socket, whatever state it is in."""
-        client.on_disconnect = None
+        client.on_disconnect = client.on_socket_unregister_write = client.on_socket_close = None
         if self._writing is not None:
             self._writing.cancel()
             self._writing = None
@@ -351,7 +351,8 @@ class MqttLink:
         reason: ReasonCode,
         _properties: Properties | None,
     ) -> None:
-        self.trouble = f"the connection to {self._access.host}:{self._access.port} ended: {reason}"
+        if not self._gone.is_set():  # else it is known already why
+            self.trouble = f"the connection to {self._access.host}:{self._access.port} ended: {reason}"
         self._gone.set()
 
     def _on_message(self, _client: Client, _userdata: object, message: MQTTMessage) -> None:

@@ -1,10 +1,14 @@
 """What every test of the gateway gets."""
 
 from collections.abc import Iterator, MutableMapping
+from pathlib import Path
 from typing import Any
 
 import pytest
 from structlog.testing import capture_logs
+
+from deploy.mosquitto import PrivateBroker
+from tests.gateway.station import EVERYBODY
 
 
 @pytest.fixture(autouse=True)
@@ -12,3 +16,9 @@ def logged() -> Iterator[list[MutableMapping[str, Any]]]:
     """What the gateway's code logged, as values."""
     with capture_logs() as entries:
         yield entries
+
+
+@pytest.fixture
+def broker(tmp_path: Path) -> Iterator[PrivateBroker]:
+    with PrivateBroker(tmp_path / "broker", EVERYBODY) as running:
+        yield running
