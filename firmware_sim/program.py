@@ -43,6 +43,8 @@ from firmware_sim.village import Village
 
 Emit = Callable[[Mapping[str, object]], None]
 S = 1_000_000_000
+MOST_UNREAD = 64 * 1024 * 1024
+"""So many bytes of events may wait to be read; past that nobody does."""
 UART_BYTES = 4096
 """So much may wait in the gateway's transmitter; past that its port takes no more, as Linux has it."""
 
@@ -243,6 +245,51 @@ async def lines_of(descriptor: int) -> AsyncIterator[str]:
         yield partial.decode("utf-8", "replace")
 
 
+class Events:
+    """Writes events to a descriptor without ever waiting for who reads them: units do not wait for a screen."""
+
+    def __init__(self, descriptor: int, *, gone: Callable[[], object]) -> None:
+        """`gone` is called when nobody reads any more."""
+        self._descriptor = descriptor
+        self._gone = gone
+        self._unwritten = bytearray()
+        self._was_blocking = os.get_blocking(descriptor)
+        os.set_blocking(descriptor, False)
+
+    def __call__(self, event: Mapping[str, object]) -> None:
+        self._unwritten += json.dumps(event, ensure_ascii=False).encode() + b"\n"
+        if len(self._unwritten) < MOST_UNREAD:
+            self._write()
+        else:
+            self._stop()
+
+    def _write(self) -> None:
+        try:
+            del self._unwritten[: os.write(self._descriptor, self._unwritten)]
+        except BlockingIOError:
+            pass
+        except BrokenPipeError:
+            self._stop()
+            return
+        loop = asyncio.get_running_loop()
+        if self._unwritten:
+            loop.add_writer(self._descriptor, self._write)
+        else:
+            loop.remove_writer(self._descriptor)
+
+    def _stop(self) -> None:
+        self._unwritten.clear()
+        self._gone()
+
+    def close(self) -> None:
+        """Write what is left, and leave the descriptor as it was."""
+        asyncio.get_running_loop().remove_writer(self._descriptor)
+        os.set_blocking(self._descriptor, self._was_blocking)
+        with contextlib.suppress(BrokenPipeError):
+            while self._unwritten:
+                del self._unwritten[: os.write(self._descriptor, self._unwritten)]
+
+
 def new_loop() -> asyncio.AbstractEventLoop:
     """Return a loop whose timers are good to microseconds: epoll rounds up to milliseconds, select does not."""
     return asyncio.SelectorEventLoop(selectors.SelectSelector())
@@ -299,16 +346,13 @@ def serve(
 ) -> int:
     """Run a village with commands from standard input and events to standard output, until told to stop."""
 
-    def emit(event: Mapping[str, object]) -> None:
-        sys.stdout.write(json.dumps(event, ensure_ascii=False) + "\n")
-        sys.stdout.flush()
-
     async def live() -> None:
         task = asyncio.current_task()
         assert task is not None
         for number in (signal.SIGTERM, signal.SIGINT):
             asyncio.get_running_loop().add_signal_handler(number, task.cancel)
-        with contextlib.suppress(asyncio.CancelledError):
+        emit = Events(sys.stdout.fileno(), gone=task.cancel)
+        try:
             await run(
                 settings,
                 ports=ports,
@@ -320,6 +364,10 @@ def serve(
                 remember=lambda memories: _remember(memory, memories),
                 frames=frames,
             )
+        except asyncio.CancelledError:
+            pass  # told to stop, by a signal or because nobody reads
+        finally:
+            emit.close()
 
     with asyncio.Runner(loop_factory=new_loop) as runner:
         runner.run(live())

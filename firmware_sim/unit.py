@@ -210,13 +210,11 @@ class Unit:
 
     def next_due(self) -> int | None:
         """Return when to call `advance` and `data_to_send` next, None if only when something happens."""
-        dues = [timer.at_ns for timer in self._timers.values()]
-        if self.powered:
-            dues += [due for due in (contact.next_due() for contact in self._contacts.values()) if due is not None]
-            due = self._link.next_due()
-            if due is not None:
-                dues.append(due)
-        return min(dues, default=None)
+        due = min((timer.at_ns for timer in self._timers.values()), default=None)
+        if not self.powered:
+            return due
+        dues = [due, self._link.next_due(), *(contact.next_due() for contact in self._contacts.values())]
+        return min((due for due in dues if due is not None), default=None)
 
     # The line
 

@@ -205,6 +205,27 @@ def test_a_bad_command_is_refused_with_a_reason_and_the_village_goes_on(tmp_path
         assert len(bytes.fromhex(village.wait(event="frame_sent")["data"])) == FRAME_BYTES
 
 
+def test_units_do_not_wait_for_whoever_reads_the_events(tmp_path: Path) -> None:
+    with simulator(tmp_path) as village:
+        descriptor = os.open(village.wait(event="ready")["ports"]["gate"], os.O_RDWR | os.O_NOCTTY)
+        for number in range(3000):
+            village.do(do="log", unit="u003", id=number)  # a megabyte that nobody reads
+        village.do(do="tag", unit="gate", tag="0062E3086C")
+        assert os.read(descriptor, 1) == b"\x02"
+        village.wait(event="done", id=2999)
+        assert len(village.find(event="done", do="log")) == 3000
+        os.close(descriptor)
+
+
+def test_it_ends_when_nobody_reads_the_events_any_more(tmp_path: Path) -> None:
+    with simulator(tmp_path) as village:
+        village.wait(event="ready")
+        assert village.process.stdout is not None
+        village.process.stdout.close()
+        village.do(do="test", unit="u003")
+        assert village.process.wait(PATIENCE_S) == 0
+
+
 @pytest.mark.parametrize("way", ["quit", "end of input", "terminate"])
 def test_it_ends_when_it_is_told_to_and_takes_its_ports_away(tmp_path: Path, way: str) -> None:
     with simulator(tmp_path, *(["--stay"] if way == "terminate" else [])) as village:
