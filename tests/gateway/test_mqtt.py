@@ -238,6 +238,7 @@ async def test_a_mistake_while_connecting_ends_nothing_either(broker: PrivateBro
 async def test_subscriptions_that_are_refused_are_known() -> None:
     """mosquitto grants everything, so this broker is played by hand."""
     told: list[bytes] = []
+    ended = asyncio.Event()
 
     async def play(reader: asyncio.StreamReader, writer: asyncio.StreamWriter) -> None:
         while head := await reader.read(2):
@@ -248,6 +249,8 @@ async def test_subscriptions_that_are_refused_are_known() -> None:
             elif head[0] == 0x82:
                 writer.write(b"\x90\x05" + body[:2] + b"\x00" + b"\x01\x87")
         writer.close()
+        await writer.wait_closed()
+        ended.set()
 
     server = await asyncio.start_server(play, "127.0.0.1", 0)
     port = server.sockets[0].getsockname()[1]
@@ -255,6 +258,7 @@ async def test_subscriptions_that_are_refused_are_known() -> None:
     link.start()
     await until(lambda: link.deaf == ("b",))
     await link.close()
+    await ended.wait()
     server.close()
 
 
