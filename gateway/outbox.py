@@ -225,6 +225,7 @@ class Outbox:
         self._unsendable.clear()
         self._spilled = Lane.ALARM
         self._fresh_until_ns = 0
+        self._spilled_since = (Lane.ALARM, 0)  # whatever a reading that is under way will find in the old one
 
     def _has_room(self, lane: Lane, now_ns: int) -> bool:
         """Order inside a lane is kept: what comes after something that was spilled is spilled too.

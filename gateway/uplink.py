@@ -177,7 +177,7 @@ class Uplink:
         try:
             body = self._composer.compose(parcel.entry, parcel.target, age_ms=age_ms)
         except ValueError as error:
-            log.error("no message can be made of an event", event=parcel.entry.event.id, why=str(error)[:500])  # noqa: TRY400 - the reason is enough
+            log.error("no message can be made of an event", id=parcel.entry.event.id, why=str(error)[:500])  # noqa: TRY400 - the reason is enough
             self._keeper.mark(done=self._outbox.unsendable(parcel))
             return
         if body is None:  # a newer policy has nothing for them

@@ -53,7 +53,12 @@ def principal(role: Role, id: str = "", **more: Any) -> Principal:  # noqa: A002
     return Principal(station=STATION, role=role, id=id, **more)
 
 
-THE_GATEWAY = principal(Role.GATEWAY, GATEWAY)
+THE_GATEWAY = principal(
+    Role.GATEWAY,
+    GATEWAY,
+    alerts=frozenset((*(f"household:{one}" for one in HOUSEHOLDS), f"grid:{GRID}", f"community:{COMMUNITY}")),
+    rings=frozenset(REMOTE),
+)
 OTHER = principal(Role.GATEWAY, OTHER_GATEWAY)
 THE_STATION = principal(Role.STATION)
 POLICE = principal(Role.POLICE)

@@ -468,6 +468,16 @@ def test_after_a_new_journal_nothing_of_the_old_one_is_marked() -> None:
     assert again.delivery.epoch == "b" * 16
 
 
+def test_a_reading_of_the_old_journal_does_not_hide_what_is_in_the_new_one() -> None:
+    road = Road()
+    road.send_all()
+    road.outbox.begin_reading()
+    road.outbox.clear()
+    road.journal.append(fault(), road.now_ns)
+    road.outbox.refill([], now_ns=road.now_ns, complete=True)
+    assert len(road.send_all()) == 1
+
+
 def test_what_cannot_be_said_is_not_tried_for_ever_and_stays_in_sight() -> None:
     road = Road()
     (entry,) = road.keep(press(CLOCK))
