@@ -592,6 +592,19 @@ def test_units_that_never_confirm_do_not_delay_another_s_first_siren() -> None:
     assert at_ns - began_ns <= (LATER_FRAMES + 8) * FAST_LINE.frame_ns
 
 
+@pytest.mark.proves("N5", "N7")
+def test_silent_units_do_not_stretch_the_wait_for_others() -> None:
+    end = a_gateway(100)
+    for unit in range(1, 100):
+        end.link.show_lamp(unit=unit, lamp=Lamp.COMING, now_ns=end.now_ns)
+    quiet(end, 600 * S)
+    sound(end, SIREN, 100)
+    began = len(end.sent)
+    quiet(end, 2 * S)
+    tries = [at_ns for at_ns, frame in end.sent[began:] if frame.unit == 100]
+    assert tries[1] - tries[0] <= SLOW_LINE.confirm_ns(1) + 6 * SLOW_LINE.frame_ns
+
+
 def test_a_silent_unit_that_is_heard_of_is_tried_at_once() -> None:
     end = a_gateway()
     end.link.show_lamp(unit=UNIT, lamp=Lamp.COMING, now_ns=end.now_ns)

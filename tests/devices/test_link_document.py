@@ -42,6 +42,11 @@ def test_the_examples_say_what_the_page_says() -> None:
     ]
 
 
+def test_the_examples_are_taken_apart_as_the_page_says() -> None:
+    parts = re.findall(r"Sealed: `([0-9A-F]{32})`, tag `([0-9A-F]{16})`, CRC `([0-9A-F]{4})`", section("Examples"))
+    assert [bytes.fromhex("".join(part)) for part in parts] == [frame[-27:-1] for frame in examples()]
+
+
 @pytest.mark.parametrize(
     ("title", "codes"),
     [("Keys", Key), ("Answers", Answer), ("Parts", Part), ("Results", Result), ("Lamp", Lamp), ("Patterns", Pattern)],
