@@ -44,11 +44,13 @@ class Proof(Enum):
     """How much is known about who sent a reading."""
 
     SEALED = "sealed"
-    """Opened with the unit's own key, counter never seen before."""
+    """Opened with the unit's own key, counter never seen before. A message that its unit says again, in a new
+    frame, is `SEALED` again: merge by (unit, boot, number)."""
     REPEAT = "repeat"
     """Opened with the unit's own key, counter old, and the message is one that is already known."""
     STALE = "stale"
-    """Opened with the unit's own key, counter old, never proved fresh: possibly a replay."""
+    """Opened with the unit's own key, counter old, and its unit did not say it again in time: possibly a replay.
+    If it was none, the same message may still come as `SEALED`, and is then to be believed."""
     FIXED_CODE = "fixed code"
     """A radio code that anybody may record and repeat."""
     WIRED = "wired"
@@ -205,7 +207,7 @@ class CommandDone:
 
 @dataclass(frozen=True, slots=True)
 class FreshProof:
-    """A challenged unit gives the challenge back: its counter, though old, is genuine."""
+    """A challenged unit gives the challenge back: it is here and now, and its counter is that of this frame."""
 
     unit: int
     boot: int
