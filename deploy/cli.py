@@ -8,6 +8,8 @@ needed is missing or in use, 4 a store cannot be used.
 import asyncio
 import json
 import sys
+from collections.abc import Iterator
+from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
 from typing import Annotated, NoReturn
@@ -64,6 +66,19 @@ def _wrap(interfere: list[str] | None) -> interference.Wrap:
         fail(error, USAGE)
 
 
+@contextmanager
+def _without(module: str) -> Iterator[None]:
+    """What is imported inside does not find `module`, unless that is loaded already."""
+    loaded = module in sys.modules
+    if not loaded:
+        sys.modules[module] = None  # type: ignore[assignment] # how Python notes that there is none
+    try:
+        yield
+    finally:
+        if not loaded:
+            del sys.modules[module]
+
+
 @app.command()
 def demo(
     once: Annotated[bool, typer.Option("--once", help="Play a short evening, judge it from outside, end.")] = False,
@@ -111,8 +126,10 @@ def gateway(
     """Run a gateway: hear keys and readers, alert the neighbours, keep and deliver."""
     from deploy import assembly, check
     from deploy import keys as keyring
-    from gateway import program
-    from gateway.journal import InUse, JournalError
+
+    with _without("rich"):  # structlog would load it for tracebacks that nobody draws: 3 MiB
+        from gateway import program
+        from gateway.journal import InUse, JournalError
 
     folder = state or Path("/var/lib/shouwang") / id
     try:
