@@ -333,6 +333,10 @@ class Journal:
             raise KeyError(seq)
         return Entry(self.epoch, seq, _read_event(self.path, seq, id_, payload, message, station=self._station))
 
+    def ids(self) -> set[EventId]:
+        """Return the ids of all events."""
+        return {EventId(id_) for (id_,) in self._rows("SELECT id FROM event")}
+
     def low(self) -> int:
         """Return the lowest sequence number that is not done; one above the head when all are."""
         found = self._number("SELECT min(seq) FROM delivery")

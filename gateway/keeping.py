@@ -18,7 +18,7 @@ from typing import Final, Protocol, TypeVar
 
 import structlog
 
-from broker.ids import Epoch, EventId
+from broker.ids import Epoch
 from gateway.counters import Counters
 from gateway.events import Entry, Event
 from gateway.journal import Carried, Damaged, Delivery, Heard, Journal, JournalError, Marks
@@ -221,7 +221,7 @@ class Keeper:
             carried = self._carry()
             try:
                 await self._run(partial(self._swap, used, carried))
-                await self._run(partial(self._carry_on, self._carry(), {event.id for event, _ in carried.events}))
+                await self._run(partial(self._carry_on, self._carry()))
             finally:
                 self.counts.set_aside += 1
                 self._renewed()
@@ -233,11 +233,13 @@ class Keeper:
         self.journal = self._reopen(afresh=True, carried=carried)
         self._luggage = None
 
-    def _carry_on(self, carried: Carried, before: set[EventId]) -> None:
-        """What the old file took while the new one was being made."""
-        late = [(event, targets) for event, targets in carried.events if event.id not in before]
+    def _carry_on(self, carried: Carried) -> None:
+        """What the old file took while the new one was being made, and could not be read there any more."""
+        journal = self._opened()
+        there = journal.ids()
+        late = [(event, targets) for event, targets in carried.events if event.id not in there]
         if late:
-            self._opened().carry(Carried(late))
+            journal.carry(Carried(late))
 
     def _spawn_flush(self) -> None:
         self._timer = None

@@ -256,6 +256,11 @@ async def test_what_the_old_file_took_in_the_last_moment_goes_along(disk: Disk, 
     journal = await asyncio.to_thread(disk.reopen)
     counters = await asyncio.to_thread(partial(Counters, disk.path.parent / "counters", random_bytes=DICE))
     keeper = Keeper(journal, counters, reopen=disk.reopen, carry=lambda: moving.both, renewed=moving.note)
+    await keeper.append([late])
+    await keeper.open_epoch()
+    assert [event.id for event in await stored(keeper)].count(late.id) == 1
+    late = press(CLOCK, number=8)
+    moving.asked = 0
     await keeper.open_epoch()
     assert late in await stored(keeper)
     await keeper.close()

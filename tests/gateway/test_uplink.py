@@ -312,13 +312,12 @@ async def test_an_order_of_another_session_an_old_one_or_a_kept_one_does_nothing
     async with ordering(broker, station, tmp_path) as (gateway, _):
         station.order(Action.READINESS, counter=0)
         before = len(gateway._alert.ringing)
+        station.order(Action.ALERT, alarm=new_id(), kind=Kind.FIRE, group="g1", **how)
         if reason == "retained":  # the broker hands a kept copy to a new connection
-            station.order(Action.ALERT, alarm=new_id(), kind=Kind.FIRE, group="g1", **how)
+            await until(lambda: len(gateway._alert.ringing) == before + 1)
+            before += 1
             await asyncio.to_thread(broker.stop)
             await asyncio.to_thread(broker.start)
-            before = len(gateway._alert.ringing)
-        else:
-            station.order(Action.ALERT, alarm=new_id(), kind=Kind.FIRE, group="g1", **how)
         await until(lambda: gateway._uplink.refused.get(reason))
         assert len(gateway._alert.ringing) == before
 
