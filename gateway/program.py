@@ -165,9 +165,7 @@ class Gateway:
         await self._rounds.close()
         if self._timer is not None:
             self._timer.cancel()
-        for line in self._lines.values():
-            await line.close()
-        await self._own.close()
+        await asyncio.gather(*(source.close() for source in (*self._lines.values(), self._own)))
         if self._simulator is not None:
             self._simulator.close()
         if self._pins is not None:

@@ -8,6 +8,7 @@ import pytest
 from structlog.testing import capture_logs
 
 from deploy.mosquitto import PrivateBroker
+from tests.gateway.disks import SmallDisk
 from tests.gateway.station import EVERYBODY
 
 
@@ -22,3 +23,12 @@ def logged() -> Iterator[list[MutableMapping[str, Any]]]:
 def broker(tmp_path: Path) -> Iterator[PrivateBroker]:
     with PrivateBroker(tmp_path / "broker", EVERYBODY) as running:
         yield running
+
+
+@pytest.fixture
+def small_disk(tmp_path: Path) -> Iterator[SmallDisk]:
+    disk = SmallDisk(tmp_path / "small", "3m")
+    if disk.trouble:
+        pytest.skip(f"a disk of its own needs root, to mount it: {disk.trouble}")
+    yield disk
+    disk.close()

@@ -1,10 +1,9 @@
-import os
 import re
 import shutil
 import sqlite3
 import subprocess
 import sys
-from collections.abc import Callable, Iterator
+from collections.abc import Iterator
 from contextlib import closing, suppress
 from dataclasses import replace
 from pathlib import Path
@@ -31,6 +30,7 @@ from gateway.journal import (
     Refused,
     salvage,
 )
+from tests.gateway.disks import SmallDisk
 from tests.gateway.place import DICE, GATEWAY, STATION, Clock, plain, press
 
 CLOCK = Clock()
@@ -345,37 +345,11 @@ def test_a_sync_that_fails_keeps_nothing_and_the_next_try_keeps_it_once(path: Pa
         assert presses == [f"u01:1:{number}" for number in range(1, 9)]
 
 
-def mounted(folder: Path, size: str) -> Callable[[], object]:
-    folder.mkdir()
-    mount = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", f"size={size}", "tmpfs", str(folder)], capture_output=True, check=False
-    )
-    if mount.returncode:
-        pytest.skip(f"a full disk needs root, to mount a small one: {mount.stderr.decode().strip()}")
-    return lambda: subprocess.check_call(["umount", "--lazy", str(folder)])
-
-
-@pytest.fixture
-def small_disk(tmp_path: Path) -> Iterator[Path]:
-    folder = tmp_path / "small"
-    unmount = mounted(folder, "3m")
-    yield folder
-    unmount()
-
-
-def fill(folder: Path) -> Path:
-    filler = folder / "filler"
-    with filler.open("wb") as file, suppress(OSError):
-        while os.write(file.fileno(), b"x" * 4_096):
-            pass
-    return filler
-
-
 @pytest.mark.proves("N1", "N7")
-def test_on_a_full_disk_the_ballast_goes_for_what_must_be_kept_and_comes_back_later(small_disk: Path) -> None:
-    path = small_disk / "journal.db"
+def test_on_a_full_disk_the_ballast_goes_for_what_must_be_kept_and_comes_back_later(small_disk: SmallDisk) -> None:
+    path = small_disk.folder / "journal.db"
     journal = opened(path, ballast_bytes=1 << 20)
-    filler = fill(small_disk)
+    filler = small_disk.fill()
     gone = [journal.ballast_used]
     for number in range(100):
         journal.append([press(CLOCK, number=number + 1)])
@@ -397,10 +371,10 @@ def opened_again(path: Path) -> int:
 
 
 @pytest.mark.proves("N1")
-def test_a_disk_that_is_full_to_the_last_is_told_and_nothing_of_it_is_half_kept(small_disk: Path) -> None:
-    path = small_disk / "journal.db"
+def test_a_disk_that_is_full_to_the_last_is_told_and_nothing_of_it_is_half_kept(small_disk: SmallDisk) -> None:
+    path = small_disk.folder / "journal.db"
     journal = opened(path)
-    filler = fill(small_disk)
+    filler = small_disk.fill()
     with suppress(Refused):
         for _ in range(1_000):
             journal.append([press(CLOCK, number=journal.head_seq + 1)])

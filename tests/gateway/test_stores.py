@@ -1,5 +1,3 @@
-import subprocess
-from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -8,6 +6,7 @@ from broker.kinds import EventType
 from gateway.journal import Heard, InUse
 from gateway.settings import GatewaySettings
 from gateway.stores import Stores, open_stores, reopen
+from tests.gateway.disks import SmallDisk
 from tests.gateway.place import DICE, Clock, press, settings
 
 CLOCK = Clock()
@@ -103,26 +102,15 @@ def test_where_nothing_can_be_made_there_are_counters_to_ring_with_and_no_journa
     assert stores.counters.improvised
 
 
-@pytest.fixture
-def read_only(tmp_path: Path) -> Iterator[Path]:
-    folder = tmp_path / "card"
-    folder.mkdir()
-    mount = subprocess.run(
-        ["mount", "-t", "tmpfs", "-o", "size=8m", "tmpfs", str(folder)], capture_output=True, check=False
-    )
-    if mount.returncode:
-        pytest.skip(f"a read-only disk needs root, to mount one: {mount.stderr.decode().strip()}")
-    yield folder
-    subprocess.check_call(["umount", "--lazy", str(folder)])
-
-
 @pytest.mark.proves("N5", "N14")
-def test_a_card_that_became_read_only_leaves_counters_to_ring_with_and_never_the_same_twice(read_only: Path) -> None:
-    place = settings(read_only / "state")
+def test_a_card_that_became_read_only_leaves_counters_to_ring_with_and_never_the_same_twice(
+    small_disk: SmallDisk,
+) -> None:
+    place = settings(small_disk.folder / "state")
     first = opened(place)
     taken = {first.counters.take() for _ in range(500)}
     shut(first)
-    subprocess.check_call(["mount", "-o", "remount,ro", str(read_only)])
+    small_disk.remount("ro")
     starts = {first.start}
     for _ in range(3):
         stores = opened(place)
@@ -133,5 +121,5 @@ def test_a_card_that_became_read_only_leaves_counters_to_ring_with_and_never_the
         taken |= more
         assert stores.start not in starts
         starts.add(stores.start)
-    subprocess.check_call(["mount", "-o", "remount,rw", str(read_only)])
+    small_disk.remount("rw")
     reopen(place, clock=CLOCK, random_bytes=DICE).close()
