@@ -34,7 +34,7 @@ from gateway.journal import JournalError
 from gateway.keeping import Keeper
 from gateway.mqtt import Access, Arrived, MqttLink, Will
 from gateway.outbox import ROOM, Outbox, Parcel
-from gateway.stamps import Clock
+from gateway.stamps import Clock, Stamp
 
 log = structlog.get_logger("gateway.uplink")
 
@@ -168,23 +168,22 @@ class Uplink:
             if parcel is None:
                 self.refill()
                 return
-            self._publish_parcel(parcel)
+            self._publish_parcel(parcel, now)
         self.pump()
 
-    def _send(self, parcel: Parcel) -> None:
-        now = self._clock()
+    def _send(self, parcel: Parcel, now: Stamp) -> None:
         age_ms = stamps.age_ms(parcel.entry.event.stamp, now)
         try:
-            body = self._composer.compose(parcel.entry, parcel.target, age_ms=age_ms)
+            written = self._composer.write(parcel.entry, parcel.target, age_ms=age_ms)
         except ValueError as error:
             log.error("no message can be made of an event", id=parcel.entry.event.id, why=str(error)[:500])  # noqa: TRY400 - the reason is enough
             self._keeper.mark(done=self._outbox.unsendable(parcel))
             return
-        if body is None:  # a newer policy has nothing for them
+        if written is None:  # a newer policy has nothing for them
             self._keeper.mark(done=[parcel.delivery])
             self._outbox.handed(parcel, now_ns=now.mono_ns)
             return
-        ticket = self.link.publish(body.topic, self._signer.envelope(body))
+        ticket = self.link.publish(written.topic, self._signer.seal(written.body))
         if ticket is None:
             self._outbox.lost(now_ns=now.mono_ns)
             return

@@ -9,7 +9,8 @@ from hypothesis import strategies as st
 from broker.ids import Epoch, EventId
 from broker.kinds import EventType, Kind, Mark
 from broker.messages import AlarmView, GatewayEvent
-from broker.signing import Verifier
+from broker.messages import plain as plain_body
+from broker.signing import Verifier, canonical
 from gateway.events import STATION as TO_STATION
 from gateway.events import Composer, Entry, Event, event_from_json
 from gateway.stamps import Stamp
@@ -90,6 +91,29 @@ def test_messages_can_be_made_with_a_clock_at_1970() -> None:
         assert body is not None
         assert verifier.open(body.topic, GATEWAY_SIGNER.envelope(body)) == body
         assert getattr(body, "clock", None) in {"unsynced", None}
+
+
+@pytest.mark.proves("N4")
+@given(
+    kind=st.sampled_from(Kind),
+    mark=st.none() | st.sampled_from(Mark),
+    late_ms=st.integers(0, 10**9),
+    age_ms=st.integers(0, 10**9),
+    label=st.none() | st.text('abc门"\\:,{}', max_size=20) | st.just('","audience":"police","topic":"sw1/x"'),
+    door=st.none() | st.integers(0, 9_999),
+    consent=st.booleans(),
+)
+def test_what_is_written_for_an_audience_is_octet_for_octet_what_its_model_says(
+    age_ms: int, *, consent: bool, **values: Any
+) -> None:
+    event = press(Clock(), medical_consent=consent, **values)
+    composer = Composer(STATION, GATEWAY)
+    for target in (*event.targets(GATEWAY), "household:nobody"):
+        body = composer.compose(entry(event), target, age_ms=age_ms)
+        written = composer.write(entry(event), target, age_ms=age_ms)
+        assert (written is None) == (body is None)
+        if body is not None and written is not None:
+            assert (written.topic, written.body) == (body.topic, canonical(plain_body(body)))
 
 
 def test_the_journals_form_has_one_order_so_that_a_digest_can_be_taken() -> None:
