@@ -153,6 +153,8 @@ class Intake:
         self._gateway = gateway
         self._random_bytes = random_bytes
         self._presses: OrderedDict[str, EventId] = OrderedDict(known or {})
+        self._stale: OrderedDict[str, EventId] = OrderedDict()
+        """What came with an old counter and was not said again in time, by key."""
         self._alarm_of = alarm_of
         self._last_audible: dict[UnitId, EventId] = {}
         self._unnumbered: dict[tuple[UnitId, str], tuple[int, EventId]] = {}
@@ -283,12 +285,12 @@ class Intake:
         known = self._presses.get(key)
         if known is not None:
             return Verdict(told=told, repeat=known)
+        if press.proof is not Proof.SEALED and key in self._stale:
+            return Verdict(repeat=self._stale[key])
         if press.proof is Proof.STALE:
-            event = self._unverified(
-                stamp, line, press.unit, "possible_replay", household=household, unit=unit.id, message=key
-            )
-            self._remember(key, event.id)
-            return Verdict(event, told)
+            # Not answered: if it is no replay, its unit says it again, is believed then, and rings.
+            event = self._unverified(stamp, line, press.unit, "possible_replay", household=household, unit=unit.id)
+            return Verdict(self._suspect(key, event))
         kind = KINDS.get(press.key, Kind.PANIC)
         if unit.silent:
             kind = Kind.DURESS
@@ -405,9 +407,12 @@ class Intake:
         known = self._presses.get(key)
         if known is not None:
             return Verdict(told=told, repeat=known)
+        if reading.proof is not Proof.SEALED and key in self._stale:
+            return Verdict(repeat=self._stale[key])
         household = self.register.household(unit.household)
         verified = reading.proof is not Proof.STALE
-        make = partial(self._event, stamp=stamp, household=household, unit=unit.id, verified=verified, message=key)
+        message = key if verified else None
+        make = partial(self._event, stamp=stamp, household=household, unit=unit.id, verified=verified, message=message)
         silences: UnitId | None = None
         cancels: EventId | None = None
         match reading:
@@ -415,7 +420,7 @@ class Intake:
                 pressed = ids.press_key(unit.id, boot=reading.boot, number=press)
                 event = make(EventType.DURATION, press=pressed, detail={"held_ms": held_ms})
             case CancelPressed(press=press):
-                # A cancel that cannot be verified is refused (N13): it is kept and told, and changes nothing.
+                # A cancel that cannot be verified is refused (N13): it is kept, and changes nothing.
                 pressed = ids.press_key(unit.id, boot=reading.boot, number=press)
                 if verified:
                     cancels = self._presses.get(pressed) if press else self._last_audible.get(unit.id)
@@ -440,6 +445,8 @@ class Intake:
                 event = make(EventType.HELLO, detail={"firmware": firmware, "reason": reason})
             case never:
                 assert_never(never)
+        if not verified:
+            return Verdict(self._suspect(key, event))
         self._remember(key, event.id)
         return Verdict(event, told, silences=silences, cancels=cancels)
 
@@ -457,7 +464,6 @@ class Intake:
         *,
         household: Household | None = None,
         unit: UnitId | None = None,
-        message: PressKey | None = None,
     ) -> Event:
         return self._event(
             EventType.UNVERIFIED,
@@ -465,7 +471,6 @@ class Intake:
             household,
             kind=Kind.UNVERIFIED,
             unit=unit,
-            message=message,
             verified=False,
             reason=reason,
             detail={"line": clean(line), "address": address},
@@ -506,6 +511,13 @@ class Intake:
             membership=membership,
             medical_consent=household is not None and household.medical_consent,
         )
+
+    def _suspect(self, key: str, event: Event) -> Event:
+        """What may be a replay is told once; its key stays free for the message itself."""
+        self._stale[key] = event.id
+        while len(self._stale) > KNOWN_PRESSES:
+            self._stale.popitem(last=False)
+        return event
 
     def _remember(self, key: str, event: EventId) -> None:
         self._presses[key] = event

@@ -119,7 +119,32 @@ def test_a_stale_press_is_shown_to_the_police_as_unverified_and_rings_nowhere() 
     assert (event.kind, event.verified, event.reason) == (Kind.UNVERIFIED, False, "possible_replay")
     assert not verdict.rings
     assert event.targets(GATEWAY) == ["station", "police"]
-    assert judge.judge(LINE, pressed(proof=Proof.STALE), Clock()()).repeat == event.id
+    assert (event.message, verdict.told) == (None, None)
+    for proof in (Proof.STALE, Proof.REPEAT):
+        again = judge.judge(LINE, pressed(proof=proof), Clock()())
+        assert (again.repeat, again.told) == (event.id, None)
+
+
+@pytest.mark.proves("N13")
+def test_a_press_that_looked_like_a_replay_is_believed_and_rings_when_its_unit_says_it_again() -> None:
+    judge = intake()
+    suspected = event_of(judge.judge(LINE, pressed(proof=Proof.STALE), Clock()()))
+    verdict = judge.judge(LINE, pressed(), Clock()())
+    assert verdict.rings
+    assert verdict.told is not None
+    assert event_of(verdict).id != suspected.id
+    assert event_of(verdict).kind is Kind.PANIC
+    cancel = CancelPressed(1, 1, 2, 1, Proof.STALE)
+    assert judge.judge(LINE, cancel, Clock()()).cancels is None
+    assert judge.judge(LINE, cancel, Clock()()).event is None
+    assert judge.judge(LINE, replace(cancel, proof=Proof.SEALED), Clock()()).cancels == event_of(verdict).id
+
+
+def test_suspicions_are_remembered_within_bounds() -> None:
+    judge = intake()
+    for number in range(KNOWN_PRESSES + 5):
+        judge.judge(LINE, pressed(number % 65_536, boot=number // 65_536 + 1, proof=Proof.STALE), Clock()())
+    assert len(judge._stale) == KNOWN_PRESSES
 
 
 @pytest.mark.proves("N12")
