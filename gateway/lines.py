@@ -109,7 +109,8 @@ class Source:
         """Keep what was heard, unless the disk would not take it for CLOSE_S."""
         if self._keeping is not None:
             try:
-                await asyncio.wait_for(self._keeping, CLOSE_S)
+                async with asyncio.timeout(CLOSE_S):
+                    await self._keeping
             except TimeoutError:
                 log.error("closed with events that no disk took", source=self.name, events=self.unkept)  # noqa: TRY400
 

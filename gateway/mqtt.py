@@ -149,7 +149,8 @@ class MqttLink:
         if self.up and farewell is not None:
             self._farewell = client.publish(farewell.topic, farewell.payload, qos=1, retain=True).mid
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._said.wait(), self._patience.farewell_s)
+                async with asyncio.timeout(self._patience.farewell_s):
+                    await self._said.wait()
         self.up = False
         client.disconnect()
         client.loop_write()
@@ -266,8 +267,10 @@ class MqttLink:
             if oldest is not None and self._loop.time() - oldest > self._patience.answer_s:
                 self.trouble = "the broker does not answer publishes"
                 return
+            # Not wait_for: in Python 3.11 it loses a cancellation that comes together with the event.
             with contextlib.suppress(TimeoutError):
-                await asyncio.wait_for(self._gone.wait(), self._patience.look_s)
+                async with asyncio.timeout(self._patience.look_s):
+                    await self._gone.wait()
 
     def _read(self, client: Client) -> None:
         while True:

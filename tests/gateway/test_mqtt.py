@@ -141,6 +141,15 @@ async def test_a_wrong_password_is_told_and_tried_again(broker: PrivateBroker) -
         assert hearer.connects == 0
 
 
+async def test_closing_at_the_moment_in_which_the_connection_goes_ends_it(broker: PrivateBroker) -> None:
+    async with linked(broker, password="wrong", wait=False) as (link, _):
+        await until(lambda: link._client is not None)
+        async with asyncio.timeout(5):
+            await asyncio.sleep(0)
+            link._gone.set()
+            await link.close()
+
+
 @pytest.mark.proves("N14")
 async def test_a_broker_that_dies_and_comes_back_is_found_again(broker: PrivateBroker, station: Mailbox) -> None:
     async with linked(broker) as (link, hearer):
