@@ -209,7 +209,8 @@ class Alert:
 
     def next_due(self) -> int | None:
         """When `advance` is worth calling."""
-        return min((ringing.until_ns for ringing in self._ringing.values()), default=None)
+        first = next(iter(self._ringing.values()), None)  # all sound for the same time, and the newest stands last
+        return None if first is None else first.until_ns
 
     def _end(self, ended: list[Ringing]) -> list[Play | Switch]:
         touched: dict[UnitId, None] = {}

@@ -175,4 +175,5 @@ class Recorder:
                 changes += self._supervision.state("sounder", unit.id, wrong=not works, unit=unit.id)
             case _:
                 pass
-        batch.events += self.note(changes).events
+        if changes:
+            batch.events += self.note(changes).events
