@@ -5,12 +5,17 @@
 3. publish: paho, QoS 1, from `publish` on one connection to `on_message` on another, both with TCP_NODELAY.
 
 Their medians added up are the floor sum. Nothing overlaps in it, and nothing is signed, judged or opened.
+
+A press comes out of the blue, to a machine that was doing something else: that alone costs a floor about 1.4 times what
+it takes back to back, since the processor slept and its caches are cold. So the pause between two samples is the
+caller's, and is the same for floors and product.
 """
 
 from __future__ import annotations
 
 import asyncio
 import os
+import random
 import threading
 import time
 import tty
@@ -34,7 +39,9 @@ MESSAGE_BYTES: Final = 600
 """About as long as a signed message."""
 ROW_BYTES: Final = 300
 WARM_UP: Final = 5
-PAUSE_S: Final = 0.002
+SHORTEST_S, LONGEST_S = 0.005, 0.03
+HURRY_S: Final = 0.001
+"""Between two samples back to back."""
 ANSWER_S: Final = 10.0
 
 
@@ -94,10 +101,10 @@ class FloorKit:
             client.loop_stop()
         self._broker.stop()
 
-    def measure(self, samples: int) -> Floors:
-        """Take so many samples of each."""
-        floors = asyncio.run(self._measure_loop(samples))
-        floors.publish = _timed(self._publish, samples)
+    def measure(self, samples: int, *, pause_s: Callable[[], float] = lambda: HURRY_S) -> Floors:
+        """Take so many samples of each, with a pause after each."""
+        floors = asyncio.run(self._measure_loop(samples, pause_s))
+        floors.publish = _timed(self._publish, samples, pause_s)
         return floors
 
     def _connect(self, principal: Principal) -> Client:
@@ -117,7 +124,7 @@ class FloorKit:
             raise TimeoutError("a message of the floors does not arrive")
         return (self._at_ns - began_ns) / 1e6
 
-    async def _measure_loop(self, samples: int) -> Floors:
+    async def _measure_loop(self, samples: int, pause_s: Callable[[], float]) -> Floors:
         floors = Floors()
         loop = asyncio.get_running_loop()
         master, slave = os.openpty()
@@ -125,7 +132,7 @@ class FloorKit:
         try:
             for _ in range(samples + WARM_UP):
                 floors.pty.append(await _cross(loop, master, slave))
-                await asyncio.sleep(PAUSE_S)
+                await asyncio.sleep(pause_s())
         finally:
             os.close(master)
             os.close(slave)
@@ -135,7 +142,7 @@ class FloorKit:
                 began_ns = time.monotonic_ns()
                 await loop.run_in_executor(thread, bare.commit, db, [b"x" * ROW_BYTES])
                 floors.commit.append((time.monotonic_ns() - began_ns) / 1e6)
-                await asyncio.sleep(PAUSE_S)
+                await asyncio.sleep(pause_s())
         db.close()
         floors.pty, floors.commit = floors.pty[WARM_UP:], floors.commit[WARM_UP:]
         return floors
@@ -156,9 +163,14 @@ async def _cross(loop: asyncio.AbstractEventLoop, master: int, slave: int) -> fl
     return (await arrived - began_ns) / 1e6
 
 
-def _timed(measure: Callable[[], float], samples: int) -> list[float]:
+def a_while(dice: random.Random) -> float:
+    """A pause as between two presses, in seconds."""
+    return dice.uniform(SHORTEST_S, LONGEST_S)
+
+
+def _timed(measure: Callable[[], float], samples: int, pause_s: Callable[[], float]) -> list[float]:
     times = []
     for _ in range(samples + WARM_UP):
         times.append(measure())
-        time.sleep(PAUSE_S)
+        time.sleep(pause_s())
     return times[WARM_UP:]

@@ -2,7 +2,7 @@
 
 The line is a pseudo-terminal without a baud, so that the gateway is measured and not the wire. Every press is a panic
 in a group of ten: the station's event, then a view each for police, community, grid and nine neighbours, all signed.
-Floors and product take turns within the run.
+Floors and product take turns within the run, at the same pace.
 """
 
 from __future__ import annotations
@@ -14,7 +14,7 @@ from pathlib import Path
 from typing import Final
 
 from bench.figures import Figure, at_most, exactly, in_words, percentile
-from bench.floors import FloorKit, Floors
+from bench.floors import FloorKit, Floors, a_while
 from bench.listening import STATION, Arrival, Receivers
 from bench.places import Place
 from bench.terminal import Terminal
@@ -23,7 +23,8 @@ PART: Final = "one press"
 ROUNDS: Final = 5
 PRESSES: Final = 50
 """In each round."""
-FLOOR_SAMPLES: Final = 60
+FLOOR_SAMPLES: Final = 50
+HURRIED_SAMPLES: Final = 20
 WARM_UP: Final = 10
 ARRIVE_S: Final = 10.0
 SETTLE_S: Final = 1.5
@@ -68,7 +69,7 @@ def measure(directory: Path) -> list[Figure]:
     """All figures of this chapter."""
     place = Place(groups=1, baud=921_600)
     dice = random.Random("latency")
-    floors, presses = Floors(), Presses()
+    floors, hurried, presses = Floors(), Floors(), Presses()
     with place.box(directory) as box, FloorKit(directory / "floors") as kit:
         crowd = place.crowd(box)
         with Terminal(place.port(box), crowd.hear) as line, Receivers(box) as receivers:
@@ -76,7 +77,8 @@ def measure(directory: Path) -> list[Figure]:
             time.sleep(SETTLE_S)
             for round_ in range(ROUNDS + 1):
                 if round_:
-                    floors.add(kit.measure(FLOOR_SAMPLES))
+                    floors.add(kit.measure(FLOOR_SAMPLES, pause_s=lambda: a_while(dice)))
+                    hurried.add(kit.measure(HURRIED_SAMPLES))
                 receivers.forget()
                 went_ns: dict[str, int] = {}
                 wanted: dict[str, tuple[str, ...]] = {}
@@ -87,13 +89,13 @@ def measure(directory: Path) -> list[Figure]:
                     count += 1 + len(wanted[press.key])
                     went_ns[press.key] = line.write(press.frame)
                     receivers.wait(count, timeout_s=ARRIVE_S)
-                    time.sleep(dice.uniform(0.005, 0.03))
+                    time.sleep(a_while(dice))
                 if round_:
                     presses.take(went_ns, receivers.arrivals(), wanted)
-    return figures(floors, presses)
+    return figures(floors, presses, hurried)
 
 
-def figures(floors: Floors, presses: Presses) -> list[Figure]:
+def figures(floors: Floors, presses: Presses, hurried: Floors) -> list[Figure]:
     """What is told about it."""
     floor = floors.sum_ms
     parts = {"pty to reader": floors.pty, "commit FULL, executor": floors.commit, "publish to arrival": floors.publish}
@@ -101,7 +103,8 @@ def figures(floors: Floors, presses: Presses) -> list[Figure]:
         Figure(part="floors", name=f"{name}, p50", value=percentile(samples, 0.5), unit="ms", note=_spread(samples))
         for name, samples in parts.items()
     ]
-    made.append(Figure(part="floors", name="floor sum", value=floor, unit="ms"))
+    made.append(Figure(part="floors", name="floor sum", value=floor, unit="ms", note="with the pauses of the presses"))
+    made.append(Figure(part="floors", name="floor sum, back to back", value=hurried.sum_ms, unit="ms"))
     if not presses.last:
         return [
             *made,

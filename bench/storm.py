@@ -90,7 +90,7 @@ def measure(directory: Path, *, rounds: int = ROUNDS, events: int = EVENTS) -> l
             value=max(after),
             unit="MiB",
             bound=at_most(RSS_MIB),
-            note="the highest of all rounds",
+            note="rounds " + ", ".join(f"{early:.0f} to {late:.0f}" for early, late in zip(idle, after, strict=True)),
         ),
         Figure(
             part="memory",
