@@ -120,7 +120,7 @@ class Event:
         return json.dumps(values, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
 
 
-@lru_cache(maxsize=256)  # journal, outbox and composer ask for the same ones one after the other
+@lru_cache(maxsize=128)  # journal, outbox and composer ask for the same ones one after the other
 def _views_of(facts: AlarmFacts, membership: Membership) -> tuple[View, ...]:
     return tuple(views(facts, membership))
 
