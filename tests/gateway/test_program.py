@@ -74,7 +74,7 @@ async def test_without_any_store_it_starts_rings_confirms_nothing_and_goes_on_wh
         assert gateway._status("0" * 32, 1).head == 0  # type: ignore[arg-type] # any session
         assert not units.is_kept(1, number)
         state.unlink()
-        state.mkdir()
+        state.mkdir(exist_ok=True)
         await until(lambda: units.is_kept(1, number))
         await until(lambda: "journal" not in gateway._supervision.faults)
         assert [event.type for event in await journalled(gateway)].count(EventType.PRESS) == 1

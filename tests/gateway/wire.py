@@ -51,6 +51,7 @@ class Wire:
         self.close()
 
     def close(self) -> None:
+        self.name.unlink(missing_ok=True)  # as udev does; else it might soon name somebody else's terminal
         for fd in (self._master, self._slave):
             if fd >= 0:
                 os.close(fd)
