@@ -11,7 +11,6 @@ import json
 import os
 import queue
 import signal
-import socket
 import subprocess
 import sys
 import threading
@@ -27,7 +26,7 @@ from typing import Any, Final, Self
 
 from broker.acl import Principal, acl_file
 from deploy import accounts, assembly, keys
-from deploy.mosquitto import LOOPBACK, BrokerError, MosquittoMissing, PrivateBroker
+from deploy.mosquitto import LOOPBACK, BrokerError, MosquittoMissing, PrivateBroker, free_port, write_private
 from deploy.site import Site
 
 READY_S: Final = 20.0
@@ -347,18 +346,3 @@ def observers(site: Site) -> Mapping[str, Principal]:
     return {
         audience: principal for audience, principal in found.items() if not audience.startswith(("gateway", "station"))
     }
-
-
-def free_port() -> int:
-    """A loopback port that nobody has now."""
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port
-
-
-def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner may read."""
-    path.unlink(missing_ok=True)
-    path.touch(mode=0o600)
-    path.write_text(text, encoding="utf-8")

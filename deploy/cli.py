@@ -169,7 +169,7 @@ def station(
     """Run the police station's side: take alarms in, acknowledge them, answer over HTTP."""
     from api import program
     from api import settings as station_settings
-    from deploy import assembly, box, check
+    from deploy import assembly, check, mosquitto
     from deploy import keys as keyring
 
     if (site is None) == (settings is None):
@@ -181,7 +181,7 @@ def station(
             made = assembly.station_settings(check.load(site), keyring.read(keys or site.parent / "keys"), state=folder)
             folder.mkdir(parents=True, exist_ok=True)
             settings = folder / "settings.json"
-            box.write_private(settings, assembly.station_text(made))
+            mosquitto.write_private(settings, assembly.station_text(made))
         assert settings is not None
         read = station_settings.load(settings)
     except (check.SiteError, keyring.KeysError, station_settings.SettingsError) as error:

@@ -31,6 +31,9 @@ from broker.topics import Role
 
 LOOPBACK: Final = "127.0.0.1"
 PORT_ATTEMPTS: Final = 8
+FREE_ATTEMPTS: Final = 100
+FIRST_FREE: Final = 10_000
+CLIENT_PORTS: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
 POLL_S: Final = 0.005
 LOG_TAIL_CHARS: Final = 2_000
 SBIN: Final = "/usr/local/sbin:/usr/sbin:/sbin"
@@ -135,7 +138,7 @@ class PrivateBroker:
         attempts = 1 if self._port_is_ours else PORT_ATTEMPTS
         while True:
             attempts -= 1
-            self.port = self.port if self._port_is_ours else _free_port()
+            self.port = self.port if self._port_is_ours else free_port()
             try:
                 self._start_once(timeout_s)
             except BrokerDied as died:
@@ -200,12 +203,12 @@ class PrivateBroker:
             connections=len(self._principals) + 64,  # each has one; some may be about to be taken over
             run_as="root" if os.geteuid() == 0 else None,
         )
-        _write_private(Path(settings.acl_path), self._render_acl(self._principals))
-        _write_private(
+        write_private(Path(settings.acl_path), self._render_acl(self._principals))
+        write_private(
             Path(settings.password_path),
             "".join(f"{user}:{password_digest(password)}\n" for user, password in self._passwords.items()),
         )
-        _write_private(self.directory / "mosquitto.conf", broker_file(settings))
+        write_private(self.directory / "mosquitto.conf", broker_file(settings))
 
     def _spawn(self) -> None:
         """Start the process from a thread that lives as long as it does.
@@ -269,14 +272,23 @@ def _dies_with_us() -> list[str]:
     return [setpriv, "--pdeathsig", "TERM"] if setpriv else []
 
 
-def _free_port() -> int:
-    with socket.socket() as probe:
-        probe.bind((LOOPBACK, 0))
-        port: int = probe.getsockname()[1]
-        return port
+def free_port() -> int:
+    """A loopback port that nobody has now.
+
+    It is drawn from below those that the kernel gives to clients: one of these would be taken again by any
+    connection that is made before somebody listens on it, or while a program restarts.
+    """
+    first_of_clients = int(CLIENT_PORTS.read_text(encoding="ascii").split()[0])
+    for _ in range(FREE_ATTEMPTS):
+        port = secrets.choice(range(FIRST_FREE, first_of_clients))
+        with socket.socket() as probe, suppress(OSError):
+            probe.bind((LOOPBACK, port))
+            return port
+    raise BrokerError(f"no port between {FIRST_FREE} and {first_of_clients} is free")
 
 
-def _write_private(path: Path, text: str) -> None:
+def write_private(path: Path, text: str) -> None:
+    """Write a file that only its owner may read."""
     path.unlink(missing_ok=True)
     path.touch(mode=0o600, exist_ok=False)
     path.write_text(text, encoding="utf-8")

@@ -78,6 +78,7 @@ class Rounds:
         self._number = 0
         self._status_every = max(1, int(settings.status_s / ROUND_S))
         self._told: tuple[str, ...] | None = None
+        self._linked: tuple[bool, str] | None = None
         self._up_s = self._loop.time()
         self._answered_s = self._loop.time()
         self._failures = 0
@@ -192,9 +193,14 @@ class Rounds:
         await keeper.ask(lambda journal: journal.lay_ballast())
 
     async def _tell(self) -> None:
-        if self._number % self._status_every == 0 or self._to.supervision.faults != self._told:
+        link = self._to.uplink.link
+        due = self._number % self._status_every == 0
+        if due or self._to.supervision.faults != self._told:
             self._told = self._to.supervision.faults
             self._to.uplink.tell_status()
+            due = True
+        if due or (link.up, link.trouble) != self._linked:  # somebody may be standing before the box
+            self._linked = (link.up, link.trouble)
             await self._loop.run_in_executor(None, _write_health, self._settings.state, self._to.health())
         if self._loop.time() - self._answered_s < JOURNAL_STUCK_S:
             self._watchdog.say("WATCHDOG=1")

@@ -19,7 +19,7 @@ from cryptography.x509.oid import NameOID
 
 from broker.acl import BrokerSettings, Principal, Tls, acl_file, broker_file
 from broker.topics import Role
-from deploy.mosquitto import LOOPBACK, SBIN, _free_port
+from deploy.mosquitto import LOOPBACK, SBIN, free_port
 from tests.broker.village import STATION
 from tests.deploy.mailbox import PATIENCE_S, Mailbox
 
@@ -116,7 +116,7 @@ def port(authority: Authority, tmp_path: Path) -> Iterator[int]:
     files = {name: str(tmp_path / name) for name in ("ca.pem", "broker.pem", "broker.key", "revoked.pem")}
     settings = BrokerSettings(
         directory=str(tmp_path),
-        port=_free_port(),
+        port=free_port(),
         run_as="root",
         tls=Tls(
             ca=files["ca.pem"],

@@ -194,7 +194,9 @@ def running_gateway(keys: Path, tmp_path: Path) -> Iterator[Path]:
             stdout=log, stderr=log, bufsize=0,
         )  # fmt: skip
     try:
-        while "line_lost gate" not in health(state)["faults"]:
+        while not {"line_lost line1", "line_lost gate"} <= set((told := health(state))["faults"]) or (
+            told["uplink"]["trouble"] == "not connected yet"
+        ):
             assert process.poll() is None, (tmp_path / "log").read_text()
         yield state
         process.terminate()

@@ -18,7 +18,7 @@ from typing import IO, Any, Self
 
 import pytest
 
-from deploy.box import free_port
+from deploy.mosquitto import free_port
 from deploy.stage import example
 
 BUTTON, SIREN = 17, 27

@@ -163,8 +163,8 @@ def test_a_port_that_somebody_took_meanwhile_is_replaced(tmp_path: Path, monkeyp
     with socket.socket() as taken:
         taken.bind(("127.0.0.1", 0))
         taken.listen()
-        draws = iter([taken.getsockname()[1], mosquitto._free_port()])
-        monkeypatch.setattr(mosquitto, "_free_port", lambda: next(draws))
+        draws = iter([taken.getsockname()[1], mosquitto.free_port()])
+        monkeypatch.setattr(mosquitto, "free_port", lambda: next(draws))
         with PrivateBroker(tmp_path / "broker", []) as broker:
             assert broker.port != taken.getsockname()[1]
 
