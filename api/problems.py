@@ -2,7 +2,9 @@
 
 Problem                         .status .title and what the answer carries beside them
 +-- NotKnown                    401: no token, or nobody's
-+-- NoSuchAlarm                 404
++-- MayNot                      403: .action, which no role of this account has
++-- NotThere                    404: no such thing, or none that this account may see
+|   +-- NoSuchAlarm
 +-- AlreadyAcknowledged         409: .by and .at of whoever was first
 +-- BadCursor                   422
 """
@@ -65,10 +67,29 @@ class NotKnown(Problem):
         super().__init__("a bearer token of an officer of this station is needed")
 
 
-class NoSuchAlarm(Problem):
-    """No alarm by that id."""
+class MayNot(Problem):
+    """Nothing that this account is lets it do that. Field: `action`."""
+
+    status = HTTPStatus.FORBIDDEN
+    type = "may_not"
+    title = "You may not do that"
+
+    def __init__(self, action: str) -> None:
+        self.action = action
+        super().__init__(f"no role of yours has {action}", action=action)
+
+
+class NotThere(Problem):
+    """No such thing, or none that this account may see: the two are not told apart."""
 
     status = HTTPStatus.NOT_FOUND
+    type = "not_there"
+    title = "There is no such thing"
+
+
+class NoSuchAlarm(NotThere):
+    """No alarm by that id."""
+
     type = "no_such_alarm"
     title = "There is no such alarm"
 

@@ -13,7 +13,7 @@ from api.database import Database
 from api.ingest.service import Ingest, filters, next_generation
 from api.mqtt import Link, Will
 from api.outgoing.service import Sender
-from api.register import Register
+from api.register.service import Register
 from api.settings import StationSettings
 from api.steps import Wrap, unwrapped
 from broker.signing import Signer, Verifier

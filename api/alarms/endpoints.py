@@ -5,7 +5,7 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Path
 
-from api.access import CurrentOfficer
+from api.access import Authority, may
 from api.alarms import repository
 from api.alarms.rules import State
 from api.alarms.schemas import AlarmAnswer, AlarmDetailAnswer, AlarmPage, alarm_answer, alarm_detail_answer
@@ -26,7 +26,7 @@ AlarmId = Annotated[str, Path(pattern=EVENT_ID, description="Id of the alarm, or
 @router.get("", summary="Alarms, newest first")
 def list_alarms(
     station: CurrentStation,
-    _officer: CurrentOfficer,
+    _by: Annotated[Authority, may("alarm.read")],
     state: State | None = None,
     limit: Limit = PAGE,
     after: Cursor = None,
@@ -39,7 +39,9 @@ def list_alarms(
 
 
 @router.get("/{alarm}", summary="One alarm", responses=answers(HTTPStatus.NOT_FOUND))
-def get_alarm(station: CurrentStation, _officer: CurrentOfficer, alarm: AlarmId) -> AlarmDetailAnswer:
+def get_alarm(
+    station: CurrentStation, _by: Annotated[Authority, may("alarm.read")], alarm: AlarmId
+) -> AlarmDetailAnswer:
     """The alarm with its events and with what was done about it."""
     with station.database.read() as session:
         found = repository.find(session, alarm)
@@ -55,9 +57,11 @@ def get_alarm(station: CurrentStation, _officer: CurrentOfficer, alarm: AlarmId)
     summary="Take an alarm (签收)",
     responses=answers(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT),
 )
-def acknowledge_alarm(station: CurrentStation, officer: CurrentOfficer, alarm: AlarmId) -> AlarmAnswer:
+def acknowledge_alarm(
+    station: CurrentStation, by: Annotated[Authority, may("alarm.acknowledge")], alarm: AlarmId
+) -> AlarmAnswer:
     """Exactly one officer gets it; whoever comes second is answered 409 with who was first, and when."""
     with station.database.write() as session:
-        taken = alarm_answer(station.alarms.acknowledge(session, alarm, officer), station.register)
+        taken = alarm_answer(station.alarms.acknowledge(session, alarm, by.principal), station.register)
     station.sender.wake()
     return taken

@@ -8,7 +8,7 @@ from pydantic import BaseModel, ConfigDict, Field
 from api.alarms.models import AlarmRecord, PartRecord, StepRecord
 from api.alarms.rules import Action, Part, State
 from api.clock import iso
-from api.register import Register
+from api.register.service import Register
 from broker.kinds import KIND_WORDS, UPDATE_WORDS, Kind, Mark, UpdateState, Words
 
 

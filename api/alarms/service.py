@@ -10,8 +10,8 @@ from api.alarms.rules import Action, Part, State
 from api.clock import Clock
 from api.outgoing import service as outgoing
 from api.problems import AlreadyAcknowledged, NoSuchAlarm
-from api.register import Register
-from api.settings import Officer
+from api.register.service import Register
+from api.rights.rules import Principal
 from broker.ids import EVENT_ID_RANDOM_BYTES, EventId, GatewayId, GroupId, HouseholdId, PressKey, UnitId, event_id
 from broker.kinds import EventType, Kind, LadderState, Mark
 from broker.messages import Action as Order
@@ -80,13 +80,13 @@ class Alarms:
         repository.add_alarms(session, [alarm])
         repository.add_steps(session, [_step(alarm, Action.RECEIVE, received_ms, event=id_)])
 
-    def acknowledge(self, session: Session, alarm_id: str, officer: Officer) -> AlarmRecord:
-        """Take an alarm for `officer`. Exactly one wins. Raises NoSuchAlarm or AlreadyAcknowledged."""
+    def acknowledge(self, session: Session, alarm_id: str, by: Principal) -> AlarmRecord:
+        """Take an alarm for `by`. Exactly one wins. Raises NoSuchAlarm or AlreadyAcknowledged."""
         now = self._clock()
         alarm = repository.find(session, alarm_id)
         if alarm is None:
             raise NoSuchAlarm(alarm_id)
-        won = repository.acknowledge(session, alarm.id, officer=officer.id, at_ms=now)
+        won = repository.acknowledge(session, alarm.id, officer=by.account, at_ms=now)
         alarm = repository.find(session, alarm.id)
         assert alarm is not None
         if not won:
@@ -95,12 +95,12 @@ class Alarms:
             first = self._register.officer(alarm.acknowledged_by)
             name = None if first is None else first.name
             raise AlreadyAcknowledged(alarm.id, by=alarm.acknowledged_by, name=name, at_ms=alarm.acknowledged_ms)
-        repository.add_steps(session, [_step(alarm, Action.ACKNOWLEDGE, now, officer=officer.id)])
+        repository.add_steps(session, [_step(alarm, Action.ACKNOWLEDGE, now, officer=by.account)])
         presses = repository.parts(session, alarm.id, Part.PRESS)
         if not presses:  # nothing but what could not be read
-            self.tell(session, alarm, alarm.id, Action.ACKNOWLEDGE, happened_ms=now, by=officer.role)
+            self.tell(session, alarm, alarm.id, Action.ACKNOWLEDGE, happened_ms=now, by=by.grants[0].role)
         for press in presses:
-            self.tell(session, alarm, press.event, Action.ACKNOWLEDGE, happened_ms=now, by=officer.role)
+            self.tell(session, alarm, press.event, Action.ACKNOWLEDGE, happened_ms=now, by=by.grants[0].role)
             self.show(session, alarm, press.event, press.gateway, happened_ms=now)
         return alarm
 

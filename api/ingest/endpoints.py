@@ -1,11 +1,11 @@
 """What came in and what was wrong with it, over HTTP."""
 
 from http import HTTPStatus
-from typing import Final
+from typing import Annotated, Final
 
 from fastapi import APIRouter
 
-from api.access import CurrentOfficer
+from api.access import Authority, may
 from api.ingest import repository
 from api.ingest.schemas import (
     DeadLetterPage,
@@ -31,9 +31,12 @@ router: Final = APIRouter(
 )
 
 
+MayRead = Annotated[Authority, may("ingest.read")]
+
+
 @router.get("/dead-letters", summary="Messages that could not be taken in, newest first")
 def list_dead_letters(
-    station: CurrentStation, _officer: CurrentOfficer, limit: Limit = PAGE, after: Cursor = None
+    station: CurrentStation, _by: MayRead, limit: Limit = PAGE, after: Cursor = None
 ) -> DeadLetterPage:
     """Nothing that arrived disappears: it is stored, or it stands here with the reason."""
     with station.database.read() as session:
@@ -48,7 +51,7 @@ def list_dead_letters(
 @router.get("/events", summary="What the gateways recorded, newest first")
 def list_events(
     station: CurrentStation,
-    _officer: CurrentOfficer,
+    _by: MayRead,
     type: EventType | None = None,  # noqa: A002 - as in the messages
     limit: Limit = PAGE,
 ) -> EventList:
@@ -59,7 +62,7 @@ def list_events(
 
 
 @router.get("/faults", summary="What is wrong now")
-def list_faults(station: CurrentStation, _officer: CurrentOfficer) -> FaultList:
+def list_faults(station: CurrentStation, _by: MayRead) -> FaultList:
     """Open faults, and events that are missing."""
     with station.database.read() as session:
         return FaultList(
@@ -69,7 +72,7 @@ def list_faults(station: CurrentStation, _officer: CurrentOfficer) -> FaultList:
 
 
 @router.get("/gateways", summary="Gateways by their last status")
-def list_gateways(station: CurrentStation, _officer: CurrentOfficer) -> GatewayList:
+def list_gateways(station: CurrentStation, _by: MayRead) -> GatewayList:
     """Every gateway that ever said something."""
     with station.database.read() as session:
         return GatewayList(gateways=[gateway_answer(row) for row in repository.gateways(session)])

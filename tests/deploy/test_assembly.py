@@ -7,7 +7,7 @@ from random import Random
 
 import pytest
 
-from api.register import Register as StationRegister
+from api.register.service import Register as StationRegister
 from api.settings import StationSettings
 from broker.acl import Principal, acl_file, rights
 from broker.ids import GatewayId, HouseholdId

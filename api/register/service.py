@@ -1,5 +1,8 @@
 """The register, ready to be asked. For now it is what the settings say."""
 
+from collections.abc import Mapping
+
+from api.rights.rules import Subject
 from api.settings import Group, Household, Officer, StationSettings
 from broker.ids import GroupId, HouseholdId
 from broker.policy import Membership
@@ -18,6 +21,26 @@ class Register:
         for household in settings.households:
             if household.group is not None:
                 self._members[household.group] = self._members.get(household.group, frozenset()) | {household.id}
+
+    @property
+    def groups_of_places(self) -> Mapping[str, str]:
+        """The group of every place that has one."""
+        return {place: one.group for place, one in self._households.items() if one.group is not None}
+
+    def areas_of(self, group: str | None) -> frozenset[str]:
+        """Every area in which a group lies, itself and the station's own included, on both trees."""
+        found = self.group(group)
+        inside = () if found is None else (found.id, found.community, found.grid)
+        return frozenset(area for area in (self.station, *inside) if area is not None)
+
+    def groups_in(self, area: str) -> frozenset[str]:
+        """Every group that lies in an area."""
+        return frozenset(group for group in self._groups if area in self.areas_of(group))
+
+    def subject(self, place: str | None, group: str | None = None) -> Subject:
+        """What rights need to know of a place, or of a thing that belongs to `group`."""
+        group = group or self.groups_of_places.get(place or "")
+        return Subject(areas=self.areas_of(group), group=group, place=place)
 
     def officer(self, officer: str) -> Officer | None:
         """The officer of this id, who may have left."""

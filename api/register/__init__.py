@@ -1,0 +1,1 @@
+"""Who lives where, what hangs on which wall, and which areas they lie in."""

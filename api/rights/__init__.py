@@ -1,0 +1,1 @@
+"""Who may do what, and where: one table, and the rules that read it."""
