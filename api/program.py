@@ -23,12 +23,10 @@ from fastapi import FastAPI
 from sqlalchemy.exc import DBAPIError
 
 from api import logs, problems
-from api.alarms import endpoints as alarms
 from api.clock import Clock, wall_ms
 from api.database import DatabaseError, DatabaseInUse
-from api.health import endpoints as health
 from api.health.service import Pulse
-from api.ingest import endpoints as ingest
+from api.routes import ROUTERS
 from api.settings import SettingsError, StationSettings, load
 from api.station import Station
 from api.steps import Wrap, unwrapped
@@ -69,9 +67,8 @@ def build(settings: StationSettings, *, wrap: Wrap = unwrapped, clock: Clock = w
     app.state.station = station
     app.state.pulse = Pulse(station)
     problems.install(app)
-    app.include_router(alarms.router)
-    app.include_router(ingest.router)
-    app.include_router(health.router)
+    for router in ROUTERS:
+        app.include_router(router)
     return app
 
 
