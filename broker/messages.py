@@ -66,6 +66,7 @@ GatewayField = Annotated[GatewayId, StringConstraints(pattern=SEGMENT)]
 GroupField = Annotated[GroupId, StringConstraints(pattern=SEGMENT)]
 HouseholdField = Annotated[HouseholdId, StringConstraints(pattern=SEGMENT)]
 UnitField = Annotated[UnitId, StringConstraints(pattern=SEGMENT)]
+DigestField = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 BootField = Annotated[str, StringConstraints(pattern=r"^[0-9a-f-]{1,36}$")]
 Clock = Literal["synced", "unsynced"]
 
@@ -190,10 +191,26 @@ class Rejection(Part):
     reason: Annotated[str, StringConstraints(pattern=r"^[a-z0-9_]{1,16}$")]
 
 
+class ChainHead(Part):
+    """The head of a journal's chain: whoever has it can tell whether anything up to `seq` was changed since (N15)."""
+
+    seq: Seq
+    digest: DigestField
+
+
+class Head(Part):
+    """What the station holds of an epoch: the highest sequence number that it has, and the highest head it was told."""
+
+    epoch: EpochField
+    seq: UInt
+    chain: ChainHead | None = None
+
+
 class Receipt(Envelope):
     """Sent after the station's commit, and only then. Each event id that it names is done with.
 
-    At most 200 ids in all (three short lists, because 200 of them must fit into one message).
+    At most 200 ids in all (three short lists, because 200 of them must fit into one message). `holds` is of the epoch
+    that the gateway's last status named.
     """
 
     type: Literal["receipt"] = "receipt"
@@ -201,6 +218,7 @@ class Receipt(Envelope):
     stored: tuple[EventIdField, ...] = ()
     duplicate: tuple[EventIdField, ...] = ()
     rejected: tuple[Rejection, ...] = ()
+    holds: Head | None = None
 
     @model_validator(mode="after")
     def _bounded(self) -> Self:
@@ -215,13 +233,6 @@ class Receipt(Envelope):
             | dict.fromkeys(self.duplicate, Outcome.DUPLICATE)
             | {rejection.id: Outcome.REJECTED for rejection in self.rejected}
         )
-
-
-class Head(Part):
-    """The highest sequence number that the station holds of an epoch."""
-
-    epoch: EpochField
-    seq: UInt
 
 
 class StationHello(Envelope):
@@ -294,8 +305,9 @@ class ConfigPart(Envelope):
 class GatewayStatus(Envelope):
     """A gateway's presence, retained, and its will (`online` false, the rest as it was at connect).
 
-    `head` is the highest sequence number of `epoch`, `low` the lowest that is not done: what the station misses
-    below `low` is a gap. `queued` counts events without a receipt.
+    `head` is the highest sequence number of `epoch`, `digest` the head of its chain there (zeros where `head` is 0),
+    `low` the lowest that is not done: what the station misses below `low` is a gap. `queued` counts events without a
+    receipt.
     """
 
     type: Literal["gateway_status"] = "gateway_status"
@@ -305,6 +317,7 @@ class GatewayStatus(Envelope):
     session: SessionField
     epoch: EpochField
     head: UInt
+    digest: DigestField
     low: UInt
     clock: Clock
     queued: UInt

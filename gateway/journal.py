@@ -28,7 +28,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field, replace
 from itertools import groupby
 from pathlib import Path
-from typing import IO, Any, Final, TypeVar
+from typing import IO, Any, Final, NamedTuple, TypeVar
 
 from broker import ids
 from broker.ids import Epoch, EventId, GatewayId, PressKey, StationId
@@ -103,6 +103,13 @@ class InUse(JournalError):
     """Another gateway process has this journal open."""
 
 
+class ChainHead(NamedTuple):
+    """The end of a chain: whoever has it can tell whether anything up to `seq` was changed."""
+
+    seq: int
+    digest: bytes
+
+
 @dataclass(frozen=True, slots=True)
 class Delivery:
     """One event on its way to one target. It belongs to one journal file, which `epoch` names."""
@@ -172,8 +179,7 @@ class Journal:
         self._ballast = path.with_suffix(".ballast")
         self._ballast_bytes = ballast_bytes
         self._pruned_to = 0
-        self.head_seq = 0
-        self._head = GENESIS
+        self.head = ChainHead(0, GENESIS)
         self._lock = _lock(path)
         try:
             self._db: sqlite3.Connection | None = self._connect()
@@ -187,7 +193,7 @@ class Journal:
             self._lock.close()
             raise
         if last is not None:
-            self.head_seq, self._head = last
+            self.head = ChainHead(*last)
         self.lay_ballast(of_scarce=True)
 
     # Writing
@@ -217,7 +223,7 @@ class Journal:
         known: Sequence[tuple[str, EventId]] = (),
     ) -> list[Entry]:
         entries: list[Entry] = []
-        head = self._head
+        head = self.head.digest
         rows = []
         deliveries = []
         for seq, (event, targets) in enumerate(events, self.head_seq + 1):
@@ -240,8 +246,7 @@ class Journal:
                 _mark(db, self.epoch, marks)
 
         self._transact(work)
-        self.head_seq += len(entries)
-        self._head = head
+        self.head = ChainHead(self.head_seq + len(entries), head)  # at once: other threads read it
         return entries
 
     def mark(self, marks: Marks) -> None:
@@ -368,9 +373,15 @@ class Journal:
         """Return the highest uplink counter by unit id."""
         return dict(self._rows("SELECT unit, counter FROM heard"))
 
-    def head_digest(self) -> str:
-        """Return the head of the chain, hexadecimal: whoever has it can tell whether history was changed."""
-        return self._head.hex()
+    @property
+    def head_seq(self) -> int:
+        """The highest sequence number."""
+        return self.head.seq
+
+    def digest_at(self, seq: int) -> bytes | None:
+        """Return the head of the chain as it was at `seq`; None when there is no such row."""
+        row = self._row("SELECT head FROM event WHERE seq = ?", (seq,))
+        return None if row is None else bytes(row[0])
 
     def verify(self) -> int | None:
         """Return the sequence number of the first row that is not as it was written, None if all are."""

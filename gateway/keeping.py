@@ -21,7 +21,7 @@ import structlog
 from broker.ids import Epoch
 from gateway.counters import Counters
 from gateway.events import Entry, Event
-from gateway.journal import Carried, Damaged, Delivery, Heard, Journal, JournalError, Marks
+from gateway.journal import GENESIS, Carried, ChainHead, Damaged, Delivery, Heard, Journal, JournalError, Marks
 
 T = TypeVar("T")
 
@@ -118,7 +118,13 @@ class Keeper:
     @property
     def head_seq(self) -> int:
         """The highest sequence number that is on disk."""
-        return 0 if self.journal is None else self.journal.head_seq
+        return self.head[1].seq
+
+    @property
+    def head(self) -> tuple[Epoch, ChainHead]:
+        """The chain on disk, of one journal: its epoch, and where it ends."""
+        journal = self.journal
+        return (NO_EPOCH, ChainHead(0, GENESIS)) if journal is None else (journal.epoch, journal.head)
 
     async def append(self, events: Sequence[Event], *, heard: Sequence[Heard] = ()) -> list[Entry]:
         """Keep `events`; when this returns they are on disk. JournalError: they are not, try again later."""

@@ -29,6 +29,7 @@ from devices.timing import LineTiming
 from gateway import logs
 from gateway.alert import Alert, Play, Switch
 from gateway.events import Entry
+from gateway.history import History, highest
 from gateway.intake import Intake, ZigbeeAction
 from gateway.journal import Carried, Heard, JournalError
 from gateway.keeping import Append, Keeper
@@ -122,6 +123,7 @@ class Gateway:
         self._zigbee: ZigbeeLink | None = None
         self._remote = {household.id for household in settings.households if household.remote}
         self._uplink = self._make_uplink()
+        self._history = History(self._keeper, told=self._history_told)
         self._renewing: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._failures = 0
@@ -175,6 +177,7 @@ class Gateway:
         await self._uplink.close()
         if self._renewing is not None:
             await asyncio.gather(self._renewing, return_exceptions=True)
+        await self._history.close()
         await self._keeper.close()
         self._watchdog.close()
 
@@ -360,6 +363,8 @@ class Gateway:
         """The station has these."""
         reached = [event for event, outcome in receipt.outcomes().items() if outcome is not Outcome.REJECTED]
         self._show(self._ladder.receipted(reached))
+        if receipt.holds is not None:
+            self._history.compare([receipt.holds])
 
     def commanded(self, command: Command) -> None:
         """Do what the station orders; its signature, session and counter are good."""
@@ -383,16 +388,23 @@ class Gateway:
     def greeted(self, hello: StationHello) -> None:
         """The station holds more of this epoch than we do: an old card is in this box. Open a new epoch."""
         keeper = self._keeper
-        ahead = any(head.epoch == keeper.epoch and head.seq > keeper.head_seq for head in hello.highest)
+        epoch, head = keeper.head
+        ahead = any(held.epoch == epoch and highest(held) > head.seq for held in hello.highest)
         self._own.note(self._supervision.state("old_journal", "journal", wrong=ahead))
         if ahead and (self._renewing is None or self._renewing.done()):
             self._renewing = self._loop.create_task(self._open_epoch())
+        self._history.compare(hello.highest)
 
     async def _open_epoch(self) -> None:
         try:
             await self._keeper.open_epoch()
         except JournalError as error:  # the next hello finds it so again
             log.error("no new epoch could be opened", trouble=error.what)  # noqa: TRY400 - the reason is enough
+
+    def _history_told(self, changed: int | None) -> None:
+        """The station was told another digest than the one that we have, of the row `changed`; None: the same."""
+        detail = {} if changed is None else {"seq": changed}
+        self._own.note(self._supervision.state("history_changed", "journal", wrong=changed is not None, detail=detail))
 
     def alarm_for(self, household: HouseholdId, view: AlarmView) -> None:
         """A household here is rung by another gateway's alarm; it was checked that this may ring."""
@@ -409,6 +421,7 @@ class Gateway:
     def _status(self, session: ids.Session, generation: int) -> GatewayStatus:
         now = self._clock()
         keeper = self._keeper
+        epoch, head = keeper.head
         return GatewayStatus(
             topic="sw1/x",
             audience="station",
@@ -418,9 +431,10 @@ class Gateway:
             online=True,
             generation=generation,
             session=session,
-            epoch=keeper.epoch,
-            head=keeper.head_seq,
-            low=min(keeper.low, keeper.head_seq + 1),
+            epoch=epoch,
+            head=head.seq,
+            digest=head.digest.hex(),
+            low=min(keeper.low, head.seq + 1),
             clock=now.quality,
             queued=self._keeper.queued,
             faults=self._supervision.faults,

@@ -136,6 +136,22 @@ class GatewayEpoch(SQLModel, table=True):
     opened_ms: int = Field(sa_type=BigInteger)
 
 
+class ChainHead(SQLModel, table=True):
+    """The highest head of an epoch's chain that its gateway told: whether it changes its history shows here (N15)."""
+
+    __tablename__ = "chain_head"
+    __table_args__ = (
+        CheckConstraint("seq > 0", name="order"),
+        CheckConstraint(HEX64, name="digest"),
+    )
+
+    gateway: str = Field(primary_key=True)
+    epoch: str = Field(primary_key=True)
+    seq: int = Field(sa_type=BigInteger)
+    digest: str
+    told_ms: int = Field(sa_type=BigInteger)
+
+
 class Gap(SQLModel, table=True):
     """Sequence numbers `first` to `last` that a gateway says are done and that are not here.
 

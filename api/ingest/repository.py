@@ -8,7 +8,7 @@ from sqlalchemy import select as sql_select
 from sqlmodel import Session, SQLModel, col, select
 
 from api.database import Bulk
-from api.ingest.models import DeadLetter, Fault, Gap, Gateway, GatewayEpoch, Inbox, Rejection, StationRow
+from api.ingest.models import ChainHead, DeadLetter, Fault, Gap, Gateway, GatewayEpoch, Inbox, Rejection, StationRow
 
 
 class Place(NamedTuple):
@@ -24,6 +24,13 @@ class Heads(NamedTuple):
 
     highest: int
     checked: int
+
+
+class Told(NamedTuple):
+    """The highest head that a gateway told of an epoch's chain."""
+
+    seq: int
+    digest: str
 
 
 _INBOX: Final = SQLModel.metadata.tables["inbox"]
@@ -88,6 +95,23 @@ def save_epoch(session: Session, gateway: str, name: str, heads: Heads) -> None:
     session.connection().execute(_SAVE_EPOCH, values)
 
 
+def present_epoch(session: Session, gateway: str) -> str | None:
+    """The epoch that a gateway's last status named."""
+    return session.exec(select(Gateway.epoch).where(Gateway.id == gateway)).first()
+
+
+def chain_heads(session: Session, gateway: str) -> dict[str, Told]:
+    """What a gateway told of its chains, by epoch."""
+    found = select(ChainHead.epoch, ChainHead.seq, ChainHead.digest).where(ChainHead.gateway == gateway)
+    return {epoch: Told(seq, digest) for epoch, seq, digest in session.exec(found)}
+
+
+def save_chain_head(session: Session, gateway: str, epoch: str, seq: int, digest: str, *, now_ms: int) -> None:
+    """Write the highest head that was told of an epoch's chain."""
+    session.merge(ChainHead(gateway=gateway, epoch=epoch, seq=seq, digest=digest, told_ms=now_ms))
+    session.flush()
+
+
 def gateway(session: Session, id: str, *, now_ms: int) -> Gateway:  # noqa: A002 - an id is what it is
     """The row of a gateway, made when it is new."""
     row = session.get(Gateway, id)
@@ -121,6 +145,11 @@ def gaps_around(session: Session, gateway: str, epoch: str, *, first: int, last:
     return session.exec(found).all()
 
 
+def has_riddles(session: Session, gateway: str) -> bool:
+    """Whether events of a gateway are missing, and nobody knows why."""
+    return session.exec(select(Gap.number).where(Gap.gateway == gateway, Gap.reason == "").limit(1)).first() is not None
+
+
 def open_fault(session: Session, code: str, gateway: str, about: str = "") -> Fault | None:
     """The fault that is open about this, if any."""
     found = select(Fault).where(
@@ -147,6 +176,12 @@ def clear_fault(session: Session, code: str, gateway: str, *, about: str = "", n
     fault = open_fault(session, code, gateway, about)
     if fault is not None:
         fault.cleared_ms = now_ms
+
+
+def open_faults_of(session: Session, code: str, gateway: str) -> Sequence[Fault]:
+    """The open faults of one kind of a gateway, whatever each is about."""
+    found = select(Fault).where(Fault.code == code, Fault.gateway == gateway, col(Fault.cleared_ms).is_(None))
+    return session.exec(found).all()
 
 
 def open_faults(session: Session, *, limit: int) -> Sequence[Fault]:

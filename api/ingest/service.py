@@ -37,11 +37,11 @@ from api.clock import Clock
 from api.database import Database
 from api.ingest import repository, rules
 from api.ingest.models import DeadLetter, Gap
-from api.ingest.repository import Heads, Place
+from api.ingest.repository import Heads, Place, Told
 from api.ingest.rules import Claim
 from api.mqtt import Arrival, Connected, Incoming, Link, LinkError, Stopped, Will
 from api.outgoing import service as outgoing
-from api.register import Register
+from api.register.service import Register
 from api.steps import Wrap, unwrapped
 from broker.ids import EVENT_ID_RANDOM_BYTES, EventId, GatewayId, event_id
 from broker.kinds import EventType
@@ -70,6 +70,11 @@ PAUSE_MOST_S: Final = 10.0
 """Between attempts to write to a database that cannot be written."""
 SEEN_EACH_MS: Final = 5_000
 """How often it is written down that a gateway was heard of, beside its statuses."""
+HISTORY_CHANGED: Final = "history_changed"
+CLONE: Final = "clone"
+CLONE_OVER_MS: Final = 600_000
+"""A gateway that had one identity to itself for so long is the only one of its name."""
+GAP: Final = "gap"
 POISON: Final = "poison"
 ID_REUSED: Final = "id_reused"
 SAYS_NOTHING: Final = frozenset({"retained"})
@@ -111,6 +116,7 @@ class _Outcome:
     stored: dict[GatewayId, list[EventId]] = field(default_factory=dict)
     duplicate: dict[GatewayId, list[EventId]] = field(default_factory=dict)
     rejected: dict[GatewayId, list[Rejection]] = field(default_factory=dict)
+    holds: dict[GatewayId, Head | None] = field(default_factory=dict)
     greet: set[GatewayId] = field(default_factory=set)
     counts: Counts = field(default_factory=Counts)
     alarms: int = 0
@@ -154,6 +160,8 @@ class Ingest:
         self._oldest: float | None = None
         self._seen: dict[str, int] = {}
         self._heads: dict[tuple[str, str], Heads] = {}
+        self._chains: dict[GatewayId, tuple[str, Told | None] | None] = {}
+        """The present epoch of a gateway, with what it told of its chain."""
         self._greeted = False
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="ingest", daemon=True)
@@ -289,6 +297,7 @@ class Ingest:
                 return self._write(session, batch)
         except BaseException:
             self._heads.clear()
+            self._chains.clear()
             raise
 
     def _write(self, session: Session, batch: Sequence[_Opened]) -> _Outcome:
@@ -323,6 +332,8 @@ class Ingest:
         for one in batch:
             if isinstance(one.body, GatewayStatus):
                 self._note_status(session, one.body, outcome, now_ms=now)
+        for gateway in {*outcome.stored, *outcome.duplicate, *outcome.rejected}:
+            outcome.holds[gateway] = self._holds(session, gateway, now_ms=now)
         outcome.owes = outgoing.owes(session) or bool(outcome.greet)  # what waited for a gateway may go to it now
         return outcome
 
@@ -377,9 +388,9 @@ class Ingest:
                 taken[event.seq] = copies[event.id] + 1
                 if copies[event.id]:
                     detail = f"{event.seq} of {epoch} came with two ids"
-                    repository.raise_fault(session, "clone", gateway, detail=detail, now_ms=now_ms)
+                    repository.raise_fault(session, CLONE, gateway, detail=detail, now_ms=now_ms)
                 if event.seq < heads.checked:
-                    _fill(session, event)
+                    _fill(session, event, now_ms=now_ms)
             if now_ms - self._seen.get(gateway, 0) >= SEEN_EACH_MS:
                 self._seen[gateway] = now_ms
                 repository.gateway(session, gateway, now_ms=now_ms).seen_ms = now_ms
@@ -489,10 +500,46 @@ class Ingest:
             repository.clear_fault(session, "gateway_offline", status.gateway, now_ms=now_ms)
         elif repository.open_fault(session, "gateway_offline", status.gateway) is None:
             repository.raise_fault(session, "gateway_offline", status.gateway, now_ms=now_ms)
+        clone = repository.open_fault(session, CLONE, status.gateway)
+        if clone is not None and now_ms - clone.last_ms >= CLONE_OVER_MS:
+            clone.cleared_ms = now_ms
         self._look_for_gaps(session, status, now_ms=now_ms)
+        self._look_at_chain(session, status, greeted=not new_session, now_ms=now_ms)
         if new_session:
             self._alarms.show_again(session, status.gateway)
             outcome.greet.add(status.gateway)
+
+    def _look_at_chain(self, session: Session, status: GatewayStatus, *, greeted: bool, now_ms: int) -> None:
+        """Whether a gateway has another history than it had (N15). What it tells of its chain is kept, if not.
+
+        The first status of a connection only shows: what was held before goes into the hello, so that the gateway can
+        look in its own chain, before a later head takes the place of that.
+        """
+        gateway, epoch = status.gateway, status.epoch
+        self._chains.pop(gateway, None)
+        for fault in repository.open_faults_of(session, HISTORY_CHANGED, gateway):
+            if status.online and fault.about not in {epoch, "journal"}:  # this one is the gateway's own to end
+                fault.cleared_ms = now_ms  # there is a new journal
+        known = repository.chain_heads(session, gateway).get(epoch)
+        if known is not None and status.head == known.seq and status.digest != known.digest:
+            detail = f"{status.head} of {epoch} has another digest"
+            repository.raise_fault(session, HISTORY_CHANGED, gateway, about=epoch, detail=detail, now_ms=now_ms)
+            return
+        rose = status.head > (0 if known is None else known.seq)
+        if rose and greeted and status.online and not repository.open_faults_of(session, HISTORY_CHANGED, gateway):
+            repository.save_chain_head(session, gateway, epoch, status.head, status.digest, now_ms=now_ms)
+
+    def _holds(self, session: Session, gateway: GatewayId, *, now_ms: int) -> Head | None:
+        """What is held of the epoch that a gateway's last status named."""
+        if gateway not in self._chains:
+            present = repository.present_epoch(session, gateway)
+            told = None if present is None else repository.chain_heads(session, gateway).get(present)
+            self._chains[gateway] = None if present is None else (present, told)
+        chain = self._chains[gateway]
+        if chain is None:
+            return None
+        epoch, told = chain
+        return _head(epoch, self._heads_of(session, gateway, epoch, now_ms=now_ms).highest, told)
 
     def _look_for_gaps(self, session: Session, status: GatewayStatus, *, now_ms: int) -> None:
         """Everything below `low` is done, says the gateway: what is not here then is missing."""
@@ -508,7 +555,7 @@ class Ingest:
             gap = Gap(gateway=status.gateway, epoch=status.epoch, first=first, last=last, found_ms=now_ms)
             repository.add(session, [gap])
             detail = f"{first} to {last} of {status.epoch}"
-            repository.raise_fault(session, "gap", status.gateway, detail=detail, now_ms=now_ms)
+            repository.raise_fault(session, GAP, status.gateway, detail=detail, now_ms=now_ms)
         after = Heads(heads.highest, status.low)
         self._keep_heads(session, status.gateway, status.epoch, after, before=heads)
 
@@ -530,6 +577,7 @@ class Ingest:
                 outcome.stored.get(gateway, []),
                 outcome.duplicate.get(gateway, []),
                 outcome.rejected.get(gateway, []),
+                outcome.holds.get(gateway),
             )
         for gateway in sorted(outcome.greet):
             self._greet(gateway)
@@ -549,6 +597,7 @@ class Ingest:
         stored: Sequence[EventId],
         duplicate: Sequence[EventId],
         rejected: Sequence[Rejection],
+        holds: Head | None,
     ) -> None:
         """Tell a gateway what became of its events. Its loss costs a repetition and nothing else."""
         topic = build(Name.GATEWAY_RECEIPT, self._register.station, gateway)
@@ -562,6 +611,7 @@ class Ingest:
                 stored=s,
                 duplicate=d,
                 rejected=r,
+                holds=holds,
             )
             try:
                 self._link.publish(topic, self._signer.envelope(receipt))
@@ -598,7 +648,8 @@ class Ingest:
     def _greet(self, gateway: GatewayId) -> None:
         with self._database.read() as session:
             epochs = repository.epochs(session, gateway)[-MAX_EPOCHS:]
-            highest = tuple(Head.model_validate({"epoch": row.epoch, "seq": row.highest}) for row in epochs)
+            chains = repository.chain_heads(session, gateway)
+            highest = tuple(_head(row.epoch, row.highest, chains.get(row.epoch)) for row in epochs)
         topic = build(Name.GATEWAY_RECEIPT, self._register.station, gateway)
         hello = StationHello(
             topic=topic,
@@ -636,6 +687,12 @@ def _place(event: GatewayEvent) -> Place:
     return Place(event.gateway, event.epoch, event.seq)
 
 
+def _head(epoch: str, highest: int, told: Told | None) -> Head:
+    """What a gateway hears of an epoch."""
+    chain = None if told is None else told._asdict()
+    return Head.model_validate({"epoch": epoch, "seq": highest, "chain": chain})
+
+
 def _again(one: _Opened, error: Exception) -> _Opened:
     """A message that broke the writing of itself: once more, or, after enough tries, as a dead letter."""
     if one.body is not None and one.tries < TRIES:
@@ -662,10 +719,17 @@ def _portions(
         )
 
 
-def _fill(session: Session, event: GatewayEvent) -> None:
+def _fill(session: Session, event: GatewayEvent, *, now_ms: int) -> None:
     """An event that was missed has come after all: take it out of its gap."""
     for gap in repository.gaps_around(session, event.gateway, event.epoch, first=event.seq, last=event.seq):
         _cut(session, gap, event.seq, event.seq)
+    _end_of_gaps(session, event.gateway, now_ms=now_ms)
+
+
+def _end_of_gaps(session: Session, gateway: str, *, now_ms: int) -> None:
+    """Nothing is missing any more of which nobody knows why."""
+    if not repository.has_riddles(session, gateway):
+        repository.clear_fault(session, GAP, gateway, now_ms=now_ms)
 
 
 def _pruned(session: Session, gateway: str, epoch: str, first: int, last: int, *, now_ms: int) -> None:
@@ -676,6 +740,7 @@ def _pruned(session: Session, gateway: str, epoch: str, first: int, last: int, *
         session,
         [Gap(gateway=gateway, epoch=epoch, first=first, last=last, reason="pruned", found_ms=now_ms)],
     )
+    _end_of_gaps(session, gateway, now_ms=now_ms)
 
 
 def _cut(session: Session, gap: Gap, first: int, last: int) -> None:

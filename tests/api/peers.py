@@ -169,6 +169,11 @@ class Peer:
             self._changed.notify_all()
 
 
+def digest(chain: str, seq: int) -> str:
+    """The head of some chain."""
+    return sha256(f"{chain} {seq}".encode()).hexdigest()
+
+
 class Maker:
     """Makes and signs the events of one gateway, in the order of its journal."""
 
@@ -253,8 +258,10 @@ class Gateway(Maker, Peer):
         """Why events were rejected."""
         return {rejection.id: rejection.reason for receipt in self.bodies(Receipt) for rejection in receipt.rejected}
 
-    def say_status(self, *, online: bool = True, head: int = 0, low: int = 1, epoch: str | None = None) -> None:
-        """Publish the retained status."""
+    def say_status(
+        self, *, online: bool = True, head: int = 0, low: int = 1, epoch: str | None = None, chain: str = "a"
+    ) -> None:
+        """Publish the retained status. `chain` makes the digest: another one is another history."""
         topic = build(Name.GATEWAY_STATUS, STATION, self.name)
         body = GatewayStatus(
             topic=topic,
@@ -267,6 +274,7 @@ class Gateway(Maker, Peer):
             session=self.session,
             epoch=Epoch(epoch or self.epoch),
             head=head,
+            digest=digest(chain, head),
             low=low,
             clock="synced",
             queued=0,

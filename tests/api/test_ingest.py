@@ -6,18 +6,19 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlmodel import Session
+from sqlmodel import Session as DatabaseSession
 
+from api.clock import wall_ms
 from api.ingest.service import TRIES
 from api.settings import StationSettings
-from broker.ids import GatewayId
+from broker.ids import GatewayId, Session
 from broker.kinds import EventType, Kind
-from broker.messages import GatewayEvent, Outcome, Receipt, StationStatus
+from broker.messages import ChainHead, GatewayEvent, Head, Outcome, Receipt, StationStatus
 from broker.signing import Signer, gateway_kid
 from broker.topics import Name, build
 from deploy.mosquitto import PrivateBroker
 from tests.api.conftest import Launch, Serve, Served, rows
-from tests.api.peers import DEADLINE_S, PRINCIPALS, STATION, Gateway, Heard, Maker, eventually, seed
+from tests.api.peers import DEADLINE_S, PRINCIPALS, STATION, Gateway, Heard, Maker, digest, eventually, seed
 
 
 def ids(events: list[GatewayEvent]) -> set[str]:
@@ -236,6 +237,18 @@ def test_an_id_that_another_event_has_is_refused(served: Served, gateway: Gatewa
     assert gateway.outcomes()[first.id] == [Outcome.STORED]
 
 
+def test_a_clone_is_over_when_a_gateway_had_its_name_to_itself_for_ten_minutes(serve: Serve, gateway: Gateway) -> None:
+    passed = [0]
+    with serve(clock=lambda: wall_ms() + passed[0]) as served:
+        both = [gateway.event(), Maker("g1", salt=1).event()]
+        gateway.send(both)
+        gateway.receipted(both)
+        for minutes, codes in ((9, ["clone"]), (11, [])):
+            passed[0] = minutes * 60_000
+            gateway.say_status(head=1)
+            assert open_faults(served, gateway) == codes
+
+
 class NarrowBroker(PrivateBroker):
     """Keeps few messages for who is away, and says nothing about those that it drops, as mosquitto does."""
 
@@ -299,6 +312,73 @@ def test_an_event_that_was_missed_and_comes_after_all_leaves_its_gap(served: Ser
     gateway.receipted([events[4]])
     gaps = served.get("/api/v1/faults")["gaps"]
     assert sorted((gap["first"], gap["last"]) for gap in gaps) == [(3, 4), (6, 7)]
+    assert open_faults(served, gateway) == ["gap"]
+    rest = [events[2], events[3], events[5], events[6]]
+    gateway.send(rest)
+    gateway.receipted(rest)
+    assert open_faults(served, gateway) == []
+
+
+# History: whether it is the one that was told before
+
+
+@pytest.mark.proves("N15")
+def test_receipts_and_hellos_say_which_head_of_the_chain_the_station_holds(served: Served, gateway: Gateway) -> None:
+    gateway.say_status(head=3)
+    assert open_faults(served, gateway) == []
+    assert gateway.bodies(Receipt)[-1].holds == Head(epoch=gateway.epoch, seq=1)  # it greets before it takes a new one
+    gateway.say_status(head=5)
+    gateway.say_status(head=4)
+    assert open_faults(served, gateway) == []
+    chain = ChainHead(seq=5, digest=digest("a", 5))
+    assert gateway.bodies(Receipt)[-1].holds == Head(epoch=gateway.epoch, seq=2, chain=chain)
+    reconnect(gateway)
+    gateway.say_status(head=9, chain="another")
+    hello = gateway.greeted(lambda hello: any(head.chain for head in hello.highest))
+    assert hello.highest == (Head(epoch=gateway.epoch, seq=2, chain=chain),)
+
+
+@pytest.mark.proves("N15")
+def test_another_digest_of_the_same_head_is_a_fault_until_there_is_a_new_journal(
+    served: Served, gateway: Gateway
+) -> None:
+    gateway.say_status(head=4)
+    gateway.say_status(head=5)
+    reconnect(gateway)
+    gateway.say_status(head=5, chain="another")
+    gateway.say_status(head=6, chain="another")
+    assert open_faults(served, gateway) == ["history_changed"]
+    assert served.rows("SELECT seq, digest FROM chain_head") == [(5, digest("a", 5))]  # the evidence stays
+    gateway.say_status(head=1, epoch="00000000000000e2")
+    assert open_faults(served, gateway) == []
+    gateway.say_status(head=2, epoch="00000000000000e2")
+    assert open_faults(served, gateway) == []
+    assert served.rows("SELECT max(seq) FROM chain_head WHERE epoch = '00000000000000e2'") == [(2,)]
+
+
+@pytest.mark.proves("N15")
+def test_what_a_gateway_found_changed_keeps_the_head_that_shows_it(served: Served, gateway: Gateway) -> None:
+    gateway.say_status(head=4)
+    gateway.say_status(head=5)
+    assert open_faults(served, gateway) == []
+    found = gateway.event(EventType.FAULT, unit=None, detail={"fault": "history_changed", "subject": "journal"})
+    gateway.send([found])
+    gateway.receipted([found])
+    gateway.say_status(head=7, chain="another")
+    assert open_faults(served, gateway) == ["history_changed"]
+    assert served.rows("SELECT seq FROM chain_head") == [(5,)]
+
+
+def reconnect(gateway: Gateway) -> None:
+    gateway.session = Session("c" * 32)
+
+
+def open_faults(served: Served, gateway: Gateway) -> list[str]:
+    """What stands open when everything that was sent before is in."""
+    last = gateway.event(EventType.HEARTBEAT)
+    gateway.send([last])
+    gateway.receipted([last])
+    return [fault["code"] for fault in served.get("/api/v1/faults")["faults"]]
 
 
 def test_a_range_that_the_gateway_pruned_is_no_riddle(served: Served, gateway: Gateway) -> None:
@@ -409,7 +489,7 @@ def test_a_full_disk_loses_nothing_blames_nobody_and_is_visible(served: Served, 
     database = served.station.database
 
     def pages(limit: str) -> None:
-        with database.write(commit=Session.rollback) as session:
+        with database.write(commit=DatabaseSession.rollback) as session:
             session.connection().exec_driver_sql(f"PRAGMA max_page_count={limit}")
 
     used = served.rows("PRAGMA page_count")[0][0]

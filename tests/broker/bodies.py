@@ -17,6 +17,13 @@ TEXTS = st.text(max_size=96).map(clean)
 EVENT_IDS = st.builds(event_id, st.integers(0, 2**48 - 1), st.binary(min_size=10, max_size=10))
 EPOCHS = st.binary(min_size=8, max_size=8).map(bytes.hex)
 SESSIONS = st.binary(min_size=16, max_size=16).map(bytes.hex)
+DIGESTS = st.binary(min_size=32, max_size=32).map(bytes.hex)
+HEADS = st.builds(
+    messages.Head,
+    epoch=EPOCHS,
+    seq=UINTS,
+    chain=st.none() | st.builds(messages.ChainHead, seq=st.integers(1, 2**53 - 1), digest=DIGESTS),
+)
 PRESSES = st.from_regex(r"[a-z0-9-]{1,32}:[0-9]{1,5}:[0-9]{1,10}", fullmatch=True)
 CLOCKS = st.sampled_from(["synced", "unsynced"])
 ROLES = st.sampled_from(["handler", "household", "installer"])
@@ -77,10 +84,11 @@ OWN_FIELDS: Final[Mapping[str, Fields]] = {
         "rejected": st.lists(st.builds(messages.Rejection, id=EVENT_IDS, reason=st.just("clone")), max_size=4).map(
             tuple
         ),
+        "holds": st.none() | HEADS,
     },
     "hello": {
         "generation": UINTS,
-        "highest": st.lists(st.builds(messages.Head, epoch=EPOCHS, seq=UINTS), max_size=4).map(tuple),
+        "highest": st.lists(HEADS, max_size=4).map(tuple),
     },
     "command": PLACE
     | {
@@ -97,7 +105,7 @@ OWN_FIELDS: Final[Mapping[str, Fields]] = {
         "version": UINTS,
         "part": UINTS,
         "parts": st.integers(1, 10_000),
-        "sha256": st.binary(min_size=32, max_size=32).map(bytes.hex),
+        "sha256": DIGESTS,
         "data": st.from_regex(r"[A-Za-z0-9_-]{0,99}", fullmatch=True),
     },
     "gateway_status": {
@@ -107,6 +115,7 @@ OWN_FIELDS: Final[Mapping[str, Fields]] = {
         "session": SESSIONS,
         "epoch": EPOCHS,
         "head": UINTS,
+        "digest": DIGESTS,
         "low": UINTS,
         "clock": CLOCKS,
         "queued": UINTS,
@@ -137,6 +146,7 @@ _ID = event_id(2**48 - 1, b"\xff" * 10)
 _TEXT = "\U0001f6a8" * 96  # four octets a character; nothing that a text may hold takes more
 _WORD = "w" * 32
 _SEG = "s" * 32
+_HEAD = {"epoch": "f" * 16, "seq": _BIG, "chain": {"seq": _BIG, "digest": "f" * 64}}
 _PLACE = {"kind": "unverified", "place": _SEG, "group": _SEG, "door": 9_999, "label": _TEXT, "mark": "drill"}
 _UNIT = {"unit": _SEG, "press": f"{_SEG}:65535:4294967295", "reason": _WORD}
 
@@ -159,8 +169,12 @@ LARGEST: Final[Mapping[str, Mapping[str, object]]] = {
     | _UNIT
     | {"word_zh": _TEXT, "word_en": _TEXT, "gateway": _SEG, "verified": False, "at_ms": _BIG, "clock": "unsynced"},
     "update": {"alarm": _ID, "state": "cancelled_by_household", "word_zh": _TEXT, "word_en": _TEXT, "by": _WORD},
-    "receipt": {"generation": _BIG, "rejected": [{"id": _ID, "reason": "r" * 16}] * messages.MAX_RESULTS},
-    "hello": {"generation": _BIG, "highest": [{"epoch": "f" * 16, "seq": _BIG}] * messages.MAX_EPOCHS},
+    "receipt": {
+        "generation": _BIG,
+        "rejected": [{"id": _ID, "reason": "r" * 16}] * messages.MAX_RESULTS,
+        "holds": _HEAD,
+    },
+    "hello": {"generation": _BIG, "highest": [_HEAD] * messages.MAX_EPOCHS},
     "command": _PLACE
     | {
         "session": "f" * 32,
@@ -184,6 +198,7 @@ LARGEST: Final[Mapping[str, Mapping[str, object]]] = {
         "session": "f" * 32,
         "epoch": "f" * 16,
         "head": _BIG,
+        "digest": "f" * 64,
         "low": _BIG,
         "clock": "unsynced",
         "queued": _BIG,

@@ -267,6 +267,7 @@ def test_a_gateway_signs_no_event_of_another_gateway() -> None:
         "session": "0" * 32,
         "epoch": "0" * 16,
         "head": 1,
+        "digest": "0" * 64,
         "low": 1,
         "clock": "synced",
         "queued": 0,

@@ -146,6 +146,7 @@ class Station(Peer):
         super().__init__(broker, THE_STATION, f"sw1/{STATION}/gateway/+/event", f"sw1/{STATION}/gateway/+/status")
         self.receipts = receipts
         self.generation = 1
+        self.holds: Head | None = None
         self.stored: dict[EventId, GatewayEvent] = {}
         self.copies: defaultdict[EventId, int] = defaultdict(int)
         self._counter = count(1)
@@ -176,6 +177,7 @@ class Station(Peer):
                 generation=self.generation,
                 stored=() if rejected else ids,
                 rejected=tuple(Rejection(id=id_, reason="bad") for id_ in ids) if rejected else (),
+                holds=self.holds,
             )
         )
 

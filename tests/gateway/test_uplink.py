@@ -1,8 +1,10 @@
 """The way out and the way back, with a real broker and a small station."""
 
 import asyncio
+import hashlib
+import sqlite3
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, closing
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -12,10 +14,11 @@ import pytest
 from broker.acl import acl_file
 from broker.ids import EventId, UnitId
 from broker.kinds import EventType, Kind, LadderState, Mark, UpdateState
-from broker.messages import Action, AlarmUpdate, AlarmView, Head
+from broker.messages import Action, AlarmUpdate, AlarmView, ChainHead, Head
 from broker.signing import Signer
 from deploy.mosquitto import PrivateBroker
 from gateway.events import Event
+from gateway.journal import GENESIS, chain
 from gateway.program import Gateway, leave
 from gateway.recorder import Batch
 from tests.gateway.place import (
@@ -376,6 +379,52 @@ async def test_a_station_that_holds_more_than_we_do_makes_us_open_a_new_epoch(
             assert gateway._keeper.head_seq >= 2
             station.greet(Head(epoch=old, seq=999), Head(epoch=gateway._keeper.epoch, seq=1))
             await until(lambda: "old_journal" not in gateway._supervision.faults)
+
+
+@pytest.mark.proves("N15")
+async def test_a_gateway_whose_history_is_not_the_one_that_the_station_was_told_says_so(
+    broker: PrivateBroker, tmp_path: Path
+) -> None:
+    with Station(broker) as station:
+        async with sending(broker, tmp_path) as gateway:
+            await keep(gateway, press(CLOCK))
+            await until(lambda: len(station.stored) == 2)
+            gateway._uplink.tell_status()
+            await until(lambda: station.statuses()[-1].head >= 2)
+            told = station.statuses()[-1]
+            held = Head(epoch=told.epoch, seq=told.head, chain=ChainHead(seq=told.head, digest=told.digest))
+            station.greet(held)
+            await until(lambda: gateway._history._last == (held.epoch, held.chain) and not gateway._history._tasks)
+            assert "history_changed" not in gateway._supervision.faults
+        async with sending(broker, tmp_path) as gateway:  # nobody touched it
+            station.greet(held)
+            await until(lambda: gateway._history._last is not None and not gateway._history._tasks)
+            assert "history_changed" not in gateway._supervision.faults
+        rewrite(tmp_path / "state" / "journal.db")
+        async with sending(broker, tmp_path) as gateway:
+            station.holds = held
+            await keep(gateway, press(CLOCK, number=2))
+            await until_fault(gateway, "history_changed")
+            await until(lambda: any(one.detail.get("fault") == "history_changed" for one in station.stored.values()))
+            station.holds = None
+            await gateway._keeper.open_epoch()
+            fresh = gateway._keeper.epoch
+            _, head = gateway._keeper.head
+            ours = ChainHead(seq=head.seq, digest=head.digest.hex())
+            station.greet(Head(epoch=fresh, seq=head.seq, chain=ours))
+            await until(lambda: "history_changed" not in gateway._supervision.faults)
+
+
+def rewrite(path: Path) -> None:
+    """Change a row and everything that hangs on it, so that the chain still verifies."""
+    with closing(sqlite3.connect(path)) as db:
+        head = GENESIS
+        for seq, payload, salt in db.execute("SELECT seq, payload, salt FROM event ORDER BY seq").fetchall():
+            changed = payload.replace(b'"wall_ms":', b'"wall_ms":1')
+            leaf = hashlib.sha256(salt + changed).digest()
+            head = chain(head, seq, leaf)
+            db.execute("UPDATE event SET payload = ?, leaf = ?, head = ? WHERE seq = ?", (changed, leaf, head, seq))
+        db.commit()
 
 
 # Households that other gateways ring
