@@ -47,6 +47,8 @@ class Ringing:
     until_ns: int
     reference: int
     stand_back: bool = False
+    quiet: bool = False
+    """It began before a restart and is too old to be rung again: what still plays is only ever told to end (N12)."""
 
     @property
     def pattern(self) -> Pattern:
@@ -94,7 +96,7 @@ class Alert:
         """The newest alarm that a unit means by the 16-bit reference of its siren frame."""
         return next((ringing.alarms[-1] for ringing in self._ringing.values() if ringing.reference == reference), None)
 
-    def ring(self, event: Event, *, facts: AlarmFacts, now_ns: int) -> list[Play | Switch]:
+    def ring(self, event: Event, *, facts: AlarmFacts, now_ns: int, quiet: bool = False) -> list[Play | Switch]:
         """Sound `event` where the policy lets it sound; nothing for duress and whatever else is not audible."""
         kind = None if event.membership is None else siren(facts, event.membership)
         if event.membership is None or kind is None:
@@ -109,7 +111,16 @@ class Alert:
             group=event.group,
             audience=audience,
             now_ns=now_ns,
+            quiet=quiet,
         )
+
+    def plays_at(self, now_ns: int, *, began_ns: int) -> bool:
+        """Whether what began then may still play."""
+        return now_ns < began_ns + self._siren_s * 1_000_000_000
+
+    def take_up(self, event: Event, *, facts: AlarmFacts, began_ns: int) -> None:
+        """Know of an alarm that began before a restart, without a sound: so that what plays by itself can be ended."""
+        self.ring(event, facts=facts, now_ns=began_ns, quiet=True)
 
     def ring_view(self, view: AlarmView, household: HouseholdId, *, now_ns: int) -> list[Play | Switch]:
         """Sound, at one household that is here, an alarm that another gateway told it by message."""
@@ -163,6 +174,7 @@ class Alert:
         group: GroupId | None,
         audience: frozenset[HouseholdId],
         now_ns: int,
+        quiet: bool = False,
     ) -> list[Play | Switch]:
         before = self._ringing.pop(key, None)
         ringing = Ringing(
@@ -173,8 +185,9 @@ class Alert:
             group=group,
             audience=audience,
             until_ns=now_ns + self._siren_s * 1_000_000_000,
-            reference=before.reference if before else _reference(alarm),
+            reference=before.reference if before and before.quiet <= quiet else _reference(alarm),
             stand_back=before.stand_back if before else False,
+            quiet=quiet,
         )
         self._ringing[key] = ringing
         self._of.update(dict.fromkeys(ringing.alarms, ringing))
@@ -196,6 +209,8 @@ class Alert:
         if ringing is None:
             return []
         ringing.stand_back = True
+        if ringing.quiet:
+            return []  # it would begin anew where it is over
         return self._plays(unit.id for unit in self._units_for(ringing))
 
     def silence(self, unit: UnitId) -> list[Play | Switch]:
@@ -231,13 +246,14 @@ class Alert:
             if not at:
                 self._at.pop(unit_id, None)
             if unit is not None:
-                plays.append(Play(unit, self._siren(unit, list(reversed(at.values()))) if at else None))
+                loud = [ringing for ringing in reversed((at or {}).values()) if not ringing.quiet]
+                plays.append(Play(unit, self._siren(unit, loud) if loud else None))
         return plays
 
     def _switches(self) -> list[Switch]:
         switches = []
         for sounder in self.register.sounders:
-            on = any(_concerns(sounder, ringing) for ringing in self._ringing.values())
+            on = any(_concerns(sounder, ringing) for ringing in self._ringing.values() if not ringing.quiet)
             if on != (sounder.id in self._on):
                 (self._on.add if on else self._on.discard)(sounder.id)
                 switches.append(Switch(sounder, on))

@@ -273,6 +273,10 @@ class Intake:
         """Every message that was judged and is still remembered, by key, oldest first."""
         return self._presses
 
+    def resume(self, last: Mapping[UnitId, EventId]) -> None:
+        """These were the latest audible presses of their units when the gateway was started."""
+        self._last_audible = {**last, **self._last_audible}
+
     # By kind of reading
 
     def _press(self, line: str, press: ButtonPressed, stamp: Stamp) -> Verdict:

@@ -32,7 +32,7 @@ from typing import IO, Any, Final, NamedTuple, TypeVar
 
 from broker import ids
 from broker.ids import Epoch, EventId, GatewayId, PressKey, StationId
-from broker.kinds import Lane
+from broker.kinds import EventType, Lane
 from gateway.events import Entry, Event, event_from_json
 
 SCHEMA: Final = 1
@@ -77,6 +77,8 @@ CREATE INDEX delivery_seq ON delivery (seq);
 CREATE TABLE heard (unit TEXT PRIMARY KEY, counter INTEGER NOT NULL) STRICT, WITHOUT ROWID;
 CREATE TABLE carried (message TEXT PRIMARY KEY, id TEXT NOT NULL) STRICT;
 """
+
+_SILENCED: Final = b'"type":"%b"' % EventType.SILENCED.encode()
 
 # What says that the file itself is bad, rather than the disk under it.
 _DAMAGE: Final = (sqlite3.SQLITE_CORRUPT, sqlite3.SQLITE_NOTADB)
@@ -352,11 +354,11 @@ class Journal:
         return self._number("SELECT count(*) FROM delivery WHERE target = 'station'") or 0
 
     def lately(self, *, limit: int) -> list[tuple[Entry, bool]]:
-        """Return the latest numbered messages, oldest first, each with whether the station owes its receipt."""
+        """Return the latest messages and ended sounds, oldest first, each with whether the station owes its receipt."""
         rows = self._rows(
             "SELECT seq, EXISTS (SELECT 1 FROM delivery WHERE delivery.seq = event.seq AND target = 'station')"
-            " FROM event WHERE message IS NOT NULL ORDER BY seq DESC LIMIT ?",
-            (limit,),
+            " FROM event WHERE message IS NOT NULL OR instr(payload, ?) ORDER BY seq DESC LIMIT ?",
+            (_SILENCED, limit),
         )
         return [(self.entry(seq), bool(owed)) for seq, owed in reversed(list(rows))]
 

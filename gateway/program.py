@@ -194,6 +194,7 @@ class Gateway:
         gateway = self._settings.gateway
         resumed = resume(self._lately, alert=self._alert, ladder=self._ladder, gateway=gateway, now=now)
         self._lately = []
+        self._intake.resume(resumed.last)
         self._show(resumed.shows, with_answer=True)
         self._sound(resumed.sounds)
         self._wake()
@@ -372,10 +373,10 @@ class Gateway:
         match command.action:
             case Action.LADDER if command.alarm is not None and command.state is not None:
                 self._show(self._ladder.moved(command.alarm, command.state))
-                if command.state is LadderState.CLOSED:
-                    self._sound(self._alert.stop(command.alarm))
+                if command.state is LadderState.CLOSED and self._stop(command.alarm):
+                    self._own.take(self._recorder.order(EventType.SILENCED, command))
             case Action.STOP if command.alarm is not None:
-                self._sound(self._alert.stop(command.alarm))
+                self._stop(command.alarm)
                 self._own.take(self._recorder.order(EventType.SILENCED, command))
             case Action.STAND_BACK if command.alarm is not None:
                 self._sound(self._alert.stand_back(command.alarm))
@@ -384,6 +385,12 @@ class Gateway:
                 self._own.take(self._recorder.order(EventType.ALERT, command))
             case _:
                 log.info("command is not for this version", action=command.action)
+
+    def _stop(self, alarm: EventId) -> bool:
+        """End the sound of an alarm; whether there was any."""
+        changes = self._alert.stop(alarm)
+        self._sound(changes)
+        return bool(changes)
 
     def greeted(self, hello: StationHello) -> None:
         """The station holds more of this epoch than we do: an old card is in this box. Open a new epoch."""

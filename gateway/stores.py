@@ -25,7 +25,7 @@ from gateway.stamps import Clock
 
 log = structlog.get_logger("gateway.stores")
 
-LATELY: Final = 500
+LATELY: Final = 2_000
 """So many of the latest messages are looked through at start for alarms that were interrupted."""
 
 

@@ -141,6 +141,8 @@ def test_lately_tells_the_latest_messages_and_whether_their_receipt_is_owed(jour
     journal.append([press(CLOCK, number=1), fault(), press(CLOCK, number=2), press(CLOCK, number=3)])
     journal.mark(Marks(done=[delivery(journal, 3, lane=Lane.ALARM)]))
     assert [(entry.seq, owed) for entry, owed in journal.lately(limit=2)] == [(3, False), (4, True)]
+    journal.append([fault(), plain(CLOCK, EventType.SILENCED, detail={"alarm": "one"})])
+    assert [(entry.seq, owed) for entry, owed in journal.lately(limit=2)] == [(4, True), (6, True)]
 
 
 def test_an_event_that_is_not_there_is_a_key_error(journal: Journal) -> None:

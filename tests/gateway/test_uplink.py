@@ -272,6 +272,27 @@ async def ordering(
         yield gateway, event
 
 
+@pytest.mark.proves("N12")
+@pytest.mark.parametrize(
+    ("action", "how"),
+    [(Action.STOP, {"by": "duty_officer"}), (Action.LADDER, {"state": LadderState.CLOSED})],
+    ids=["stop", "closed"],
+)
+async def test_what_the_station_had_ended_does_not_ring_again_after_a_restart(
+    broker: PrivateBroker, station: Station, tmp_path: Path, action: Action, how: dict[str, Any]
+) -> None:
+    units = [unit(number) for number in range(1, 6)]
+    async with ordering(broker, station, tmp_path) as (gateway, event):
+        pass
+    async with sending(broker, tmp_path, units=units) as gateway:
+        assert [ringing.alarms for ringing in gateway._alert.ringing] == [[event.id]]
+        await until(lambda: station.statuses()[-1].session == gateway._uplink.session)
+        station.order(action, alarm=event.id, **how)
+        await until(lambda: not gateway._alert.ringing)
+    async with sending(broker, tmp_path, units=units) as gateway:
+        assert not gateway._alert.ringing
+
+
 @pytest.mark.proves("A5")
 async def test_the_ladder_moves_and_a_closed_alarm_is_quiet(
     broker: PrivateBroker, station: Station, tmp_path: Path
