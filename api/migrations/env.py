@@ -4,8 +4,9 @@ from alembic import context
 from sqlmodel import SQLModel
 
 import api.alarms.models
+import api.audit.models
 import api.ingest.models
-import api.outgoing.models  # noqa: F401 - the three fill the metadata
+import api.outgoing.models  # noqa: F401 - they fill the metadata
 
 context.configure(
     connection=context.config.attributes["connection"],
