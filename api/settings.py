@@ -100,21 +100,31 @@ class Household(Settings):
     label: Annotated[str, StringConstraints(max_length=96)] = ""
     excludes: frozenset[HouseholdId] = frozenset()
     medical_consent: bool = False
+    duress: bool = False
 
 
 class Group(Settings):
-    """Households that answer for each other, with the community and the grid that they belong to."""
+    """Households that answer for each other, with their community, their grid and their home gateway."""
 
     id: Annotated[GroupId, StringConstraints(pattern=SEGMENT)]
     community: Annotated[CommunityId, StringConstraints(pattern=SEGMENT)] | None = None
     grid: Annotated[GridId, StringConstraints(pattern=SEGMENT)] | None = None
+    gateway: Annotated[GatewayId, StringConstraints(pattern=SEGMENT)] | None = None
 
 
 class Unit(Settings):
-    """A unit and the household whose it is."""
+    """A unit and the household whose it is; a native one with its gateway, line and address there."""
 
     id: Annotated[UnitId, StringConstraints(pattern=SEGMENT)]
     household: Annotated[HouseholdId, StringConstraints(pattern=SEGMENT)]
+    sort: Literal["native", "contact", "remote", "zigbee"] = "native"
+    gateway: Annotated[GatewayId, StringConstraints(pattern=SEGMENT)] | None = None
+    line: Annotated[str, StringConstraints(pattern=SEGMENT)] | None = None
+    address: Annotated[int, Field(ge=1, le=0xFFEF)] | None = None
+    silent: bool = False
+    volume: Annotated[int, Field(ge=0, le=3)] = 3
+    night_volume: Annotated[int, Field(ge=0, le=3)] = 3
+    strobe: bool = False
 
 
 class StationSettings(Settings):
@@ -131,6 +141,8 @@ class StationSettings(Settings):
     groups: tuple[Group, ...] = ()
     households: tuple[Household, ...] = ()
     units: tuple[Unit, ...] = ()
+    area_names: dict[str, Annotated[str, StringConstraints(max_length=96)]] = {}
+    """What people call a community, a grid, a group or the station, by its id."""
 
     @model_validator(mode="after")
     def _consistent(self) -> Self:
@@ -151,7 +163,23 @@ class StationSettings(Settings):
         for unit in self.units:
             if unit.household not in households:
                 raise ValueError(f"unit {unit.id!r} is in household {unit.household!r}, which is not there")
+        self._check_areas()
         return self
+
+    def _check_areas(self) -> None:
+        """Rights are given over areas by their ids: an id that named two of them would reach too far."""
+        kinds: dict[str, set[str]] = {self.station: {"station"}}
+        lies: dict[str, set[str]] = {}
+        for group in self.groups:
+            for what, area in (("group", group.id), ("grid", group.grid), ("community", group.community)):
+                if area is not None:
+                    kinds.setdefault(area, set()).add(what)
+            if group.grid is not None and group.community is not None:
+                lies.setdefault(group.grid, set()).add(group.community)
+        if twice := [area for area, named in kinds.items() if len(named) > 1]:
+            raise ValueError(f"area {twice[0]!r} is named as {' and as '.join(sorted(kinds[twice[0]]))}")
+        if split := [grid for grid, communities in lies.items() if len(communities) > 1]:
+            raise ValueError(f"grid {split[0]!r} lies in {' and in '.join(sorted(lies[split[0]]))}: it can in one only")
 
     @property
     def gateways(self) -> frozenset[GatewayId]:

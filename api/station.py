@@ -10,6 +10,7 @@ from fastapi import Depends, Request
 from api.alarms.service import Alarms
 from api.clock import Clock, wall_ms
 from api.database import Database
+from api.feed.service import Feed
 from api.ingest.service import Ingest, filters, next_generation
 from api.mqtt import Link, Will
 from api.outgoing.service import Sender
@@ -39,6 +40,8 @@ class Station:
         signer = Signer(settings.signing.kid, settings.signing.seed())
         verifier = Verifier(settings.station, settings.public_keys)
         self.database = Database.open(settings.database)
+        self.register.begin(self.database)
+        self.feed = Feed(self.database, clock=clock)
         self.alarms = Alarms(self.register, clock=clock, random_bytes=random_bytes)
         self.link = Link(settings.broker, filters=filters(self.register), will=self._will)
         self.sender = Sender(self.database, self.link, signer, clock=clock, wrap=wrap)
@@ -59,12 +62,14 @@ class Station:
     def start(self) -> None:
         """Begin to connect, to take in and to send. Returns at once; a broker that is away is waited for."""
         self.sender.start()
+        self.feed.start()
         self.ingest.start()
         self.link.start()
         log.info("station.started", station=self.settings.station, generation=self.ingest.generation)
 
     def stop(self) -> None:
         """Finish what is in hand, say that we go, and give everything back."""
+        self.feed.stop()
         self.sender.stop()
         self.link.stop(self.ingest.status(online=False))
         self.ingest.stop()

@@ -5,6 +5,7 @@ from sqlmodel import SQLModel
 
 import api.alarms.models
 import api.audit.models
+import api.feed.models
 import api.ingest.models
 import api.outgoing.models  # noqa: F401 - they fill the metadata
 

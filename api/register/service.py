@@ -1,70 +1,159 @@
-"""The register, ready to be asked. For now it is what the settings say."""
+"""The register, ready to be asked: one snapshot in memory, made of the tables, and made anew after each change of them.
 
+The settings seed the tables once (version 0); from then on the tables are the authority. Whoever changes them calls
+`refresh` after the commit; another process sees by the version in `register_state` that its snapshot is old.
+"""
+
+import threading
 from collections.abc import Mapping
 
+from api.database import Database
+from api.register import repository
+from api.register.models import Meaning
+from api.register.seed import contents_of
+from api.register.snapshot import AreaNow, GroupNow, PlaceNow, Snapshot, UnitNow
 from api.rights.rules import Subject
-from api.settings import Group, Household, Officer, StationSettings
-from broker.ids import GroupId, HouseholdId
+from api.settings import Officer, StationSettings
+from broker.ids import CommunityId, GatewayId, GridId, GroupId, HouseholdId, UnitId
 from broker.policy import Membership
 
 
 class Register:
-    """Who lives where, and who belongs together. Unknown is None, never an error: an unknown place may be in need."""
+    """Who lives where, and who belongs together. Unknown is None, never an error: an unknown place may be in need.
+
+    Any thread may ask. Several questions that must fit together are asked of one `now`.
+    """
 
     def __init__(self, settings: StationSettings) -> None:
+        """Until `begin` it is what the settings say."""
         self.station = settings.station
         self.gateways = settings.gateways
         self._officers = {officer.id: officer for officer in settings.officers}
-        self._households = {household.id: household for household in settings.households}
-        self._groups = {group.id: group for group in settings.groups}
-        self._members: dict[GroupId, frozenset[HouseholdId]] = {}
-        for household in settings.households:
-            if household.group is not None:
-                self._members[household.group] = self._members.get(household.group, frozenset()) | {household.id}
+        self._seed = contents_of(settings)
+        self._now = Snapshot(self._seed)
+        self._one_at_a_time = threading.Lock()
+
+    def begin(self, database: Database) -> None:
+        """Take the tables for the truth; where they are empty, seed them first."""
+        with database.read() as session:
+            seeded = repository.version(session, self.station) is not None
+        if not seeded:
+            with database.write() as session:
+                if repository.version(session, self.station) is None:
+                    repository.seed(session, self._seed)
+                    repository.rise(session, self.station, at_ms=0)
+        with database.read() as session:
+            self._now = Snapshot(repository.load(session, self.station))
+
+    def refresh(self, database: Database) -> bool:
+        """Look whether the tables changed, and ask them anew if so. Call it after the commit of a change."""
+        with self._one_at_a_time, database.read() as session:
+            if repository.version(session, self.station) == self._now.contents.version:
+                return False
+            self._now = Snapshot(repository.load(session, self.station))
+            return True
+
+    @property
+    def now(self) -> Snapshot:
+        """The register at one moment."""
+        return self._now
+
+    @property
+    def version(self) -> int:
+        """The version of the tables that the snapshot was made of."""
+        return self._now.contents.version
 
     @property
     def groups_of_places(self) -> Mapping[str, str]:
         """The group of every place that has one."""
-        return {place: one.group for place, one in self._households.items() if one.group is not None}
+        return self._now.groups_of_places
 
     def areas_of(self, group: str | None) -> frozenset[str]:
         """Every area in which a group lies, itself and the station's own included, on both trees."""
-        found = self.group(group)
-        inside = () if found is None else (found.id, found.community, found.grid)
-        return frozenset(area for area in (self.station, *inside) if area is not None)
+        found = None if group is None else self._now.areas_of_groups.get(group)
+        return frozenset((self.station,)) if found is None else found
 
     def groups_in(self, area: str) -> frozenset[str]:
         """Every group that lies in an area."""
-        return frozenset(group for group in self._groups if area in self.areas_of(group))
+        return self._now.groups_by_area.get(area, frozenset())
+
+    def area(self, area: str | None) -> AreaNow | None:
+        """The area of this id."""
+        return None if area is None else self._now.areas.get(area)
+
+    def ancestors(self, area: str) -> tuple[str, ...]:
+        """What an area lies in, from near to far: the government's tree, then the police's."""
+        return self._now.ancestors(area)
+
+    def lies_in(self, area: str) -> frozenset[str]:
+        """Every area in which an area lies, itself and the station's own included."""
+        return frozenset((area, self.station, *self._now.ancestors(area)))
 
     def subject(self, place: str | None, group: str | None = None) -> Subject:
         """What rights need to know of a place, or of a thing that belongs to `group`."""
         group = group or self.groups_of_places.get(place or "")
         return Subject(areas=self.areas_of(group), group=group, place=place)
 
+    def subject_of_area(self, area: str) -> Subject:
+        """What rights need to know of a thing that belongs to an area, which may be a group."""
+        found = self.area(area)
+        group = area if found is not None and found.meaning is Meaning.GROUP else None
+        return Subject(areas=self.lies_in(area), group=group)
+
     def officer(self, officer: str) -> Officer | None:
         """The officer of this id, who may have left."""
         return self._officers.get(officer)
 
-    def household(self, household: str | None) -> Household | None:
-        """The household of this id."""
-        return None if household is None else self._households.get(HouseholdId(household))
+    def place(self, place: str | None) -> PlaceNow | None:
+        """The place of this id."""
+        return None if place is None else self._now.places.get(place)
 
-    def group(self, group: str | None) -> Group | None:
+    def household(self, household: str | None) -> PlaceNow | None:
+        """The place of this id: messages call every place a household."""
+        return self.place(household)
+
+    def unit(self, unit: str | None) -> UnitNow | None:
+        """The unit of this id, where it hangs now."""
+        return None if unit is None else self._now.units.get(unit)
+
+    def place_of_unit(self, unit: str | None) -> HouseholdId | None:
+        """The place where a unit hangs now."""
+        found = self.unit(unit)
+        return None if found is None else found.place
+
+    def units_of(self, place: str) -> tuple[UnitId, ...]:
+        """The units that hang in a place."""
+        return tuple(unit.id for unit in self._now.units_at.get(place, ()))
+
+    def unit_since(self, unit: str) -> int:
+        """Since when a unit hangs where it hangs (Unix ms); 0 for an unknown one."""
+        found = self.unit(unit)
+        return 0 if found is None else found.since_ms
+
+    def group(self, group: str | None) -> GroupNow | None:
         """The group of this id."""
-        return None if group is None else self._groups.get(GroupId(group))
+        return None if group is None else self._now.groups.get(GroupId(group))
+
+    def gateway_of(self, group: str | None) -> GatewayId | None:
+        """The home gateway of a group."""
+        found = self.group(group)
+        return None if found is None else found.gateway
+
+    def community_of(self, group: str | None) -> CommunityId | None:
+        """The community of a group."""
+        found = self.group(group)
+        return None if found is None else found.community
+
+    def grid_of(self, group: str | None) -> GridId | None:
+        """The grid of a group: of nested ones the nearest."""
+        found = self.group(group)
+        return None if found is None else found.grid
+
+    def places_in(self, group: str | None) -> frozenset[HouseholdId]:
+        """The places of a group; none of an unknown one."""
+        return frozenset() if group is None else self._now.members.get(GroupId(group), frozenset())
 
     def membership(self, place: str | None) -> Membership:
         """Who belongs together at this place; for an unknown one nobody, which leaves the police alone."""
-        household = self.household(place)
-        group = None if household is None else self.group(household.group)
-        if household is None or group is None:
-            return Membership(station=self.station)
-        return Membership(
-            station=self.station,
-            group=group.id,
-            households=self._members[group.id],
-            excluded=household.excludes,
-            community=group.community,
-            grid=group.grid,
-        )
+        found = None if place is None else self._now.memberships.get(place)
+        return Membership(station=self.station) if found is None else found

@@ -1,0 +1,309 @@
+"""Reading and writing the register. Never commits."""
+
+from collections import defaultdict
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any, Final
+
+from sqlalchemy import ColumnElement, Select, Table, and_, select
+from sqlmodel import Session, SQLModel
+
+from api.register import models
+from api.register.models import AreaKind, Meaning, PlaceKind, Purpose, RegisterState, Tree, UnitSort
+from api.register.snapshot import AreaNow, Contents, LevelNow, PlaceNow, UnitNow
+from broker.ids import GatewayId, GroupId, HouseholdId, StationId, UnitId
+
+
+def table(name: str) -> Table:
+    """A table of the register."""
+    return SQLModel.metadata.tables[name]
+
+
+assert models is not None  # it fills the metadata
+
+LEVEL: Final = table("area_level")
+AREA: Final = table("area")
+AREA_DETAIL: Final = table("area_detail")
+AREA_PARENT: Final = table("area_parent")
+GROUP_GATEWAY: Final = table("group_gateway")
+PLACE: Final = table("place")
+PLACE_DETAIL: Final = table("place_detail")
+PLACE_GROUP: Final = table("place_group")
+OCCUPANT: Final = table("occupant")
+OCCUPANCY: Final = table("occupancy")
+EXCLUSION: Final = table("exclusion")
+CONSENT: Final = table("consent")
+UNIT: Final = table("unit")
+UNIT_PLACE: Final = table("unit_place")
+
+
+def version(session: Session, station: str) -> int | None:
+    """The version of the tables; None: nothing has been put there yet."""
+    found = select(table("register_state").c.version).where(table("register_state").c.station == station)
+    return session.connection().execute(found).scalar_one_or_none()
+
+
+def rise(session: Session, station: str, *, at_ms: int) -> int:
+    """Count a change, and return the version after it. Whoever changes anything holds this row until he commits."""
+    row = session.get(RegisterState, station, with_for_update=True)
+    if row is None:
+        row = RegisterState(station=station, version=0, changed_ms=at_ms)
+        session.add(row)
+    else:
+        row.version += 1
+        row.changed_ms = at_ms
+    session.flush()
+    return row.version
+
+
+def add(session: Session, name: str, rows: Iterable[Mapping[str, object]]) -> None:
+    """Insert rows, all with the same columns."""
+    if listed := [dict(row) for row in rows]:
+        session.connection().execute(table(name).insert(), listed)
+
+
+def seed(session: Session, contents: Contents, *, at_ms: int = 0) -> None:
+    """Fill empty tables. What is there at the beginning has always been so, for every alarm that came before."""
+    station, areas, places, units = contents.station, contents.areas, contents.places, contents.units
+    base: dict[str, object] = {"station": station, "from_ms": at_ms}
+    add(
+        session,
+        "area_level",
+        (
+            {
+                "station": station, "id": level.id, "tree": level.tree.value, "rank": level.rank,
+                "name_zh": level.name_zh, "name_en": level.name_en, "meaning": level.meaning.value,
+            }
+            for level in contents.levels
+        ),
+    )  # fmt: skip
+    add(session, "area", ({**base, "id": area.id, "level": area.level, "version": 1} for area in areas))
+    add(
+        session,
+        "area_detail",
+        (
+            {**base, "area": area.id, "name": area.name, "kind": area.kind.value, "code": area.code}
+            for area in areas
+        ),
+    )  # fmt: skip
+    for tree, parent in ((Tree.GOVERNMENT, "parent"), (Tree.POLICE, "police_parent")):
+        add(
+            session,
+            "area_parent",
+            (
+                {**base, "area": area.id, "parent": getattr(area, parent), "tree": tree.value}
+                for area in areas
+                if getattr(area, parent) is not None
+            ),
+        )
+    add(
+        session,
+        "group_gateway",
+        ({**base, "group": area.id, "gateway": area.gateway} for area in areas if area.gateway is not None),
+    )
+    _seed_places(session, base, places)
+    add(
+        session,
+        "unit",
+        (
+            {
+                **base, "id": unit.id, "sort": unit.sort.value, "state": "installed", "gateway": unit.gateway,
+                "line": unit.line, "address": unit.address, "serial": "", "silent": unit.silent,
+                "volume": unit.volume, "night_volume": unit.night_volume, "strobe": unit.strobe, "version": 1,
+            }
+            for unit in units
+        ),
+    )  # fmt: skip
+    add(
+        session,
+        "unit_place",
+        ({**base, "unit": one.id, "place": one.place, "began": "installed", "handed_ms": at_ms} for one in units),
+    )
+
+
+def _seed_places(session: Session, base: Mapping[str, object], places: Sequence[PlaceNow]) -> None:
+    station = base["station"]
+    add(session, "place", ({**base, "id": place.id, "version": 1} for place in places))
+    add(
+        session,
+        "place_detail",
+        (
+            {
+                **base, "place": place.id, "kind": place.kind.value, "door": place.door, "label": place.label,
+                "address": place.address, "way_in": place.way_in,
+            }
+            for place in places
+        ),
+    )  # fmt: skip
+    add(
+        session,
+        "place_group",
+        ({**base, "place": place.id, "group": place.group} for place in places if place.group is not None),
+    )
+    add(
+        session,
+        "occupant",
+        ({"station": station, "id": place.occupant, "name": "", "since_ms": base["from_ms"]} for place in places),
+    )
+    add(
+        session,
+        "occupancy",
+        ({**base, "place": place.id, "occupant": place.occupant, "began": "moved_in"} for place in places),
+    )
+    add(
+        session,
+        "exclusion",
+        (
+            {**base, "place": place.id, "occupant": place.occupant, "excluded": excluded}
+            for place in places
+            for excluded in sorted(place.excludes)
+        ),
+    )
+    add(
+        session,
+        "consent",
+        (
+            {
+                **base, "place": place.id, "occupant": place.occupant, "purpose": purpose.value, "version": 1,
+                "given": True, "how": "paper",
+            }
+            for place in places
+            for purpose, given in (
+                (Purpose.MEDICAL_WORD, place.medical_consent), (Purpose.DURESS_KEY, place.duress)
+            )
+            if given
+        ),
+    )  # fmt: skip
+
+
+def load(session: Session, station: StationId) -> Contents:
+    """Everything as it is now."""
+    levels = [
+        LevelNow(
+            id=row["id"],
+            tree=Tree(row["tree"]),
+            rank=row["rank"],
+            name_zh=row["name_zh"],
+            name_en=row["name_en"],
+            meaning=Meaning(row["meaning"]),
+        )
+        for row in _all(session, select(LEVEL).where(LEVEL.c.station == station).order_by(LEVEL.c.rank, LEVEL.c.id))
+    ]
+    return Contents(
+        station=station,
+        version=version(session, station) or 0,
+        levels=tuple(levels),
+        areas=tuple(_areas(session, station, {level.id: level.meaning for level in levels})),
+        places=tuple(_places(session, station)),
+        units=tuple(_units(session, station)),
+    )
+
+
+def _areas(session: Session, station: str, meanings: Mapping[str, Meaning]) -> Iterable[AreaNow]:
+    parents: dict[Tree, dict[str, str]] = {tree: {} for tree in Tree}
+    for row in _all(session, _still(AREA_PARENT, station)):
+        parents[Tree(row["tree"])][row["area"]] = row["parent"]
+    homes = {row["group"]: row["gateway"] for row in _all(session, _still(GROUP_GATEWAY, station))}
+    found = (
+        select(AREA, *(AREA_DETAIL.c[name] for name in ("name", "kind", "code", "outline")))
+        .join(AREA_DETAIL, _same(AREA_DETAIL.c.area, AREA))
+        .where(AREA.c.station == station, AREA.c.to_ms.is_(None), AREA_DETAIL.c.to_ms.is_(None))
+        .order_by(AREA.c.id)
+    )
+    for row in _all(session, found):
+        home = homes.get(row["id"])
+        yield AreaNow(
+            id=row["id"],
+            level=row["level"],
+            meaning=meanings[row["level"]],
+            name=row["name"],
+            kind=AreaKind(row["kind"]),
+            code=row["code"],
+            outline=row["outline"],
+            parent=parents[Tree.GOVERNMENT].get(row["id"]),
+            police_parent=parents[Tree.POLICE].get(row["id"]),
+            gateway=None if home is None else GatewayId(home),
+            version=row["version"],
+        )
+
+
+def _places(session: Session, station: str) -> Iterable[PlaceNow]:
+    groups = {row["place"]: row["group"] for row in _all(session, _still(PLACE_GROUP, station))}
+    occupants = {row["place"]: row["occupant"] for row in _all(session, _still(OCCUPANCY, station))}
+    excluded: defaultdict[str, set[HouseholdId]] = defaultdict(set)
+    for row in _all(session, _still(EXCLUSION, station)):
+        if occupants.get(row["place"]) == row["occupant"]:
+            excluded[row["place"]].add(HouseholdId(row["excluded"]))
+    consents: defaultdict[str, set[str]] = defaultdict(set)
+    for row in _all(session, _still(CONSENT, station).where(CONSENT.c.given.is_(True))):
+        if occupants.get(row["place"]) == row["occupant"]:
+            consents[row["place"]].add(row["purpose"])
+    found = (
+        select(
+            PLACE.c.id,
+            PLACE.c.version,
+            *(
+                PLACE_DETAIL.c[name]
+                for name in ("kind", "door", "label", "address", "way_in", "code", "lat_e7", "lon_e7")
+            ),
+        )
+        .join(PLACE_DETAIL, _same(PLACE_DETAIL.c.place, PLACE))
+        .where(PLACE.c.station == station, PLACE.c.to_ms.is_(None), PLACE_DETAIL.c.to_ms.is_(None))
+        .order_by(PLACE.c.id)
+    )
+    for row in _all(session, found):
+        place, group = row["id"], groups.get(row["id"])
+        yield PlaceNow(
+            id=HouseholdId(place),
+            group=None if group is None else GroupId(group),
+            kind=PlaceKind(row["kind"]),
+            door=row["door"],
+            label=row["label"],
+            address=row["address"],
+            way_in=row["way_in"],
+            code=row["code"],
+            lat_e7=row["lat_e7"],
+            lon_e7=row["lon_e7"],
+            occupant=occupants.get(place),
+            excludes=frozenset(excluded.get(place, ())),
+            medical_consent=Purpose.MEDICAL_WORD in consents.get(place, ()),
+            duress=Purpose.DURESS_KEY in consents.get(place, ()),
+            version=row["version"],
+        )
+
+
+def _units(session: Session, station: str) -> Iterable[UnitNow]:
+    found = (
+        select(UNIT, UNIT_PLACE.c.place, UNIT_PLACE.c.handed_ms, UNIT_PLACE.c.from_ms.label("hung_ms"))
+        .join(UNIT_PLACE, _same(UNIT_PLACE.c.unit, UNIT))
+        .where(UNIT.c.station == station, UNIT_PLACE.c.to_ms.is_(None))
+        .order_by(UNIT.c.id)
+    )
+    for row in _all(session, found):
+        yield UnitNow(
+            id=UnitId(row["id"]),
+            place=HouseholdId(row["place"]),
+            sort=UnitSort(row["sort"]),
+            gateway=None if row["gateway"] is None else GatewayId(row["gateway"]),
+            line=row["line"],
+            address=row["address"],
+            silent=row["silent"],
+            volume=row["volume"],
+            night_volume=row["night_volume"],
+            strobe=row["strobe"],
+            handed=row["handed_ms"] is not None,
+            since_ms=row["hung_ms"] if row["handed_ms"] is None else row["handed_ms"],
+            version=row["version"],
+        )
+
+
+def _still(one: Table, station: str) -> Select[Any]:
+    return select(one).where(one.c.station == station, one.c.to_ms.is_(None))
+
+
+def _same(reference: ColumnElement[Any], to: Table) -> ColumnElement[bool]:
+    assert reference.table is not None  # type: ignore[attr-defined] # a column of a table has one
+    return and_(reference.table.c.station == to.c.station, reference == to.c.id)  # type: ignore[attr-defined] # as above
+
+
+def _all(session: Session, query: Select[Any]) -> Sequence[Mapping[str, Any]]:
+    return session.connection().execute(query).mappings().all()
