@@ -3,7 +3,8 @@
 The order is fixed: read, judge and sound, write the siren frames, keep, answer. While a commit is under way the port
 is not read, so that no more than one commit's worth is ever taken from a line that cannot repeat; past 50 ms it is
 read into a bounded buffer all the same, because a UART overflows and an alarm must sound whatever the disk does.
-Nothing in that buffer is answered.
+Nothing in that buffer is answered. Before anything is written to a line of units, what waits in its port is read: the
+wire is half-duplex, and whoever began to speak during a commit is not to be talked into.
 """
 
 from __future__ import annotations
@@ -160,6 +161,7 @@ class PortLine(Source):
         """The port is opened by `start`."""
         super().__init__(settings.name, hearing)
         self.port = open_port(settings.port, settings.baud, self)
+        self.closing = False
         self._read_on: asyncio.TimerHandle | None = None
 
     def start(self) -> None:
@@ -168,6 +170,7 @@ class PortLine(Source):
 
     async def close(self) -> None:
         """Keep what was heard, and close the port."""
+        self.closing = True
         self.port.pause()
         await super().close()
         self.port.close()
@@ -238,13 +241,18 @@ class NativeLine(PortLine):
         self._commit_s = commit_s
         self._raise_above = raise_above
         self._timer: asyncio.TimerHandle | None = None
+        self._hearing_now = False
         self._frames_before = (0, 0)
         self._refused_before = 0
         self._refused_ns: int | None = None
 
     def heard(self, data: bytes) -> None:
         """Bytes were read: sound first, keep, answer later."""
-        self._hear(self.link.receive_data(data, self.hearing.clock().mono_ns))
+        self._hearing_now = True
+        try:
+            self._hear(self.link.receive_data(data, self.hearing.clock().mono_ns))
+        finally:
+            self._hearing_now = False
 
     def _hear(self, readings: list[LinkReading]) -> None:
         for reading in readings:
@@ -262,9 +270,15 @@ class NativeLine(PortLine):
 
     def answer(self, told: list[Told]) -> None:
         """These are on disk."""
+        self._listen()
         for one in told:
             self._answer(one)
         self.flush()
+
+    def _listen(self) -> None:
+        """Hear who speaks by now, as far as a port tells: a commit or a long turn of the loop may lie behind us."""
+        if not self._hearing_now and not self.closing:
+            self.port.read_waiting()
 
     def _answer(self, told: Told) -> None:
         self.link.answer(unit=told.address, boot=told.boot, number=told.number)
@@ -298,6 +312,7 @@ class NativeLine(PortLine):
 
     def flush(self) -> None:
         """Write what may be written now, and wake up when there is more."""
+        self._listen()
         now_ns = self.hearing.clock().mono_ns
         if self.port.up:
             data = self.link.data_to_send(now_ns)
@@ -317,6 +332,7 @@ class NativeLine(PortLine):
 
     def _advance(self) -> None:
         self._timer = None
+        self._listen()
         self._hear(self.link.advance(self.hearing.clock().mono_ns))
 
     def supervise(self) -> None:

@@ -101,6 +101,18 @@ class Port:
         self._paused = False
         self._listen()
 
+    def read_waiting(self) -> None:
+        """Read what is there already, also while nothing else is read."""
+        if self._serial is None:
+            return
+        try:
+            waiting = self._serial.in_waiting
+        except OSError as error:
+            self._fail(str(error))
+            return
+        if waiting:  # else a read returns nothing, as it does of a port that is gone
+            self._read()
+
     def write(self, data: bytes) -> bool:
         """Send; False when the port is gone or does not take any more."""
         if not self.up or len(self._unwritten) + len(data) > MOST_UNWRITTEN:

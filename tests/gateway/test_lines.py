@@ -13,7 +13,8 @@ import pytest
 from broker.ids import UnitId
 from broker.kinds import EventType, Kind
 from devices.commands import Lamp, Pattern
-from devices.readings import Answer, AnswerGiven, CancelPressed, Key, Proof, TagRead
+from devices.readings import Answer, AnswerGiven, CancelPressed, Key, Numbered, Proof, TagRead
+from devices.unit_link import UnitLink
 from gateway import lines as line_rules
 from gateway.journal import Refused
 from gateway.program import Gateway, leave
@@ -84,6 +85,44 @@ async def test_a_commit_that_takes_five_seconds_delays_no_siren(wire: Wire) -> N
         assert not units.is_kept(1, first)
         gate.set()
         await until(lambda: units.is_kept(1, first) and units.is_kept(3, second))
+
+
+async def test_after_a_commit_nobody_is_talked_into_who_began_to_speak_meanwhile(
+    wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """At 9600 baud a frame takes 42 ms: so long the gateway leaves the line to a frame that has begun."""
+    monkeypatch.setattr(line_rules, "READ_ON_S", 10.0)
+    gate = Gate()
+
+    def slow(append: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapped(*args: Any, **named: Any) -> Any:
+            gate.wait(10)
+            return append(*args, **named)
+
+        return wrapped
+
+    lines = [{"name": "line1", "port": wire.name, "baud": 9_600}]
+    async with town(wire, wrap=around("journal.append", slow), lines=lines) as (gateway, units):
+        first, second = (units.links[unit].take_number() for unit in (1, 2))
+        units.say(1, TagRead(1, 1, first, "04a1b2c3", 0, Proof.SEALED))
+        await until(lambda: gateway._lines["line1"].unkept)
+        frame = spoken(units.links[2], TagRead(2, 1, second, "04a1b2c4", 0, Proof.SEALED))
+        wire.say(frame[:8])
+        gate.set()
+        await until(lambda: gateway._keeper.counts.events)
+        await asyncio.sleep(0.015)
+        assert not wire.data
+        wire.say(frame[8:])
+        await until(lambda: units.is_kept(1, first) and units.is_kept(2, second))
+
+
+def spoken(link: UnitLink, message: Numbered) -> bytes:
+    """The frame that a unit says when its time has come."""
+    link.say(message, 0)
+    now_ns = 0
+    while not (data := link.data_to_send(now_ns)):
+        now_ns = link.next_due() or 0
+    return data
 
 
 @pytest.mark.proves("N3")
