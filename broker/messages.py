@@ -41,6 +41,8 @@ MAX_RESULTS: Final = 200
 MAX_DETAILS: Final = 16
 MAX_FAULTS: Final = 64
 MAX_EPOCHS: Final = 64
+MAX_DRILL_UNITS: Final = 30
+LONGEST_DRILL_MS: Final = 7_200_000
 CONFIG_PART_CHARS: Final = 12_000
 TEXT_CHARS: Final = 96
 
@@ -251,6 +253,7 @@ class Action(StrEnum):
     STAND_BACK = "stand_back"
     ALERT = "alert"
     READINESS = "readiness"
+    DRILL = "drill"
 
 
 _NEEDS: Final[dict[Action, tuple[str, ...]]] = {
@@ -259,6 +262,7 @@ _NEEDS: Final[dict[Action, tuple[str, ...]]] = {
     Action.STAND_BACK: ("alarm",),
     Action.ALERT: ("alarm", "kind", "group"),
     Action.READINESS: (),
+    Action.DRILL: ("group", "units", "lasts_ms"),
 }
 
 
@@ -266,6 +270,8 @@ class Command(Envelope):
     """An order to a gateway. Refused unless `session` is that of its present connection and `counter` rose.
 
     `alarm` is the event id of the alarm that it is about; for `alert`, of the press that the station journalled.
+    `drill`: presses of `units` in `group` are part of a drill for `lasts_ms` from when the station said so (that is,
+    less the age of the command); it replaces an earlier one of that group, and 0 ends it.
     """
 
     type: Literal["command"] = "command"
@@ -281,6 +287,8 @@ class Command(Envelope):
     door: Door | None = None
     label: Text | None = None
     mark: Mark | None = None
+    units: Annotated[tuple[UnitField, ...], Field(max_length=MAX_DRILL_UNITS)] | None = None
+    lasts_ms: Annotated[int, Field(ge=0, le=LONGEST_DRILL_MS)] | None = None
 
     @model_validator(mode="after")
     def _complete(self) -> Self:

@@ -10,13 +10,13 @@ from __future__ import annotations
 
 from collections import OrderedDict
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, assert_never
 
 from broker import ids
-from broker.ids import Epoch, EventId, GatewayId, PressKey, UnitId
-from broker.kinds import AUDIBLE, OLD_AFTER_MS, Answer, EventType, Kind
+from broker.ids import Epoch, EventId, GatewayId, GroupId, PressKey, UnitId
+from broker.kinds import AUDIBLE, OLD_AFTER_MS, Answer, EventType, Kind, Mark
 from broker.messages import Command, clean
 from broker.policy import Membership
 from devices import readings
@@ -146,8 +146,12 @@ class Intake:
         random_bytes: Callable[[int], bytes],
         known: Mapping[str, EventId] | None = None,
         alarm_of: Callable[[int], EventId | None] = lambda _reference: None,
+        in_drill: Callable[[UnitId, GroupId | None, int], bool] = lambda _unit, _group, _now_ns: False,
     ) -> None:
-        """`known` are the messages on disk by key, oldest first; `alarm_of` tells what a siren frame referred to."""
+        """`known` are the messages on disk by key, oldest first; `alarm_of` tells what a siren frame referred to.
+
+        `in_drill` tells whether a press of a unit of a group is part of a drill at a moment (monotonic ns).
+        """
         self.register = register
         self.counts = IntakeCounts()
         self._gateway = gateway
@@ -156,6 +160,7 @@ class Intake:
         self._stale: OrderedDict[str, EventId] = OrderedDict()
         """What came with an old counter and was not said again in time, by key."""
         self._alarm_of = alarm_of
+        self._in_drill = in_drill
         self._last_audible: dict[UnitId, EventId] = {}
         self._unnumbered: dict[tuple[UnitId, str], tuple[int, EventId]] = {}
         self._refused: dict[tuple[str, int], int] = {}
@@ -328,6 +333,8 @@ class Intake:
             verified=verified,
             reason=reason,
         )
+        if kind in AUDIBLE and self._in_drill(unit, event.group, stamp.mono_ns - late_ms * 1_000_000):
+            event = replace(event, mark=Mark.DRILL)
         self._remember(key, event.id)
         if kind in AUDIBLE:
             self._last_audible[unit] = event.id

@@ -28,6 +28,7 @@ from devices.line_link import LineLink, UnitKey
 from devices.timing import LineTiming
 from gateway import logs
 from gateway.alert import Alert, Play, Switch
+from gateway.drills import Drills
 from gateway.events import Entry
 from gateway.history import History, highest
 from gateway.intake import Intake, ZigbeeAction
@@ -86,12 +87,14 @@ class Gateway:
         )
         self._ladder = Ladder(not_reached_s=settings.not_reached_s)
         self._outbox = Outbox()
+        self._drills = Drills()
         self._intake = Intake(
             self._register,
             gateway=settings.gateway,
             random_bytes=secrets.token_bytes,
             known=stores.known,
             alarm_of=self._alert.alarm_of,
+            in_drill=self._drills.names,
         )
         self._keeper = Keeper(
             stores.journal,
@@ -380,6 +383,8 @@ class Gateway:
                 self._own.take(self._recorder.order(EventType.SILENCED, command))
             case Action.STAND_BACK if command.alarm is not None:
                 self._sound(self._alert.stand_back(command.alarm))
+            case Action.DRILL:
+                self._drills.ordered(command, now_ns)
             case Action.ALERT:
                 self._sound(self._alert.ring_command(command, now_ns=now_ns))
                 self._own.take(self._recorder.order(EventType.ALERT, command))

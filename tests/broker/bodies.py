@@ -100,6 +100,8 @@ OWN_FIELDS: Final[Mapping[str, Fields]] = {
         "alarm": EVENT_IDS,
         "state": st.sampled_from(kinds.LadderState),
         "by": ROLES,
+        "units": st.lists(SEGMENTS, max_size=4).map(tuple),
+        "lasts_ms": st.integers(0, messages.LONGEST_DRILL_MS),
     },
     "config": {
         "version": UINTS,
@@ -183,6 +185,8 @@ LARGEST: Final[Mapping[str, Mapping[str, object]]] = {
         "alarm": _ID,
         "state": "police_not_reached",
         "by": _WORD,
+        "units": [_SEG] * messages.MAX_DRILL_UNITS,
+        "lasts_ms": messages.LONGEST_DRILL_MS,
     },
     "config": {
         "version": _BIG,

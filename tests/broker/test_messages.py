@@ -168,6 +168,7 @@ def test_details_are_small_values_that_keep_their_type(detail: dict[str, object]
         ("stand_back", {"alarm": ALARM}),
         ("alert", {"alarm": ALARM, "kind": "panic", "group": "g07"}),
         ("readiness", {}),
+        ("drill", {"group": "ten1", "units": ["u1"], "lasts_ms": 3_600_000}),
     ],
 )
 def test_a_command_carries_what_its_action_needs(action: str, needed: dict[str, str]) -> None:
