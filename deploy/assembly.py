@@ -6,6 +6,7 @@ The station's and the simulator's are imported where they are made: a gateway do
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Literal
@@ -17,13 +18,14 @@ from broker.ids import GatewayId
 from broker.signing import STATION_KID, gateway_kid
 from deploy import accounts
 from deploy.keys import KeyMissing, Keys
-from deploy.site import Gateway, Line, Site, Zigbee
+from deploy.site import Contact, Gateway, Line, Remote, Site, Zigbee, ZigbeeButton
 from devices.radio433 import Form
 from gateway import settings as gateway_side
 from gateway.settings import GatewaySettings
 
 if TYPE_CHECKING:
     from api.settings import StationSettings
+    from api.settings import Unit as StationUnit
     from firmware_sim.settings import VillageSettings
 
 
@@ -233,7 +235,8 @@ def station_settings(
             for officer in site.officers
         ),
         groups=tuple(
-            station_side.Group(id=group.id, community=site.community(group), grid=group.grid) for group in site.groups
+            station_side.Group(id=group.id, community=site.community(group), grid=group.grid, gateway=site.home(group))
+            for group in site.groups
         ),
         households=tuple(
             station_side.Household(
@@ -243,16 +246,41 @@ def station_settings(
                 label=household.label,
                 excludes=household.excludes,
                 medical_consent=household.medical_consent,
+                duress=household.duress,
             )
             for household in site.households
         ),
-        units=tuple(
-            station_side.Unit(id=device.id, household=device.household)
-            for gateway in site.gateways
-            for device in gateway.pressed
-            if device.household is not None
-        ),
+        units=tuple(_station_units(site)),
+        area_names={site.station.id: site.station.label}
+        | {area.id: area.label for area in site.communities}
+        | {area.id: area.label for area in site.grids}
+        | {area.id: area.label for area in site.groups},
     )
+
+
+def _station_units(site: Site) -> Iterator[StationUnit]:
+    """Everything that somebody can press, on whichever gateway."""
+    from api.settings import Unit
+
+    for gateway in site.gateways:
+        for unit in gateway.units:
+            yield Unit(
+                id=unit.id,
+                household=unit.household,
+                gateway=gateway.id,
+                line=unit.line,
+                address=unit.address,
+                silent=unit.silent,
+                volume=unit.volume,
+                night_volume=unit.night_volume,
+                strobe=unit.strobe,
+            )
+        sorts: tuple[tuple[Literal["contact", "remote", "zigbee"], tuple[Contact | Remote | ZigbeeButton, ...]], ...]
+        sorts = (("contact", gateway.contacts), ("remote", gateway.remotes), ("zigbee", gateway.zigbee_buttons))
+        for sort, devices in sorts:
+            for device in devices:
+                if device.household is not None:
+                    yield Unit(id=device.id, household=device.household, sort=sort, gateway=gateway.id)
 
 
 def station_text(settings: StationSettings) -> str:

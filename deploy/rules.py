@@ -41,6 +41,9 @@ HOST: Final = re.compile(r"[A-Za-z0-9]([A-Za-z0-9.-]*[A-Za-z0-9])?")
 NO_CALLS: Final = frozenset({Kind.TAMPER, Kind.TEST, Kind.DRILL})
 """What nobody calls for help with."""
 
+AREAS: Final = ("community", "grid", "group")
+"""Tables whose ids, with the station's, name areas: rights are given over an area by its id."""
+
 DEVICES: Final = ("unit", "reader", "contact", "sounder", "remote", "zigbee_button")
 """Tables of a gateway whose ids are units' ids: a unit's id is the only one of its kind in a site."""
 
@@ -66,8 +69,16 @@ def breaches(draft: Draft) -> Iterator[Finding]:
 
 
 def _ids_are_unique(draft: Draft) -> Iterator[Finding]:
-    for table in ("officer", "community", "grid", "group", "household", "gateway"):
+    for table in ("officer", "household", "gateway"):
         yield from _twice(draft, "duplicate_id", "id", _raw(draft.document, table))
+    station = draft.document.get("station")
+    areas = [(("station",), station)] if isinstance(station, Mapping) else []
+    yield from _twice(
+        draft,
+        "duplicate_id",
+        "id",
+        chain(areas, *(_raw(draft.document, table) for table in AREAS)),
+    )
     devices = (_raw(draft.document, "gateway", table) for table in DEVICES)
     yield from _twice(draft, "duplicate_id", "id", chain.from_iterable(devices))
 

@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Select, Table, and_, select
+from sqlalchemy import Column, ColumnElement, RowMapping, Select, Table, and_, select
 from sqlmodel import Session, SQLModel
 
 from api.register import models
@@ -300,10 +300,9 @@ def _still(one: Table, station: str) -> Select[Any]:
     return select(one).where(one.c.station == station, one.c.to_ms.is_(None))
 
 
-def _same(reference: ColumnElement[Any], to: Table) -> ColumnElement[bool]:
-    assert reference.table is not None  # type: ignore[attr-defined] # a column of a table has one
-    return and_(reference.table.c.station == to.c.station, reference == to.c.id)  # type: ignore[attr-defined] # as above
+def _same(column: Column[Any], to: Table) -> ColumnElement[bool]:
+    return and_(column.table.c.station == to.c.station, column == to.c.id)
 
 
-def _all(session: Session, query: Select[Any]) -> Sequence[Mapping[str, Any]]:
+def _all(session: Session, query: Select[Any]) -> Sequence[RowMapping]:
     return session.connection().execute(query).mappings().all()

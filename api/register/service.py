@@ -89,6 +89,10 @@ class Register:
         """Every area in which an area lies, itself and the station's own included."""
         return frozenset((area, self.station, *self._now.ancestors(area)))
 
+    def within(self, area: str) -> frozenset[str]:
+        """Every area that lies in an area, itself included."""
+        return frozenset(one for one in self._now.areas if area in self.lies_in(one))
+
     def subject(self, place: str | None, group: str | None = None) -> Subject:
         """What rights need to know of a place, or of a thing that belongs to `group`."""
         group = group or self.groups_of_places.get(place or "")
