@@ -25,7 +25,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from broker.acl import Principal, acl_file
-from deploy import accounts, assembly, keys
+from deploy import accounts, assembly, children, keys
 from deploy.mosquitto import LOOPBACK, BrokerError, MosquittoMissing, PrivateBroker, free_port, write_private
 from deploy.site import Site
 
@@ -316,12 +316,11 @@ class Box:
         command += [item for one in interfere for item in ("--interfere", one)]
         with log.open("ab") as errors:
             log_from = errors.tell()
-            process = subprocess.Popen(
+            process = children.start(
                 command,
                 stdin=subprocess.PIPE if pipes else subprocess.DEVNULL,
                 stdout=subprocess.PIPE if pipes else errors,
                 stderr=errors,
-                start_new_session=True,
                 env={**os.environ, "PYTHONUNBUFFERED": "1"},
             )
         running = Running(name, process, log, log_from)

@@ -20,7 +20,6 @@ from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
 from hashlib import pbkdf2_hmac
 from pathlib import Path
-from queue import SimpleQueue
 from time import monotonic
 from types import TracebackType
 from typing import Final, Self
@@ -28,6 +27,7 @@ from typing import Final, Self
 from broker.acl import BrokerSettings, Principal, acl_file, broker_file
 from broker.ids import StationId
 from broker.topics import Role
+from deploy import children
 
 LOOPBACK: Final = "127.0.0.1"
 PORT_ATTEMPTS: Final = 8
@@ -211,32 +211,20 @@ class PrivateBroker:
         write_private(self.directory / "mosquitto.conf", broker_file(settings))
 
     def _spawn(self) -> None:
-        """Start the process from a thread that lives as long as it does.
-
-        The kernel's parent-death signal is bound to the *thread* that forked: from a pool's worker, mosquitto
-        would be killed when the worker goes.
-        """
-        command = [*_dies_with_us(), _find("mosquitto"), "-c", str(self.directory / "mosquitto.conf")]
-        spawned: SimpleQueue[subprocess.Popen[bytes] | OSError] = SimpleQueue()
+        """Start the process, and a thread that notices its end."""
+        command = [_find("mosquitto"), "-c", str(self.directory / "mosquitto.conf")]
+        with self.log_path.open("ab") as log:
+            try:
+                process = children.start(command, stdin=subprocess.DEVNULL, stdout=log, stderr=log)
+            except OSError as error:
+                raise BrokerDied(str(error)) from error
         ended = threading.Event()
 
         def live() -> None:
-            with self.log_path.open("ab") as log:
-                try:
-                    process = subprocess.Popen(
-                        command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True
-                    )
-                except OSError as error:
-                    spawned.put(error)
-                    return
-            spawned.put(process)
             process.wait()
             ended.set()
 
         threading.Thread(target=live, name="mosquitto", daemon=True).start()
-        process = spawned.get()
-        if isinstance(process, OSError):
-            raise BrokerDied(str(process))
         self._process, self._ended = process, ended
 
     def _end(self, how: signal.Signals, timeout_s: float) -> None:
@@ -264,12 +252,6 @@ def _find(program: str) -> str:
     if path is None:
         raise MosquittoMissing
     return path
-
-
-def _dies_with_us() -> list[str]:
-    """A prefix that asks the kernel to end the child with its parent; Debian always has setpriv, others may not."""
-    setpriv = shutil.which("setpriv")
-    return [setpriv, "--pdeathsig", "TERM"] if setpriv else []
 
 
 def free_port() -> int:

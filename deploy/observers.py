@@ -14,6 +14,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import Any, Self
 
+from deploy import children
 from deploy.box import Box, BoxError, observers
 
 FORMAT = "%U %r %t %p"
@@ -67,7 +68,7 @@ class Witnesses:
                 "-d",
             ]  # fmt: skip
             with self._said(audience).open("ab") as said:
-                self._processes[audience] = subprocess.Popen(command, stdout=said, stderr=said, start_new_session=True)
+                self._processes[audience] = children.start(command, stdin=subprocess.DEVNULL, stdout=said, stderr=said)
         self._box.wait_until(
             lambda: all(b"SUBACK" in self._said(audience).read_bytes() for audience in self._processes),
             "all witnesses are subscribed",

@@ -2,6 +2,8 @@
 
 import json
 import os
+import select
+import shutil
 import signal
 import socket
 import subprocess
@@ -59,11 +61,15 @@ class Home:
 
     def child(self, name: str) -> int:
         """The process id of one of its programs."""
-        children = Path(f"/proc/{self.process.pid}/task").glob("*/children")
-        for pid in " ".join(path.read_text() for path in children).split():
+        for pid in self.children():
             if f"\0{name}\0" in Path(f"/proc/{pid}/cmdline").read_text():
-                return int(pid)
+                return pid
         raise AssertionError(f"there is no {name}")
+
+    def children(self) -> list[int]:
+        """The process ids of all of its programs."""
+        lists = Path(f"/proc/{self.process.pid}/task").glob("*/children")
+        return [int(pid) for path in lists for pid in path.read_text().split()]
 
 
 class Pins:
@@ -153,8 +159,19 @@ def test_a_gateway_that_dies_is_started_again_and_takes_presses(home: Home) -> N
     assert [alarm["place"] for alarm in home.wait_for_alarms(1)] == ["h1"]
 
 
+@pytest.mark.skipif(shutil.which("setpriv") is None, reason="no setpriv: nothing ends the programs of a killed box")
+def test_a_box_that_is_killed_leaves_nothing_behind(home: Home) -> None:
+    ends = [os.pidfd_open(pid) for pid in home.children()]
+    assert len(ends) == 3
+    home.process.kill()
+    home.process.wait()
+    for end in ends:
+        assert select.select([end], [], [], WITHIN_S)[0]  # readable as soon as the process is gone
+        os.close(end)
+
+
 def test_a_box_that_is_told_to_stop_leaves_nothing_behind(home: Home) -> None:
-    children = " ".join(path.read_text() for path in Path(f"/proc/{home.process.pid}/task").glob("*/children")).split()
+    children = home.children()
     assert len(children) == 3  # broker, station, gateway
     home.process.terminate()
     assert home.process.wait(WITHIN_S) == 0
