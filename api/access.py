@@ -7,28 +7,20 @@ The route then asks `by.reach.covers(subject)` for each thing, and answers NotTh
 may not see a thing is not told that it exists.
 """
 
-from dataclasses import dataclass
 from hmac import compare_digest
 from typing import Annotated, Any
 
-from fastapi import Depends
+from fastapi import Depends, Request
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 
 from api.problems import MayNot, NotKnown
-from api.rights.rules import Grant, Principal, Reach, Role, rights
+from api.rights.rules import Authority, Grant, Principal, Role, rights
 from api.settings import token_hash
 from api.station import CurrentStation, Station
 
+__all__ = ["Anybody", "Authority", "May", "anybody", "may", "still"]
+
 _bearer = HTTPBearer(auto_error=False, description="An API token, or the token of an officer")
-
-
-@dataclass(frozen=True, slots=True)
-class Authority:
-    """Who asks, for what, and how far he reaches with it."""
-
-    principal: Principal
-    action: str
-    reach: Reach
 
 
 class May:
@@ -66,6 +58,17 @@ def may(action: str) -> Any:
 def anybody(action: str) -> Any:
     """The dependency of a route that asks nobody (or a signature of a machine)."""
     return Depends(Anybody(action))
+
+
+def still(station: Station, request: Request) -> Principal | None:
+    """Who asks, asked again while a long answer goes on; None when he is nobody any more."""
+    scheme, _, token = request.headers.get("Authorization", "").partition(" ")
+    if scheme.lower() != "bearer":
+        return None
+    try:
+        return _principal(station, HTTPAuthorizationCredentials(scheme=scheme, credentials=token))
+    except NotKnown:
+        return None
 
 
 def _principal(station: Station, credentials: HTTPAuthorizationCredentials | None) -> Principal:

@@ -10,13 +10,16 @@ from fastapi import Depends, Request
 from api.alarms.service import Alarms
 from api.clock import Clock, wall_ms
 from api.database import Database
+from api.drills.service import Drills
 from api.feed.service import Feed
 from api.ingest.service import Ingest, filters, next_generation
 from api.mqtt import Link, Will
 from api.outgoing.service import Sender
 from api.register.service import Register
+from api.rounds import Job, Rounds
 from api.settings import StationSettings
 from api.steps import Wrap, unwrapped
+from api.tips.service import Tips
 from broker.signing import Signer, Verifier
 
 log = structlog.get_logger("api.station")
@@ -45,6 +48,8 @@ class Station:
         self.alarms = Alarms(self.register, clock=clock, random_bytes=random_bytes)
         self.link = Link(settings.broker, filters=filters(self.register), will=self._will)
         self.sender = Sender(self.database, self.link, signer, clock=clock, wrap=wrap)
+        self.tips = Tips(self.register, clock=clock)
+        self.drills = Drills(self.register, clock=clock, random_bytes=random_bytes)
         self.ingest = Ingest(
             self.database,
             self.link,
@@ -58,6 +63,16 @@ class Station:
             owes=self.sender.wake,
             wrap=wrap,
         )
+        self.rounds = Rounds(
+            [
+                Job(
+                    name="drills",
+                    every_s=1,
+                    run=lambda now: self.drills.order(self.database, now, wake=self.sender.wake),
+                ),
+            ],
+            clock=clock,
+        )
 
     def start(self) -> None:
         """Begin to connect, to take in and to send. Returns at once; a broker that is away is waited for."""
@@ -65,16 +80,21 @@ class Station:
         self.feed.start()
         self.ingest.start()
         self.link.start()
+        self.rounds.start()
         log.info("station.started", station=self.settings.station, generation=self.ingest.generation)
 
     def stop(self) -> None:
         """Finish what is in hand, say that we go, and give everything back."""
+        self.rounds.stop()
         self.feed.stop()
         self.sender.stop()
         self.link.stop(self.ingest.status(online=False))
         self.ingest.stop()
         self.database.close()
         log.info("station.stopped", station=self.settings.station)
+
+    def _order_drills(self, now_ms: int) -> None:
+        self.drills.order(self.database, now_ms, wake=self.sender.wake)
 
     def _will(self) -> Will:
         return self.ingest.status(online=False)

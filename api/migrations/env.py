@@ -5,9 +5,11 @@ from sqlmodel import SQLModel
 
 import api.alarms.models
 import api.audit.models
+import api.drills.models
 import api.feed.models
 import api.ingest.models
-import api.outgoing.models  # noqa: F401 - they fill the metadata
+import api.outgoing.models
+import api.tips.models  # noqa: F401 - they fill the metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

@@ -35,6 +35,8 @@ ANSWER_S: Final = 10.0
 """How long the broker has for its answer. MQTT repeats nothing on a living connection, so after it the row waits."""
 
 OWES: Final = "owes"
+NOBODY_YET: Final = "0" * 32
+"""Stands in a command for the session until it is sent: no gateway ever drew it."""
 
 log = structlog.get_logger("api.outgoing")
 
@@ -43,7 +45,7 @@ def owe(
     session: Session,
     bodies: Iterable[AlarmUpdate | Command],
     *,
-    alarm: str,
+    alarm: str | None,
     happened_ms: int,
     command_to: str | None = None,
 ) -> None:

@@ -148,6 +148,15 @@ class Reach:
         return frozenset(held.scope for held in self.held if held.over in words)
 
 
+@dataclass(frozen=True, slots=True)
+class Authority:
+    """Who asks, for what, and how far he reaches with it."""
+
+    principal: Principal
+    action: str
+    reach: Reach
+
+
 class RightsError(Exception):
     """The table says something that cannot be. Field: `where`."""
 
