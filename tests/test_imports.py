@@ -50,7 +50,7 @@ THROUGH_THE_DOORS = {
     "api/planted.py": "import api.mqtt, sqlmodel, broker.signing",
     "devices/framing.py": "import cobs",
     "devices/sealing.py": "import cryptography",
-    "broker/signing.py": "import cryptography, rfc8785",
+    "broker/signing.py": "import cryptography",
     "deploy/provisioning.py": "import cryptography",
     "deploy/watch.py": "import aiomqtt, typer",
     "deploy/planted.py": "import api, gateway, firmware_sim, gateway.uplink, api.planted, deploy.watch",
