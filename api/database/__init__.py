@@ -1,0 +1,27 @@
+"""The one door to the station's tables, on SQLite or on PostgreSQL: which, the URL says.
+
+Database.open("sqlite:////var/lib/shouwang/north/station.db")
+Database.open("postgresql+psycopg://shouwang:secret@db.example/shouwang")
+"""
+
+from api.database.bulk import Bulk
+from api.database.door import Commit, Database
+from api.database.errors import DatabaseError, DatabaseInUse, DatabaseNewer, DatabaseUnsafe
+from api.database.postgresql import PostgreSQL
+from api.database.sqlite import SQLite
+from api.database.turns import Turns
+from api.database.upgrade import migrations
+
+__all__ = [
+    "Bulk",
+    "Commit",
+    "Database",
+    "DatabaseError",
+    "DatabaseInUse",
+    "DatabaseNewer",
+    "DatabaseUnsafe",
+    "PostgreSQL",
+    "SQLite",
+    "Turns",
+    "migrations",
+]

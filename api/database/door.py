@@ -1,0 +1,92 @@
+"""What both databases have in common, which is all that the rest of the station may use.
+
+One writer at a time (`write`), many readers (`read`), each of which sees one moment. Inside a process `Turns` says
+whose turn it is; SQLite has no other process, and on PostgreSQL an advisory lock orders the writers of all processes.
+So whatever a transaction has read is still true when it writes: "look, decide, write" is right without locking rows,
+a number that is higher was committed later, and neither a serialization failure nor a deadlock can arise between our
+own transactions. Nothing is retried here for that reason. Where an outsider's lock stands in the way, or the
+connection is lost, OperationalError comes out of the block and nothing of it is kept, with one exception: a connection
+that is lost in COMMIT leaves it open whether the commit was done. Everything that asks twice is therefore made to be
+asked twice: events by their id, actions by their Idempotency-Key or by compare-and-set.
+
+Times in tables are Unix milliseconds in UTC. Table models do not validate, so every table has CHECK constraints.
+"""
+
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from typing import ClassVar
+
+from sqlalchemy import Engine
+from sqlalchemy.engine import make_url
+from sqlmodel import Session
+
+from api.database.errors import DatabaseError
+from api.database.turns import Turns
+
+Commit = Callable[[Session], None]
+
+
+class Database(ABC):
+    """All tables. Use `open`; `close` when done."""
+
+    _kinds: ClassVar[dict[str, type["Database"]]] = {}
+    shared: ClassVar[bool]
+    """Whether several processes may have it at a time."""
+
+    def __init__(self, writer: Engine, readers: Engine) -> None:
+        self._turns = Turns()
+        self._writer = writer
+        self._readers = readers
+
+    def __init_subclass__(cls, *, backend: str, shared: bool) -> None:
+        """Serve URLs of this backend."""
+        cls.shared = shared
+        Database._kinds[backend] = cls
+
+    @classmethod
+    def open(cls, url: str) -> "Database":
+        """Open the database at `url` and bring its tables up to date.
+
+        Raises DatabaseInUse, DatabaseUnsafe, DatabaseNewer, or what the database itself says.
+        """
+        kind = cls._kinds.get(make_url(url).get_backend_name())
+        if kind is None:
+            raise DatabaseError(f"{make_url(url).drivername}: use {' or '.join(cls._kinds)}")
+        database = kind.at(url)
+        try:
+            database.migrate()
+        except BaseException:
+            database.close()
+            raise
+        return database
+
+    @classmethod
+    @abstractmethod
+    def at(cls, url: str) -> "Database":
+        """The database at `url` with the tables that it has."""
+
+    @abstractmethod
+    def migrate(self, revision: str = "head") -> None:
+        """Bring the tables forward to `revision`, the record of it included, in one transaction."""
+
+    def close(self) -> None:
+        """Give everything back. The last connection to close is the writer."""
+        self._readers.dispose()
+        self._writer.dispose()
+
+    @contextmanager
+    def write(self, *, patient: bool = False, commit: Commit = Session.commit) -> Iterator[Session]:
+        """One transaction: `commit` at the end of the block, nothing at all when it raises.
+
+        The only place in the program that commits. `patient` waits until no person waits.
+        """
+        with self._turns.mine(patient=patient), Session(self._writer, autoflush=False) as session:
+            yield session
+            commit(session)
+
+    @contextmanager
+    def read(self) -> Iterator[Session]:
+        """Look, at one moment of the tables. Keep it short: a long reader keeps old rows from being cleared away."""
+        with Session(self._readers) as session:
+            yield session

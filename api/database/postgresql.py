@@ -1,0 +1,123 @@
+"""PostgreSQL: several processes, on one machine or on many, and several stations in one database.
+
+One advisory lock orders the writers (why, `api.database.door` says). It is taken with the transaction and given back
+by its end, by the server too when it no longer hears of the process that had it: limits below say how soon. Writers
+read what is committed when they look (READ COMMITTED, and nobody else writes); readers see one moment (REPEATABLE
+READ, READ ONLY).
+
+A lost connection costs the transaction in hand. Connections are tried before they are used again, so that the next
+transaction works as soon as the server is back, or a standby has taken its place (name both hosts in the URL).
+"""
+
+from typing import Any, Final, Self
+
+import psycopg
+from sqlalchemy import Connection, Engine, NullPool, create_engine, event
+from sqlalchemy.engine import URL, ExceptionContext, make_url
+
+from api.database.door import Database
+from api.database.errors import DatabaseUnsafe
+from api.database.upgrade import upgrade
+
+READERS: Final = 8
+READERS_MORE: Final = 8
+"""Connections that are closed again when they are not needed any more."""
+WAIT_S: Final = 5
+"""How long somebody waits for a connection, and for a lock."""
+STATEMENT_S: Final = 30
+IDLE_S: Final = 30
+"""How long a transaction may do nothing before the server ends it: its process is stopped, or its network is cut."""
+
+WRITERS_LOCK: Final = 0x5357_0001
+MIGRATION_LOCK: Final = 0x5357_0002
+"""Numbers of advisory locks, which are per database."""
+
+_ALWAYS: Final = {
+    "synchronous_commit": "on",
+    "tcp_keepalives_idle": "10",
+    "tcp_keepalives_interval": "5",
+    "tcp_keepalives_count": "3",
+    "timezone": "UTC",
+    "jit": "off",
+}
+_WORKING: Final = {
+    "lock_timeout": f"{WAIT_S}s",
+    "statement_timeout": f"{STATEMENT_S}s",
+    "idle_in_transaction_session_timeout": f"{IDLE_S}s",
+}
+_READING: Final = {"default_transaction_read_only": "on", "default_transaction_isolation": r"repeatable\ read"}
+_SAFE: Final = {"synchronous_commit": "on", "fsync": "on", "full_page_writes": "on", "server_encoding": "UTF8"}
+"""What has to be so for a commit to survive a power cut, and for a name in Chinese to survive at all."""
+
+
+class PostgreSQL(Database, backend="postgresql", shared=True):
+    """A database on a server."""
+
+    def __init__(self, url: URL) -> None:
+        self._url = url
+        limits = {"max_overflow": 0, "pool_size": 1}
+        writer = _engine(url, _WORKING, **limits)
+        event.listen(writer, "begin", _begin_writer)
+        super().__init__(writer, _engine(url, _WORKING | _READING, max_overflow=READERS_MORE, pool_size=READERS))
+
+    @classmethod
+    def at(cls, url: str) -> Self:
+        """The database at `url`, which must exist; nothing is connected yet."""
+        return cls(make_url(url).set(drivername="postgresql+psycopg"))
+
+    def migrate(self, revision: str = "head") -> None:
+        """Bring the tables forward to `revision`, the record of it included, in one transaction.
+
+        Processes that start together do it one after another, and no process writes meanwhile.
+        """
+        engine = _engine(self._url, {}, poolclass=NullPool)
+        with self._turns.mine(patient=False), engine.begin() as connection:
+            for lock in (MIGRATION_LOCK, WRITERS_LOCK):
+                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({lock})")
+            upgrade(connection, revision)
+
+
+def _engine(url: URL, settings: dict[str, str], **pool: Any) -> Engine:
+    options = " ".join(f"-c {name}={value}" for name, value in (_ALWAYS | settings).items())
+    engine = create_engine(
+        url,
+        connect_args={
+            "application_name": "shouwang",
+            "client_encoding": "utf8",
+            "connect_timeout": WAIT_S,
+            "options": options,
+            "target_session_attrs": "read-write" if "default_transaction_read_only" not in settings else "any",
+            "tcp_user_timeout": WAIT_S * 1_000,
+        },
+        pool_pre_ping=True,
+        hide_parameters=True,  # they are personal, and errors are logged
+        **pool if "poolclass" in pool else pool | {"pool_timeout": WAIT_S},
+    )
+    event.listen(engine, "connect", _connect)
+    event.listen(engine, "handle_error", _hush)
+    return engine
+
+
+def _connect(connection: Any, _record: object) -> None:
+    """Whoever administers the server may have allowed it to lose commits: read back, on every connection."""
+    names = [*_SAFE]
+    with connection.cursor() as cursor:
+        cursor.execute("SELECT " + ", ".join(f"current_setting('{name}')" for name in names))
+        found = dict(zip(names, cursor.fetchone(), strict=True))
+    connection.rollback()
+    for name, wanted in _SAFE.items():
+        if found[name] != wanted:
+            raise DatabaseUnsafe(name, found[name])
+
+
+def _begin_writer(connection: Connection) -> None:
+    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITERS_LOCK})")
+
+
+def _hush(context: ExceptionContext) -> None:
+    """Leave the details out, in which the server repeats the row: they are personal, and errors are logged."""
+    error, shown = context.original_exception, context.sqlalchemy_exception
+    if isinstance(error, psycopg.Error) and error.diag.message_primary is not None:
+        error.args = (error.diag.message_primary,)
+        if shown is not None:
+            shown.args = (f"({type(error).__name__}) {error.diag.message_primary}",)
