@@ -57,7 +57,7 @@ class LineTiming:
 
     @cached_property
     def last_window(self) -> int:
-        """A unit draws among so many slots at most: 60 at 9600, 718 at 115200."""
+        """A unit draws among so many slots at most: 60 at 9600, 720 at 115200."""
         return max(FIRST_WINDOW, LAST_WINDOW_NS // self.slot_ns)
 
     @cached_property

@@ -10,7 +10,7 @@ from devices.commands import Kept, Lamp, Pattern, Result
 from devices.frames import FRAME_BYTES, decode_downlink, decode_uplink, new_deframer, split_content
 from devices.readings import Answer, ButtonPressed, Key, Part, Proof
 from devices.sealing import Seal
-from devices.timing import MS, LineTiming
+from devices.timing import FIRST_WINDOW, LONG_SILENCE_SLOTS, MS, LineTiming
 
 DOCUMENT = (Path(__file__).parents[2] / "docs/link.md").read_text(encoding="utf-8")
 KEY = bytes.fromhex("2B7E151628AED2A6ABF7158809CF4F3C")
@@ -76,3 +76,14 @@ def test_the_times_of_the_page_are_those_of_the_program(row: str, measure: objec
         value, unit = cell.split()
         written_ns = float(value) * (1_000 if unit == "s" else 1) * MS
         assert written_ns == pytest.approx(measure(LineTiming(baud, FRAME_BYTES)), rel=0.03)
+
+
+def test_a_unit_draws_among_as_many_slots_as_the_page_says() -> None:
+    among = re.findall(
+        r"\d+", section("A unit on the line").partition("**Among how many slots**")[2].partition("\n")[0]
+    )
+    assert among == [
+        str(number) for number in (FIRST_WINDOW, LONG_SILENCE_SLOTS, 2 * LONG_SILENCE_SLOTS, FIRST_WINDOW, 3)
+    ]
+    line = next(line for line in section("Timing").splitlines() if line.startswith("| most slots drawn among |"))
+    assert [int(cell) for cell in line.split("|")[3:7]] == [LineTiming(baud, FRAME_BYTES).last_window for baud in BAUDS]
