@@ -11,7 +11,7 @@ import signal
 import socket
 import sys
 import threading
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Callable
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Final
@@ -79,7 +79,7 @@ def run(settings: StationSettings, *, wrap: Wrap = unwrapped) -> None:
     with _listen(settings) as listener:
         app = build(settings, wrap=wrap)
         config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=STOP_S)
-        server = _Server(config)
+        server = _Server(config, app.state.station.feed.close)
         if threading.current_thread() is threading.main_thread():
             # For the moments in which uvicorn does not listen to them itself; it raises them again when it is done.
             for number in (signal.SIGTERM, signal.SIGINT):
@@ -96,12 +96,21 @@ def _listen(settings: StationSettings) -> socket.socket:
 
 
 class _Server(uvicorn.Server):
+    def __init__(self, config: uvicorn.Config, close: Callable[[], None]) -> None:
+        super().__init__(config)
+        self._close = close
+
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Say where we are once requests are answered."""
         await super().startup(sockets)
         if self.started and sockets:
             host, port, *_ = sockets[0].getsockname()
             log.info("station.ready", host=host, port=port)
+
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        """End the streams first: an answer that never ends would be waited for."""
+        self._close()
+        await super().shutdown(sockets)
 
 
 def main(settings_path: Path) -> int:

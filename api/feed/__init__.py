@@ -1,0 +1,1 @@
+"""What a screen hears at once: server-sent events, each to those who may know of it."""

@@ -1,0 +1,161 @@
+"""Pure parts of the live feed: who hears what, where a viewer goes on, and how much may wait for one.
+
+Theory:
+
+1. An entry has a subject, which rights ask about, and the eyes that may read it. A viewer hears it when a grant of his
+   reaches the subject with the topic's action, and the eyes of the sharpest such grant are among them (`hears`).
+2. Ids are random, and a viewer's place in the feed is an id that he has seen or a time (`Since`). Neither counts, so
+   nobody can tell from them that there were entries for others.
+3. What waits for one viewer is bounded (`Queue`). Whoever is too slow loses what waits, is told to look at the lists
+   again (`resync`), and is cut: the others wait for nobody.
+"""
+
+from collections import deque
+from collections.abc import Collection, Mapping
+from dataclasses import dataclass, field
+from typing import Final
+
+from api.rights.rules import Held, Over, Principal, Reach, Rights, Subject
+from broker.policy import Audience
+
+ANY_EYES: Final[frozenset[Audience | None]] = frozenset({*Audience, None})
+"""For what is made from no alarm: reach alone decides."""
+NO_EYES: Final = "none"
+
+KEPT_MS: Final = 86_400_000
+"""How long entries are kept."""
+OVERLAP_MS: Final = 5_000
+"""How long after its time an entry may be committed and still reach everybody. What is resumed begins so much earlier;
+a viewer that hears an id twice takes it once."""
+QUEUE_MOST: Final = 256
+QUEUE_BYTES_MOST: Final = 512 * 1024
+HOLES_MOST: Final = 1_000
+REPLAY_MOST: Final = 1_000
+"""More than that is read faster from the lists."""
+
+TOPICS: Final[Mapping[str, str]] = {"alarm": "alarm.read", "fault": "fault.read"}
+"""The action whose reach decides, by topic; for others it is that of the feed itself."""
+LISTEN: Final = "feed.read"
+
+_TIME: Final = "t"
+_ID_LENGTH: Final = 32
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Entry:
+    """One entry as it is kept."""
+
+    number: int
+    id: str
+    topic: str
+    about: str
+    body: Mapping[str, object]
+    subject: Subject
+    eyes: frozenset[Audience | None]
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Since:
+    """Go on with what happened from then on."""
+
+    at_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class After:
+    """Go on behind this entry."""
+
+    id: str
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """How far a viewer hears: by action, whose reach. Two of the same `key` hear the same."""
+
+    account: str
+    reaches: Mapping[str, Reach]
+    key: object
+
+    def reach(self, topic: str) -> Reach:
+        """What decides about entries of this topic."""
+        return self.reaches[TOPICS.get(topic, LISTEN)]
+
+
+def seat(principal: Principal, rights: Rights, *, groups: Mapping[str, str]) -> Seat | None:
+    """Where this account sits; None: it may not listen at all."""
+    actions = [action for action in (LISTEN, *TOPICS.values()) if action in rights.actions]
+    reaches = {action: rights.reach(principal, action, groups=groups) for action in actions}
+    if not reaches[LISTEN].held:
+        return None
+    own = any(held.over in {Over.SELF, Over.DISPATCHED} for reach in reaches.values() for held in reach.held)
+    key = (principal.account if own else "", *(reach.held for reach in reaches.values()))
+    return Seat(principal.account, reaches, key)
+
+
+def hears(entry: Entry, reach: Reach) -> Held | None:
+    """The grant with which a viewer hears an entry; None: for him it does not exist."""
+    held = reach.covers(entry.subject)
+    return held[0] if held and held[0].eyes in entry.eyes else None
+
+
+def place(text: str | None) -> Since | After | None:
+    """Where a viewer says he was; None when he says nothing, or nothing of ours."""
+    if text is None:
+        return None
+    if text.startswith(_TIME) and text[1:].isascii() and text[1:].isdigit() and len(text) <= 16:
+        return Since(int(text[1:]))
+    if len(text) == _ID_LENGTH and all(digit in "0123456789abcdef" for digit in text):
+        return After(text)
+    return None
+
+
+def holes(below: int, top: int, there: Collection[int]) -> list[int]:
+    """Numbers between `below` and `top` that are not there; the latest HOLES_MOST."""
+    return [number for number in range(max(below + 1, top - HOLES_MOST), top) if number not in there]
+
+
+def at(now_ms: int) -> str:
+    """The place of whoever has heard everything until now."""
+    return f"{_TIME}{now_ms}"
+
+
+def too_old(since: Since, *, now_ms: int) -> bool:
+    """Whether entries may have gone already."""
+    return since.at_ms < now_ms - KEPT_MS + OVERLAP_MS
+
+
+def eyes_text(eyes: Collection[Audience | None]) -> str:
+    """As it stands in the table."""
+    return " ".join(sorted(NO_EYES if one is None else one.value for one in eyes))
+
+
+def eyes_of(text: str) -> frozenset[Audience | None]:
+    """Read what `eyes_text` wrote."""
+    return frozenset(None if word == NO_EYES else Audience(word) for word in text.split())
+
+
+@dataclass(slots=True)
+class Queue:
+    """What waits for one viewer."""
+
+    frames: deque[bytes] = field(default_factory=deque)
+    size: int = 0
+
+    def offer(self, frame: bytes) -> bool:
+        """Let it wait; False: there is no room, and what waited is gone."""
+        full = len(self.frames) >= QUEUE_MOST or self.size + len(frame) > QUEUE_BYTES_MOST
+        if full and self.frames:  # one alone always finds room
+            self.frames.clear()
+            self.size = 0
+            return False
+        self.frames.append(frame)
+        self.size += len(frame)
+        return True
+
+    def take(self) -> bytes:
+        """Everything that waits, in one piece; empty: nothing does."""
+        whole = b"".join(self.frames)
+        self.frames.clear()
+        self.size = 0
+        return whole

@@ -1,0 +1,325 @@
+"""The live feed: rows are put in the transaction of what they tell, and handed out by one thread after its commit.
+
+The thread looks at the table every LOOK_S while anybody listens. It finds what this process has committed and what
+other processes have, so it is the same with one process and with several. It judges who hears what, once for all
+viewers that sit alike, and passes ready frames to the loop. A viewer's queue is bounded (`rules.Queue`); nobody waits
+for anybody.
+"""
+
+import asyncio
+import json
+import secrets
+import threading
+from collections import Counter
+from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from random import Random
+from time import monotonic
+from typing import Final
+
+import structlog
+from anyio import CancelScope
+from fastapi.sse import format_sse_event
+from sqlalchemy.exc import SQLAlchemyError
+from sqlmodel import Session
+
+from api.clock import Clock, iso
+from api.database import Database
+from api.feed import repository, rules
+from api.feed.problems import TooManyViewers
+from api.feed.rules import After, Entry, Queue, Seat, Since
+from api.rights.rules import Subject
+from broker.policy import Audience
+
+LOOK_S: Final = 0.1
+HEARTBEAT_S: Final = 10.0
+AGAIN_S: Final = 3.0
+"""How long somebody may go on listening whose session or grants ended."""
+LEAVE_S: Final = 3.0
+"""How long a viewer that is cut has to take the word of it."""
+PRUNE_S: Final = 600.0
+AT_ONCE: Final = 500
+VIEWERS_MOST: Final = 1_000
+VIEWERS_OF_ONE: Final = 50
+RETRY_MS: Final = (1_000, 5_000)
+"""When a viewer that was cut comes back: spread, so that they do not all come at once."""
+
+log = structlog.get_logger("api.feed")
+
+
+def put(
+    session: Session,
+    *,
+    topic: str,
+    about: str,
+    body: Mapping[str, object],
+    subject: Subject,
+    eyes: Collection[Audience | None],
+    at_ms: int,
+) -> None:
+    """Let screens hear of something once the caller's transaction is committed.
+
+    `eyes`: whose eyes may read it. `rules.ANY_EYES` for what is made from no alarm.
+    """
+    text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
+    row = (secrets.token_hex(16), topic, about, text, repository.subject_text(subject), rules.eyes_text(eyes), at_ms)
+    repository.add(session, [row])
+
+
+class Viewer:
+    """One open stream. `offer` and `cut` are called on its loop; `frames` is what it is sent."""
+
+    def __init__(
+        self, seat: Seat, again: Callable[[], Seat | None], *, place: Since | After | None = None, lost: bool = False
+    ) -> None:
+        """`again` says where the viewer sits now, None when he may not listen any more.
+
+        `place`: where he goes on; `lost`: he was somewhere that nobody knows.
+        """
+        self.seat = seat
+        self.again = again
+        self.place = place
+        self.lost = lost
+        self.loop = asyncio.get_running_loop()
+        self.scope = CancelScope()
+        """Around the sending: it is cancelled when a viewer that was cut does not even take the word of it."""
+        self._queue = Queue()
+        self._ready = asyncio.Event()
+        self._last: bytes | None = None
+
+    def offer(self, frames: Sequence[bytes]) -> None:
+        """Let frames wait; too many of them, and the viewer is told to look at the lists, and cut."""
+        for frame in frames:
+            if self._last is None and not self._queue.offer(frame):
+                self.cut(resync())
+        self._ready.set()
+
+    def cut(self, last: bytes) -> None:
+        """End the stream with this word."""
+        if self._last is None:
+            self._last = last
+            self._ready.set()
+            self.loop.call_later(LEAVE_S, self.scope.cancel)
+
+    async def frames(self, clock: Clock) -> AsyncIterator[bytes]:
+        """What is sent, until the viewer is cut; a heartbeat whenever nothing else was sent for a while."""
+        yield _frame("hello", {"at": _now(clock)}, place=rules.at(clock()))
+        while True:
+            try:
+                async with asyncio.timeout(HEARTBEAT_S):
+                    await self._ready.wait()
+            except TimeoutError:
+                yield _frame("heartbeat", {"at": _now(clock)}, place=rules.at(clock()))
+                continue
+            self._ready.clear()
+            if waiting := self._queue.take():
+                yield waiting
+            if self._last is not None:
+                yield self._last
+                return
+
+
+class Feed:
+    """Hands out entries to viewers, in a thread of its own."""
+
+    def __init__(self, database: Database, *, clock: Clock) -> None:
+        self._database = database
+        self._clock = clock
+        self._lock = threading.Lock()
+        self._viewers: set[Viewer] = set()
+        self._joining: list[Viewer] = []
+        self._top = 0
+        """The highest number that was handed out."""
+        self._holes: dict[int, float] = {}
+        """Numbers below it that were not there, and since when (monotonic): a transaction may commit them yet."""
+        self._asked = monotonic()
+        self._pruned = 0.0
+        self._wake = threading.Event()
+        self._stopping = False
+        self._thread = threading.Thread(target=self._run, name="feed", daemon=True)
+
+    def start(self) -> None:
+        """Begin to look."""
+        self._thread.start()
+
+    def close(self) -> None:
+        """End every stream; they resume where they were when they come back. May be called from any thread."""
+        self._stopping = True
+        with self._lock:
+            everybody = [*self._viewers, *self._joining]
+        for viewer in everybody:
+            viewer.loop.call_soon_threadsafe(viewer.cut, ended("stopping"))
+
+    def stop(self) -> None:
+        """End the thread."""
+        self._stopping = True
+        self._wake.set()
+        if self._thread.is_alive():
+            self._thread.join()
+
+    @property
+    def alive(self) -> bool:
+        """Whether entries are handed out."""
+        return self._thread.is_alive()
+
+    @property
+    def viewers(self) -> int:
+        """How many listen."""
+        return len(self._viewers) + len(self._joining)
+
+    def join(self, viewer: Viewer) -> None:
+        """Let a viewer listen. Raises TooManyViewers."""
+        with self._lock:
+            everybody = [*self._viewers, *self._joining]
+            of_one = Counter(one.seat.account for one in everybody)[viewer.seat.account]
+            if self._stopping or len(everybody) >= VIEWERS_MOST or of_one >= VIEWERS_OF_ONE:
+                raise TooManyViewers
+            self._joining.append(viewer)
+        self._wake.set()
+
+    def leave(self, viewer: Viewer) -> None:
+        """It listens no more."""
+        with self._lock:
+            self._viewers.discard(viewer)
+            if viewer in self._joining:
+                self._joining.remove(viewer)
+
+    def _run(self) -> None:
+        while not self._stopping:
+            self._wake.wait(LOOK_S)
+            self._wake.clear()
+            try:
+                if self._viewers or self._joining:
+                    self._look()
+                    if monotonic() - self._asked >= AGAIN_S:
+                        self._ask_again()
+                if monotonic() - self._pruned >= PRUNE_S:
+                    self._prune()
+            except SQLAlchemyError as error:  # the rows stay, and are looked at again
+                log.warning("feed.database", error=type(error).__name__)
+            except Exception:  # whatever it is, the next entry must not find nobody here
+                log.exception("feed.bug")
+
+    def _look(self) -> None:
+        """Hand out what is new, and let those in who wait to be."""
+        with self._lock:
+            joining, self._joining = self._joining, []
+            viewers = [*self._viewers]
+        told: dict[Viewer, list[bytes]] = {}
+        with self._database.read() as session:
+            if not viewers:
+                self._skip(session)
+            fresh = repository.after(session, self._top, holes=self._holes, limit=AT_ONCE)
+            self._tell(fresh, viewers, told)
+            self._note(fresh)
+            for viewer in joining:
+                if viewer.place is not None or viewer.lost:
+                    self._resume(session, viewer, told)
+        with self._lock:
+            self._viewers.update(joining)
+        for loop in {viewer.loop for viewer in told}:
+            loop.call_soon_threadsafe(_offer, {one: frames for one, frames in told.items() if one.loop is loop})
+        if len(fresh) == AT_ONCE:
+            self._wake.set()
+
+    def _skip(self, session: Session) -> None:
+        """Nobody has listened: what is there is old."""
+        floor = repository.floor(session, before_ms=self._clock() - rules.OVERLAP_MS)
+        there = repository.numbers_above(session, floor)
+        self._top = max(there, default=floor)
+        self._holes = dict.fromkeys(rules.holes(floor, self._top, there), monotonic())
+
+    def _note(self, fresh: Sequence[Entry]) -> None:
+        """Remember what was handed out, and what is still missing."""
+        now = monotonic()
+        numbers = {entry.number for entry in fresh}
+        top = max(numbers, default=self._top)
+        waited = {number: since for number, since in self._holes.items() if number not in numbers}
+        waited |= dict.fromkeys(rules.holes(self._top, top, numbers), now)
+        self._holes = {number: since for number, since in waited.items() if now - since < rules.OVERLAP_MS / 1_000}
+        self._top = max(self._top, top)
+
+    def _tell(self, entries: Sequence[Entry], viewers: Sequence[Viewer], told: dict[Viewer, list[bytes]]) -> None:
+        """Judge each entry once for all viewers that sit alike."""
+        alike: dict[object, list[Viewer]] = {}
+        for viewer in viewers:
+            alike.setdefault(viewer.seat.key, []).append(viewer)
+        for together in alike.values():
+            frames = self._frames(entries, together[0].seat)
+            if frames:
+                told.update(dict.fromkeys(together, frames))
+
+    def _frames(self, entries: Sequence[Entry], seat: Seat) -> list[bytes]:
+        frames: list[bytes] = []
+        for entry in entries:
+            held = rules.hears(entry, seat.reach(entry.topic))
+            if held is not None:
+                told = {"about": entry.about, "at": iso(entry.at_ms).isoformat(), **entry.body}
+                frames.append(_frame(entry.topic, told, place=entry.id))
+        return frames
+
+    def _resume(self, session: Session, viewer: Viewer, told: dict[Viewer, list[bytes]]) -> None:
+        """Give a viewer what he missed, if it is known and not too much; else tell him to look at the lists."""
+        from_ms = None if viewer.lost else self._from(session, viewer.place or Since(0))
+        frames: list[bytes] = []
+        number: int | None = 0 if from_ms is not None else None
+        while number is not None and from_ms is not None and len(frames) <= rules.REPLAY_MOST:
+            entries = repository.since(session, from_ms, number=number, limit=AT_ONCE)
+            frames += self._frames([one for one in entries if viewer.place != After(one.id)], viewer.seat)
+            number = entries[-1].number if len(entries) == AT_ONCE else None
+        if from_ms is None or len(frames) > rules.REPLAY_MOST:
+            told[viewer] = [resync(stay=True)]
+        elif frames:
+            told[viewer] = [b"".join(frames)]
+
+    def _from(self, session: Session, place: Since | After) -> int | None:
+        """The time from which a viewer may have missed something; None when that is not known any more."""
+        if isinstance(place, Since):
+            return None if rules.too_old(place, now_ms=self._clock()) else place.at_ms - rules.OVERLAP_MS
+        at_ms = repository.happened(session, place.id)
+        return None if at_ms is None else at_ms - rules.OVERLAP_MS
+
+    def _ask_again(self) -> None:
+        """Whether those who listen still may, and how far."""
+        self._asked = monotonic()
+        with self._lock:
+            viewers = [*self._viewers]
+        for viewer in viewers:
+            seat = viewer.again()
+            if seat is None:
+                viewer.loop.call_soon_threadsafe(viewer.cut, ended("not_known"))
+                self.leave(viewer)
+            else:
+                viewer.seat = seat
+
+    def _prune(self) -> None:
+        self._pruned = monotonic()
+        with self._database.write(patient=True) as session:
+            repository.prune(session, before_ms=self._clock() - rules.KEPT_MS)
+
+
+def resync(*, stay: bool = False) -> bytes:
+    """The word that entries were missed: look at the lists. Without `stay` the stream ends, to be opened again."""
+    return _frame("resync", {"stay": stay}, retry_ms=None if stay else _retry_ms())
+
+
+def ended(why: str) -> bytes:
+    """The word that the stream ends."""
+    return _frame("end", {"why": why}, retry_ms=_retry_ms())
+
+
+def _retry_ms() -> int:
+    return Random().randint(*RETRY_MS)  # noqa: S311 - spreads load, hides nothing
+
+
+def _offer(told: Mapping[Viewer, Sequence[bytes]]) -> None:
+    for viewer, frames in told.items():
+        viewer.offer(frames)
+
+
+def _now(clock: Clock) -> str:
+    return iso(clock()).isoformat()
+
+
+def _frame(event: str, told: Mapping[str, object], *, place: str | None = None, retry_ms: int | None = None) -> bytes:
+    text = json.dumps(told, ensure_ascii=False, separators=(",", ":"))
+    return format_sse_event(event=event, data_str=text, id=place, retry=retry_ms)
