@@ -71,7 +71,7 @@ async def listen(
 ) -> FeedResponse:
     """Hear of everything within reach as it is committed, each event as its hearer's eyes may read it.
 
-    An event may come twice with one id: after a resume, those of the last seconds do. Ids tell nothing but themselves.
+    An event may come twice, by one id: who goes on behind a heartbeat hears the last seconds before it again.
     """
     said = last_event_id or after
     place = rules.place(said)

@@ -1,7 +1,7 @@
 """Reading and writing entries of the live feed. Never commits."""
 
 import json
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from typing import Final
 
@@ -27,35 +27,29 @@ def add(session: Session, rows: Sequence[Row]) -> None:
     _ADD.insert(session, rows)
 
 
-def after(session: Session, number: int, *, holes: Collection[int] = (), limit: int) -> list[Entry]:
-    """Entries above `number` or numbered as one of `holes`, in order."""
-    new = _ENTRY.c.number > number
-    if holes:
-        new |= _ENTRY.c.number.in_(holes)
-    return _entries(session, _ENTRIES.where(new).order_by(_ENTRY.c.number).limit(limit))
-
-
-def numbers_above(session: Session, number: int) -> set[int]:
-    """The numbers of entries above `number`."""
-    return set(session.connection().execute(select(_ENTRY.c.number).where(_ENTRY.c.number > number)).scalars())
-
-
-def floor(session: Session, *, before_ms: int) -> int:
-    """The highest number of what happened before then: nothing below it can appear any more."""
-    found = select(func.max(_ENTRY.c.number)).where(_ENTRY.c.at_ms < before_ms)
-    return int(session.connection().execute(found).scalar_one() or 0)
-
-
-def happened(session: Session, id: str) -> int | None:  # noqa: A002 - an id is what it is
-    """When an entry happened; None when there is none by that id."""
-    at_ms = session.connection().execute(select(_ENTRY.c.at_ms).where(_ENTRY.c.id == id)).scalar()
-    return None if at_ms is None else int(at_ms)
-
-
-def since(session: Session, at_ms: int, *, number: int = 0, limit: int) -> list[Entry]:
-    """Entries that happened from `at_ms` on, above `number`, in order."""
-    found = _ENTRIES.where(_ENTRY.c.at_ms >= at_ms, _ENTRY.c.number > number)
+def after(session: Session, number: int, *, until: int | None = None, limit: int) -> list[Entry]:
+    """Entries above `number`, up to `until`, in order."""
+    found = _ENTRIES.where(_ENTRY.c.number > number)
+    if until is not None:
+        found = found.where(_ENTRY.c.number <= until)
     return _entries(session, found.order_by(_ENTRY.c.number).limit(limit))
+
+
+def top(session: Session) -> int:
+    """The highest number."""
+    return int(session.connection().execute(select(func.max(_ENTRY.c.number))).scalar() or 0)
+
+
+def before(session: Session, at_ms: int) -> int:
+    """The highest number of what happened before then."""
+    found = select(func.max(_ENTRY.c.number)).where(_ENTRY.c.at_ms < at_ms)
+    return int(session.connection().execute(found).scalar() or 0)
+
+
+def number(session: Session, id: str) -> int | None:  # noqa: A002 - an id is what it is
+    """The number of an entry; None when there is none by that id."""
+    found = session.connection().execute(select(_ENTRY.c.number).where(_ENTRY.c.id == id)).scalar()
+    return None if found is None else int(found)
 
 
 def prune(session: Session, *, before_ms: int) -> int:

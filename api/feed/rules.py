@@ -25,11 +25,10 @@ NO_EYES: Final = "none"
 KEPT_MS: Final = 86_400_000
 """How long entries are kept."""
 OVERLAP_MS: Final = 5_000
-"""How long after its time an entry may be committed and still reach everybody. What is resumed begins so much earlier;
-a viewer that hears an id twice takes it once."""
+"""How long after its time an entry may be committed. Who goes on from a time begins so much earlier, and takes what he
+hears twice, by one id, once."""
 QUEUE_MOST: Final = 256
 QUEUE_BYTES_MOST: Final = 512 * 1024
-HOLES_MOST: Final = 1_000
 REPLAY_MOST: Final = 1_000
 """More than that is read faster from the lists."""
 
@@ -108,11 +107,6 @@ def place(text: str | None) -> Since | After | None:
     if len(text) == _ID_LENGTH and all(digit in "0123456789abcdef" for digit in text):
         return After(text)
     return None
-
-
-def holes(below: int, top: int, there: Collection[int]) -> list[int]:
-    """Numbers between `below` and `top` that are not there; the latest HOLES_MOST."""
-    return [number for number in range(max(below + 1, top - HOLES_MOST), top) if number not in there]
 
 
 def at(now_ms: int) -> str:

@@ -128,9 +128,7 @@ class Feed:
         self._viewers: set[Viewer] = set()
         self._joining: list[Viewer] = []
         self._top = 0
-        """The highest number that was handed out."""
-        self._holes: dict[int, float] = {}
-        """Numbers below it that were not there, and since when (monotonic): a transaction may commit them yet."""
+        """The highest number that was handed out. A higher one was committed later (`api.database`)."""
         self._asked = monotonic()
         self._pruned = 0.0
         self._wake = threading.Event()
@@ -206,11 +204,12 @@ class Feed:
             viewers = [*self._viewers]
         told: dict[Viewer, list[bytes]] = {}
         with self._database.read() as session:
-            if not viewers:
-                self._skip(session)
-            fresh = repository.after(session, self._top, holes=self._holes, limit=AT_ONCE)
+            if not viewers:  # nobody has listened: what is there is old
+                self._top = repository.top(session)
+            fresh = repository.after(session, self._top, limit=AT_ONCE)
             self._tell(fresh, viewers, told)
-            self._note(fresh)
+            if fresh:
+                self._top = fresh[-1].number
             for viewer in joining:
                 if viewer.place is not None or viewer.lost:
                     self._resume(session, viewer, told)
@@ -220,23 +219,6 @@ class Feed:
             loop.call_soon_threadsafe(_offer, {one: frames for one, frames in told.items() if one.loop is loop})
         if len(fresh) == AT_ONCE:
             self._wake.set()
-
-    def _skip(self, session: Session) -> None:
-        """Nobody has listened: what is there is old."""
-        floor = repository.floor(session, before_ms=self._clock() - rules.OVERLAP_MS)
-        there = repository.numbers_above(session, floor)
-        self._top = max(there, default=floor)
-        self._holes = dict.fromkeys(rules.holes(floor, self._top, there), monotonic())
-
-    def _note(self, fresh: Sequence[Entry]) -> None:
-        """Remember what was handed out, and what is still missing."""
-        now = monotonic()
-        numbers = {entry.number for entry in fresh}
-        top = max(numbers, default=self._top)
-        waited = {number: since for number, since in self._holes.items() if number not in numbers}
-        waited |= dict.fromkeys(rules.holes(self._top, top, numbers), now)
-        self._holes = {number: since for number, since in waited.items() if now - since < rules.OVERLAP_MS / 1_000}
-        self._top = max(self._top, top)
 
     def _tell(self, entries: Sequence[Entry], viewers: Sequence[Viewer], told: dict[Viewer, list[bytes]]) -> None:
         """Judge each entry once for all viewers that sit alike."""
@@ -259,24 +241,30 @@ class Feed:
 
     def _resume(self, session: Session, viewer: Viewer, told: dict[Viewer, list[bytes]]) -> None:
         """Give a viewer what he missed, if it is known and not too much; else tell him to look at the lists."""
-        from_ms = None if viewer.lost else self._from(session, viewer.place or Since(0))
+        number = None if viewer.lost else self._behind(session, viewer.place)
         frames: list[bytes] = []
-        number: int | None = 0 if from_ms is not None else None
-        while number is not None and from_ms is not None and len(frames) <= rules.REPLAY_MOST:
-            entries = repository.since(session, from_ms, number=number, limit=AT_ONCE)
-            frames += self._frames([one for one in entries if viewer.place != After(one.id)], viewer.seat)
-            number = entries[-1].number if len(entries) == AT_ONCE else None
-        if from_ms is None or len(frames) > rules.REPLAY_MOST:
+        while number is not None and len(frames) <= rules.REPLAY_MOST:
+            entries = repository.after(session, number, until=self._top, limit=AT_ONCE)
+            frames += self._frames(entries, viewer.seat)
+            if len(entries) < AT_ONCE:
+                break
+            number = entries[-1].number
+        if number is None or len(frames) > rules.REPLAY_MOST:
             told[viewer] = [resync(stay=True)]
         elif frames:
             told[viewer] = [b"".join(frames)]
 
-    def _from(self, session: Session, place: Since | After) -> int | None:
-        """The time from which a viewer may have missed something; None when that is not known any more."""
-        if isinstance(place, Since):
-            return None if rules.too_old(place, now_ms=self._clock()) else place.at_ms - rules.OVERLAP_MS
-        at_ms = repository.happened(session, place.id)
-        return None if at_ms is None else at_ms - rules.OVERLAP_MS
+    def _behind(self, session: Session, place: Since | After | None) -> int | None:
+        """The number behind which a viewer goes on; None when that is not known any more."""
+        match place:
+            case Since() if rules.too_old(place, now_ms=self._clock()):
+                return None
+            case Since():
+                return repository.before(session, place.at_ms - rules.OVERLAP_MS)
+            case After():
+                return repository.number(session, place.id)
+            case None:
+                return None
 
     def _ask_again(self) -> None:
         """Whether those who listen still may, and how far."""
