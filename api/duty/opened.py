@@ -1,0 +1,62 @@
+"""What is open at this moment, for a sheet of handing over. For the police's eyes: a sheet names every alarm."""
+
+from collections.abc import Sequence
+from typing import Final
+
+from sqlalchemy import Table, select, update
+from sqlmodel import Session, SQLModel, col
+from sqlmodel import select as select_rows
+
+from api.alarms import models  # noqa: F401 - it fills the metadata
+from api.alarms.rules import State
+from api.alarms.views import visible
+from api.duty.sheets import OpenAlarm, OpenFault, Out, Sheet
+from api.ingest.models import Fault
+from broker.policy import Audience
+
+ALARM: Final[Table] = SQLModel.metadata.tables["alarm"]
+DISPATCH: Final[Table] = SQLModel.metadata.tables["alarm_dispatch"]
+CLOSED: Final = (State.RESOLVED.value, State.FOLLOWED_UP.value, State.ARCHIVED.value)
+
+
+def opened(session: Session) -> Sheet:
+    """Open alarms, open faults and people out, each oldest first."""
+    return Sheet(alarms=_alarms(session), faults=_faults(session), out=_out(session))
+
+
+def change_owner(session: Session, alarms: Sequence[str], giver: str, taker: str, _at_ms: int) -> None:
+    """What is the giver's is the taker's from now on; what became somebody else's meanwhile stays his."""
+    if alarms:
+        session.connection().execute(
+            update(ALARM)
+            .where(ALARM.c.id.in_([*alarms]), ALARM.c.owner == giver)
+            .values(owner=taker, version=ALARM.c.version + 1)
+        )
+
+
+def _alarms(session: Session) -> tuple[OpenAlarm, ...]:
+    names = ("id", "number", "kind", "state", "owner", "received_ms")
+    found = select(*(ALARM.c[name] for name in names)).where(ALARM.c.state.not_in(CLOSED), visible(Audience.POLICE))
+    rows = session.connection().execute(found.order_by(ALARM.c.number)).mappings()
+    return tuple(OpenAlarm(**row) for row in rows)
+
+
+def _faults(session: Session) -> tuple[OpenFault, ...]:
+    found = select_rows(Fault).where(col(Fault.cleared_ms).is_(None)).order_by(col(Fault.number))
+    return tuple(
+        OpenFault(number=row.number or 0, code=row.code, about=row.about or row.gateway, first_ms=row.first_ms)
+        for row in session.exec(found)
+    )
+
+
+def _out(session: Session) -> tuple[Out, ...]:
+    found = (
+        select(DISPATCH.c.account, DISPATCH.c.service, DISPATCH.c.alarm, DISPATCH.c.at_ms)
+        .join(ALARM, ALARM.c.id == DISPATCH.c.alarm)
+        .where(DISPATCH.c.recalled_ms.is_(None), ALARM.c.state.not_in(CLOSED), visible(Audience.POLICE))
+        .order_by(DISPATCH.c.number)
+    )
+    return tuple(
+        Out(who=account or service, alarm=alarm, since_ms=at_ms)
+        for account, service, alarm, at_ms in session.connection().execute(found)
+    )

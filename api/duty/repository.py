@@ -1,0 +1,151 @@
+"""Reading and writing the roster, desks and sheets. Never commits."""
+
+from collections.abc import Collection, Sequence
+
+from sqlalchemy import func, or_, update
+from sqlmodel import Session, col, select
+
+from api.duty.models import DutyLeave, DutyShift, Handover, LiveDesk
+from api.duty.rules import Leave, Shift
+from api.rights.rules import Role
+
+
+def shifts(
+    session: Session, *, role: Role | None = None, areas: Collection[str] | None = None, at_ms: int | None = None,
+    below: int | None = None, limit: int | None = None,
+) -> Sequence[DutyShift]:  # fmt: skip
+    """Shifts, newest first: of one role, for one of these areas, good at a moment."""
+    found = select(DutyShift)
+    if role is not None:
+        found = found.where(DutyShift.role == role.value)
+    if areas is not None:
+        found = found.where(col(DutyShift.area).in_([*areas]))
+    if at_ms is not None:
+        ends = or_(col(DutyShift.to_ms).is_(None), col(DutyShift.to_ms) > at_ms)
+        found = found.where(DutyShift.from_ms <= at_ms, ends)
+    if below is not None:
+        found = found.where(col(DutyShift.number) < below)
+    return session.exec(found.order_by(col(DutyShift.number).desc()).limit(limit)).all()
+
+
+def same_shift(session: Session, shift: DutyShift) -> DutyShift | None:
+    """A shift that says the same and has not been ended otherwise."""
+    names = ("account", "role", "area", "zone", "weekdays", "starts_min", "lasts_min", "from_ms", "to_ms", "deputy_of")
+    found = select(DutyShift).where(*(getattr(DutyShift, name) == getattr(shift, name) for name in names))
+    return session.exec(found).first()
+
+
+def shift(session: Session, number: int) -> DutyShift | None:
+    """The shift of this number."""
+    return session.get(DutyShift, number)
+
+
+def leaves(
+    session: Session, *, accounts: Collection[str] | None = None, ends_after_ms: int | None = None,
+    below: int | None = None, limit: int | None = None,
+) -> Sequence[DutyLeave]:  # fmt: skip
+    """Leaves, newest first: of these accounts, not over before a moment."""
+    found = select(DutyLeave)
+    if accounts is not None:
+        found = found.where(col(DutyLeave.account).in_([*accounts]))
+    if ends_after_ms is not None:
+        found = found.where(DutyLeave.to_ms > ends_after_ms)
+    if below is not None:
+        found = found.where(col(DutyLeave.number) < below)
+    return session.exec(found.order_by(col(DutyLeave.number).desc()).limit(limit)).all()
+
+
+def leave(session: Session, number: int) -> DutyLeave | None:
+    """The leave of this number."""
+    return session.get(DutyLeave, number)
+
+
+def same_leave(session: Session, leave: DutyLeave) -> DutyLeave | None:
+    """A leave that says the same."""
+    names = ("account", "stand_in", "from_ms", "to_ms")
+    found = select(DutyLeave).where(*(getattr(DutyLeave, name) == getattr(leave, name) for name in names))
+    return session.exec(found).first()
+
+
+def beat(session: Session, station: str, desk: str, *, account: str, now_ms: int) -> LiveDesk:
+    """Note that a desk is attended."""
+    row = session.get(LiveDesk, (station, desk))
+    if row is None:
+        row = LiveDesk(station=station, name=desk, account=account, since_ms=now_ms, seen_ms=now_ms, beats=1)
+        session.add(row)
+    else:
+        if row.account != account:
+            row.account, row.since_ms = account, now_ms
+        row.seen_ms = now_ms
+        row.beats += 1
+    session.flush()
+    return row
+
+
+def desks(session: Session, station: str, *, since_ms: int) -> Sequence[LiveDesk]:
+    """Desks that were heard of since then."""
+    found = select(LiveDesk).where(LiveDesk.station == station, LiveDesk.seen_ms > since_ms)
+    return session.exec(found.order_by(col(LiveDesk.name))).all()
+
+
+def beats(session: Session, station: str) -> int:
+    """How often any desk of this station was heard of."""
+    return session.exec(select(func.coalesce(func.sum(LiveDesk.beats), 0)).where(LiveDesk.station == station)).one()
+
+
+def handovers(session: Session, station: str, *, below: int | None, limit: int) -> Sequence[Handover]:
+    """Sheets, newest first."""
+    found = select(Handover).where(Handover.station == station)
+    if below is not None:
+        found = found.where(col(Handover.number) < below)
+    return session.exec(found.order_by(col(Handover.number).desc()).limit(limit)).all()
+
+
+def handover(session: Session, station: str, number: int) -> Handover | None:
+    """The sheet of this number."""
+    found = session.get(Handover, number)
+    return found if found is not None and found.station == station else None
+
+
+def open_handover(session: Session, station: str, *, giver: str, taker: str) -> Handover | None:
+    """The sheet between these two that is not signed by both yet."""
+    found = select(Handover).where(
+        Handover.station == station, Handover.giver == giver, Handover.taker == taker, col(Handover.done_ms).is_(None)
+    )
+    return session.exec(found.order_by(col(Handover.number).desc())).first()
+
+
+def claim(session: Session, number: int, *, version: int) -> bool:
+    """Compare and set: True when the sheet was of this version, which is used up now."""
+    done = session.connection().execute(
+        update(Handover).where(col(Handover.number) == number, col(Handover.version) == version)
+        .values(version=version + 1)
+    )  # fmt: skip
+    return done.rowcount == 1
+
+
+def add(session: Session, row: DutyShift | DutyLeave | Handover) -> None:
+    """Insert a row; the database numbers it."""
+    session.add(row)
+    session.flush()
+
+
+def as_shift(row: DutyShift) -> Shift:
+    """A row as rules take it."""
+    return Shift(
+        account=row.account,
+        role=Role(row.role),
+        area=row.area,
+        zone=row.zone,
+        from_ms=row.from_ms,
+        to_ms=row.to_ms,
+        weekdays=frozenset(int(day) for day in row.weekdays),
+        starts_min=row.starts_min,
+        lasts_min=row.lasts_min,
+        deputy_of=row.deputy_of,
+    )
+
+
+def as_leave(row: DutyLeave) -> Leave:
+    """A row as rules take it."""
+    return Leave(account=row.account, from_ms=row.from_ms, to_ms=row.to_ms, stand_in=row.stand_in)

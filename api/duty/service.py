@@ -1,0 +1,431 @@
+"""Keeps the roster, watches the desk, and hands over. Takes a session, never commits.
+
+OutsideRoster           403: a role or an area whose roster this account does not keep
+NotYourSheet            403: signed by giver and taker, and by nobody else
+SheetChanged            409: alarms came or went since it was made; it was made anew and waits for both signatures
+BadZone                 422: no such time zone
+"""
+
+import threading
+from collections.abc import Callable, Collection, Mapping, Sequence
+from datetime import datetime
+from http import HTTPStatus
+from time import monotonic
+from typing import Final
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
+
+import structlog
+from sqlmodel import Session
+
+from api.audit.service import record
+from api.clock import Clock
+from api.database import Database
+from api.duty import repository, rules
+from api.duty.models import DutyLeave, DutyShift, Handover, LiveDesk
+from api.duty.schemas import NewHandover, NewLeave, NewShift
+from api.duty.sheets import Sheet, Signed, page
+from api.etags import expect
+from api.ingest.repository import clear_fault, open_fault, raise_fault
+from api.problems import NotThere, Problem
+from api.register.service import Register
+from api.rights.rules import Authority, Reach, Role, Subject
+
+UNATTENDED: Final = "desk_unattended"
+"""The code of the fault."""
+LOOK_S: Final = 2.0
+"""How often a watcher looks."""
+
+log = structlog.get_logger("api.duty")
+
+
+class OutsideRoster(Problem):
+    """Somebody else keeps that roster."""
+
+    status = HTTPStatus.FORBIDDEN
+    type = "outside_roster"
+    title = "You do not keep that roster"
+
+
+class NotYourSheet(Problem):
+    """Only the two who hand over sign."""
+
+    status = HTTPStatus.FORBIDDEN
+    type = "not_your_sheet"
+    title = "This is not yours to sign"
+
+
+class SheetChanged(Problem):
+    """What was signed is not what is open now. The answer has the new version."""
+
+    status = HTTPStatus.CONFLICT
+    type = "sheet_changed"
+    title = "Alarms came or went since this sheet was made"
+
+    def __init__(self, version: int) -> None:
+        super().__init__("it was made anew: both read and sign it again", version=version)
+
+
+class BadZone(Problem):
+    """A time zone that is in no table."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    type = "bad_zone"
+    title = "There is no such time zone"
+
+
+STATE_ZH: Final = {
+    "received": "待签收",
+    "cancelled_by_household": "住户撤销·待核实",
+    "acknowledged": "已签收",
+    "verified": "已核实",
+    "dispatched": "已派警",
+    "on_the_way": "出警途中",
+    "on_scene": "已到场",
+}
+"""An open alarm's states on a sheet."""
+
+Look = Callable[[Session], Sheet]
+"""What is open now."""
+ChangeOwner = Callable[[Session, Sequence[str], str, str, int], None]
+"""(session, alarms, from whom, to whom, at_ms): in the caller's transaction."""
+Names = Callable[[Session, Collection[str]], Mapping[str, str]]
+"""What people are called, by account."""
+
+
+def on_duty(session: Session, *, role: Role, areas: Collection[str], at_ms: int) -> list[str]:
+    """The accounts that serve in `role` for one of `areas` at a moment, deputies and stand-ins counted."""
+    shifts = [repository.as_shift(row) for row in repository.shifts(session, role=role, areas=areas, at_ms=at_ms)]
+    if not shifts:
+        return []
+    accounts = {shift.account for shift in shifts}
+    away = repository.leaves(session, accounts=accounts, ends_after_ms=at_ms)
+    # A stand-in may be away as well.
+    away = [*away, *repository.leaves(session, accounts=_stand_ins(away) - accounts, ends_after_ms=at_ms)]
+    return rules.on_duty(shifts, [repository.as_leave(row) for row in away], at_ms)
+
+
+def desk_attended(session: Session, station: str, at_ms: int) -> bool:
+    """Whether a live desk of this station was heard of within the last minute."""
+    return bool(repository.desks(session, station, since_ms=at_ms - int(rules.UNATTENDED_S * 1_000)))
+
+
+def _stand_ins(leaves: Sequence[DutyLeave]) -> set[str]:
+    return {leave.stand_in for leave in leaves if leave.stand_in is not None}
+
+
+class Duty:
+    """The roster, the desks and the sheets of one station."""
+
+    def __init__(
+        self, register: Register, *, clock: Clock, look: Look, change_owner: ChangeOwner, names: Names
+    ) -> None:
+        self._register = register
+        self._clock = clock
+        self._look = look
+        self._change_owner = change_owner
+        self._names = names
+
+    # Roster
+
+    def put_on(self, session: Session, by: Authority, new: NewShift) -> DutyShift:
+        """Put an account on duty. The same twice is once. Raises OutsideRoster or BadZone."""
+        self._keeps(by, new.role, new.area)
+        try:
+            ZoneInfo(new.zone)
+        except (ZoneInfoNotFoundError, ValueError):
+            raise BadZone(f"{new.zone[:64]!r} is in no table of time zones") from None
+        now = self._clock()
+        row = DutyShift(
+            station=self._register.station,
+            account=new.account,
+            role=new.role.value,
+            area=new.area,
+            deputy_of=new.deputy_of,
+            zone=new.zone,
+            weekdays="".join(str(day) for day in sorted(new.weekdays)),
+            starts_min=new.starts_min,
+            lasts_min=new.lasts_min,
+            from_ms=_ms(new.begins) or now,
+            to_ms=_ms(new.ends),
+            made_by=by.principal.account,
+            made_ms=now,
+        )
+        if (same := repository.same_shift(session, row)) is not None:
+            return same
+        repository.add(session, row)
+        self._audit(session, by, "duty.edit", f"shift:{row.number}", account=row.account, role=row.role, area=row.area)
+        return row
+
+    def end(self, session: Session, by: Authority, number: int, *, at: datetime | None, if_match: str) -> DutyShift:
+        """End a shift. Raises NotThere or StaleVersion."""
+        row = repository.shift(session, number)
+        if row is None or not self._covers(by.reach, row.area):
+            raise NotThere(f"no shift {number} of yours")
+        self._keeps(by, Role(row.role), row.area)
+        expect(if_match, row.version)
+        row.to_ms = max(row.from_ms, _ms(at) or self._clock())
+        row.version += 1
+        session.flush()
+        self._audit(session, by, "duty.edit", f"shift:{number}", ended=True)
+        return row
+
+    def roster(
+        self, session: Session, by: Authority, *, area: str | None, at_ms: int | None, below: int | None, limit: int
+    ) -> list[DutyShift]:
+        """Shifts that the account reaches, newest first."""
+        areas = None if area is None else frozenset({area})
+        found: list[DutyShift] = []
+        while len(found) < limit:
+            rows = repository.shifts(session, areas=areas, at_ms=at_ms, below=below, limit=200)
+            found.extend(row for row in rows if self._covers(by.reach, row.area))
+            if len(rows) < 200:
+                break
+            below = rows[-1].number
+        return found[:limit]
+
+    def now(self, session: Session, by: Authority, *, role: Role, area: str, at_ms: int | None) -> list[str]:
+        """Who serves for an area. Raises NotThere."""
+        if not self._covers(by.reach, area):
+            raise NotThere(f"no area {area[:64]!r} of yours")
+        return on_duty(session, role=role, areas=self._subject(area).areas, at_ms=at_ms or self._clock())
+
+    # Leave
+
+    def grant_leave(self, session: Session, by: Authority, new: NewLeave) -> DutyLeave:
+        """Note that somebody is away. The same twice is once. Raises OutsideRoster."""
+        self._keeps_account(session, by, new.account)
+        row = DutyLeave(
+            station=self._register.station,
+            account=new.account,
+            stand_in=new.stand_in,
+            from_ms=_ms(new.begins) or self._clock(),
+            to_ms=_ms(new.ends) or 0,
+            made_by=by.principal.account,
+            made_ms=self._clock(),
+        )
+        if (same := repository.same_leave(session, row)) is not None:
+            return same
+        repository.add(session, row)
+        self._audit(session, by, "duty.edit", f"leave:{row.number}", account=row.account, stand_in=row.stand_in)
+        return row
+
+    def end_leave(self, session: Session, by: Authority, number: int, *, if_match: str) -> DutyLeave:
+        """Somebody is back. Raises NotThere, OutsideRoster or StaleVersion."""
+        row = repository.leave(session, number)
+        if row is None or row.account not in self._reached(session, by):
+            raise NotThere(f"no leave {number} of yours")
+        self._keeps_account(session, by, row.account)
+        expect(if_match, row.version)
+        row.to_ms = max(row.from_ms, min(row.to_ms, self._clock()))
+        row.version += 1
+        session.flush()
+        self._audit(session, by, "duty.edit", f"leave:{number}", ended=True)
+        return row
+
+    def leaves(self, session: Session, by: Authority, *, below: int | None, limit: int) -> list[DutyLeave]:
+        """Leaves of accounts that the account reaches, newest first."""
+        found: list[DutyLeave] = []
+        reached = self._reached(session, by)
+        while len(found) < limit:
+            rows = repository.leaves(session, below=below, limit=200)
+            found.extend(row for row in rows if row.account in reached)
+            if len(rows) < 200:
+                break
+            below = rows[-1].number
+        return found[:limit]
+
+    # LiveDesk
+
+    def beat(self, session: Session, by: Authority, desk: str) -> LiveDesk:
+        """Somebody sits at a live desk."""
+        return repository.beat(
+            session, self._register.station, desk, account=by.principal.account, now_ms=self._clock()
+        )
+
+    def desks(self, session: Session) -> Sequence[LiveDesk]:
+        """Desks that were heard of within the last minute."""
+        since_ms = self._clock() - int(rules.UNATTENDED_S * 1_000)
+        return repository.desks(session, self._register.station, since_ms=since_ms)
+
+    # Handing over
+
+    def hand_over(self, session: Session, by: Authority, new: NewHandover) -> Handover:
+        """Make a sheet for the next officer, or show the one that waits for signatures already."""
+        station, giver = self._register.station, by.principal.account
+        if new.taker == giver:
+            raise NotYourSheet("two people hand over")
+        row = repository.open_handover(session, station, giver=giver, taker=new.taker)
+        if row is not None:
+            return row
+        row = Handover(
+            station=station,
+            giver=giver,
+            taker=new.taker,
+            note=new.note,
+            sheet=self._look(session).text(),
+            made_ms=self._clock(),
+        )
+        repository.add(session, row)
+        self._audit(session, by, "duty.handover", f"handover:{row.number}", taker=new.taker)
+        return row
+
+    def handover(self, session: Session, number: int) -> Handover:
+        """One sheet. Raises NotThere."""
+        row = repository.handover(session, self._register.station, number)
+        if row is None:
+            raise NotThere(f"no sheet {number} here")
+        return row
+
+    def page(self, session: Session, number: int) -> str:
+        """One sheet as a page to print. Raises NotThere."""
+        row = self.handover(session, number)
+        sheet = Sheet.read(row.sheet)
+        owners = {one.owner for one in sheet.alarms if one.owner is not None}
+        people = {row.giver, row.taker, *(one.who for one in sheet.out)} | owners
+        signed = Signed(
+            number=number,
+            station=row.station,
+            giver=row.giver,
+            taker=row.taker,
+            note=row.note,
+            made_ms=row.made_ms,
+            gave_ms=row.gave_ms,
+            took_ms=row.took_ms,
+            sheet=sheet,
+        )
+        return page(signed, names=self._names(session, people), states=STATE_ZH)
+
+    def handovers(self, session: Session, *, below: int | None, limit: int) -> Sequence[Handover]:
+        """Sheets, newest first."""
+        return repository.handovers(session, self._register.station, below=below, limit=limit)
+
+    def sign(self, session: Session, by: Authority, number: int, *, if_match: str) -> tuple[Handover, bool]:
+        """Sign; with the second signature the giver's open alarms are the taker's, in this transaction.
+
+        Returns the sheet, and False when what is open has changed: then it was made anew instead of signed, and the
+        caller commits that and answers SheetChanged. Raises NotThere, NotYourSheet or StaleVersion.
+        """
+        row = self.handover(session, number)
+        account, now = by.principal.account, self._clock()
+        if account not in {row.giver, row.taker}:
+            raise NotYourSheet("giver and taker sign")
+        if row.done_ms is not None or (account == row.giver and row.gave_ms is not None) or (
+            account == row.taker and row.took_ms is not None
+        ):  # fmt: skip
+            return row, True
+        expect(if_match, row.version)
+        if not repository.claim(session, number, version=row.version):
+            expect(if_match, row.version + 1)
+        session.refresh(row)
+        current = self._look(session)
+        if not Sheet.read(row.sheet).same_alarms(current):
+            row.sheet, row.made_ms, row.gave_ms, row.took_ms = current.text(), now, None, None
+            session.flush()
+            return row, False
+        if account == row.giver:
+            row.gave_ms = now
+        else:
+            row.took_ms = now
+        if row.gave_ms is not None and row.took_ms is not None:
+            row.done_ms = now
+            mine = [one.id for one in current.alarms if one.owner == row.giver]
+            self._change_owner(session, mine, row.giver, row.taker, now)
+        session.flush()
+        self._audit(session, by, "duty.handover", f"handover:{number}", signed=account, done=row.done_ms is not None)
+        return row, True
+
+    # What is whose
+
+    def _keeps(self, by: Authority, role: Role, area: str) -> None:
+        held = by.reach.covers(self._subject(area))
+        if not rules.may_roster({one.role for one in held}, role):
+            raise OutsideRoster(f"the roster of {role} for {area[:64]!r}")
+
+    def _keeps_account(self, session: Session, by: Authority, account: str) -> None:
+        shifts = repository.shifts(session, at_ms=self._clock())
+        kept = [row for row in shifts if account in {row.account, row.deputy_of}]
+        if not kept:
+            raise OutsideRoster("nobody of that account is on a roster of yours")
+        for row in kept:
+            self._keeps(by, Role(row.role), row.area)
+
+    def _reached(self, session: Session, by: Authority) -> set[str]:
+        """Accounts that are or were on a roster within reach."""
+        return {row.account for row in repository.shifts(session) if self._covers(by.reach, row.area)}
+
+    def _covers(self, reach: Reach, area: str) -> bool:
+        return bool(reach.covers(self._subject(area)))
+
+    def _subject(self, area: str) -> Subject:
+        return Subject(areas=frozenset({area, self._register.station, *self._register.ancestors(area)}))
+
+    def _audit(self, session: Session, by: Authority, action: str, about: str, **detail: object) -> None:
+        record(session, at_ms=self._clock(), by=by.principal.account, action=action, about=about, detail=detail)
+
+
+Above = Callable[[Session, int], None]
+"""Tells the level above, in the caller's transaction."""
+
+
+class DeskWatch:
+    """Raises a fault when nobody has sat at any desk for a minute, and clears it when somebody does.
+
+    The minute is counted by a monotonic clock from what this watcher saw; several watchers raise one fault.
+    """
+
+    def __init__(
+        self,
+        database: Database,
+        station: str,
+        *,
+        above: Above,
+        clock: Clock,
+        monotonic_s: Callable[[], float] = monotonic,
+    ) -> None:
+        self._database = database
+        self._station = station
+        self._above = above
+        self._clock = clock
+        self._monotonic_s = monotonic_s
+        self._attention = rules.Attention(began_s=monotonic_s())
+        self._told: bool | None = None
+        self._stopping = threading.Event()
+        self._thread = threading.Thread(target=self._run, name="desk", daemon=True)
+
+    def start(self) -> None:
+        """Begin to watch."""
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Watch no more."""
+        self._stopping.set()
+        if self._thread.ident is not None:
+            self._thread.join()
+
+    def look(self) -> bool:
+        """Look once; write only what has changed. Returns whether the desk is unattended."""
+        with self._database.read() as session:
+            beats = repository.beats(session, self._station)
+            raised = open_fault(session, UNATTENDED, "", self._station) is not None
+        unattended = self._attention.look(beats, now_s=self._monotonic_s())
+        heard = self._attention.heard
+        if unattended and not raised:
+            with self._database.write() as session:
+                if open_fault(session, UNATTENDED, "", self._station) is None:
+                    raise_fault(session, UNATTENDED, "", about=self._station, now_ms=self._clock())
+                    self._above(session, self._clock())
+        elif raised and heard and not unattended:
+            with self._database.write() as session:
+                clear_fault(session, UNATTENDED, "", about=self._station, now_ms=self._clock())
+        return unattended
+
+    def _run(self) -> None:
+        while not self._stopping.wait(LOOK_S):
+            try:
+                self.look()
+            except Exception:  # the next look is soon
+                log.exception("duty.look_failed")
+
+
+def _ms(moment: datetime | None) -> int | None:
+    return None if moment is None else round(moment.timestamp() * 1_000)

@@ -1,0 +1,113 @@
+"""What is handed over (交接班), as it is kept and as it is printed: open alarms, open faults, people out.
+
+A sheet keeps ids, states and times. Names and doors are looked up when it is shown, from rows that can be erased.
+"""
+
+import json
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any, Final
+from zoneinfo import ZoneInfo
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from broker.kinds import KIND_WORDS, Kind
+
+ZONE: Final = ZoneInfo("Asia/Shanghai")
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenAlarm:
+    """An open alarm on a sheet. `owner`: the account that has it."""
+
+    id: str
+    number: int
+    kind: str
+    state: str
+    owner: str | None
+    received_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class OpenFault:
+    """An open fault on a sheet."""
+
+    number: int
+    code: str
+    about: str
+    first_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Out:
+    """Somebody who is out: an account or a team, for an alarm."""
+
+    who: str
+    alarm: str
+    since_ms: int
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Sheet:
+    """What is handed over."""
+
+    alarms: tuple[OpenAlarm, ...]
+    faults: tuple[OpenFault, ...]
+    out: tuple[Out, ...]
+
+    def text(self) -> str:
+        """As it is kept."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @classmethod
+    def read(cls, text: str) -> "Sheet":
+        """As it was kept."""
+        kept: dict[str, list[dict[str, Any]]] = json.loads(text)
+        return cls(
+            alarms=tuple(OpenAlarm(**one) for one in kept["alarms"]),
+            faults=tuple(OpenFault(**one) for one in kept["faults"]),
+            out=tuple(Out(**one) for one in kept["out"]),
+        )
+
+    def same_alarms(self, other: "Sheet") -> bool:
+        """Whether the same alarms are open, in the same hands and states."""
+        return [(one.id, one.state, one.owner) for one in self.alarms] == [
+            (one.id, one.state, one.owner) for one in other.alarms
+        ]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Signed:
+    """A sheet with the hands that it goes through."""
+
+    number: int
+    station: str
+    giver: str
+    taker: str
+    note: str
+    made_ms: int
+    gave_ms: int | None
+    took_ms: int | None
+    sheet: Sheet
+
+
+def page(signed: Signed, *, names: Mapping[str, str], states: Mapping[str, str], zone: ZoneInfo = ZONE) -> str:
+    """The sheet as a page to print on A4. `names` by account; `states` are the words of an alarm's states."""
+
+    def at(ms: int | None) -> str:
+        return "" if ms is None else datetime.fromtimestamp(ms / 1_000, UTC).astimezone(zone).strftime("%Y-%m-%d %H:%M")
+
+    return _environment().get_template("handover.html").render(
+        one=signed,
+        at=at,
+        name=lambda account: "" if account is None else names.get(account, account),
+        kind=lambda kind: KIND_WORDS[Kind(kind)].zh,
+        state=lambda state: states.get(state, state),
+    )  # fmt: skip
+
+
+@cache
+def _environment() -> Environment:
+    return Environment(loader=PackageLoader("api.duty"), autoescape=True, undefined=StrictUndefined)

@@ -1,0 +1,315 @@
+"""Who is on duty, whether anybody sits at the desk, and how one officer hands over to the next."""
+
+from datetime import UTC, datetime
+
+import pytest
+from sqlmodel import select
+
+from api.database import Database
+from api.duty.rules import UNATTENDED_S, Attention, Leave, Shift, may_roster, on_duty, serves
+from api.duty.schemas import NewHandover, NewLeave, NewShift
+from api.duty.service import BadZone, DeskWatch, Duty, NotYourSheet, OutsideRoster, desk_attended
+from api.duty.service import on_duty as on_duty_in
+from api.duty.sheets import OpenAlarm, OpenFault, Out, Sheet
+from api.etags import StaleVersion, etag
+from api.ingest.models import Fault
+from api.problems import NotThere
+from api.register.service import Register
+from api.rights.rules import Authority, Grant, Principal, Role, rights
+from api.settings import StationSettings
+from tests.api.peers import COMMUNITY, GRID, STATION
+
+ZONE = "Asia/Shanghai"
+MONDAY = int(datetime(2026, 11, 23, 0, 0, tzinfo=UTC).timestamp() * 1_000)
+"""08:00 on a Monday in Shanghai."""
+HOUR = 3_600_000
+
+
+def shift(account: str, **changed: object) -> Shift:
+    values: dict[str, object] = {
+        "account": account, "role": Role.GRID_WORKER, "area": "r1", "zone": ZONE, "from_ms": 0,
+    }  # fmt: skip
+    return Shift(**(values | changed))  # type: ignore[arg-type] # a test's dictionary
+
+
+class TestRules:
+    def test_a_shift_serves_on_its_days_and_hours_in_its_own_zone(self) -> None:
+        days = shift("a", weekdays=frozenset({1}), starts_min=480, lasts_min=600)
+        assert serves(days, MONDAY)
+        assert not serves(days, MONDAY - 1)
+        assert not serves(days, MONDAY + 10 * HOUR)
+        assert not serves(days, MONDAY + 24 * HOUR)
+
+    def test_a_night_shift_passes_midnight(self) -> None:
+        night = shift("a", weekdays=frozenset({1}), starts_min=20 * 60, lasts_min=720)
+        assert serves(night, MONDAY + 12 * HOUR)
+        assert serves(night, MONDAY + 23 * HOUR)
+        assert not serves(night, MONDAY + 24 * HOUR)
+        assert not serves(night, MONDAY)  # Sunday's night would be needed for that
+
+    def test_a_shift_is_good_from_a_moment_until_before_another(self) -> None:
+        span = shift("a", from_ms=10, to_ms=20)
+        assert [serves(span, at) for at in (9, 10, 19, 20)] == [False, True, True, False]
+
+    def test_the_b_post_serves_only_while_the_a_post_is_away(self) -> None:
+        posts = [shift("a"), shift("b", deputy_of="a"), shift("c", deputy_of="a", area="r2")]
+        assert on_duty(posts, [], MONDAY) == ["a"]
+        assert on_duty(posts, [Leave(account="a", from_ms=0, to_ms=MONDAY + 1)], MONDAY) == ["b"]
+        assert on_duty(posts, [Leave(account="a", from_ms=0, to_ms=MONDAY)], MONDAY) == ["a"]
+
+    def test_the_named_stand_in_goes_before_deputies_unless_he_is_away_as_well(self) -> None:
+        posts = [shift("a"), shift("b", deputy_of="a")]
+        leave = Leave(account="a", from_ms=0, to_ms=MONDAY + 1, stand_in="s")
+        assert on_duty(posts, [leave], MONDAY) == ["s"]
+        assert on_duty(posts, [leave, Leave(account="s", from_ms=0, to_ms=MONDAY + 1)], MONDAY) == ["b"]
+
+    def test_everybody_away_is_nobody_on_duty(self) -> None:
+        away = [Leave(account=one, from_ms=0, to_ms=MONDAY + 1) for one in ("a", "b")]
+        assert on_duty([shift("a"), shift("b", deputy_of="a")], away, MONDAY) == []
+
+    def test_a_community_keeps_the_roster_of_its_own_people_only(self) -> None:
+        assert may_roster({Role.COMMUNITY}, Role.GRID_WORKER)
+        assert may_roster({Role.COMMUNITY}, Role.GROUP_LEADER)
+        assert not may_roster({Role.COMMUNITY}, Role.DUTY_OFFICER)
+        assert may_roster({Role.COMMUNITY, Role.DUTY_LEADER}, Role.DUTY_OFFICER)
+        assert not may_roster({Role.ADMINISTRATOR}, Role.HOUSEHOLD)
+        assert not may_roster(set(), Role.GRID_WORKER)
+
+    @pytest.mark.proves("A10", "N6")
+    def test_a_desk_is_unattended_after_a_minute_in_which_it_was_not_heard(self) -> None:
+        attention = Attention(began_s=0.0)
+        assert not attention.look(0, now_s=UNATTENDED_S - 0.1)
+        assert attention.look(0, now_s=UNATTENDED_S)
+        assert not attention.look(1, now_s=UNATTENDED_S + 1)
+        assert not attention.look(1, now_s=2 * UNATTENDED_S)
+        assert attention.look(1, now_s=2 * UNATTENDED_S + 1)
+
+
+class Stage:
+    """A roster on real tables, with what is open said by the test."""
+
+    def __init__(self, database: Database, settings: StationSettings) -> None:
+        self.database = database
+        self.now = MONDAY
+        self.sheet = Sheet(alarms=(), faults=(), out=())
+        self.moved: list[tuple[list[str], str, str]] = []
+        register = Register(settings)
+        register.begin(database)
+        self.register = register
+        self.duty = Duty(
+            register,
+            clock=lambda: self.now,
+            look=lambda _session: self.sheet,
+            change_owner=lambda _session, alarms, giver, taker, _at: self.moved.append(([*alarms], giver, taker)),
+            names=lambda _session, accounts: (
+                {"li": "李警官", "zhao": "<b>赵</b>"} | {one: one for one in accounts if "<" in one}
+            ),
+        )
+
+    def by(self, account: str, role: Role, scope: str, action: str = "duty.edit") -> Authority:
+        principal = Principal(account=account, name=account, grants=(Grant(role=role, scope=scope),), via="token")
+        return Authority(principal, action, rights().reach(principal, action, groups={}))
+
+    def put_on(self, account: str, role: Role = Role.GRID_WORKER, area: str = GRID, **more: object) -> int:
+        new = NewShift.model_validate({"account": account, "role": role, "area": area} | more)
+        with self.database.write() as session:
+            row = self.duty.put_on(session, self.by("chief", Role.DUTY_LEADER, STATION), new)
+            assert row.number is not None
+            return row.number
+
+    def serving(self, role: Role = Role.GRID_WORKER, *areas: str) -> list[str]:
+        with self.database.read() as session:
+            return on_duty_in(session, role=role, areas=areas or (GRID, COMMUNITY, STATION), at_ms=self.now)
+
+
+@pytest.fixture
+def stage(database: Database, settings: StationSettings) -> Stage:
+    return Stage(database, settings)
+
+
+class TestRoster:
+    @pytest.mark.proves("A8")
+    def test_whoever_is_on_duty_for_an_area_around_is_found_with_his_deputy(self, stage: Stage) -> None:
+        stage.put_on("wang")
+        stage.put_on("sun", deputy_of="wang")
+        stage.put_on("far", area="elsewhere")
+        assert stage.serving() == ["wang"]
+        with stage.database.write() as session:
+            leave = NewLeave(account="wang", ends=datetime(2026, 11, 24, tzinfo=UTC))
+            stage.duty.grant_leave(session, stage.by("chief", Role.DUTY_LEADER, STATION), leave)
+        assert stage.serving() == ["sun"]
+        stage.now += 24 * HOUR
+        assert stage.serving() == ["wang"]
+
+    def test_the_same_line_twice_is_one_line(self, stage: Stage) -> None:
+        begins = datetime(2026, 11, 23, tzinfo=UTC)
+        assert stage.put_on("wang", begins=begins) == stage.put_on("wang", begins=begins)
+
+    def test_an_ended_shift_still_says_who_served_before(self, stage: Stage) -> None:
+        number = stage.put_on("wang")
+        stage.now += HOUR
+        with stage.database.write() as session:
+            stage.duty.end(session, stage.by("chief", Role.DUTY_LEADER, STATION), number, at=None, if_match=etag(1))
+        assert stage.serving() == []
+        stage.now -= 1
+        assert stage.serving() == ["wang"]
+
+    def test_whoever_read_an_older_version_ends_nothing(self, stage: Stage) -> None:
+        number = stage.put_on("wang")
+        with stage.database.write() as session, pytest.raises(StaleVersion):
+            stage.duty.end(session, stage.by("chief", Role.DUTY_LEADER, STATION), number, at=None, if_match=etag(7))
+
+    @pytest.mark.proves("G5")
+    def test_nobody_keeps_a_roster_outside_his_area_or_above_his_role(self, stage: Stage) -> None:
+        new = NewShift(account="wang", role=Role.DUTY_OFFICER, area=COMMUNITY)
+        with stage.database.write() as session:
+            for by in (
+                stage.by("c", Role.COMMUNITY, COMMUNITY),
+                stage.by("x", Role.DUTY_LEADER, "elsewhere"),
+                stage.by("x", Role.GRID_WORKER, GRID),
+            ):
+                with pytest.raises(OutsideRoster):
+                    stage.duty.put_on(session, by, new)
+            grid = NewShift(account="wang", role=Role.GRID_WORKER, area=GRID)
+            stage.duty.put_on(session, stage.by("c", Role.COMMUNITY, COMMUNITY), grid)
+
+    def test_a_shift_elsewhere_is_answered_like_one_that_is_not_there(self, stage: Stage) -> None:
+        number = stage.put_on("wang")
+        with stage.database.write() as session, pytest.raises(NotThere):
+            stage.duty.end(session, stage.by("x", Role.DUTY_LEADER, "elsewhere"), number, at=None, if_match=etag(1))
+
+    def test_a_zone_that_is_in_no_table_is_refused(self, stage: Stage) -> None:
+        with pytest.raises(BadZone):
+            stage.put_on("wang", zone="Asia/Nowhere")
+
+
+class TestDesk:
+    @pytest.mark.proves("A10")
+    def test_a_desk_that_is_silent_for_a_minute_is_a_fault_until_it_speaks(self, stage: Stage) -> None:
+        seconds, above = [0.0], list[int]()
+
+        def watching() -> DeskWatch:
+            return DeskWatch(
+                stage.database,
+                STATION,
+                above=lambda _session, now_ms: above.append(now_ms),
+                clock=lambda: stage.now,
+                monotonic_s=lambda: seconds[0],
+            )
+
+        def faults() -> list[tuple[str, bool]]:
+            with stage.database.read() as session:
+                return [(row.about, row.cleared_ms is None) for row in session.exec(select(Fault)).all()]
+
+        by = stage.by("li", Role.DUTY_OFFICER, STATION, "duty.desk")
+        watch = watching()
+        watch.look()
+        seconds[0] = 59.9
+        assert not watch.look()
+        assert faults() == []
+        seconds[0] = 60.0
+        assert watch.look()
+        stage.now -= 365 * 24 * HOUR  # the wall clock is wrong: it changes nothing
+        assert watch.look()
+        assert faults() == [(STATION, True)]
+        assert above == [MONDAY]  # told once
+        watch = watching()  # the station starts anew: by itself that ends no fault, and raises none twice
+        watch.look()
+        assert faults() == [(STATION, True)]
+        with stage.database.write() as session:
+            stage.duty.beat(session, by, "front")
+        assert not watch.look()
+        assert faults() == [(STATION, False)]
+        seconds[0] += 59.9
+        assert not watch.look()
+        seconds[0] += 0.1
+        assert watch.look()
+        assert faults() == [(STATION, False), (STATION, True)]
+
+    def test_an_attended_desk_is_one_heard_of_within_the_minute(self, stage: Stage) -> None:
+        by = stage.by("li", Role.DUTY_OFFICER, STATION, "duty.desk")
+        with stage.database.write() as session:
+            stage.duty.beat(session, by, "front")
+            assert desk_attended(session, STATION, stage.now + 59_999)
+            assert not desk_attended(session, STATION, stage.now + 60_000)
+            assert not desk_attended(session, "south", stage.now)
+
+    def test_a_desk_tells_since_when_its_officer_has_it(self, stage: Stage) -> None:
+        with stage.database.write() as session:
+            for account in ("li", "li", "zhao"):
+                stage.now += 1_000
+                stage.duty.beat(session, stage.by(account, Role.DUTY_OFFICER, STATION, "duty.desk"), "front")
+            desk = stage.duty.desks(session)[0]
+            assert (desk.account, desk.since_ms, desk.beats) == ("zhao", MONDAY + 3_000, 3)
+
+
+ALARM = OpenAlarm(id="a1", number=7, kind="panic", state="acknowledged", owner="li", received_ms=MONDAY)
+OTHERS = OpenAlarm(id="a2", number=8, kind="duress", state="acknowledged", owner="sun", received_ms=MONDAY)
+
+
+class TestHandingOver:
+    def hand_over(self, stage: Stage, giver: str = "li", taker: str = "zhao") -> int:
+        with stage.database.write() as session:
+            new = NewHandover(taker=taker, note="东门锁坏 <script>")
+            row = stage.duty.hand_over(session, stage.by(giver, Role.DUTY_OFFICER, STATION, "duty.handover"), new)
+            assert row.number is not None
+            return row.number
+
+    def sign(self, stage: Stage, number: int, account: str, version: int) -> tuple[int, bool]:
+        with stage.database.write() as session:
+            by = stage.by(account, Role.DUTY_OFFICER, STATION, "duty.handover")
+            row, signed = stage.duty.sign(session, by, number, if_match=etag(version))
+            return row.version, signed
+
+    @pytest.mark.proves("A7")
+    def test_with_the_second_signature_the_givers_alarms_are_the_takers(self, stage: Stage) -> None:
+        stage.sheet = Sheet(alarms=(ALARM, OTHERS), faults=(), out=())
+        number = self.hand_over(stage)
+        assert self.sign(stage, number, "li", 1) == (2, True)
+        assert stage.moved == []
+        assert self.sign(stage, number, "zhao", 2) == (3, True)
+        assert stage.moved == [(["a1"], "li", "zhao")]
+        assert self.sign(stage, number, "zhao", 3) == (3, True)  # once more changes nothing
+        assert len(stage.moved) == 1
+
+    def test_alarms_that_come_between_the_signatures_are_read_before_they_are_taken(self, stage: Stage) -> None:
+        number = self.hand_over(stage)
+        self.sign(stage, number, "li", 1)
+        stage.sheet = Sheet(alarms=(ALARM,), faults=(), out=())
+        assert self.sign(stage, number, "zhao", 2) == (3, False)
+        with stage.database.read() as session:
+            row = stage.duty.handover(session, number)
+            assert (row.gave_ms, row.took_ms, row.done_ms) == (None, None, None)
+            assert Sheet.read(row.sheet).alarms == (ALARM,)
+        assert stage.moved == []
+
+    def test_nobody_else_signs_and_nobody_signs_what_he_has_not_read(self, stage: Stage) -> None:
+        number = self.hand_over(stage)
+        with pytest.raises(NotYourSheet):
+            self.sign(stage, number, "sun", 1)
+        with pytest.raises(StaleVersion):
+            self.sign(stage, number, "zhao", 5)
+        with pytest.raises(NotYourSheet):
+            self.hand_over(stage, taker="li")
+
+    def test_asked_again_it_is_the_same_sheet_until_both_have_signed(self, stage: Stage) -> None:
+        number = self.hand_over(stage)
+        assert self.hand_over(stage) == number
+        self.sign(stage, number, "li", 1)
+        self.sign(stage, number, "zhao", 2)
+        assert self.hand_over(stage) != number
+
+    def test_the_printed_sheet_names_everything_and_trusts_nobodys_text(self, stage: Stage) -> None:
+        stage.sheet = Sheet(
+            alarms=(ALARM,),
+            faults=(OpenFault(number=3, code="gateway_lost", about="g1", first_ms=MONDAY),),
+            out=(Out(who="sun", alarm="a1", since_ms=MONDAY),),
+        )
+        number = self.hand_over(stage)
+        self.sign(stage, number, "li", 1)
+        with stage.database.read() as session:
+            text = stage.duty.page(session, number)
+        parts = ("紧急报警", "已签收", "gateway_lost", "李警官", "2026-11-23 08:00", "未签", "A4")
+        for part in (*parts, "&lt;b&gt;赵", "&lt;script&gt;"):
+            assert part in text
+        assert "<script" not in text
