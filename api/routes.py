@@ -6,16 +6,22 @@ from fastapi import APIRouter
 
 from api.alarms import endpoints as alarms
 from api.drills import endpoints as drills
+from api.duty import endpoints as duty
 from api.feed import endpoints as feed
 from api.health import endpoints as health
 from api.ingest import endpoints as ingest
+from api.ingest import road
+from api.tasks import endpoints as tasks
 from api.tips import endpoints as tips
 
 ROUTERS: Final[tuple[APIRouter, ...]] = (
     alarms.router,
+    duty.router,
     feed.router,
     drills.router,
     tips.router,
+    tasks.router,
     ingest.router,
+    road.router,
     health.router,
 )

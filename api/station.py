@@ -1,16 +1,19 @@
 """The parts of a running station, made from settings and put together; nothing here starts by itself."""
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Collection
 from typing import Annotated
 
 import structlog
 from fastapi import Depends, Request
+from sqlmodel import Session
 
 from api.alarms.service import Alarms
 from api.clock import Clock, wall_ms
 from api.database import Database
 from api.drills.service import Drills
+from api.duty.opened import change_owner, opened
+from api.duty.service import DeskWatch, Duty
 from api.feed.service import Feed
 from api.ingest.service import Ingest, filters, next_generation
 from api.mqtt import Link, Will
@@ -19,6 +22,7 @@ from api.register.service import Register
 from api.rounds import Job, Rounds
 from api.settings import StationSettings
 from api.steps import Wrap, unwrapped
+from api.tasks.service import Tasks
 from api.tips.service import Tips
 from broker.signing import Signer, Verifier
 
@@ -48,7 +52,10 @@ class Station:
         self.alarms = Alarms(self.register, clock=clock, random_bytes=random_bytes)
         self.link = Link(settings.broker, filters=filters(self.register), will=self._will)
         self.sender = Sender(self.database, self.link, signer, clock=clock, wrap=wrap)
+        self.duty = Duty(self.register, clock=clock, look=opened, change_owner=change_owner, names=self._names)
+        self.desk_watch = DeskWatch(self.database, settings.station, above=lambda _session, _now: None, clock=clock)
         self.tips = Tips(self.register, clock=clock)
+        self.tasks = Tasks(self.register, clock=clock)
         self.drills = Drills(self.register, clock=clock, random_bytes=random_bytes)
         self.ingest = Ingest(
             self.database,
@@ -81,10 +88,12 @@ class Station:
         self.ingest.start()
         self.link.start()
         self.rounds.start()
+        self.desk_watch.start()
         log.info("station.started", station=self.settings.station, generation=self.ingest.generation)
 
     def stop(self) -> None:
         """Finish what is in hand, say that we go, and give everything back."""
+        self.desk_watch.stop()
         self.rounds.stop()
         self.feed.stop()
         self.sender.stop()
@@ -95,6 +104,11 @@ class Station:
 
     def _order_drills(self, now_ms: int) -> None:
         self.drills.order(self.database, now_ms, wake=self.sender.wake)
+
+    def _names(self, _session: Session, accounts: Collection[str]) -> dict[str, str]:
+        """What officers are called on paper."""
+        found = {account: self.register.officer(account) for account in accounts}
+        return {account: officer.name for account, officer in found.items() if officer is not None}
 
     def _will(self) -> Will:
         return self.ingest.status(online=False)

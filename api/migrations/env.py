@@ -9,6 +9,7 @@ import api.drills.models
 import api.feed.models
 import api.ingest.models
 import api.outgoing.models
+import api.tasks.models
 import api.tips.models  # noqa: F401 - they fill the metadata
 
 context.configure(
