@@ -26,6 +26,7 @@ from api import logs, problems
 from api.clock import Clock, wall_ms
 from api.database import DatabaseError, DatabaseInUse
 from api.health.service import Pulse
+from api.ingest.road import Gate
 from api.routes import ROUTERS
 from api.settings import SettingsError, StationSettings, load
 from api.station import Station
@@ -66,6 +67,7 @@ def build(settings: StationSettings, *, wrap: Wrap = unwrapped, clock: Clock = w
     app = FastAPI(title="Shouwang station", version="1", lifespan=lifespan, docs_url=None, redoc_url=None)
     app.state.station = station
     app.state.pulse = Pulse(station)
+    app.state.gate = Gate()
     problems.install(app)
     for router in ROUTERS:
         app.include_router(router)

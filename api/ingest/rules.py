@@ -19,6 +19,63 @@ KEPT_PAYLOAD: Final = 65_536
 _EPOCH_LENGTH: Final = len("0" * 16)
 
 
+HTTP_MOST: Final = 200
+"""Envelopes in one request: as many as a receipt has room for."""
+HTTP_BYTES_MOST: Final = 1_048_576
+GATEWAY_BURST: Final = 30
+GATEWAY_RATE: Final = 5.0
+"""Requests a second of one gateway, in the long run: 1,000 events. What is refused stays with the gateway."""
+STRANGER_BURST: Final = 20
+STRANGER_RATE: Final = 1.0
+"""Requests a second of one address that prove nothing."""
+ALLOWANCES_MOST: Final = 20_000
+
+
+@dataclass(slots=True)
+class Allowance:
+    """How often somebody may: `burst` at once, `rate` a second in the long run."""
+
+    burst: float
+    rate: float
+    left: float
+    at: float
+
+    def wait_s(self, now: float) -> float:
+        """How long until once more is allowed; 0: now."""
+        left = min(self.burst, self.left + (now - self.at) * self.rate)
+        return 0.0 if left >= 1 else (1 - left) / self.rate
+
+    def spend(self, now: float) -> None:
+        """Count one."""
+        self.left = max(0.0, min(self.burst, self.left + (now - self.at) * self.rate) - 1)
+        self.at = now
+
+    def whole(self, now: float) -> bool:
+        """Whether nothing of it is spent, so that it need not be remembered."""
+        return self.left + (now - self.at) * self.rate >= self.burst
+
+
+class Allowances:
+    """One allowance for each of many; whoever has not spent any of it is not remembered."""
+
+    def __init__(self, *, burst: float, rate: float) -> None:
+        self._burst = burst
+        self._rate = rate
+        self._of: dict[str, Allowance] = {}
+
+    def wait_s(self, who: str, now: float) -> float:
+        """How long until `who` may; 0: now."""
+        allowance = self._of.get(who)
+        return 0.0 if allowance is None else allowance.wait_s(now)
+
+    def spend(self, who: str, now: float) -> None:
+        """Count one of `who`."""
+        if len(self._of) >= ALLOWANCES_MOST:
+            self._of = {one: allowance for one, allowance in self._of.items() if not allowance.whole(now)}
+        if len(self._of) < ALLOWANCES_MOST or who in self._of:
+            self._of.setdefault(who, Allowance(self._burst, self._rate, self._burst, now)).spend(now)
+
+
 @dataclass(frozen=True, slots=True)
 class Claim:
     """What a message says about itself, believed by nobody. Fields are None where it says nothing usable."""

@@ -2,6 +2,7 @@
 
 import json
 from datetime import datetime
+from typing import Any
 
 from pydantic import BaseModel, ConfigDict
 
@@ -13,6 +14,20 @@ class Answer(BaseModel):
     """What is answered: closed, so that nothing slips in that nobody decided to show."""
 
     model_config = ConfigDict(extra="forbid", frozen=True)
+
+
+class EnvelopeAnswer(Answer):
+    """A signed message, as `docs/topics.md` describes it."""
+
+    body: dict[str, Any]
+    kid: str
+    sig: str
+
+
+class ReceiptsAnswer(Answer):
+    """Signed receipts: what became of each event."""
+
+    receipts: list[EnvelopeAnswer]
 
 
 class EventAnswer(Answer):

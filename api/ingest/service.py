@@ -19,8 +19,8 @@ messages' fault: then nothing is acknowledged, and everything is tried again.
 
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from itertools import groupby
@@ -37,6 +37,7 @@ from api.clock import Clock
 from api.database import Database
 from api.ingest import repository, rules
 from api.ingest.models import DeadLetter, Gap
+from api.ingest.problems import NotBelieved
 from api.ingest.repository import Heads, Place, Told
 from api.ingest.rules import Claim
 from api.mqtt import Arrival, Connected, Incoming, Link, LinkError, Stopped, Will
@@ -124,7 +125,7 @@ class _Outcome:
 
 
 class Ingest:
-    """The consumer, a thread of its own, which alone reads `link.incoming`."""
+    """The consumer, a thread of its own, which alone reads `link.incoming`; and `take`, the road beside the broker."""
 
     def __init__(
         self,
@@ -163,6 +164,7 @@ class Ingest:
         self._chains: dict[GatewayId, tuple[str, Told | None] | None] = {}
         """The present epoch of a gateway, with what it told of its chain."""
         self._greeted = False
+        self._counting = threading.Lock()
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="ingest", daemon=True)
         self._commit = wrap("ingest.commit", Session.commit)
@@ -206,6 +208,59 @@ class Ingest:
             generation=self.generation,
         )
         return Will(topic, self._signer.envelope(body))
+
+    def take(self, gateway: GatewayId, payloads: Sequence[bytes]) -> list[bytes]:
+        """The other road: envelopes that came by HTTP, kept as those of the broker are. Returns signed receipts.
+
+        Runs in the caller's thread, and returns after the commit. Raises NotBelieved when none of them is genuine,
+        and OperationalError when the database cannot be written: then nothing was kept.
+        """
+        topic = build(Name.GATEWAY_EVENT, self._register.station, gateway)
+        batch = [self._open(Arrival(topic, payload, False, 0, 0, 0, monotonic())) for payload in payloads]
+        if all(one.body is None for one in batch):
+            self._turn_away(gateway, batch)
+            raise NotBelieved({one.reason for one in batch})
+        receipts: list[bytes] = []
+        for outcome in self._keep_each(batch):
+            self._tell_counts(outcome)
+            receipts += [
+                self._signer.envelope(receipt)
+                for receipt in self._receipts(
+                    gateway,
+                    outcome.stored.get(gateway, []),
+                    outcome.duplicate.get(gateway, []),
+                    outcome.rejected.get(gateway, []),
+                    outcome.holds.get(gateway),
+                )
+            ]
+            if outcome.owes:
+                self._owes()
+        return receipts
+
+    def _turn_away(self, gateway: GatewayId, batch: Sequence[_Opened]) -> None:
+        """Whoever can prove nothing may be anybody: it is counted, and neither kept nor shown to the police.
+
+        Over the broker only a gateway's own account gets so far, so that there the same is kept and shown (N13).
+        """
+        now = self._clock()
+        known = gateway if gateway in self._register.gateways else GatewayId("")
+        with self._database.write(patient=True) as session:
+            for one in batch:
+                repository.count_rejection(session, known, one.reason, now_ms=now)
+        self._count(Counts(taken=len(batch), rejected=len(batch)))
+
+    def _keep_each(self, batch: Sequence[_Opened]) -> list[_Outcome]:
+        """Keep a batch; if one of the messages breaks that, each by itself."""
+        try:
+            return [self._keep(batch)]
+        except (OperationalError, InterfaceError):
+            raise
+        except Exception as error:
+            if len(batch) > 1:
+                return [outcome for one in batch for outcome in self._keep_each([one])]
+            if batch[0].body is None:
+                raise
+            return self._keep_each([_again(batch[0], error)])
 
     def _run(self) -> None:
         while not self._stopping.is_set():
@@ -289,18 +344,27 @@ class Ingest:
         def commit(session: Session) -> None:
             held_ms = (monotonic() - began) * 1_000
             self._limit = rules.next_limit(self._limit, took=len(batch), held_ms=held_ms)
-            self._commit(session)
+            with self._forgetting():
+                self._commit(session)
 
+        with self._database.write(patient=True, commit=commit) as session, self._forgetting():
+            began = monotonic()
+            return self._write(session, batch)
+
+    @contextmanager
+    def _forgetting(self) -> Iterator[None]:
+        """What was remembered of heads is forgotten when it was not kept, while nobody else can write."""
         try:
-            with self._database.write(patient=True, commit=commit) as session:
-                began = monotonic()
-                return self._write(session, batch)
+            yield
         except BaseException:
             self._heads.clear()
             self._chains.clear()
             raise
 
     def _write(self, session: Session, batch: Sequence[_Opened]) -> _Outcome:
+        if self._database.shared:  # another process may have written them
+            self._heads.clear()
+            self._chains.clear()
         now = self._clock()
         outcome = _Outcome()
         outcome.counts.taken = len(batch)
@@ -561,16 +625,7 @@ class Ingest:
 
     def _say(self, outcome: _Outcome) -> None:
         """Count, log and tell; everything in it is committed."""
-        self._count(outcome.counts)
-        counts = outcome.counts
-        log.info(
-            "ingest.kept",
-            stored=counts.stored,
-            duplicate=counts.duplicate,
-            rejected=counts.rejected,
-            statuses=counts.statuses,
-            alarms=outcome.alarms,
-        )
+        self._tell_counts(outcome)
         for gateway in {*outcome.stored, *outcome.duplicate, *outcome.rejected}:
             self._send_receipt(
                 gateway,
@@ -584,12 +639,25 @@ class Ingest:
         if outcome.owes:
             self._owes()
 
+    def _tell_counts(self, outcome: _Outcome) -> None:
+        self._count(outcome.counts)
+        counts = outcome.counts
+        log.info(
+            "ingest.kept",
+            stored=counts.stored,
+            duplicate=counts.duplicate,
+            rejected=counts.rejected,
+            statuses=counts.statuses,
+            alarms=outcome.alarms,
+        )
+
     def _count(self, counts: Counts) -> None:
-        self.counts.taken += counts.taken
-        self.counts.stored += counts.stored
-        self.counts.duplicate += counts.duplicate
-        self.counts.rejected += counts.rejected
-        self.counts.statuses += counts.statuses
+        with self._counting:
+            self.counts.taken += counts.taken
+            self.counts.stored += counts.stored
+            self.counts.duplicate += counts.duplicate
+            self.counts.rejected += counts.rejected
+            self.counts.statuses += counts.statuses
 
     def _publish_receipt(
         self,
@@ -600,9 +668,23 @@ class Ingest:
         holds: Head | None,
     ) -> None:
         """Tell a gateway what became of its events. Its loss costs a repetition and nothing else."""
+        for receipt in self._receipts(gateway, stored, duplicate, rejected, holds):
+            try:
+                self._link.publish(receipt.topic, self._signer.envelope(receipt))
+            except LinkError:
+                self.counts.unreceipted += len(receipt.stored) + len(receipt.duplicate) + len(receipt.rejected)
+
+    def _receipts(
+        self,
+        gateway: GatewayId,
+        stored: Sequence[EventId],
+        duplicate: Sequence[EventId],
+        rejected: Sequence[Rejection],
+        holds: Head | None,
+    ) -> Iterator[Receipt]:
         topic = build(Name.GATEWAY_RECEIPT, self._register.station, gateway)
         for s, d, r in _portions(stored, duplicate, rejected):
-            receipt = Receipt(
+            yield Receipt(
                 topic=topic,
                 audience=audience_of(topic),
                 id=self._new_id(),
@@ -613,10 +695,6 @@ class Ingest:
                 rejected=r,
                 holds=holds,
             )
-            try:
-                self._link.publish(topic, self._signer.envelope(receipt))
-            except LinkError:
-                self.counts.unreceipted += len(s) + len(d) + len(r)
 
     def _announce_patiently(self, connected: Connected) -> None:
         while True:
