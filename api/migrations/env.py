@@ -6,6 +6,7 @@ from sqlmodel import SQLModel
 import api.alarms.models
 import api.audit.models
 import api.drills.models
+import api.duty.models
 import api.feed.models
 import api.ingest.models
 import api.outgoing.models
