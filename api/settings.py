@@ -17,6 +17,7 @@ Port = Annotated[int, Field(ge=0, le=65_535)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 PublicKey = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 """An Ed25519 public key, 32 octets in hexadecimal."""
+DatabaseUrl = Annotated[str, StringConstraints(pattern=r"^(sqlite:///.+|postgresql(\+psycopg)?://.+)$")]
 GatewayKid = Annotated[str, StringConstraints(pattern=r"^gateway:[a-z0-9-]{1,32}(#[0-9]{1,4})?$")]
 
 
@@ -127,16 +128,33 @@ class Unit(Settings):
     strobe: bool = False
 
 
+class AccountSettings(Settings):
+    """How long a session lasts, and from where pages may send. Times in seconds."""
+
+    idle_s: Annotated[int, Field(ge=60, le=86_400)] = 1_800
+    desk_idle_s: Annotated[int, Field(ge=60, le=86_400)] = 600
+    """The same on a paired workstation, which many share: only actions count as use there."""
+    absolute_s: Annotated[int, Field(ge=300, le=604_800)] = 43_200
+    joining_s: Annotated[int, Field(ge=3_600, le=86_400)] = 86_400
+    """How long a household's joining code is good."""
+    origins: tuple[Annotated[str, StringConstraints(pattern=r"^https?://[^/]+$")], ...] = ()
+    """From where pages may send with a cookie; empty: only from the address that they ask."""
+    secrets: Path | None = None
+    """The folder for the first administrator's one-time secret; default: beside the database's file."""
+
+
 class StationSettings(Settings):
     """One station, whole."""
 
     station: Annotated[StationId, StringConstraints(pattern=SEGMENT)]
     broker: BrokerAccess
-    database: Annotated[str, StringConstraints(pattern=r"^sqlite:///.+")] = "sqlite:///station.db"
+    database: DatabaseUrl = Field(default="sqlite:///station.db", repr=False)
+    """SQLite for one process, or PostgreSQL. It may hold a password."""
     http: HttpAddress = HttpAddress()
     signing: SigningKey
     gateway_keys: dict[GatewayKid, PublicKey] = {}
     """Public keys by kid (`gateway:g1`, after a rotation `gateway:g1#2`): whoever has one here is believed."""
+    accounts: AccountSettings = AccountSettings()
     officers: tuple[Officer, ...] = ()
     groups: tuple[Group, ...] = ()
     households: tuple[Household, ...] = ()

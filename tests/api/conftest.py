@@ -1,8 +1,7 @@
-"""A broker, settings and a served station for each test."""
+"""A broker, settings and a served station for each test, and for each test on either database."""
 
 import json
 import signal
-import sqlite3
 import subprocess
 import sys
 import threading
@@ -16,6 +15,7 @@ from fastapi import FastAPI
 from starlette.testclient import TestClient
 
 from api.clock import Clock, wall_ms
+from api.database import Database
 from api.program import build
 from api.settings import StationSettings, token_hash
 from api.station import Station
@@ -23,6 +23,7 @@ from api.steps import Wrap, unwrapped
 from broker.signing import Signer, gateway_kid
 from broker.topics import Role
 from deploy.mosquitto import PrivateBroker
+from tests.api.databases import Databases, cluster_for_tests, rows
 from tests.api.peers import (
     COMMUNITY,
     DEADLINE_S,
@@ -46,8 +47,40 @@ def broker(tmp_path: Path) -> Iterator[PrivateBroker]:
         yield running
 
 
+@pytest.fixture(scope="session")
+def databases() -> Iterator[Databases]:
+    """The PostgreSQL of this run, started when the first test needs it."""
+    with cluster_for_tests() as cluster:
+        yield Databases(cluster)
+
+
+@pytest.fixture(params=["sqlite", "postgresql"])
+def database_kind(request: pytest.FixtureRequest) -> str:
+    """Every test that has to do with the tables runs on both; `only_sqlite` and `only_postgresql` say otherwise."""
+    kind: str = request.param
+    return kind
+
+
 @pytest.fixture
-def settings(tmp_path: Path, broker: PrivateBroker) -> StationSettings:
+def database_url(database_kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A fresh database with the present tables. (SQLite makes them when it is opened.)"""
+    if database_kind == "sqlite":
+        yield f"sqlite:///{tmp_path}/station.db"
+    else:
+        databases: Databases = request.getfixturevalue("databases")
+        with databases.fresh() as url:
+            yield url
+
+
+@pytest.fixture
+def database(database_url: str) -> Iterator[Database]:
+    """A fresh database, open."""
+    with closing(Database.open(database_url)) as opened:
+        yield opened
+
+
+@pytest.fixture
+def settings(tmp_path: Path, broker: PrivateBroker, database_url: str) -> StationSettings:
     key = tmp_path / "station.key"
     key.write_text(seed("station").hex())
     station = principal(Role.STATION)
@@ -55,7 +88,7 @@ def settings(tmp_path: Path, broker: PrivateBroker) -> StationSettings:
         {
             "station": STATION,
             "broker": {"port": broker.port, "user": station.user, "password": broker.password(station)},
-            "database": f"sqlite:///{tmp_path}/station.db",
+            "database": database_url,
             "http": {"port": 0},
             "signing": {"path": key},
             "gateway_keys": {gateway_kid(gateway): Signer("x", seed(gateway)).public.hex() for gateway in GATEWAYS},
@@ -73,13 +106,17 @@ def settings(tmp_path: Path, broker: PrivateBroker) -> StationSettings:
     )
 
 
-class Served:
-    """A station that runs in this process, seen over HTTP, from the inside and by reading its file."""
+only_sqlite = pytest.mark.parametrize("database_kind", ["sqlite"], indirect=True)
+only_postgresql = pytest.mark.parametrize("database_kind", ["postgresql"], indirect=True)
 
-    def __init__(self, app: FastAPI, client: TestClient, path: Path) -> None:
+
+class Served:
+    """A station that runs in this process, seen over HTTP, from the inside and by reading its tables."""
+
+    def __init__(self, app: FastAPI, client: TestClient, database: str) -> None:
         self.client = client
         self.station: Station = app.state.station
-        self._path = path
+        self._database = database
 
     def get(self, path: str, *, officer: str = "li", status: int = 200, **query: Any) -> Any:
         answer = self.client.get(path, params=query, headers={"Authorization": f"Bearer {TOKENS[officer]}"})
@@ -102,20 +139,14 @@ class Served:
         return items
 
     def rows(self, sql: str, *values: Any) -> list[tuple[Any, ...]]:
-        return rows(self._path, sql, *values)
-
-
-def rows(path: Path, sql: str, *values: Any) -> list[tuple[Any, ...]]:
-    """Read the database file with nothing of the station's."""
-    with closing(sqlite3.connect(f"file:{path}?mode=ro", uri=True)) as connection:
-        return connection.execute(sql, values).fetchall()
+        return rows(self._database, sql, *values)
 
 
 class Process:
     """A station in a process of its own. Its log is read as it is written."""
 
     def __init__(self, settings: StationSettings, folder: Path, *module: str) -> None:
-        self.database = folder / "station.db"
+        self.database = settings.database
         path = folder / "station.json"
         path.write_text(as_json(settings))
         name, *rest = module or ("api.program",)
@@ -200,7 +231,7 @@ Serve = Callable[..., AbstractContextManager[Served]]
 
 
 @pytest.fixture
-def serve(settings: StationSettings, tmp_path: Path) -> Serve:
+def serve(settings: StationSettings) -> Serve:
     """Run the station as often as a test likes, one at a time."""
 
     @contextmanager
@@ -209,7 +240,7 @@ def serve(settings: StationSettings, tmp_path: Path) -> Serve:
         with TestClient(app) as client:
             if wait:
                 assert app.state.station.link.ready.wait(20)
-            yield Served(app, client, tmp_path / "station.db")
+            yield Served(app, client, settings.database)
 
     return serving
 

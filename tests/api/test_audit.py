@@ -1,9 +1,5 @@
 """The station's own chain: who did what, written with its cause, erasable in its words, unchangeable unnoticed."""
 
-from collections.abc import Iterator
-from contextlib import closing
-from pathlib import Path
-
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -16,12 +12,6 @@ from api.audit.rules import BEGINNING, Bad, Entry, Head, Why, Words
 from api.database import Database
 
 SALT = "00" * rules.SALT_BYTES
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    with closing(Database.open(f"sqlite:///{tmp_path}/station.db")) as opened:
-        yield opened
 
 
 def record(session: Session, number: int, **more: str) -> None:

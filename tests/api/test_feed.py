@@ -12,7 +12,8 @@ from api.feed.service import AGAIN_S, VIEWERS_OF_ONE, put
 from api.rights.rules import Grant, Principal, Role, Subject, read, rights
 from api.settings import StationSettings
 from broker.policy import Audience
-from tests.api.conftest import ROOT, TOKENS, rows
+from tests.api.conftest import ROOT, TOKENS
+from tests.api.databases import rows
 from tests.api.peers import eventually
 from tests.api.streams import Live, Screen, live
 
@@ -227,4 +228,4 @@ def test_entries_are_kept_for_a_day(running: Live) -> None:
     with running.station.database.write() as session:
         put(session, topic="news", about="x", body={}, subject=HERE, eyes=ANY_EYES, at_ms=5)
         assert repository.prune(session, before_ms=running.station.clock() - rules.KEPT_MS) == 1
-    assert len(rows(running.station.database.path, "SELECT * FROM feed_entry")) == 1
+    assert len(rows(running.station.settings.database, "SELECT * FROM feed_entry")) == 1

@@ -17,7 +17,8 @@ from broker.messages import ChainHead, GatewayEvent, Head, Outcome, Receipt, Sta
 from broker.signing import Signer, gateway_kid
 from broker.topics import Name, build
 from deploy.mosquitto import PrivateBroker
-from tests.api.conftest import Launch, Serve, Served, rows
+from tests.api.conftest import Launch, Serve, Served, only_sqlite
+from tests.api.databases import poison, rows
 from tests.api.peers import DEADLINE_S, PRINCIPALS, STATION, Gateway, Heard, Maker, digest, eventually, seed
 
 
@@ -36,14 +37,14 @@ def test_a_press_is_stored_and_receipted(served: Served, gateway: Gateway) -> No
 
 @pytest.mark.proves("N2")
 def test_the_row_can_be_read_from_outside_when_its_receipt_arrives(
-    served: Served, gateway: Gateway, tmp_path: Path
+    served: Served, gateway: Gateway, settings: StationSettings
 ) -> None:
     """Pins the order commit, then receipt: another process's view of the file has every row that a receipt names."""
     missing: list[str] = []
 
     def look(heard: Heard) -> None:
         if isinstance(heard.body, Receipt):
-            there = {id_ for (id_,) in rows(tmp_path / "station.db", "SELECT id FROM inbox")}
+            there = {id_ for (id_,) in rows(settings.database, "SELECT id FROM inbox")}
             missing.extend(set(heard.body.stored) - there)
 
     gateway.on_heard = look
@@ -99,21 +100,17 @@ def test_a_station_killed_on_the_first_of_thirty_stores_all_thirty_once(
 @pytest.mark.proves("N9")
 def test_a_poison_message_among_good_ones_spoils_only_itself(served: Served, gateway: Gateway) -> None:
     events = gateway.presses(30)
-    poison = events[11]
+    bad = events[11]
     with served.station.database.write() as session:
-        session.connection().exec_driver_sql(
-            "CREATE TRIGGER poison BEFORE INSERT ON inbox WHEN NEW.id = '"
-            + poison.id
-            + "' BEGIN SELECT RAISE(ABORT, 'poison'); END"
-        )
+        poison(session, bad.id)
     gateway.send(events)
     outcomes = gateway.receipted(events)
-    assert outcomes.pop(poison.id) is Outcome.REJECTED
+    assert outcomes.pop(bad.id) is Outcome.REJECTED
     assert set(outcomes.values()) == {Outcome.STORED}
-    assert gateway.reasons() == {poison.id: "poison"}
+    assert gateway.reasons() == {bad.id: "poison"}
     (letter,) = served.get("/api/v1/dead-letters")["items"]
-    assert (letter["event"], letter["reason"], letter["tries"]) == (poison.id, "poison", TRIES)
-    assert poison.id in letter["payload"]
+    assert (letter["event"], letter["reason"], letter["tries"]) == (bad.id, "poison", TRIES)
+    assert bad.id in letter["payload"]
     assert served.health()["dead_letters"] == 1
     assert served.health()["status"] == "attention"
 
@@ -480,6 +477,7 @@ def test_faults_that_a_gateway_reports_stand_until_it_says_that_they_are_over(se
     assert served.get("/api/v1/faults")["faults"] == []
 
 
+@only_sqlite
 @pytest.mark.proves("N2", "N8")
 def test_a_full_disk_loses_nothing_blames_nobody_and_is_visible(served: Served, gateway: Gateway) -> None:
     """While nothing can be written, nothing is acknowledged or receipted, and no message is taken for poison."""

@@ -16,7 +16,8 @@ from broker.kinds import Kind, UpdateState
 from broker.messages import AlarmUpdate, Command
 from broker.topics import Role
 from deploy.mosquitto import PrivateBroker
-from tests.api.conftest import TOKENS, Launch, Serve, Served, rows
+from tests.api.conftest import TOKENS, Launch, Serve, Served
+from tests.api.databases import rows
 from tests.api.peers import PRINCIPALS, Gateway, Peer, eventually, listener
 
 

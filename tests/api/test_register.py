@@ -1,7 +1,5 @@
 """The register: what it begins with, what it answers, and what changes of it leave behind."""
 
-from collections.abc import Iterator
-from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -66,12 +64,6 @@ def plain(tmp_path: Path) -> StationSettings:
             "area_names": {"north": "北关派出所", "c1": "幸福社区"},
         }
     )
-
-
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    with closing(Database.open(f"sqlite:///{tmp_path}/station.db")) as opened:
-        yield opened
 
 
 class TestTrees:
