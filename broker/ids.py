@@ -83,7 +83,8 @@ def event_id(unix_ms: int, random: bytes) -> EventId:
     drawn = int.from_bytes(random, "big")
     rand_a = (drawn >> 62) & 0xFFF
     rand_b = drawn & ((1 << 62) - 1)
-    return EventId(str(UUID(int=unix_ms << 80 | 0x7 << 76 | rand_a << 64 | 0b10 << 62 | rand_b)))
+    text = f"{unix_ms << 80 | 0x7 << 76 | rand_a << 64 | 0b10 << 62 | rand_b:032x}"
+    return EventId(f"{text[:8]}-{text[8:12]}-{text[12:16]}-{text[16:20]}-{text[20:]}")
 
 
 def event_unix_ms(event: EventId) -> int:

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from functools import lru_cache
-from typing import Any
+from itertools import groupby
+from typing import Any, Final
 
 from broker.ids import CommunityId, Epoch, EventId, GatewayId, GridId, GroupId, HouseholdId, PressKey, StationId, UnitId
 from broker.kinds import EventType, Kind, Lane, Mark, lane
-from broker.messages import AlarmView, GatewayEvent, alarm_view, audience_of, plain
+from broker.messages import AlarmView, GatewayEvent, alarm_view, audience_of, clean, plain
 from broker.policy import AlarmFacts, Audience, Membership, View, views
 from broker.signing import canonical
 from broker.topics import Name, build
@@ -111,19 +112,32 @@ class Event:
         if self.detail:
             values["detail"] = dict(self.detail)
         if self.membership is not None and self.membership.group is not None:
-            values["members"] = {
-                "households": sorted(self.membership.households),
-                "excluded": sorted(self.membership.excluded),
-                "community": self.membership.community,
-                "grid": self.membership.grid,
-            }
-        return json.dumps(values, ensure_ascii=False, separators=(",", ":"), sort_keys=True).encode()
+            values["members"] = _members_of(self.membership)
+        return canonical(values)
+
+
+@lru_cache(maxsize=512)  # those of a unit are asked for at each of its events
+def _members_of(membership: Membership) -> Mapping[str, object]:
+    return {
+        "households": sorted(membership.households),
+        "excluded": sorted(membership.excluded),
+        "community": membership.community,
+        "grid": membership.grid,
+    }
 
 
 @lru_cache(maxsize=128)  # journal, outbox and composer ask for the same ones one after the other
 def _views_of(facts: AlarmFacts, membership: Membership) -> tuple[View, ...]:
     return tuple(views(facts, membership))
 
+
+TEMPLATES: Final = 512
+"""Of messages to the station: about as many as units of a gateway are heard from again and again."""
+
+_EVENT_GAPS = frozenset({"age_ms", "at_ms", "detail", "id", "mono_us", "press", "seq"})
+"""What differs between two events of one kind from one unit. Everything but `detail` is made by programs."""
+_VIEW_GAPS = frozenset({"age_ms", "audience", "topic"})
+"""What differs between the members of one audience: topics and audiences are ASCII without quotation marks."""
 
 _WITH_VIEWS = frozenset({EventType.PRESS, EventType.UNVERIFIED, EventType.TEST, EventType.TAMPER})
 
@@ -183,31 +197,23 @@ class Written:
     body: bytes
 
 
-class _Form:
-    """One view in its canonical form, with gaps where those of other members of its audience differ from it."""
+def _detail(detail: Detail) -> bytes:
+    """In its canonical form. ValueError, as its model has it: a value that no message takes."""
+    for value in detail.values():
+        if clean(value) != value if isinstance(value, str) else abs(value) >= 2**53:
+            raise ValueError(f"detail: {value!r:.96}")
+    return canonical(detail)
 
-    __slots__ = ("_after_age", "_after_audience", "_after_topic")
 
-    def __init__(self, view: View, *, alarm: EventId) -> None:
-        """Every value is checked here, by the model. ValueError: no message can be made of it."""
-        body = canonical(plain(alarm_view(view, alarm=alarm, age_ms=0)))
-        begin, age, rest = body.partition(b'{"age_ms":0')
-        assert age
-        assert not begin  # keys are sorted, and a quotation mark inside a text is never bare: these are the keys
-        self._after_age, _, rest = rest.partition(b'"audience":"%b"' % view.addressee.encode())
-        self._after_audience, topic, self._after_topic = rest.partition(b'"topic":"%b"' % view.topic.encode())
-        assert topic
-
-    def fill(self, view: View, *, age_ms: int) -> bytes:
-        """The canonical form for another member: topics and audiences are ASCII without quotation marks."""
-        return b'{"age_ms":%d%b"audience":"%b"%b"topic":"%b"%b' % (
-            age_ms,
-            self._after_age,
-            view.addressee.encode(),
-            self._after_audience,
-            view.topic.encode(),
-            self._after_topic,
-        )
+def _template(body: Mapping[str, object], gaps: Collection[str]) -> bytes:
+    """The canonical form of `body` with gaps in it, to be filled by name with what is JSON already."""
+    members: list[bytes] = []
+    for is_gap, names in groupby(sorted(body), key=gaps.__contains__):
+        if is_gap:
+            members += [b'"%b":%%(%b)b' % (name.encode(), name.encode()) for name in names]
+        else:
+            members.append(canonical({name: body[name] for name in names})[1:-1].replace(b"%", b"%%"))
+    return b"{" + b",".join(members) + b"}"
 
 
 class Composer:
@@ -217,27 +223,66 @@ class Composer:
         self._gateway = gateway
         self._topic = build(Name.GATEWAY_EVENT, station, gateway)
         self._audience = audience_of(self._topic)
+        self._templates: dict[tuple[object, ...], bytes] = {}
+        """Of the events to the station, by all that is not filled in."""
         self._planned: tuple[EventId | None, dict[str, View]] = (None, {})
-        self._forms: dict[Audience, _Form] = {}
-        """Of the views that are planned."""
+        self._views: dict[Audience, bytes] = {}
+        """Templates of the views that are planned."""
 
     def write(self, entry: Entry, target: str, *, age_ms: int) -> Written | None:
-        """What `compose` makes, in its canonical form. Nine neighbours cost one model."""
+        """What `compose` makes, in its canonical form, and much sooner. ValueError: no message can be made of it."""
+        event = entry.event
         if target == STATION:
-            body = self.compose(entry, target, age_ms=age_ms)
-            return None if body is None else Written(body.topic, canonical(plain(body)))
-        view = self._view(entry.event, target)
+            return Written(
+                self._topic,
+                self._event_template(entry)
+                % {
+                    b"age_ms": b"%d" % (age_ms + event.late_ms),
+                    b"at_ms": b"%d" % event.at_ms,
+                    b"detail": _detail(event.detail),
+                    b"id": b'"%b"' % event.id.encode(),
+                    b"mono_us": b"%d" % (event.stamp.mono_ns // 1_000),
+                    b"press": b'"%b"' % (event.press or "").encode(),
+                    b"seq": b"%d" % entry.seq,
+                },
+            )
+        view = self._view(event, target)
         if view is None:
             return None
-        form = self._forms.get(view.audience)
-        if form is None:
-            form = self._forms[view.audience] = _Form(view, alarm=entry.event.id)
-        return Written(view.topic, form.fill(view, age_ms=age_ms + entry.event.late_ms))
+        template = self._views.get(view.audience)
+        if template is None:
+            body = alarm_view(view, alarm=event.id, age_ms=0)
+            template = self._views[view.audience] = _template(plain(body), _VIEW_GAPS)
+        return Written(
+            view.topic,
+            template
+            % {
+                b"age_ms": b"%d" % (age_ms + event.late_ms),
+                b"audience": b'"%b"' % view.addressee.encode(),
+                b"topic": b'"%b"' % view.topic.encode(),
+            },
+        )
+
+    def _event_template(self, entry: Entry) -> bytes:
+        """The model checks every value in it, once for all events of one kind from one unit."""
+        event, stamp = entry.event, entry.event.stamp
+        key = (
+            entry.epoch, stamp.boot, stamp.quality, event.type, event.kind, event.unit, event.place, event.group,
+            event.door, event.label, event.verified, event.reason, event.mark, event.press is None, *event.detail,
+        )  # fmt: skip
+        template = self._templates.get(key)
+        if template is None:
+            body = self.compose(entry, STATION, age_ms=0)
+            assert body is not None
+            if len(self._templates) >= TEMPLATES:
+                self._templates.clear()
+            template = self._templates[key] = _template(plain(body), _EVENT_GAPS)
+        return template
 
     def _view(self, event: Event, target: str) -> View | None:
         if self._planned[0] != event.id:  # the views of one event are asked for in a row
             self._planned = (event.id, {view.addressee: view for view in event.views(self._gateway)})
-            self._forms.clear()
+            self._views.clear()
         return self._planned[1].get(target)
 
     def compose(self, entry: Entry, target: str, *, age_ms: int) -> GatewayEvent | AlarmView | None:

@@ -49,6 +49,8 @@ SHED_LOOK: Final = 5_000
 SHED_LEAST: Final = 10
 """... and so many in a row at least, since telling that they were dropped takes a row as well."""
 SHED_MOST: Final = 500
+ROWS: Final = 64
+"""So many rows are written by one statement."""
 LOG_PAGES: Final = 1_000
 LOG_PAGES_SCARCE: Final = 32
 BALLAST_SPACE: Final = 4
@@ -65,7 +67,6 @@ CREATE TABLE event (
     head BLOB NOT NULL,
     message TEXT
 ) STRICT;
-CREATE INDEX event_message ON event (message) WHERE message IS NOT NULL;
 CREATE TABLE delivery (
     lane INTEGER NOT NULL,
     seq INTEGER NOT NULL,
@@ -112,8 +113,7 @@ class ChainHead(NamedTuple):
     digest: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Delivery:
+class Delivery(NamedTuple):
     """One event on its way to one target. It belongs to one journal file, which `epoch` names."""
 
     epoch: Epoch
@@ -237,13 +237,10 @@ class Journal:
             entries.append(Entry(self.epoch, seq, event))
 
         def work(db: sqlite3.Connection) -> None:
-            db.executemany("INSERT INTO event VALUES (?, ?, ?, ?, ?, ?, ?)", rows)
-            db.executemany("INSERT INTO delivery VALUES (?, ?, ?, ?)", deliveries)
-            db.executemany(
-                "INSERT INTO heard VALUES (?, ?) ON CONFLICT (unit) DO UPDATE SET counter = excluded.counter",
-                [(row.unit, row.counter) for row in heard],
-            )
-            db.executemany("INSERT OR REPLACE INTO carried VALUES (?, ?)", known)
+            _insert(db, "INSERT INTO event VALUES", rows)
+            _insert(db, "INSERT INTO delivery VALUES", deliveries)
+            _insert(db, "INSERT OR REPLACE INTO heard VALUES", [(row.unit, row.counter) for row in heard])
+            _insert(db, "INSERT OR REPLACE INTO carried VALUES", known)
             if marks is not None:
                 _mark(db, self.epoch, marks)
 
@@ -600,6 +597,14 @@ def _code(error: sqlite3.Error) -> int | None:
     """SQLite's primary result code, where the error comes from SQLite and not from Python's module."""
     code: int | None = getattr(error, "sqlite_errorcode", None)
     return None if code is None else code & 0xFF
+
+
+def _insert(db: sqlite3.Connection, insert: str, rows: Sequence[tuple[object, ...]]) -> None:
+    """Many rows by one statement: between two statements the loop's thread may keep the interpreter for long."""
+    for first in range(0, len(rows), ROWS):
+        some = rows[first : first + ROWS]
+        row = f"({', '.join('?' * len(some[0]))})"
+        db.execute(f"{insert} {', '.join([row] * len(some))}", [value for values in some for value in values])
 
 
 def _mark(db: sqlite3.Connection, epoch: Epoch, marks: Marks) -> None:

@@ -66,7 +66,8 @@ class _Marking:
     def take(self) -> Marks | None:
         if not self.handed and not self.done:
             return None
-        marks = Marks(self.handed, self.done)
+        done = set(self.done)
+        marks = Marks([delivery for delivery in self.handed if delivery not in done], self.done)
         self.handed, self.done = [], []
         return marks
 

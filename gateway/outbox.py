@@ -18,7 +18,7 @@ from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from itertools import chain
-from typing import Final
+from typing import Final, NamedTuple
 
 from broker.ids import Epoch, EventId
 from broker.kinds import OLD_AFTER_MS, Lane
@@ -86,8 +86,7 @@ class OutboxCounts:
     unsendable: int = 0
 
 
-@dataclass(frozen=True, slots=True)
-class Parcel:
+class Parcel(NamedTuple):
     """One message to be made and published now."""
 
     entry: Entry
@@ -116,7 +115,8 @@ class Outbox:
     _turns: deque[EventId] = field(default_factory=deque)
     """Due, and waiting for room in the window."""
     _again: int = 0
-    _in_flight: dict[Delivery, Parcel] = field(default_factory=dict)
+    _in_flight: dict[EventId, dict[str, Parcel]] = field(default_factory=dict)
+    """By target."""
     _closed_early: set[EventId] = field(default_factory=set)
     """Receipts that came before the PUBACK of what they are for."""
     _unsendable: dict[EventId, Entry] = field(default_factory=dict)
@@ -186,7 +186,7 @@ class Outbox:
         found: dict[EventId, tuple[Entry, list[str]]] = {}
         everywhere = chain(
             ((held.entry, target) for held in self._held.values() for target in held.targets),
-            ((parcel.entry, parcel.target) for parcel in self._in_flight.values()),
+            ((parcel.entry, target) for flying in self._in_flight.values() for target, parcel in flying.items()),
             ((awaited.entry, STATION) for awaited in self._awaited.values()),
             ((entry, STATION) for entry in self._unsendable.values()),
         )
@@ -280,25 +280,24 @@ class Outbox:
             if held is None or not held.targets or held.lane != lane or event in self._parked:
                 heapq.heappop(self._heap)
                 continue
-            if held.lane is Lane.ALARM and now_ns - held.known_ns >= OLD_NS:
+            if lane is Lane.ALARM and now_ns - held.known_ns >= OLD_NS:
                 heapq.heappop(self._heap)
                 held.lane = Lane.OLD_ALARM
                 self._push(held)
                 continue
-            target = next((target for target in held.targets if self._may_go(held, target, now_ns)), None)
-            if target is None:
-                heapq.heappop(self._heap)
-                self._parked[event] = None
-                continue
-            held.targets.remove(target)
-            parcel = Parcel(held.entry, target, _delivery(held.entry, target))
-            self._in_flight[parcel.delivery] = parcel
-            return parcel
+            for place, target in enumerate(held.targets):
+                if self._may_go(held, target, now_ns):
+                    del held.targets[place]
+                    parcel = Parcel(held.entry, target, _delivery(held.entry, target))
+                    self._in_flight.setdefault(event, {})[target] = parcel
+                    return parcel
+            heapq.heappop(self._heap)
+            self._parked[event] = None
         return None
 
     def handed(self, parcel: Parcel, *, now_ns: int) -> tuple[list[Delivery], list[Delivery]]:
         """The broker has it. Return the deliveries to mark as (handed, done)."""
-        if self._in_flight.pop(parcel.delivery, None) is None:
+        if not self._landed(parcel):
             return [], []  # of a journal that is not ours any more
         event = parcel.entry.event.id
         self._pauses.pop(parcel.target, None)
@@ -319,7 +318,7 @@ class Outbox:
 
     def refused(self, parcel: Parcel, *, now_ns: int) -> None:
         """The broker would not take it: it stays, and its target backs off. Others may fare better."""
-        if self._in_flight.pop(parcel.delivery, None) is None:
+        if not self._landed(parcel):
             return
         self.counts.refused += 1
         pause = self._pauses.get(parcel.target)
@@ -332,7 +331,7 @@ class Outbox:
 
     def unsendable(self, parcel: Parcel) -> list[Delivery]:
         """No message can be made of it. A view is given up (returned as done); an event stays open, and in sight."""
-        self._in_flight.pop(parcel.delivery, None)
+        self._landed(parcel)
         self.counts.unsendable += 1
         if parcel.target == STATION:
             self._unsendable[parcel.entry.event.id] = parcel.entry
@@ -342,7 +341,7 @@ class Outbox:
     def lost(self, *, now_ns: int) -> None:
         """The connection went: what was in flight goes again (the receivers know copies by their id)."""
         flying, self._in_flight = self._in_flight, {}
-        for parcel in flying.values():
+        for parcel in chain.from_iterable(parcels.values() for parcels in flying.values()):
             if parcel.target == STATION and parcel.entry.event.id in self._closed_early:
                 self._closed_early.discard(parcel.entry.event.id)
                 self._settle(parcel.entry.event.id)
@@ -385,9 +384,19 @@ class Outbox:
             self._let_go(event)
 
     def _flies(self, event: EventId, *, target: str | None = None) -> bool:
-        return any(
-            parcel.entry.event.id == event and target in (None, parcel.target) for parcel in self._in_flight.values()
-        )
+        flying = self._in_flight.get(event)
+        return flying is not None and (target is None or target in flying)
+
+    def _landed(self, parcel: Parcel) -> bool:
+        """Whether it was in flight until now."""
+        event = parcel.entry.event.id
+        flying = self._in_flight.get(event)
+        if flying is None or flying.get(parcel.target) is not parcel:
+            return False
+        del flying[parcel.target]
+        if not flying:
+            del self._in_flight[event]
+        return True
 
     # Receipts
 
@@ -412,10 +421,10 @@ class Outbox:
             held.targets.remove(STATION)
             entry = held.entry
             self._settle(event)
-        for parcel in self._in_flight.values():
-            if parcel.target == STATION and parcel.entry.event.id == event and event not in self._closed_early:
-                self._closed_early.add(event)
-                entry = parcel.entry
+        flying = self._in_flight.get(event, {}).get(STATION)
+        if flying is not None and event not in self._closed_early:
+            self._closed_early.add(event)
+            entry = flying.entry
         return entry
 
     def station_started(self, generation: int, *, now_ns: int) -> None:

@@ -29,6 +29,8 @@ class Register:
         self._remotes = {(remote.identity, remote.command): remote for remote in settings.remotes}
         self._buttons = {button.name: button for button in settings.zigbee_buttons}
         self._contacts = {contact.id: contact for contact in settings.contacts}
+        self._memberships: dict[HouseholdId, Membership] = {}
+        """Of the households that were asked for."""
         self.sounders: tuple[Sounder, ...] = settings.sounders
 
     def unit(self, line: str, address: int) -> Unit | None:
@@ -73,10 +75,16 @@ class Register:
 
     def membership(self, household: Household | None) -> Membership:
         """Who belongs together at this place; for an unknown one, nobody."""
-        group = None if household is None else self.group(household.group)
-        if household is None or group is None:
+        if household is None:
             return Membership(station=self._station)
-        return replace(self.membership_of(group.id), excluded=household.excludes)
+        known = self._memberships.get(household.id)
+        if known is None:
+            group = self.group(household.group)
+            known = Membership(station=self._station)
+            if group is not None:
+                known = replace(self.membership_of(group.id), excluded=household.excludes)
+            self._memberships[household.id] = known
+        return known
 
     def membership_of(self, group: GroupId) -> Membership:
         """Who belongs together in a group, whatever the place; in an unknown one, nobody."""

@@ -30,7 +30,7 @@ from broker.signing import EnvelopeError, Signer, Verifier, ring_refusal
 from broker.topics import Name, build
 from gateway import stamps
 from gateway.events import Composer, Entry
-from gateway.journal import JournalError
+from gateway.journal import Delivery, JournalError
 from gateway.keeping import Keeper
 from gateway.mqtt import Access, Arrived, MqttLink, Will
 from gateway.outbox import ROOM, Outbox, Parcel
@@ -38,8 +38,9 @@ from gateway.stamps import Clock, Stamp
 
 log = structlog.get_logger("gateway.uplink")
 
-SLICE: Final = 4
-"""So many messages are signed before the loop may turn to the lines again: under 1 ms."""
+SLICE: Final = 10
+"""So many messages are signed before the loop may turn to the lines again: about 1 ms, and half the window. While more
+than that is in flight no more is sent: one write wakes the broker for all of them."""
 FIRST: Final = 2
 """When nothing is in flight: the event and its first audience go by themselves, and wait for no other signature."""
 KNOWN_RUNG: Final = 1_000
@@ -115,6 +116,8 @@ class Uplink:
         """Messages that were refused, by reason in one word (N9)."""
         self._counter = -1
         self._tickets: dict[int, Parcel] = {}
+        self._answers: list[tuple[int, str | None]] = []
+        """What the broker said to publishes, since the last slice."""
         self._pumping: asyncio.Handle | None = None
         self._refilling = False
         self._tasks: set[asyncio.Task[None]] = set()
@@ -160,16 +163,37 @@ class Uplink:
 
     def _pump(self) -> None:
         self._pumping = None
-        for _ in range(SLICE if self._tickets else FIRST):
-            now = self._clock()
-            if self.link.room <= 0:
-                return
+        now = self._clock()
+        self._hear_answers(now.mono_ns)
+        most = SLICE if self._tickets else FIRST
+        if self.link.room < most:
+            return  # the answers that are due will bring us back
+        for _ in range(most):
             parcel = self._outbox.take(now.mono_ns)
             if parcel is None:
                 self.refill()
                 return
             self._publish_parcel(parcel, now)
         self.pump()
+
+    def _hear_answers(self, now_ns: int) -> None:
+        answers, self._answers = self._answers, []
+        handed: list[Delivery] = []
+        done: list[Delivery] = []
+        for ticket, refusal in answers:
+            parcel = self._tickets.pop(ticket, None)
+            if parcel is None:
+                continue  # a status
+            if refusal is not None:
+                self._count(f"broker: {refusal}")
+                self._outbox.refused(parcel, now_ns=now_ns)
+                self._loop.call_later(5.0, self.pump)
+                continue
+            now_handed, now_done = self._outbox.handed(parcel, now_ns=now_ns)
+            handed += now_handed
+            done += now_done
+        if handed or done:
+            self._keeper.mark(handed=handed, done=done)
 
     def _send(self, parcel: Parcel, now: Stamp) -> None:
         age_ms = stamps.age_ms(parcel.entry.event.stamp, now)
@@ -228,21 +252,12 @@ class Uplink:
         """What was in flight goes again."""
         del why  # the link keeps it for the health page
         self._tickets.clear()
+        self._answers.clear()
         self._outbox.lost(now_ns=self._clock().mono_ns)
 
     def published(self, ticket: int, refusal: str | None) -> None:
-        """The broker answered one publish."""
-        parcel = self._tickets.pop(ticket, None)
-        if parcel is None:
-            return  # a status
-        now_ns = self._clock().mono_ns
-        if refusal is not None:
-            self._count(f"broker: {refusal}")
-            self._outbox.refused(parcel, now_ns=now_ns)
-            self._loop.call_later(5.0, self.pump)
-            return
-        handed, done = self._outbox.handed(parcel, now_ns=now_ns)
-        self._keeper.mark(handed=handed, done=done)
+        """The broker answered one publish: it is looked at together with others that came with it."""
+        self._answers.append((ticket, refusal))
         self.pump()
 
     def arrived(self, message: Arrived) -> None:
@@ -273,7 +288,9 @@ class Uplink:
                 if self._may_ring(body, body.id, retained=retained):
                     self._hearer.alarm_for(self._own[body.topic], body)
             case Receipt():
-                self._keeper.mark(done=self._outbox.receipt(body.outcomes(), now_ns=self._clock().mono_ns))
+                now_ns = self._clock().mono_ns
+                self._hear_answers(now_ns)  # they came before
+                self._keeper.mark(done=self._outbox.receipt(body.outcomes(), now_ns=now_ns))
                 self._hearer.receipted(body)
                 self.pump()
             case StationStatus(online=online, generation=generation):

@@ -116,6 +116,39 @@ def test_what_is_written_for_an_audience_is_octet_for_octet_what_its_model_says(
             assert (written.topic, written.body) == (body.topic, canonical(plain_body(body)))
 
 
+COMPOSER = Composer(STATION, GATEWAY)
+"""One for all examples: what it keeps of one event must not show in the next."""
+
+
+@given(
+    type_=st.sampled_from(EventType),
+    kind=st.none() | st.sampled_from(Kind),
+    unit=st.sampled_from(["u01", "u03"]),
+    number=st.integers(0, 99),
+    seq=st.integers(1, 2**40),
+    late_ms=st.integers(0, 10**9),
+    pressed=st.booleans(),
+    detail=details() | st.just({"seq": 7, "id": '"seq":7', "per%cent": "%(id)b"}) | st.just({"text": "a\nb"}),
+    reason=st.none() | st.just("possible_replay") | st.just("No Word"),
+    label=st.none() | st.just('"seq":7,"id":"x" 100%') | st.just("\u2028"),
+)
+def test_what_is_written_to_the_station_is_octet_for_octet_what_its_model_says(
+    type_: EventType, seq: int, *, pressed: bool, **values: Any
+) -> None:
+    event = press(Clock(), type=type_, **values)
+    told = Entry(EPOCH, seq, event if pressed else replace(event, press=None))
+    try:
+        body = COMPOSER.compose(told, TO_STATION, age_ms=5)
+    except ValueError:
+        with pytest.raises(ValueError):  # noqa: PT011 - whatever it says, no message is made
+            COMPOSER.write(told, TO_STATION, age_ms=5)
+    else:
+        written = COMPOSER.write(told, TO_STATION, age_ms=5)
+        assert body is not None
+        assert written is not None
+        assert (written.topic, written.body) == (body.topic, canonical(plain_body(body)))
+
+
 def test_the_journals_form_has_one_order_so_that_a_digest_can_be_taken() -> None:
     event = press(Clock(), detail={"b": 1, "a": 2})
     same = press(Clock(), detail={"a": 2, "b": 1}, id=event.id)

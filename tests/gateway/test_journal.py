@@ -5,7 +5,6 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing, suppress
-from dataclasses import replace
 from pathlib import Path
 from random import Random
 from typing import Any
@@ -133,7 +132,7 @@ def test_a_restart_asks_anew_for_receipts_that_did_not_come(path: Path) -> None:
 
 def test_marks_of_another_epoch_touch_nothing(journal: Journal) -> None:
     journal.append([fault()])
-    journal.mark(Marks(done=[replace(delivery(journal, 1), epoch=Epoch("f" * 16))]))
+    journal.mark(Marks(done=[delivery(journal, 1)._replace(epoch=Epoch("f" * 16))]))
     assert journal.queued() == 1
 
 
