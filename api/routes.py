@@ -11,6 +11,8 @@ from api.feed import endpoints as feed
 from api.health import endpoints as health
 from api.ingest import endpoints as ingest
 from api.ingest import road
+from api.register import endpoints as register
+from api.reports import endpoints as reports
 from api.tasks import endpoints as tasks
 from api.tips import endpoints as tips
 
@@ -21,6 +23,8 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     drills.router,
     tips.router,
     tasks.router,
+    reports.router,
+    register.router,
     ingest.router,
     road.router,
     health.router,

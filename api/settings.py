@@ -7,8 +7,18 @@ from collections import Counter
 from hashlib import sha256
 from pathlib import Path
 from typing import Annotated, Literal, Self
+from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 
-from pydantic import BaseModel, ConfigDict, Field, SecretStr, StringConstraints, ValidationError, model_validator
+from pydantic import (
+    AfterValidator,
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    StringConstraints,
+    ValidationError,
+    model_validator,
+)
 
 from broker.ids import SEGMENT, CommunityId, GatewayId, GridId, GroupId, HouseholdId, StationId, UnitId
 from broker.signing import SEED_BYTES, STATION_KID
@@ -143,6 +153,14 @@ class AccountSettings(Settings):
     """The folder for the first administrator's one-time secret; default: beside the database's file."""
 
 
+def _known_zone(name: str) -> str:
+    try:
+        ZoneInfo(name)
+    except (ZoneInfoNotFoundError, ValueError) as error:
+        raise ValueError(f"{name!r} is no time zone that this machine knows") from error
+    return name
+
+
 class StationSettings(Settings):
     """One station, whole."""
 
@@ -152,6 +170,8 @@ class StationSettings(Settings):
     """SQLite for one process, or PostgreSQL. It may hold a password."""
     http: HttpAddress = HttpAddress()
     signing: SigningKey
+    time_zone: Annotated[str, AfterValidator(_known_zone)] = "Asia/Shanghai"
+    """In which plans, rosters and reports say what day it is (IANA)."""
     gateway_keys: dict[GatewayKid, PublicKey] = {}
     """Public keys by kid (`gateway:g1`, after a rotation `gateway:g1#2`): whoever has one here is believed."""
     accounts: AccountSettings = AccountSettings()
@@ -198,6 +218,11 @@ class StationSettings(Settings):
             raise ValueError(f"area {twice[0]!r} is named as {' and as '.join(sorted(kinds[twice[0]]))}")
         if split := [grid for grid, communities in lies.items() if len(communities) > 1]:
             raise ValueError(f"grid {split[0]!r} lies in {' and in '.join(sorted(lies[split[0]]))}: it can in one only")
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The station's civil time."""
+        return ZoneInfo(self.time_zone)
 
     @property
     def gateways(self) -> frozenset[GatewayId]:

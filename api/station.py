@@ -18,7 +18,9 @@ from api.feed.service import Feed
 from api.ingest.service import Ingest, filters, next_generation
 from api.mqtt import Link, Will
 from api.outgoing.service import Sender
+from api.register.registrar import Registrar
 from api.register.service import Register
+from api.reports.service import Reports
 from api.rounds import Job, Rounds
 from api.settings import StationSettings
 from api.steps import Wrap, unwrapped
@@ -48,6 +50,7 @@ class Station:
         verifier = Verifier(settings.station, settings.public_keys)
         self.database = Database.open(settings.database)
         self.register.begin(self.database)
+        self.registrar = Registrar(self.register, self.database, clock=clock, random_bytes=random_bytes)
         self.feed = Feed(self.database, clock=clock)
         self.alarms = Alarms(self.register, clock=clock, random_bytes=random_bytes)
         self.link = Link(settings.broker, filters=filters(self.register), will=self._will)
@@ -57,6 +60,7 @@ class Station:
         self.tips = Tips(self.register, clock=clock)
         self.tasks = Tasks(self.register, clock=clock)
         self.drills = Drills(self.register, clock=clock, random_bytes=random_bytes)
+        self.reports = Reports(self.register, self.drills, clock=clock, zone=settings.zone)
         self.ingest = Ingest(
             self.database,
             self.link,

@@ -1,0 +1,153 @@
+"""Reports over HTTP: JSON for programs, CSV and XLSX for people who reckon, a page for paper."""
+
+from datetime import date
+from http import HTTPStatus
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Path, Query, Response
+
+from api.access import Authority, may
+from api.clock import iso
+from api.problems import answers
+from api.reports.rules import Period, Span
+from api.reports.schemas import (
+    AreaReport,
+    CardReport,
+    DepartmentReport,
+    Format,
+    InstallationReport,
+    Whose,
+    card_answer,
+    card_table,
+    figure_tables,
+    figures_answer,
+    share_answer,
+    span_words,
+)
+from api.reports.tables import Table, as_csv, as_page, as_xlsx
+from api.station import CurrentStation, Station
+from broker.ids import SEGMENT
+
+router: Final = APIRouter(
+    prefix="/api/v1/reports",
+    tags=["reports"],
+    responses=answers(
+        HTTPStatus.UNAUTHORIZED,
+        HTTPStatus.FORBIDDEN,
+        HTTPStatus.NOT_FOUND,
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+    ),
+)
+
+MAY: Final = "report.read"
+XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+
+Area = Annotated[str, Path(pattern=SEGMENT, description="An area of yours; the station's id is the whole station")]
+Day = Annotated[date, Query(description="Any day of the period, in the station's civil time", examples=["2026-11-22"])]
+Form = Annotated[Format, Query(alias="format")]
+
+_FILES = {
+    200: {
+        "content": {
+            "text/csv": {"schema": {"type": "string", "format": "binary"}},
+            XLSX: {"schema": {"type": "string", "format": "binary"}},
+            "text/html": {"schema": {"type": "string"}},
+        }
+    }
+}
+
+
+@router.get("/{area}/alarms", summary="Alarms of a day, week or month", response_model=AreaReport, responses=_FILES)  # type: ignore[arg-type] # the declared type is wider than the real one
+def report_alarms(
+    station: CurrentStation,
+    by: Annotated[Authority, may(MAY)],
+    area: Area,
+    day: Day,
+    *,
+    period: Period = Period.MONTH,
+    form: Form = Format.JSON,
+) -> AreaReport | Response:
+    """Counts, times, rates, hours and repeated places of the area, and of each area right below it."""
+    when = station.reports.span(period, day)
+    with station.database.read() as session:
+        whole, below = station.reports.area(session, by, area, when)
+    if form is Format.JSON:
+        begins, ends = span_words(when)
+        return AreaReport(
+            area=area,
+            begins=begins,
+            ends=ends,
+            as_of=iso(station.clock()),
+            figures=figures_answer(whole),
+            below={one: figures_answer(found) for one, found in below.items()},
+        )
+    tables = figure_tables(station.reports.names(), {area: whole, **below}, whole)
+    return _file(form, f"alarms-{area}-{day}", station=station, when=when, tables=tables)
+
+
+@router.get("/{area}/cards", summary="Scorecards (考核)", response_model=CardReport, responses=_FILES)  # type: ignore[arg-type] # as above
+def report_cards(
+    station: CurrentStation,
+    by: Annotated[Authority, may(MAY)],
+    area: Area,
+    day: Day,
+    *,
+    whose: Whose = Whose.GRID,
+    period: Period = Period.MONTH,
+    form: Form = Format.JSON,
+) -> CardReport | Response:
+    """Each level scores the one below. Cards of single officers are for whoever leads."""
+    when = station.reports.span(period, day)
+    with station.database.read() as session:
+        made = station.reports.cards(session, by, area, when, whose)
+    if form is Format.JSON:
+        begins, ends = span_words(when)
+        cards = tuple(card_answer(one) for one in made)
+        return CardReport(area=area, whose=whose, begins=begins, ends=ends, cards=cards)
+    table = card_table("考核 Scorecards", station.reports.names(), made)
+    return _file(form, f"cards-{area}-{day}", station=station, when=when, tables=[table])
+
+
+@router.get("/{area}/departments", summary="Assisting departments by their tasks")
+def report_departments(
+    station: CurrentStation,
+    by: Annotated[Authority, may(MAY)],
+    area: Area,
+    day: Day,
+    *,
+    period: Period = Period.MONTH,
+) -> DepartmentReport:
+    """Of the tasks that are done or due: how many were done on time, by department of the admitted list."""
+    when = station.reports.span(period, day)
+    begins, ends = span_words(when)
+    with station.database.read() as session:
+        found = station.reports.departments(session, by, area, when)
+    on_time = {name: share_answer(share) for name, share in found.items()}
+    return DepartmentReport(area=area, begins=begins, ends=ends, on_time=on_time)
+
+
+@router.get("/{area}/installation", summary="安装率, 在线率, 完好率")
+def report_installation(station: CurrentStation, by: Annotated[Authority, may(MAY)], area: Area) -> InstallationReport:
+    """As it is now."""
+    with station.database.read() as session:
+        installed, online, sound, ready = station.reports.installation(session, by, area)
+    return InstallationReport(
+        area=area,
+        as_of=iso(station.clock()),
+        installed=share_answer(installed),
+        online=share_answer(online),
+        sound=share_answer(sound),
+        ready_groups=share_answer(ready),
+    )
+
+
+def _file(form: Format, name: str, *, station: Station, when: Span, tables: list[Table]) -> Response:
+    zone = station.reports.zone
+    begins, ends = (moment.astimezone(zone).strftime("%Y-%m-%d") for moment in span_words(when))
+    if form is Format.HTML:
+        note = f"{begins} – {ends} · {station.settings.station}"
+        return Response(as_page("警情统计 Alarm report", note, tables), media_type="text/html; charset=utf-8")
+    content, media = (as_csv(tables), "text/csv; charset=utf-8") if form is Format.CSV else (as_xlsx(tables), XLSX)
+    attached = {"Content-Disposition": f'attachment; filename="{name}.{form}"'}
+    return Response(content, media_type=media, headers=attached)
