@@ -568,7 +568,8 @@ class Ingest:
         if clone is not None and now_ms - clone.last_ms >= CLONE_OVER_MS:
             clone.cleared_ms = now_ms
         self._look_for_gaps(session, status, now_ms=now_ms)
-        self._look_at_chain(session, status, greeted=not new_session, now_ms=now_ms)
+        greeted = not new_session and status.gateway not in outcome.greet  # the hello goes when this batch is kept
+        self._look_at_chain(session, status, greeted=greeted, now_ms=now_ms)
         if new_session:
             self._alarms.show_again(session, status.gateway)
             outcome.greet.add(status.gateway)

@@ -1,10 +1,8 @@
 """The way out and the way back, with a real broker and a small station."""
 
 import asyncio
-import hashlib
-import sqlite3
 from collections.abc import AsyncIterator, Iterator
-from contextlib import asynccontextmanager, closing
+from contextlib import asynccontextmanager
 from dataclasses import replace
 from pathlib import Path
 from typing import Any
@@ -18,7 +16,6 @@ from broker.messages import Action, AlarmUpdate, AlarmView, ChainHead, Head
 from broker.signing import Signer
 from deploy.mosquitto import PrivateBroker
 from gateway.events import Event
-from gateway.journal import GENESIS, chain
 from gateway.program import Gateway, leave
 from gateway.recorder import Batch
 from tests.gateway.place import (
@@ -36,6 +33,7 @@ from tests.gateway.place import (
 )
 from tests.gateway.running import journalled, running, until_fault
 from tests.gateway.station import AUDIENCES, EVERYBODY, OTHER, POLICE, Peer, Station, at_broker
+from tests.gateway.tampering import rewrite
 from tests.gateway.waiting import until
 
 pytestmark = pytest.mark.anyio
@@ -434,18 +432,6 @@ async def test_a_gateway_whose_history_is_not_the_one_that_the_station_was_told_
             ours = ChainHead(seq=head.seq, digest=head.digest.hex())
             station.greet(Head(epoch=fresh, seq=head.seq, chain=ours))
             await until(lambda: "history_changed" not in gateway._supervision.faults)
-
-
-def rewrite(path: Path) -> None:
-    """Change a row and everything that hangs on it, so that the chain still verifies."""
-    with closing(sqlite3.connect(path)) as db:
-        head = GENESIS
-        for seq, payload, salt in db.execute("SELECT seq, payload, salt FROM event ORDER BY seq").fetchall():
-            changed = payload.replace(b'"wall_ms":', b'"wall_ms":1')
-            leaf = hashlib.sha256(salt + changed).digest()
-            head = chain(head, seq, leaf)
-            db.execute("UPDATE event SET payload = ?, leaf = ?, head = ? WHERE seq = ?", (changed, leaf, head, seq))
-        db.commit()
 
 
 # Households that other gateways ring
