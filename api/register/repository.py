@@ -4,11 +4,22 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Column, ColumnElement, RowMapping, Select, Table, and_, select
+from sqlalchemy import Column, ColumnElement, RowMapping, Select, Table, and_, or_, select, update
 from sqlmodel import Session, SQLModel
 
 from api.register import models
-from api.register.models import AreaKind, Meaning, PlaceKind, Purpose, RegisterState, Tree, UnitSort
+from api.register.models import (
+    AreaKind,
+    CameIn,
+    Meaning,
+    Note,
+    PlaceKind,
+    Purpose,
+    RegisterState,
+    Tree,
+    UnitSort,
+    WentOut,
+)
 from api.register.snapshot import AreaNow, Contents, LevelNow, PlaceNow, UnitNow
 from broker.ids import GatewayId, GroupId, HouseholdId, StationId, UnitId
 
@@ -59,6 +70,100 @@ def add(session: Session, name: str, rows: Iterable[Mapping[str, object]]) -> No
     """Insert rows, all with the same columns."""
     if listed := [dict(row) for row in rows]:
         session.connection().execute(table(name).insert(), listed)
+
+
+def change(session: Session, name: str, station: str, id_: str, values: Mapping[str, object]) -> None:
+    """Change a row that has an id."""
+    change_where(session, name, {"station": station, "id": id_}, values)
+
+
+def change_where(session: Session, name: str, keys: Mapping[str, object], values: Mapping[str, object]) -> None:
+    """Change the rows with these values."""
+    one = table(name)
+    session.connection().execute(update(one).where(*_with(one, keys)).values(**values))
+
+
+def end(session: Session, name: str, keys: Mapping[str, object], /, *, at_ms: int, **values: object) -> None:
+    """Let the rows with these values that still hold, hold until now."""
+    one = table(name)
+    ended = update(one).where(*_with(one, keys), one.c.to_ms.is_(None))
+    session.connection().execute(ended.values(to_ms=at_ms, **values))
+
+
+def row(session: Session, name: str, station: str, id_: str) -> RowMapping | None:
+    """The row of this id."""
+    one = table(name)
+    found = select(one).where(one.c.station == station, one.c.id == id_)
+    return session.connection().execute(found).mappings().one_or_none()
+
+
+def was_there(session: Session, name: str, station: str, id_: str) -> bool:
+    """Whether this id is used, or ever was."""
+    return row(session, name, station, id_) is not None
+
+
+def still(session: Session, name: str, station: str, **keys: object) -> Sequence[RowMapping]:
+    """The rows with these values that still hold."""
+    one = table(name)
+    return _all(session, _still(one, station).where(*_with(one, keys)).order_by(one.c.number))
+
+
+def lender(session: Session, station: str, place: str) -> str | None:
+    """Who has lent a place to the one who lives there now."""
+    one = OCCUPANCY
+    rows = select(one.c.occupant, one.c.began, one.c.ended).where(one.c.station == station, one.c.place == place)
+    lent = False
+    for occupancy in _all(session, rows.order_by(one.c.number.desc())):
+        if occupancy["ended"] is None:
+            lent = occupancy["began"] == CameIn.LENT
+        elif occupancy["ended"] == WentOut.LENT:
+            return str(occupancy["occupant"]) if lent else None
+        if not lent:
+            return None
+    return None
+
+
+def consented(session: Session, station: str, place: str, occupant: str, purpose: Purpose) -> bool:
+    """Whether this occupant consents to `purpose` now."""
+    rows = still(session, "consent", station, place=place, occupant=occupant, purpose=purpose.value)
+    return any(row["given"] for row in rows)
+
+
+def contacts(session: Session, station: str, occupant: str) -> dict[int, RowMapping]:
+    """Whom to call for an occupant, by rank, in order."""
+    return {row["rank"]: row for row in sorted(_contacts(session, station, occupant), key=lambda row: row["rank"])}
+
+
+def _contacts(session: Session, station: str, occupant: str) -> Sequence[RowMapping]:
+    return still(session, "contact", station, occupant=occupant)
+
+
+def notes(session: Session, station: str, occupant: str) -> dict[Note, str]:
+    """What responders should know of an occupant."""
+    rows = still(session, "responder_note", station, occupant=occupant)
+    return {Note(row["note"]): row["words"] or "" for row in rows}
+
+
+def history(session: Session, name: str, station: str, **keys: object) -> Sequence[RowMapping]:
+    """Every row with these values that ever held, oldest first."""
+    one = table(name)
+    found = select(one).where(one.c.station == station, *_with(one, keys))
+    return _all(session, found.order_by(one.c.from_ms, one.c.number))
+
+
+def at(session: Session, name: str, station: str, at_ms: int, **keys: object) -> Sequence[RowMapping]:
+    """The rows with these values that held at a moment, the newest first."""
+    one = table(name)
+    held = (one.c.from_ms <= at_ms, or_(one.c.to_ms.is_(None), one.c.to_ms > at_ms))
+    found = select(one).where(one.c.station == station, *held, *_with(one, keys))
+    return _all(session, found.order_by(one.c.from_ms.desc()))
+
+
+def page(session: Session, name: str, station: str, *, after: str | None, limit: int) -> Sequence[RowMapping]:
+    """Rows that have an id, by id, after this one."""
+    one = table(name)
+    found = select(one).where(one.c.station == station).order_by(one.c.id).limit(limit)
+    return _all(session, found if after is None else found.where(one.c.id > after))
 
 
 def seed(session: Session, contents: Contents, *, at_ms: int = 0) -> None:
@@ -294,6 +399,10 @@ def _units(session: Session, station: str) -> Iterable[UnitNow]:
             since_ms=row["hung_ms"] if row["handed_ms"] is None else row["handed_ms"],
             version=row["version"],
         )
+
+
+def _with(one: Table, keys: Mapping[str, object]) -> list[ColumnElement[bool]]:
+    return [one.c[name].is_(None) if value is None else one.c[name] == value for name, value in keys.items()]
 
 
 def _still(one: Table, station: str) -> Select[Any]:

@@ -1,0 +1,366 @@
+"""The register as HTTP takes and shows it."""
+
+from datetime import datetime
+from typing import Annotated, Self
+
+from pydantic import Field, StringConstraints, model_validator
+
+from api.register.models import (
+    AreaKind,
+    How,
+    Meaning,
+    Note,
+    PlaceKind,
+    Purpose,
+    TeamSort,
+    Tree,
+    UnitSort,
+    UnitState,
+)
+from api.register.rules import NAME_CHARS, TEXT_CHARS
+from api.shapes import Answer, Asked
+from broker.ids import SEGMENT
+from broker.messages import Text
+
+Id = Annotated[str, StringConstraints(pattern=SEGMENT)]
+Name = Annotated[Text, Field(max_length=NAME_CHARS)]
+Line = Annotated[Text, Field(max_length=TEXT_CHARS)]
+"""Words of people in one line."""
+Code = Annotated[str, StringConstraints(pattern=r"^[0-9A-Z-]{1,32}$")]
+Phone = Annotated[str, StringConstraints(pattern=r"^[0-9+ -]{3,20}$")]
+Longitude = Annotated[float, Field(ge=-180, le=180)]
+Latitude = Annotated[float, Field(ge=-90, le=90)]
+Outline = Annotated[list[tuple[Longitude, Latitude]], Field(min_length=3, max_length=200)]
+
+
+class LevelAsked(Asked):
+    """A level of a tree, as people here call it."""
+
+    tree: Tree
+    rank: Annotated[int, Field(ge=0, le=999)]
+    name_zh: Name
+    name_en: Name
+    meaning: Meaning
+
+
+class LevelAnswer(LevelAsked):
+    """A level of a tree."""
+
+    id: str
+
+
+class AreaAsked(Asked):
+    """What can be said of an area. What is left out is nothing: read it first, and send it whole."""
+
+    name: Name = ""
+    kind: AreaKind = AreaKind.ORDINARY
+    code: Code | None = None
+    outline: Outline | None = None
+    """Corners, longitude and latitude in WGS-84."""
+    parent: Id | None = None
+    """On the government's tree."""
+    police_parent: Id | None = None
+    gateway: Id | None = None
+    """A group's home gateway."""
+
+
+class NewArea(AreaAsked):
+    """An area with its id, which nobody else has or had."""
+
+    id: Id
+    level: Id
+
+
+class AreaAnswer(Answer):
+    """An area as it is now."""
+
+    id: str
+    level: str
+    meaning: Meaning
+    name: str
+    kind: AreaKind
+    code: str | None
+    outline: list[tuple[float, float]] | None
+    parent: str | None
+    police_parent: str | None
+    gateway: str | None
+    version: int
+
+
+class AreaPage(Answer):
+    """Areas, by id. `next`: ask for what comes after it."""
+
+    items: list[AreaAnswer]
+    next: str | None
+
+
+class PlaceAsked(Asked):
+    """What can be said of a place. What is left out is nothing: read it first, and send it whole."""
+
+    group: Id | None = None
+    kind: PlaceKind = PlaceKind.HOUSEHOLD
+    door: Annotated[int, Field(ge=1, le=9_999)] | None = None
+    label: Name = ""
+    """What neighbours' screens show."""
+    address: Line = ""
+    way_in: Line | None = None
+    """How to get in. Left out: as it was."""
+    code: Code | None = None
+    longitude: Longitude | None = None
+    latitude: Latitude | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if (self.longitude is None) != (self.latitude is None):
+            raise ValueError("a position has a longitude and a latitude")
+        return self
+
+
+class NewPlace(PlaceAsked):
+    """A place with its id, which no other has or had. Without `occupant` (what its people are called) it is vacant."""
+
+    id: Id
+    occupant: Name | None = None
+
+
+class PlaceAnswer(Answer):
+    """A place as it is now, without its people."""
+
+    id: str
+    group: str | None
+    kind: PlaceKind
+    door: int | None
+    label: str
+    address: str
+    code: str | None
+    longitude: float | None
+    latitude: float | None
+    occupied: bool
+    units: list[str]
+    version: int
+
+
+class PlacePage(Answer):
+    """Places, by id. `next`: ask for what comes after it."""
+
+    items: list[PlaceAnswer]
+    next: str | None
+
+
+class PersonAsked(Asked):
+    """Somebody to call."""
+
+    name: Name
+    phone: Phone
+    relation: Name = ""
+
+
+class PersonAnswer(Answer):
+    """Somebody to call."""
+
+    name: str
+    phone: str
+    relation: str
+
+
+class ConsentAnswer(Answer):
+    """What was consented to or taken back."""
+
+    purpose: Purpose
+    version: int
+    given: bool
+    how: How
+    by: str | None
+    since: datetime
+
+
+class PeopleAnswer(Answer):
+    """The people of a place, and what they said of themselves."""
+
+    place: str
+    occupant: str | None
+    name: str | None
+    way_in: str
+    contacts: list[PersonAnswer]
+    notes: dict[Note, str]
+    excludes: list[str]
+    consents: list[ConsentAnswer]
+    version: int
+
+
+class OccupantAsked(Asked):
+    """What the people of a place are called."""
+
+    name: Name
+
+
+class SwapAsked(Asked):
+    """The other place, or the other unit."""
+
+    other: Id
+
+
+class ConsentAsked(Asked):
+    """A consent as it was given. `version` is that of the text that was signed or read out."""
+
+    purpose: Purpose
+    version: Annotated[int, Field(ge=1, le=9_999)]
+    given: bool
+    how: How
+
+
+class ContactsAsked(Asked):
+    """Whom to call, in this order."""
+
+    contacts: Annotated[list[PersonAsked], Field(max_length=9)]
+
+
+class NotesAsked(Asked):
+    """What responders should know, with a word more where it helps."""
+
+    notes: dict[Note, Name]
+
+
+class ExclusionsAsked(Asked):
+    """Neighbours that shall not be told of what happens here."""
+
+    excludes: Annotated[list[Id], Field(max_length=29)]
+
+
+class PeriodAnswer(Answer):
+    """Something that was joined to a place: from when to when (None: still), and how it came and went."""
+
+    what: str
+    began: str | None
+    ended: str | None
+    since: datetime
+    until: datetime | None
+
+
+class HistoryAnswer(Answer):
+    """What belonged to a place, oldest first. Occupants by id: names are looked up with a reason."""
+
+    place: str
+    groups: list[PeriodAnswer]
+    occupants: list[PeriodAnswer]
+    units: list[PeriodAnswer]
+
+
+class UnitAsked(Asked):
+    """What can be said of a unit. `silent`: only police, installers and administrators may say it, or read it."""
+
+    sort: UnitSort = UnitSort.NATIVE
+    serial: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9._-]{0,64}$")] = ""
+    gateway: Id | None = None
+    line: Id | None = None
+    address: Annotated[int, Field(ge=1, le=0xFFEF)] | None = None
+    silent: bool | None = None
+    volume: Annotated[int, Field(ge=0, le=3)] = 3
+    night_volume: Annotated[int, Field(ge=0, le=3)] = 3
+    strobe: bool = False
+
+
+class NewUnit(UnitAsked):
+    """A unit with its id, which no other has or had."""
+
+    id: Id
+
+
+class UnitAnswer(UnitAsked):
+    """A unit as it is now."""
+
+    id: str
+    state: UnitState
+    place: str | None
+    handed: bool
+    """Whether it is in earnest: until it is handed over it is being installed."""
+    version: int
+
+
+class UnitPage(Answer):
+    """Units, by id. `next`: ask for what comes after it."""
+
+    items: list[UnitAnswer]
+    next: str | None
+
+
+class InstallAsked(Asked):
+    """Where a unit is hung."""
+
+    place: Id
+
+
+class AssignmentAnswer(Answer):
+    """What a unit belonged to at a moment."""
+
+    unit: str
+    at: datetime
+    place: str | None
+    occupant: str | None
+    group: str | None
+    areas: list[str]
+    door: int | None
+    label: str
+    address: str
+
+
+class CompanyAsked(Asked):
+    """A company."""
+
+    name: Annotated[Name, Field(min_length=1)]
+    code: Code | None = None
+
+
+class CompanyAnswer(CompanyAsked):
+    """A company as it is now."""
+
+    id: str
+    version: int
+
+
+class CompanyPage(Answer):
+    """Companies, by id."""
+
+    items: list[CompanyAnswer]
+    next: str | None
+
+
+class TeamAsked(Asked):
+    """A team."""
+
+    name: Annotated[Name, Field(min_length=1)]
+    sort: TeamSort
+    area: Id | None = None
+    company: Id | None = None
+
+
+class TeamAnswer(TeamAsked):
+    """A team as it is now, with the accounts that are in it."""
+
+    id: str
+    members: list[str]
+    version: int
+
+
+class TeamPage(Answer):
+    """Teams, by id."""
+
+    items: list[TeamAnswer]
+    next: str | None
+
+
+class MembersAsked(Asked):
+    """The accounts that are in a team from now on."""
+
+    members: Annotated[list[Annotated[str, StringConstraints(min_length=1, max_length=64)]], Field(max_length=200)]
+
+
+class GatewaySliceAnswer(Answer):
+    """How far a gateway's slice of the register is. `drift`: somebody changed it by hand on the gateway."""
+
+    gateway: str
+    version: int
+    made: datetime
+    runs: int | None
+    reported: datetime | None
+    drift: bool
