@@ -1,38 +1,68 @@
 """Reading and writing the alarm tables. Never commits."""
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Mapping
 from dataclasses import fields
 from operator import attrgetter
 from typing import Final
 
-from sqlalchemy import Select, Table, bindparam, select, update
-from sqlmodel import Session, SQLModel
+from sqlalchemy import ColumnElement, Select, Table, bindparam, delete, insert, or_, select, update
+from sqlmodel import Session, SQLModel, col
+from sqlmodel import select as sqlselect
 
-from api.alarms.models import AlarmRecord, PartRecord, StepRecord
-from api.alarms.rules import ACKNOWLEDGEABLE, Part, State
+from api.alarms.models import (
+    AlarmAnswer,
+    AlarmAttachment,
+    AlarmDispatch,
+    AlarmRecord,
+    AlarmRequest,
+    AlarmTransfer,
+    PartRecord,
+    StepRecord,
+)
+from api.alarms.rules import ACKNOWLEDGEABLE, HANDLED, Part, State
 from api.database import Bulk
+from api.ingest.models import Gateway
 from broker.kinds import Kind
 
 ALARM: Final[Table] = SQLModel.metadata.tables["alarm"]
 PART: Final[Table] = SQLModel.metadata.tables["alarm_event"]
 STEP: Final[Table] = SQLModel.metadata.tables["alarm_step"]
+ANSWER: Final[Table] = SQLModel.metadata.tables["alarm_answer"]
+REQUEST: Final[Table] = SQLModel.metadata.tables["alarm_request"]
 
 _ALARM_FIELDS: Final = tuple(field.name for field in fields(AlarmRecord))
 _PART_FIELDS: Final = tuple(field.name for field in fields(PartRecord))
 _STEP_FIELDS: Final = tuple(field.name for field in fields(StepRecord))
-_ADD_ALARM: Final = Bulk("alarm", [name for name in _ALARM_FIELDS if name != "number"])
+_OPENING: Final = (
+    "id", "key", "kind", "state", "mark", "verified", "reason", "late", "place", "group", "door", "label", "unit",
+    "gateway",
+    "at_ms", "clock", "age_ms", "happened_ms", "received_ms", "presses", "cancelled_ms", "acknowledged_ms",
+    "acknowledged_by", "version", "source", "group_known", "consent", "excluded", "incident", "raised_by", "words",
+    "address", "whereabouts", "lat_e6", "lon_e6", "accuracy_m", "ring",
+)  # fmt: skip
+"""Columns that may have a value when an alarm is opened."""
+
+_ADD_ALARM: Final = Bulk("alarm", _OPENING)
 _ADD_PART: Final = Bulk("alarm_event", _PART_FIELDS)
 _ADD_STEP: Final = Bulk("alarm_step", _STEP_FIELDS)
 _alarm_values: Final = attrgetter(*_ADD_ALARM.names)
 _part_values: Final = attrgetter(*_PART_FIELDS)
 _step_values: Final = attrgetter(*_STEP_FIELDS)
-_CHANGING: Final = ("state", "verified", "happened_ms", "presses", "cancelled_ms", "version")
+_CHANGING: Final = ("state", "verified", "happened_ms", "presses", "cancelled_ms", "version", "ring")
 """Columns of an alarm that later events change."""
 
 _ALARMS: Final = select(*(ALARM.c[name] for name in _ALARM_FIELDS))
 _PARTS: Final = select(*(PART.c[name] for name in _PART_FIELDS))
 _BY_KEYS: Final = _ALARMS.where(ALARM.c.key.in_(bindparam("keys", expanding=True))).order_by(ALARM.c.number)
 _WAITING: Final = _PARTS.where(PART.c.alarm.is_(None), PART.c.key.in_(bindparam("keys", expanding=True)))
+_HEADS: Final = (
+    _ALARMS.where(
+        ALARM.c.place.in_(bindparam("places", expanding=True)),
+        ALARM.c.incident.is_not(None),
+        ALARM.c.happened_ms >= bindparam("since"),
+    )
+    .order_by(ALARM.c.number)
+)  # fmt: skip
 _SAVE: Final = (
     update(ALARM)
     .where(ALARM.c.id == bindparam("this_id"))
@@ -46,9 +76,30 @@ _ATTACH: Final = (
 
 
 def by_keys(session: Session, keys: Collection[str]) -> list[AlarmRecord]:
-    """Every alarm with one of these keys, oldest first."""
-    rows = session.connection().execute(_BY_KEYS, {"keys": [*keys]})
+    """Every alarm with one of these keys, oldest first; nobody else changes them until the transaction ends."""
+    rows = session.connection().execute(_BY_KEYS.with_for_update(), {"keys": [*keys]})
     return [AlarmRecord(**row) for row in rows.mappings()]
+
+
+def in_incidents(session: Session, places: Collection[str], *, since_ms: int) -> list[AlarmRecord]:
+    """Alarms of these places that are part of an incident and happened since then, oldest first."""
+    rows = session.connection().execute(_HEADS, {"places": [*places], "since": since_ms})
+    return [AlarmRecord(**row) for row in rows.mappings()]
+
+
+def of_incident(session: Session, incident: str) -> list[AlarmRecord]:
+    """The alarms of one incident, oldest first."""
+    return _alarms(session, _ALARMS.where(ALARM.c.incident == incident).order_by(ALARM.c.number))
+
+
+def by_events(session: Session, events: Collection[str]) -> dict[str, AlarmRecord]:
+    """The alarms that these presses opened or joined, by the event's id."""
+    found = {alarm.id: alarm for alarm in _alarms(session, _ALARMS.where(ALARM.c.id.in_(events)))}
+    joined = _ALARMS.add_columns(PART.c.event.label("press")).join(PART, PART.c.alarm == ALARM.c.id)
+    presses = joined.where(PART.c.event.in_(events), PART.c.part == Part.PRESS.value)
+    for row in session.connection().execute(presses).mappings():
+        found.setdefault(row["press"], AlarmRecord(**{name: row[name] for name in _ALARM_FIELDS}))
+    return found
 
 
 def last_visible_of_unit(session: Session, unit: str) -> AlarmRecord | None:
@@ -62,6 +113,30 @@ def waiting(session: Session, keys: Collection[str]) -> list[PartRecord]:
     """Events that came before the press that they follow."""
     rows = session.connection().execute(_WAITING, {"keys": [*keys]})
     return [PartRecord(**row) for row in rows.mappings()]
+
+
+def waiting_for(session: Session, beginnings: Collection[str]) -> list[PartRecord]:
+    """What was said of presses before they came, by how its key begins."""
+    there = select(PART.c.event).where(PART.c.alarm.is_(None), PART.c.part == Part.ANSWER.value).limit(1)
+    if session.connection().execute(there).first() is None:
+        return []
+    found = _PARTS.where(PART.c.alarm.is_(None), or_(*(PART.c.key.startswith(one) for one in beginnings)))
+    return _parts(session, found)
+
+
+def add_answer(
+    session: Session,
+    alarm: str,
+    *,
+    place: str | None,
+    answer: str | None,
+    at_ms: int,
+    event: str | None = None,
+    account: str | None = None,
+) -> None:
+    """Write what a neighbour said; without an answer, that somebody is there."""
+    values = {"alarm": alarm, "place": place, "answer": answer, "event": event, "account": account, "at_ms": at_ms}
+    session.connection().execute(insert(ANSWER).values(**values))
 
 
 def add_alarms(session: Session, alarms: Iterable[AlarmRecord]) -> None:
@@ -93,27 +168,31 @@ def add_steps(session: Session, steps: Iterable[StepRecord]) -> None:
     _ADD_STEP.insert(session, [_step_values(step) for step in steps])
 
 
+def update_alarm(session: Session, alarm: str, columns: Mapping[str, object]) -> None:
+    """Write columns of one alarm."""
+    session.connection().execute(update(ALARM).where(ALARM.c.id == alarm).values(**columns))
+
+
 def acknowledge(session: Session, alarm: str, *, officer: str, at_ms: int) -> bool:
     """Compare and set: True for the one who came first, whatever was read before."""
     done = session.connection().execute(
         update(ALARM)
         .where(ALARM.c.id == alarm, ALARM.c.state.in_([state.value for state in ACKNOWLEDGEABLE]))
-        .values(
-            state=State.ACKNOWLEDGED.value,
-            acknowledged_ms=at_ms,
-            acknowledged_by=officer,
-            version=ALARM.c.version + 1,
-        )
+        .values(acknowledged_ms=at_ms, acknowledged_by=officer, owner=officer, state=State.ACKNOWLEDGED.value)
     )
     return done.rowcount == 1
 
 
-def find(session: Session, id: str) -> AlarmRecord | None:  # noqa: A002 - an id is what it is
-    """The alarm with this id, or the one that the press with this event id joined."""
-    alarm = _first(session, _ALARMS.where(ALARM.c.id == id))
+def find(session: Session, id: str, *, lock: bool = False) -> AlarmRecord | None:  # noqa: A002 - an id is what it is
+    """The alarm with this id, or the one that the press with this event id joined.
+
+    `lock`: nobody else changes it until the transaction ends.
+    """
+    alarm = _first(session, _locked(_ALARMS.where(ALARM.c.id == id), lock=lock))
     if alarm is not None:
         return alarm
-    return _first(session, _ALARMS.join(PART, PART.c.alarm == ALARM.c.id).where(PART.c.event == id))
+    joined = select(PART.c.alarm).where(PART.c.event == id, PART.c.part == Part.PRESS.value)
+    return _first(session, _locked(_ALARMS.where(ALARM.c.id.in_(joined)), lock=lock))
 
 
 def parts(session: Session, alarm: str, part: Part | None = None) -> list[PartRecord]:
@@ -130,13 +209,59 @@ def steps(session: Session, alarm: str) -> list[StepRecord]:
     return [StepRecord(**row) for row in session.connection().execute(found).mappings()]
 
 
-def page(session: Session, *, below: int | None, state: State | None, limit: int) -> list[AlarmRecord]:
+def dispatches(session: Session, alarm: str) -> list[AlarmDispatch]:
+    """Who was sent to an alarm, in order."""
+    found = sqlselect(AlarmDispatch).where(col(AlarmDispatch.alarm) == alarm).order_by(col(AlarmDispatch.number))
+    return [*session.exec(found)]
+
+
+def transfers(session: Session, alarm: str) -> list[AlarmTransfer]:
+    """Whom an alarm was offered to, shared with or reported to, in order."""
+    found = sqlselect(AlarmTransfer).where(col(AlarmTransfer.alarm) == alarm)
+    return [*session.exec(found.order_by(col(AlarmTransfer.at_ms), col(AlarmTransfer.id)))]
+
+
+def answers(session: Session, alarm: str) -> list[AlarmAnswer]:
+    """What neighbours said, in order."""
+    found = sqlselect(AlarmAnswer).where(col(AlarmAnswer.alarm) == alarm).order_by(col(AlarmAnswer.number))
+    return [*session.exec(found)]
+
+
+def attachments(session: Session, alarm: str) -> list[AlarmAttachment]:
+    """The files of an alarm, in order."""
+    found = sqlselect(AlarmAttachment).where(col(AlarmAttachment.alarm) == alarm)
+    return [*session.exec(found.order_by(col(AlarmAttachment.at_ms), col(AlarmAttachment.id)))]
+
+
+def is_online(session: Session, gateway: str) -> bool:
+    """Whether a gateway has a session with the broker, as far as we were told."""
+    row = session.get(Gateway, gateway)
+    return row is not None and row.online
+
+
+def request(session: Session, account: str, key: str) -> AlarmRequest | None:
+    """What this account asked for with this key."""
+    return session.get(AlarmRequest, (account, key))
+
+
+def keep_request(session: Session, account: str, key: str, *, digest: str, answer: str, at_ms: int) -> None:
+    """Remember what was answered."""
+    session.add(AlarmRequest(account=account, key=key, digest=digest, answer=answer, at_ms=at_ms))
+    session.flush()
+
+
+def forget_requests(session: Session, *, before_ms: int) -> None:
+    """Forget what nobody asks again."""
+    session.connection().execute(delete(REQUEST).where(REQUEST.c.at_ms < before_ms))
+
+
+def page(
+    session: Session, *, where: ColumnElement[bool], below: int | None, states: Collection[State], limit: int
+) -> list[AlarmRecord]:
     """Alarms with numbers below `below`, newest first."""
-    found = _ALARMS
+    found = _ALARMS.where(where, ALARM.c.state.in_([state.value for state in states]))
     if below is not None:
         found = found.where(ALARM.c.number < below)
-    if state is not None:
-        found = found.where(ALARM.c.state == state.value)
     return _alarms(session, found.order_by(ALARM.c.number.desc()).limit(limit))
 
 
@@ -146,7 +271,7 @@ def acknowledged_presses(session: Session, gateway: str, *, since_ms: int) -> li
         _ALARMS.add_columns(PART.c.event.label("press"))
         .join(PART, PART.c.alarm == ALARM.c.id)
         .where(
-            ALARM.c.state == State.ACKNOWLEDGED.value,
+            ALARM.c.state.in_([state.value for state in HANDLED]),
             ALARM.c.acknowledged_ms >= since_ms,
             PART.c.gateway == gateway,
             PART.c.part == Part.PRESS.value,
@@ -159,6 +284,10 @@ def acknowledged_presses(session: Session, gateway: str, *, since_ms: int) -> li
 
 def _alarms(session: Session, found: Select[*tuple[object, ...]]) -> list[AlarmRecord]:
     return [AlarmRecord(**row) for row in session.connection().execute(found).mappings()]
+
+
+def _locked(found: Select[*tuple[object, ...]], *, lock: bool) -> Select[*tuple[object, ...]]:
+    return found.with_for_update() if lock else found
 
 
 def _first(session: Session, found: Select[*tuple[object, ...]]) -> AlarmRecord | None:

@@ -10,11 +10,13 @@ from hypothesis import strategies as st
 from api.alarms.rules import (
     ACKNOWLEDGEABLE,
     CLIMBS,
+    CLOSED,
     FOLLOWERS,
+    HANDLED,
     OPENERS,
     TABLE,
-    TELLS,
     Action,
+    Outcome,
     State,
     age_ms,
     followed_keys,
@@ -24,10 +26,11 @@ from api.alarms.rules import (
     mark_of,
     may_cancel,
     shows_on_lamp,
+    told,
 )
 from api.alarms.schemas import STATE_WORDS
 from api.ingest.rules import BATCH_LEAST, BATCH_MOST, HOLD_MS, claim, identity, next_limit
-from broker.kinds import EventType, Kind, Mark
+from broker.kinds import EventType, Kind, Mark, UpdateState
 from broker.messages import GatewayEvent
 from tests.api.peers import Maker
 
@@ -49,10 +52,10 @@ class TestTable:
     def test_an_acknowledged_alarm_is_not_acknowledged_again(self) -> None:
         assert TABLE[State.ACKNOWLEDGED, Action.ACKNOWLEDGE] is None
 
-    def test_whatever_changes_the_state_tells_the_audiences(self) -> None:
-        changing = {action for (before, action), after in TABLE.items() if after is not None and after is not before}
-        assert changing == TELLS.keys()
-        assert CLIMBS.keys() == {State.ACKNOWLEDGED}
+    def test_audiences_and_lamps_know_how_far_every_state_is(self) -> None:
+        assert {state for state in State if told(state) is None} == {State.RECEIVED}
+        assert CLIMBS.keys() == {*HANDLED, *CLOSED}
+        assert told(State.ARCHIVED, Outcome.FALSE) is UpdateState.FALSE_ALARM
 
 
 @pytest.mark.parametrize("kind", Kind)

@@ -1,0 +1,117 @@
+"""What every action on an alarm has in common: who may, on which version, once, and what is answered."""
+
+import json
+from collections.abc import Callable
+from hashlib import sha256
+from typing import Annotated, Final, TypeVar
+
+from fastapi import Header
+from pydantic import BaseModel
+from sqlmodel import Session
+
+from api.access import Authority
+from api.alarms import repository
+from api.alarms.changing import Actor
+from api.alarms.models import AlarmRecord
+from api.alarms.problems import AskedDifferently
+from api.alarms.schemas import AlarmAnswer, People, Person, alarm_answer
+from api.alarms.sight import Seen, look, ties
+from api.etags import expect
+from api.station import Station
+
+KEPT_MS: Final = 7 * 24 * 3_600_000
+"""How long an Idempotency-Key is remembered."""
+
+IfMatch = Annotated[
+    str | None,
+    Header(pattern=r'^"[0-9]{1,18}"$', description="The ETag of what was read: 412 when it is not what is there"),
+]
+Key = Annotated[
+    str | None,
+    Header(
+        alias="Idempotency-Key",
+        min_length=8,
+        max_length=64,
+        pattern=r"^[!-~]+$",
+        description="Asked again with the same key, the same is answered and nothing is done twice",
+    ),
+]
+A = TypeVar("A", bound=BaseModel)
+
+
+def people_of(station: Station) -> People:
+    """Who an account is."""
+
+    def person(account: str) -> Person | None:
+        officer = station.register.officer(account)
+        return None if officer is None else Person(officer.name, officer.role)
+
+    return person
+
+
+def actor(by: Authority, seen: Seen | None = None, behalf: str | None = None) -> Actor:
+    """Who acts, in the role that shows him the alarm."""
+    role = by.principal.grants[0].role if seen is None else seen.held.role
+    return Actor(account=by.principal.account, role=role.value, behalf=behalf)
+
+
+def act(
+    station: Station,
+    by: Authority,
+    alarm: str,
+    do: Callable[[Session, Seen], AlarmRecord],
+    *,
+    request: BaseModel | None = None,
+    match: str | None = None,
+    key: str | None = None,
+) -> AlarmAnswer:
+    """Do something to an alarm that this account sees, in one transaction; what it became is answered.
+
+    Raises NoSuchAlarm, StaleVersion, AskedDifferently, and what `do` raises.
+    """
+
+    def work(session: Session) -> AlarmAnswer:
+        seen = station.alarms.see(session, by, alarm, lock=True)
+        if match is not None:
+            expect(match, seen.alarm.version)
+        after = do(session, seen)
+        shown = look(by, after, station.register, ties(session, [after.id]))
+        if shown is None:  # it was let go of: what was seen before is the last that is shown
+            return alarm_answer(seen.shown, people_of(station))
+        return alarm_answer(shown.shown, people_of(station))
+
+    what = f"{by.action} {alarm}"
+    return once(station, by, work, what=what, request=request, key=key, answer=AlarmAnswer, about=alarm)
+
+
+def once(
+    station: Station,
+    by: Authority,
+    work: Callable[[Session], A],
+    *,
+    what: str,
+    request: BaseModel | None,
+    key: str | None,
+    answer: type[A],
+    about: str | None = None,
+) -> A:
+    """Do `work` in one transaction; with a key that was used before, answer what was answered then."""
+    account = by.principal.account
+    asked = f"{what} {'' if request is None else request.model_dump_json()}"
+    digest = sha256(asked.encode()).hexdigest()
+    with station.database.write() as session:
+        if key is not None:
+            earlier = repository.request(session, account, key)
+            if earlier is not None:
+                if earlier.digest != digest:
+                    raise AskedDifferently
+                if about is not None:  # what he may not see any more is not repeated to him
+                    station.alarms.see(session, by, about)
+                return answer.model_validate(json.loads(earlier.answer))
+        done = work(session)
+        if key is not None:
+            now = station.clock()
+            repository.forget_requests(session, before_ms=now - KEPT_MS)
+            repository.keep_request(session, account, key, digest=digest, answer=done.model_dump_json(), at_ms=now)
+    station.sender.wake()
+    return done
