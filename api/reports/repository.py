@@ -4,19 +4,28 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import and_, func, select
+from sqlalchemy import Table, and_, func, select
 from sqlmodel import Session, SQLModel
 
 from api.alarms import views
-from api.register.models import Tree
+from api.alarms.models import Alarm
+from api.ingest.models import Fault
+from api.register.models import AreaParent, Tree
 from api.reports.rules import Case, Share, Span
+from api.tasks.models import Admitted, Task
 from broker.policy import Audience
 
-_ALARM = SQLModel.metadata.tables["alarm"]
-_PARENT = SQLModel.metadata.tables["area_parent"]
-_FAULT = SQLModel.metadata.tables["fault"]
-_TASK = SQLModel.metadata.tables["task"]
-_ADMITTED = SQLModel.metadata.tables["admitted"]
+
+def _table(model: type[SQLModel]) -> Table:
+    """The table of a model, for SQL without the class."""
+    return SQLModel.metadata.tables[str(model.__tablename__)]
+
+
+_ALARM = _table(Alarm)
+_PARENT = _table(AreaParent)
+_FAULT = _table(Fault)
+_TASK = _table(Task)
+_ADMITTED = _table(Admitted)
 _COLUMNS = (
     "id", "kind", "mark", "place", "group", "happened_ms", "received_ms", "acknowledged_ms", "on_scene_ms",
     "resolved_ms", "outcome", "due_ms", "followed_up_ms", "satisfaction",
