@@ -48,7 +48,7 @@ class Station:
         self.register = Register(settings)
         signer = Signer(settings.signing.kid, settings.signing.seed())
         verifier = Verifier(settings.station, settings.public_keys)
-        self.database = Database.open(settings.database)
+        self.database = Database.open(settings.database, station=settings.station)
         self.register.begin(self.database)
         self.registrar = Registrar(self.register, self.database, clock=clock, random_bytes=random_bytes)
         self.feed = Feed(self.database, clock=clock)

@@ -1,13 +1,13 @@
 """What both databases have in common, which is all that the rest of the station may use.
 
 One writer at a time (`write`), many readers (`read`), each of which sees one moment. Inside a process `Turns` says
-whose turn it is; SQLite has no other process, and on PostgreSQL an advisory lock orders the writers of all processes.
-So whatever a transaction has read is still true when it writes: "look, decide, write" is right without locking rows,
-a number that is higher was committed later, and neither a serialization failure nor a deadlock can arise between our
-own transactions. Nothing is retried here for that reason. Where an outsider's lock stands in the way, or the
-connection is lost, OperationalError comes out of the block and nothing of it is kept, with one exception: a connection
-that is lost in COMMIT leaves it open whether the commit was done. Everything that asks twice is therefore made to be
-asked twice: events by their id, actions by their Idempotency-Key or by compare-and-set.
+whose turn it is. SQLite has no other process; on PostgreSQL an advisory lock orders the writers of one station in all
+processes. So whatever a transaction has read is still true when it writes: "look, decide, write" is right without
+locking rows, a number that is higher was committed later, and neither a serialization failure nor a deadlock can
+arise between our own transactions. That is the rule for retries: there are none here. Where an outsider's lock stands
+in the way, or the connection is lost, OperationalError comes out of the block and nothing of it is kept, with one
+exception: a connection that is lost in COMMIT leaves it open whether the commit was done. Everything that asks twice
+is therefore made to be asked twice: events by their id, actions by their Idempotency-Key or by compare-and-set.
 
 Times in tables are Unix milliseconds in UTC. Table models do not validate, so every table has CHECK constraints.
 """
@@ -28,7 +28,7 @@ Commit = Callable[[Session], None]
 
 
 class Database(ABC):
-    """All tables. Use `open`; `close` when done."""
+    """All tables of one station. Use `open`; `close` when done."""
 
     _kinds: ClassVar[dict[str, type["Database"]]] = {}
     shared: ClassVar[bool]
@@ -45,15 +45,17 @@ class Database(ABC):
         Database._kinds[backend] = cls
 
     @classmethod
-    def open(cls, url: str) -> "Database":
-        """Open the database at `url` and bring its tables up to date.
+    def open(cls, url: str, *, station: str | None = None) -> "Database":
+        """Open the tables of a station in the database at `url`, and bring them up to date.
+
+        A SQLite file holds one station, whichever it is; in PostgreSQL each has tables of its own.
 
         Raises DatabaseInUse, DatabaseUnsafe, DatabaseNewer, or what the database itself says.
         """
         kind = cls._kinds.get(make_url(url).get_backend_name())
         if kind is None:
             raise DatabaseError(f"{make_url(url).drivername}: use {' or '.join(cls._kinds)}")
-        database = kind.at(url)
+        database = kind.at(url, station)
         try:
             database.migrate()
         except BaseException:
@@ -63,8 +65,8 @@ class Database(ABC):
 
     @classmethod
     @abstractmethod
-    def at(cls, url: str) -> "Database":
-        """The database at `url` with the tables that it has."""
+    def at(cls, url: str, station: str | None) -> "Database":
+        """The tables of a station as they are."""
 
     @abstractmethod
     def migrate(self, revision: str = "head") -> None:

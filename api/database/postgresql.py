@@ -1,22 +1,27 @@
 """PostgreSQL: several processes, on one machine or on many, and several stations in one database.
 
-One advisory lock orders the writers (why, `api.database.door` says). It is taken with the transaction and given back
-by its end, by the server too when it no longer hears of the process that had it: limits below say how soon. Writers
-read what is committed when they look (READ COMMITTED, and nobody else writes); readers see one moment (REPEATABLE
-READ, READ ONLY).
+Each station has a schema of its own, `station-ID`, so that no query that forgets to name the station can show or
+change what is another's, and writers of two stations do not wait for each other.
+
+One advisory lock a station orders its writers (why, `api.database.door` says). It is taken with the transaction and
+given back by its end, by the server too when it no longer hears of the process that had it: limits below say how
+soon. Writers read what is committed when they look (READ COMMITTED, and nobody else writes); readers see one moment
+(REPEATABLE READ, READ ONLY).
 
 A lost connection costs the transaction in hand. Connections are tried before they are used again, so that the next
 transaction works as soon as the server is back, or a standby has taken its place (name both hosts in the URL).
 """
 
 from typing import Any, Final, Self
+from zlib import crc32
 
 import psycopg
-from sqlalchemy import Connection, Engine, NullPool, create_engine, event
+from sqlalchemy import Connection, Engine, NullPool, create_engine, event, inspect
 from sqlalchemy.engine import URL, ExceptionContext, make_url
+from sqlalchemy.schema import CreateSchema
 
 from api.database.door import Database
-from api.database.errors import DatabaseUnsafe
+from api.database.errors import DatabaseError, DatabaseUnsafe
 from api.database.upgrade import upgrade
 
 READERS: Final = 8
@@ -28,9 +33,9 @@ STATEMENT_S: Final = 30
 IDLE_S: Final = 30
 """How long a transaction may do nothing before the server ends it: its process is stopped, or its network is cut."""
 
-WRITERS_LOCK: Final = 0x5357_0001
-MIGRATION_LOCK: Final = 0x5357_0002
-"""Numbers of advisory locks, which are per database."""
+WRITERS: Final = 0x5357_0001
+MIGRATION: Final = 0x5357_0002
+"""First numbers of advisory locks, which are per database; the second is the schema's."""
 
 _ALWAYS: Final = {
     "synchronous_commit": "on",
@@ -51,30 +56,44 @@ _SAFE: Final = {"synchronous_commit": "on", "fsync": "on", "full_page_writes": "
 
 
 class PostgreSQL(Database, backend="postgresql", shared=True):
-    """A database on a server."""
+    """One station's schema in a database on a server."""
 
-    def __init__(self, url: URL) -> None:
+    def __init__(self, url: URL, schema: str) -> None:
+        self.schema = schema
         self._url = url
-        limits = {"max_overflow": 0, "pool_size": 1}
-        writer = _engine(url, _WORKING, **limits)
-        event.listen(writer, "begin", _begin_writer)
-        super().__init__(writer, _engine(url, _WORKING | _READING, max_overflow=READERS_MORE, pool_size=READERS))
+        self._mine = {"search_path": f'"{schema}"'}
+        self._lock_number = crc32(schema.encode()) - (1 << 31)
+        writer = _engine(url, _WORKING | self._mine, max_overflow=0, pool_size=1)
+        event.listen(writer, "begin", self._begin_writer)
+        reading = _WORKING | _READING | self._mine
+        super().__init__(writer, _engine(url, reading, max_overflow=READERS_MORE, pool_size=READERS))
 
     @classmethod
-    def at(cls, url: str) -> Self:
-        """The database at `url`, which must exist; nothing is connected yet."""
-        return cls(make_url(url).set(drivername="postgresql+psycopg"))
+    def at(cls, url: str, station: str | None) -> Self:
+        """The station's tables in the database at `url`, which must exist; nothing is connected yet."""
+        if station is None:
+            raise DatabaseError("PostgreSQL holds the tables of several stations: say which")
+        return cls(make_url(url).set(drivername="postgresql+psycopg"), f"station-{station}")
 
     def migrate(self, revision: str = "head") -> None:
         """Bring the tables forward to `revision`, the record of it included, in one transaction.
 
         Processes that start together do it one after another, and no process writes meanwhile.
         """
-        engine = _engine(self._url, {}, poolclass=NullPool)
+        engine = _engine(self._url, self._mine, poolclass=NullPool)
         with self._turns.mine(patient=False), engine.begin() as connection:
-            for lock in (MIGRATION_LOCK, WRITERS_LOCK):
-                connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({lock})")
+            for lock in (MIGRATION, WRITERS):
+                self._lock(connection, lock)
+            there = inspect(connection).has_schema(self.schema)
+            if not there:  # asked first, because IF NOT EXISTS needs the right to make one
+                connection.execute(CreateSchema(self.schema))
             upgrade(connection, revision)
+
+    def _begin_writer(self, connection: Connection) -> None:
+        self._lock(connection, WRITERS)
+
+    def _lock(self, connection: Connection, which: int) -> None:
+        connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({which}, {self._lock_number})")
 
 
 def _engine(url: URL, settings: dict[str, str], **pool: Any) -> Engine:
@@ -108,10 +127,6 @@ def _connect(connection: Any, _record: object) -> None:
     for name, wanted in _SAFE.items():
         if found[name] != wanted:
             raise DatabaseUnsafe(name, found[name])
-
-
-def _begin_writer(connection: Connection) -> None:
-    connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITERS_LOCK})")
 
 
 def _hush(context: ExceptionContext) -> None:

@@ -34,7 +34,7 @@ class SQLite(Database, backend="sqlite", shared=False):
         super().__init__(_engine(path, read_only=False), _engine(path, read_only=True))
 
     @classmethod
-    def at(cls, url: str) -> Self:
+    def at(cls, url: str, station: str | None) -> Self:  # noqa: ARG003 - the file is the station's
         """Take the file for this process; it is made when missing. Raises DatabaseInUse."""
         path = Path(make_url(url).database or "").absolute()
         path.parent.mkdir(parents=True, exist_ok=True)

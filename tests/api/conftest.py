@@ -73,9 +73,20 @@ def database_url(database_kind: str, request: pytest.FixtureRequest, tmp_path: P
 
 
 @pytest.fixture
+def empty_url(database_kind: str, request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[str]:
+    """A database in which there is nothing."""
+    if database_kind == "sqlite":
+        yield f"sqlite:///{tmp_path}/empty.db"
+    else:
+        databases: Databases = request.getfixturevalue("databases")
+        with databases.fresh(migrated=False) as url:
+            yield url
+
+
+@pytest.fixture
 def database(database_url: str) -> Iterator[Database]:
     """A fresh database, open."""
-    with closing(Database.open(database_url)) as opened:
+    with closing(Database.open(database_url, station=STATION)) as opened:
         yield opened
 
 

@@ -17,6 +17,7 @@ from sqlmodel import Session
 
 from api.database import Database
 from deploy.postgresql import PrivateCluster
+from tests.api.peers import STATION
 
 MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it
 ROOM: Final = 2 << 30
@@ -39,7 +40,7 @@ class Databases:
         name = f"test{self._made}"
         if migrated and not self._migrated:
             self._do(f"CREATE DATABASE {TEMPLATE}")
-            Database.open(self.cluster.socket_url(TEMPLATE)).close()
+            Database.open(self.cluster.socket_url(TEMPLATE), station=STATION).close()
             self._migrated = True
         self._do(f"CREATE DATABASE {name} TEMPLATE {TEMPLATE if migrated else 'template0'} STRATEGY file_copy")
         yield self.cluster.socket_url(name)
@@ -73,7 +74,8 @@ def rows(url: str, sql: str, *values: Any) -> list[tuple[Any, ...]]:
     if url.startswith("sqlite"):
         with closing(sqlite3.connect(f"file:{make_url(url).database}?mode=ro", uri=True)) as connection:
             return connection.execute(sql, values).fetchall()
-    with psycopg.connect(dsn(url), options="-c default_transaction_read_only=on") as server:
+    options = f'-c search_path="station-{STATION}" -c default_transaction_read_only=on'
+    with psycopg.connect(dsn(url), options=options) as server:
         return server.execute(sql.replace("%", "%%").replace("?", "%s").encode(), values).fetchall()
 
 

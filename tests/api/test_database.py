@@ -1,8 +1,7 @@
-"""One process, one writer, commits that survive, tables that check themselves."""
+"""One writer, commits that survive, tables that check themselves; on both databases."""
 
 import threading
-from collections.abc import Iterator
-from contextlib import closing
+from contextlib import ExitStack, closing
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -10,22 +9,22 @@ from typing import Any
 import pytest
 from alembic.autogenerate import compare_metadata
 from alembic.migration import MigrationContext
-from sqlalchemy import create_engine, inspect
-from sqlalchemy.exc import IntegrityError, OperationalError
+from sqlalchemy import Inspector, create_engine, inspect
+from sqlalchemy.exc import DBAPIError, IntegrityError
 from sqlmodel import Session, SQLModel
 
 from api.alarms.models import AlarmRecord, PartRecord, StepRecord
 from api.alarms.repository import add_alarms
-from api.database import Database, DatabaseInUse, Turns, migrations
+from api.database import Database, DatabaseInUse, DatabaseNewer, SQLite, Turns, migrations
 from api.ingest.models import StationRow
 from api.outgoing.models import Outgoing
-from tests.api.peers import eventually
+from tests.api.conftest import only_sqlite
+from tests.api.databases import Databases
+from tests.api.peers import STATION, eventually
 
 
-@pytest.fixture
-def database(tmp_path: Path) -> Iterator[Database]:
-    with closing(Database.open(f"sqlite:///{tmp_path}/station.db")) as opened:
-        yield opened
+def count(session: Session) -> Any:
+    return session.connection().exec_driver_sql("SELECT count(*) FROM alarm").scalar_one()
 
 
 def pragma(session: Session, name: str) -> Any:
@@ -50,7 +49,12 @@ def alarm(number: int, **changed: Any) -> AlarmRecord:
     return AlarmRecord(**(values | changed))
 
 
+def checks(inspector: Inspector, table: str) -> list[tuple[str | None, str]]:
+    return sorted((check["name"], check["sqltext"]) for check in inspector.get_check_constraints(table))
+
+
 class TestSafety:
+    @only_sqlite
     @pytest.mark.proves("N1", "N2")
     def test_every_writing_connection_syncs_each_commit(self, database: Database) -> None:
         with database.write() as session:
@@ -58,16 +62,17 @@ class TestSafety:
             assert (pragma(session, "foreign_keys"), pragma(session, "busy_timeout")) == (1, 5_000)
 
     def test_a_reader_cannot_write(self, database: Database) -> None:
-        with database.read() as session, pytest.raises(OperationalError, match="readonly"):
+        with database.read() as session, pytest.raises(DBAPIError, match=r"read-?only"):
             session.connection().exec_driver_sql("DELETE FROM alarm")
 
-    def test_a_second_process_is_refused_with_what_to_do(self, database: Database) -> None:
+    @only_sqlite
+    def test_a_second_process_is_refused_with_what_to_do(self, database: SQLite) -> None:
         with pytest.raises(DatabaseInUse, match=r"in use by process \d+: a second process needs PostgreSQL"):
             Database.open(f"sqlite:///{database.path}")
 
-    def test_the_next_process_may_have_it(self, tmp_path: Path) -> None:
+    def test_the_next_process_may_have_it(self, database_url: str) -> None:
         for _ in range(2):
-            Database.open(f"sqlite:///{tmp_path}/station.db").close()
+            Database.open(database_url, station=STATION).close()
 
     def test_a_block_that_raises_leaves_nothing(self, database: Database) -> None:
         def begin_and_break() -> None:
@@ -78,17 +83,17 @@ class TestSafety:
         with pytest.raises(ZeroDivisionError):
             begin_and_break()
         with database.read() as session:
-            assert session.connection().exec_driver_sql("SELECT count(*) FROM alarm").scalar_one() == 0
+            assert count(session) == 0
 
     def test_readers_see_nothing_before_the_commit_and_everything_after(self, database: Database) -> None:
-        def count() -> Any:
+        def there() -> Any:
             with database.read() as session:
-                return session.connection().exec_driver_sql("SELECT count(*) FROM alarm").scalar_one()
+                return count(session)
 
         with database.write() as session:
             add_alarms(session, [alarm(1), alarm(2)])
-            assert count() == 0
-        assert count() == 2
+            assert there() == 0
+        assert there() == 2
 
     def test_errors_do_not_carry_the_values(self, database: Database) -> None:
         with pytest.raises(IntegrityError) as caught, database.write() as session:
@@ -142,46 +147,51 @@ class TestChecks:
 
 
 class TestMigrations:
-    def test_from_empty_they_make_exactly_what_the_models_say(self, database: Database, tmp_path: Path) -> None:
+    def test_from_empty_they_make_exactly_what_the_models_say(
+        self, database: Database, database_kind: str, request: pytest.FixtureRequest, tmp_path: Path
+    ) -> None:
         """Columns, types, indexes and unique constraints by Alembic's own comparison; CHECKs by their text."""
-        with database.write() as session:
+        with ExitStack() as opened, database.write() as session:
             context = MigrationContext.configure(session.connection(), opts={"compare_type": True})
             assert compare_metadata(context, SQLModel.metadata) == []
-            migrated = inspect(session.connection())
-            made = create_engine(f"sqlite:///{tmp_path}/models.db")
+            url = f"sqlite:///{tmp_path}/models.db"
+            if database_kind == "postgresql":
+                databases: Databases = request.getfixturevalue("databases")
+                url = opened.enter_context(databases.fresh(migrated=False))
+            made = create_engine(url)
             SQLModel.metadata.create_all(made)
-            modelled = inspect(made)
+            migrated, modelled = inspect(session.connection()), inspect(made)
             for table in SQLModel.metadata.tables:
-                assert migrated.get_check_constraints(table) == modelled.get_check_constraints(table)
+                assert checks(migrated, table) == checks(modelled, table), table
             made.dispose()
 
-    def test_they_go_down_and_up_again(self, database: Database) -> None:
-        database.migrate("base")
-        with database.read() as session:
-            assert [*inspect(session.connection()).get_table_names()] == ["alembic_version"]
-        database.migrate()
-        with database.write() as session:
-            add_alarms(session, [alarm(1)])
-
-    def test_what_is_there_survives_being_opened_again(self, tmp_path: Path) -> None:
-        url = f"sqlite:///{tmp_path}/station.db"
-        with closing(Database.open(url)) as database, database.write() as session:
+    def test_what_is_there_survives_being_opened_again(self, database_url: str) -> None:
+        with closing(Database.open(database_url, station=STATION)) as database, database.write() as session:
             add_alarms(session, [alarm(7)])
-        with closing(Database.open(url)) as database, database.read() as session:
+        with closing(Database.open(database_url, station=STATION)) as database, database.read() as session:
             assert session.connection().exec_driver_sql("SELECT key FROM alarm").scalar_one() == "press:u1:1:7"
 
-    def test_a_migration_that_fails_leaves_no_half_of_it(self, tmp_path: Path) -> None:
+    def test_a_migration_that_fails_leaves_no_half_of_it(self, empty_url: str) -> None:
         """A table that is in the way of the last step: the first steps are gone with it, the record too."""
-        path = tmp_path / "station.db"
-        before = create_engine(f"sqlite:///{path}")
+        before = create_engine(empty_url)
         with before.begin() as connection:
+            if connection.dialect.name == "postgresql":
+                connection.exec_driver_sql(f'CREATE SCHEMA "station-{STATION}"')
+                connection.exec_driver_sql(f'SET search_path = "station-{STATION}"')
             connection.exec_driver_sql("CREATE TABLE alarm_step (mine INTEGER)")
         before.dispose()
-        with pytest.raises(OperationalError, match="already exists"):
-            Database.open(f"sqlite:///{path}")
-        after = create_engine(f"sqlite:///{path}")
-        assert inspect(after).get_table_names() == ["alarm_step"]
+        with pytest.raises(DBAPIError, match="already exists"):
+            Database.open(empty_url, station=STATION)
+        schema = f"station-{STATION}" if empty_url.startswith("postgresql") else None
+        after = create_engine(empty_url)
+        assert inspect(after).get_table_names(schema=schema) == ["alarm_step"]
         after.dispose()
+
+    def test_tables_of_a_later_version_are_left_alone(self, database_url: str) -> None:
+        with closing(Database.open(database_url, station=STATION)) as database, database.write() as session:
+            session.connection().exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+        with pytest.raises(DatabaseNewer, match="a later version of Shouwang"):
+            Database.open(database_url, station=STATION)
 
     def test_the_scripts_are_found_without_a_file_of_configuration(self, database: Database) -> None:
         with database.write() as session:
