@@ -3,7 +3,7 @@
 from http import HTTPStatus
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Query, Response
 from fastapi.responses import HTMLResponse
 from pydantic import AwareDatetime
 
@@ -32,7 +32,7 @@ from api.duty.schemas import (
 )
 from api.duty.service import SheetChanged
 from api.etags import IfMatch, etag
-from api.pages import PAGE, Cursor, Limit, below, cursor
+from api.pages import PAGE, Cursor, Limit, Number, below, cursor
 from api.problems import answers
 from api.rights.rules import Role
 from api.shapes import words_answer
@@ -46,7 +46,6 @@ router: Final = APIRouter(
     ),
 )
 
-Number = Annotated[int, Path(ge=1, le=(1 << 63) - 1)]
 At = Annotated[AwareDatetime | None, Query(description="At this moment; without one, now")]
 
 

@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path
 
 from api.access import Authority, may
 from api.alarms.rules import State
-from api.pages import PAGE, Cursor, Limit, below, cursor
+from api.pages import PAGE, Cursor, Limit, Number, below, cursor
 from api.problems import answers
 from api.station import CurrentStation
 from api.tasks import repository
@@ -45,7 +45,6 @@ router: Final = APIRouter(
     ),
 )
 
-Number = Annotated[int, Path(ge=1, le=(1 << 63) - 1)]
 Segment = Annotated[str, Path(pattern=SEGMENT)]
 
 

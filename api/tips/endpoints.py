@@ -3,10 +3,10 @@
 from http import HTTPStatus
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter
 
 from api.access import Authority, may
-from api.pages import PAGE, Cursor, Limit, below, cursor
+from api.pages import PAGE, Cursor, Limit, Number, below, cursor
 from api.problems import answers
 from api.station import CurrentStation
 from api.tips.schemas import NewTip, TipAnswer, TipPage
@@ -22,7 +22,6 @@ router: Final = APIRouter(
     ),
 )
 
-Number = Annotated[int, Path(ge=1, le=(1 << 63) - 1)]
 
 
 def _page(items: list[TipAnswer], limit: int) -> TipPage:
