@@ -4,14 +4,17 @@ from typing import Final
 
 from fastapi import APIRouter
 
+from api.accounts import endpoints as accounts
 from api.alarms import endpoints as alarms
 from api.drills import endpoints as drills
 from api.duty import endpoints as duty
+from api.faults import endpoints as faults
 from api.feed import endpoints as feed
 from api.health import endpoints as health
 from api.ingest import endpoints as ingest
 from api.ingest import road
 from api.register import endpoints as register
+from api.register import transfer
 from api.reports import endpoints as reports
 from api.tasks import endpoints as tasks
 from api.tips import endpoints as tips
@@ -25,6 +28,9 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     tasks.router,
     reports.router,
     register.router,
+    transfer.router,
+    accounts.router,
+    faults.router,
     ingest.router,
     road.router,
     health.router,

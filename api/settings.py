@@ -150,7 +150,7 @@ class AccountSettings(Settings):
     origins: tuple[Annotated[str, StringConstraints(pattern=r"^https?://[^/]+$")], ...] = ()
     """From where pages may send with a cookie; empty: only from the address that they ask."""
     secrets: Path | None = None
-    """The folder for the first administrator's one-time secret; default: beside the database's file."""
+    """The folder for the first administrator's one-time secret; default: beside the database's file, or the key."""
 
 
 def _known_zone(name: str) -> str:
@@ -175,6 +175,8 @@ class StationSettings(Settings):
     gateway_keys: dict[GatewayKid, PublicKey] = {}
     """Public keys by kid (`gateway:g1`, after a rotation `gateway:g1#2`): whoever has one here is believed."""
     accounts: AccountSettings = AccountSettings()
+    attachments: Path | None = None
+    """The folder for files that belong to alarms; default: beside the database's file, or the key."""
     officers: tuple[Officer, ...] = ()
     groups: tuple[Group, ...] = ()
     households: tuple[Household, ...] = ()
@@ -223,6 +225,15 @@ class StationSettings(Settings):
     def zone(self) -> ZoneInfo:
         """The station's civil time."""
         return ZoneInfo(self.time_zone)
+
+    @property
+    def attachments_folder(self) -> Path:
+        """Where files that belong to alarms are kept."""
+        if self.attachments is not None:
+            return self.attachments
+        kind, _, path = self.database.partition(":///")
+        beside = Path(path).absolute() if kind == "sqlite" else self.signing.path
+        return beside.parent / "attachments"
 
     @property
     def gateways(self) -> frozenset[GatewayId]:

@@ -8,12 +8,16 @@ import structlog
 from fastapi import Depends, Request
 from sqlmodel import Session
 
+from api.accounts.office import ADMIN_LOGIN, Office, secret_path, write_secret
+from api.accounts.service import Accounts
 from api.alarms.service import Alarms
 from api.clock import Clock, wall_ms
 from api.database import Database
 from api.drills.service import Drills
 from api.duty.opened import change_owner, opened
 from api.duty.service import DeskWatch, Duty
+from api.faults.service import LOOK_S as FAULTS_S
+from api.faults.service import Faults
 from api.feed.service import Feed
 from api.ingest.service import Ingest, filters, next_generation
 from api.mqtt import Link, Will
@@ -50,13 +54,17 @@ class Station:
         verifier = Verifier(settings.station, settings.public_keys)
         self.database = Database.open(settings.database, station=settings.station)
         self.register.begin(self.database)
+        self.accounts = Accounts(settings.accounts, clock=clock, random_bytes=random_bytes, issuer=settings.station)
+        self.office = Office(settings.accounts, self.register, clock=clock, random_bytes=random_bytes)
+        self._begin_accounts()
         self.registrar = Registrar(self.register, self.database, clock=clock, random_bytes=random_bytes)
         self.feed = Feed(self.database, clock=clock)
         self.alarms = Alarms(self.register, clock=clock, random_bytes=random_bytes)
         self.link = Link(settings.broker, filters=filters(self.register), will=self._will)
+        self.faults = Faults(self.database, self.register, self.link, clock=clock)
         self.sender = Sender(self.database, self.link, signer, clock=clock, wrap=wrap)
         self.duty = Duty(self.register, clock=clock, look=opened, change_owner=change_owner, names=self._names)
-        self.desk_watch = DeskWatch(self.database, settings.station, above=lambda _session, _now: None, clock=clock)
+        self.desk_watch = DeskWatch(self.database, self.register, above=lambda _session, _now: None, clock=clock)
         self.tips = Tips(self.register, clock=clock)
         self.tasks = Tasks(self.register, clock=clock)
         self.drills = Drills(self.register, clock=clock, random_bytes=random_bytes)
@@ -76,6 +84,8 @@ class Station:
         )
         self.rounds = Rounds(
             [
+                Job(name="faults", every_s=FAULTS_S, run=self.faults.supervise),
+                Job(name="sessions", every_s=60, run=self._sweep),
                 Job(
                     name="drills",
                     every_s=1,
@@ -113,6 +123,32 @@ class Station:
         """What officers are called on paper."""
         found = {account: self.register.officer(account) for account in accounts}
         return {account: officer.name for account, officer in found.items() if officer is not None}
+
+    def _sweep(self, now_ms: int) -> None:
+        with self.database.write(patient=True) as session:
+            self.accounts.sweep(session, now_ms)
+
+    def _begin_accounts(self) -> None:
+        """Plant what the settings seed; where nobody ever was administrator, make the first one."""
+        with self.database.read() as session:
+            first = self.office.needs_administrator(session)
+        hashed = ""
+        if first:
+            secret, path = self.office.one_time_secret(), secret_path(self.settings)
+            hashed = self.accounts.passwords.hash(secret)
+            write_secret(path, secret)
+            log.warning("station.first_administrator", file=str(path))
+        with self.database.write() as session:
+            self.office.seed(session, self.settings)
+            if first and self.office.needs_administrator(session):
+                self.office.first_administrator(session, hashed)
+
+    def forget_first_secret(self, account: str) -> None:
+        """Once the first administrator has a password of his own, the file has no use."""
+        with self.database.read() as session:
+            row = self.office.find(session, account)
+        if row.login == ADMIN_LOGIN:
+            secret_path(self.settings).unlink(missing_ok=True)
 
     def _will(self) -> Will:
         return self.ingest.status(online=False)

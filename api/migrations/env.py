@@ -3,12 +3,16 @@
 from alembic import context
 from sqlmodel import SQLModel
 
+import api.accounts.models
 import api.alarms.models
 import api.audit.models
 import api.drills.models
 import api.duty.models
+import api.escalation.models
+import api.faults.models
 import api.feed.models
 import api.ingest.models
+import api.notify.models
 import api.outgoing.models
 import api.tasks.models
 import api.tips.models  # noqa: F401 - they fill the metadata

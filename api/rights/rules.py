@@ -172,6 +172,8 @@ class Rights:
     eyes: Mapping[Role, Audience | None]
     scopes: Mapping[Role, str]
     actions: Mapping[str, Mapping[Role, Over] | Without]
+    desk: frozenset[str] = frozenset()
+    """What a desk on duty does by itself, with no officer signed in."""
 
     def reach(self, principal: Principal, action: str, *, groups: Mapping[str, str]) -> Reach:
         """How far `principal` reaches with `action`; `groups`: the group of a place. KeyError: no action."""
@@ -206,7 +208,11 @@ def read(text: str) -> Rights:
         raise RightsError("roles", f"these are not on both sides: {', '.join(sorted(missing))}")
     eyes = {Role(name): None if row["eyes"] == "none" else Audience(row["eyes"]) for name, row in roles.items()}
     scopes = {Role(name): row["scope"] for name, row in roles.items()}
-    return Rights(eyes, scopes, {action: _row(action, row) for action, row in table["actions"].items()})
+    actions = {action: _row(action, row) for action, row in table["actions"].items()}
+    desk = frozenset(table.get("desk", {}).get("may", ()))
+    if strangers := desk - actions.keys():
+        raise RightsError("desk", f"no such action: {', '.join(sorted(strangers))}")
+    return Rights(eyes, scopes, actions, desk)
 
 
 def _row(action: str, row: str | dict[str, str]) -> Mapping[Role, Over] | Without:
