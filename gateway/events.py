@@ -90,11 +90,15 @@ class Event:
         """Who is told of it, and what."""
         if not self.alarms or self.membership is None:
             return []
-        return list(_views_of(self.facts(gateway), self.membership))
+        return views(self.facts(gateway), self.membership)
 
     def targets(self, gateway: GatewayId) -> list[str]:
         """Whom it must be delivered to: the station, then every audience of the policy."""
-        return [STATION, *(view.addressee for view in self.views(gateway))]
+        if not self.alarms or self.membership is None or self.kind is None:
+            return [STATION]
+        # What else is known of an alarm changes what is told, and never whom: all presses of a unit ask for the same.
+        facts = AlarmFacts(gateway=gateway, kind=self.kind, mark=self.mark, group=self.group, place=self.place)
+        return [STATION, *_audiences_of(facts, self.membership)]
 
     def to_json(self) -> bytes:
         """For the journal: everything but the id, in a form of which a digest can be taken."""
@@ -126,9 +130,9 @@ def _members_of(membership: Membership) -> Mapping[str, object]:
     }
 
 
-@lru_cache(maxsize=128)  # journal, outbox and composer ask for the same ones one after the other
-def _views_of(facts: AlarmFacts, membership: Membership) -> tuple[View, ...]:
-    return tuple(views(facts, membership))
+@lru_cache(maxsize=512)  # as above
+def _audiences_of(facts: AlarmFacts, membership: Membership) -> tuple[str, ...]:
+    return tuple(view.addressee for view in views(facts, membership))
 
 
 TEMPLATES: Final = 512

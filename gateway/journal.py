@@ -49,8 +49,8 @@ SHED_LOOK: Final = 5_000
 SHED_LEAST: Final = 10
 """... and so many in a row at least, since telling that they were dropped takes a row as well."""
 SHED_MOST: Final = 500
-ROWS: Final = 64
-"""So many rows are written by one statement."""
+ROWS: Final = (64, 8, 1)
+"""So many rows are written by one statement; few lengths, because each statement is kept, and takes memory."""
 LOG_PAGES: Final = 1_000
 LOG_PAGES_SCARCE: Final = 32
 BALLAST_SPACE: Final = 4
@@ -601,10 +601,13 @@ def _code(error: sqlite3.Error) -> int | None:
 
 def _insert(db: sqlite3.Connection, insert: str, rows: Sequence[tuple[object, ...]]) -> None:
     """Many rows by one statement: between two statements the loop's thread may keep the interpreter for long."""
-    for first in range(0, len(rows), ROWS):
-        some = rows[first : first + ROWS]
-        row = f"({', '.join('?' * len(some[0]))})"
-        db.execute(f"{insert} {', '.join([row] * len(some))}", [value for values in some for value in values])
+    done = 0
+    for size in ROWS:
+        while len(rows) - done >= size:
+            some = rows[done : done + size]
+            row = f"({', '.join('?' * len(some[0]))})"
+            db.execute(f"{insert} {', '.join([row] * size)}", [value for values in some for value in values])
+            done += size
 
 
 def _mark(db: sqlite3.Connection, epoch: Epoch, marks: Marks) -> None:

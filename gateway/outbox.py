@@ -34,6 +34,8 @@ AWAITING_MOST: Final = 10_000
 RESEND_WINDOW: Final = 100
 """So many are sent again at a time, and others when these have their receipts: a broker's queue may be small, and it
 drops what does not fit without a word."""
+RESEND_SLACK: Final = 500
+"""So many that have their receipts may still be in the order of sending again, which is made anew then."""
 FIRST_RESEND_NS: Final = 30_000_000_000
 LAST_RESEND_NS: Final = 600_000_000_000
 VIEW_LIFE_NS: Final = 600_000_000_000
@@ -411,6 +413,9 @@ class Outbox:
                 done.append(_delivery(entry, STATION))
         if done:
             self._unpark_ns = now_ns
+        if not self._turns and len(self._resend) > RESEND_SLACK + 2 * len(self._awaited):
+            self._resend = [(one.due_ns, one.entry.seq, event) for event, one in self._awaited.items()]
+            heapq.heapify(self._resend)
         return done
 
     def _close(self, event: EventId) -> Entry | None:

@@ -107,6 +107,7 @@ def test_what_is_written_for_an_audience_is_octet_for_octet_what_its_model_says(
     age_ms: int, *, consent: bool, **values: Any
 ) -> None:
     event = press(Clock(), medical_consent=consent, **values)
+    assert event.targets(GATEWAY) == [TO_STATION, *(view.addressee for view in event.views(GATEWAY))]
     composer = Composer(STATION, GATEWAY)
     for target in (*event.targets(GATEWAY), "household:nobody"):
         body = composer.compose(entry(event), target, age_ms=age_ms)
