@@ -19,7 +19,8 @@ from fastapi import FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from fastapi.responses import JSONResponse
 from pydantic import BaseModel, ConfigDict
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import DataError, DBAPIError, InterfaceError, OperationalError
+from sqlalchemy.exc import TimeoutError as NoConnection
 from starlette.exceptions import HTTPException
 
 from api.clock import iso
@@ -175,13 +176,28 @@ def install(app: FastAPI) -> None:
         return answer(error.status_code, title=title, detail=str(error.detail), headers=error.headers)
 
     @app.exception_handler(OperationalError)
-    def _database(_request: Request, error: OperationalError) -> JSONResponse:
-        log.error("http.database", error=type(error.orig).__name__)
+    @app.exception_handler(InterfaceError)
+    @app.exception_handler(NoConnection)
+    def _database(_request: Request, error: OperationalError | InterfaceError | NoConnection) -> JSONResponse:
+        lost = isinstance(error, DBAPIError) and error.connection_invalidated  # in COMMIT, perhaps
+        log.error("http.database", error=type(getattr(error, "orig", error)).__name__)
         return answer(
             HTTPStatus.SERVICE_UNAVAILABLE,
             kind="database",
             title="The database cannot be used",
-            detail="nothing was changed; try again",
+            detail="whether it was carried out is not known; look, or try again"
+            if lost
+            else "nothing was changed; try again",
+        )
+
+    @app.exception_handler(DataError)
+    def _data(_request: Request, error: DataError) -> JSONResponse:
+        log.warning("http.data", error=type(error.orig).__name__)
+        return answer(
+            HTTPStatus.UNPROCESSABLE_ENTITY,
+            kind="malformed",
+            title="The request is malformed",
+            detail="a value in it cannot be kept: a number that is too large, or a character that is none",
         )
 
     @app.exception_handler(Exception)

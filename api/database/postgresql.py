@@ -12,12 +12,15 @@ A lost connection costs the transaction in hand. Connections are tried before th
 transaction works as soon as the server is back, or a standby has taken its place (name both hosts in the URL).
 """
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Final, Self
 from zlib import crc32
 
 import psycopg
 from sqlalchemy import Connection, Engine, NullPool, create_engine, event, inspect
 from sqlalchemy.engine import URL, ExceptionContext, make_url
+from sqlalchemy.exc import OperationalError
 from sqlalchemy.schema import CreateSchema
 
 from api.database.door import Database
@@ -55,6 +58,14 @@ _SAFE: Final = {"synchronous_commit": "on", "fsync": "on", "full_page_writes": "
 """What has to be so for a commit to survive a power cut, and for a name in Chinese to survive at all."""
 
 
+class _Unsafe(psycopg.OperationalError):
+    """The server would lose commits. To whoever works already it is a database that cannot be used for now."""
+
+    def __init__(self, setting: str, found: str) -> None:
+        self.found = DatabaseUnsafe(setting, found)
+        super().__init__(str(self.found))
+
+
 class PostgreSQL(Database, backend="postgresql", shared=True):
     """One station's schema in a database on a server."""
 
@@ -67,6 +78,11 @@ class PostgreSQL(Database, backend="postgresql", shared=True):
         event.listen(writer, "begin", self._begin_writer)
         reading = _WORKING | _READING | self._mine
         super().__init__(writer, _engine(url, reading, max_overflow=READERS_MORE, pool_size=READERS))
+
+    @property
+    def url(self) -> str:
+        """Where it is, its password included."""
+        return self._url.render_as_string(hide_password=False)
 
     @classmethod
     def at(cls, url: str, station: str | None) -> Self:
@@ -81,11 +97,10 @@ class PostgreSQL(Database, backend="postgresql", shared=True):
         Processes that start together do it one after another, and no process writes meanwhile.
         """
         engine = _engine(self._url, self._mine, poolclass=NullPool)
-        with self._turns.mine(patient=False), engine.begin() as connection:
+        with self._turns.mine(patient=False), _begun(engine) as connection:
             for lock in (MIGRATION, WRITERS):
                 self._lock(connection, lock)
-            there = inspect(connection).has_schema(self.schema)
-            if not there:  # asked first, because IF NOT EXISTS needs the right to make one
+            if not inspect(connection).has_schema(self.schema):  # IF NOT EXISTS asks for the right to make one
                 connection.execute(CreateSchema(self.schema))
             upgrade(connection, revision)
 
@@ -94,6 +109,18 @@ class PostgreSQL(Database, backend="postgresql", shared=True):
 
     def _lock(self, connection: Connection, which: int) -> None:
         connection.exec_driver_sql(f"SELECT pg_advisory_xact_lock({which}, {self._lock_number})")
+
+
+@contextmanager
+def _begun(engine: Engine) -> Iterator[Connection]:
+    """A transaction. Raises DatabaseUnsafe."""
+    try:
+        with engine.begin() as connection:
+            yield connection
+    except OperationalError as error:
+        if isinstance(error.orig, _Unsafe):
+            raise error.orig.found from None
+        raise
 
 
 def _engine(url: URL, settings: dict[str, str], **pool: Any) -> Engine:
@@ -126,7 +153,7 @@ def _connect(connection: Any, _record: object) -> None:
     connection.rollback()
     for name, wanted in _SAFE.items():
         if found[name] != wanted:
-            raise DatabaseUnsafe(name, found[name])
+            raise _Unsafe(name, found[name])
 
 
 def _hush(context: ExceptionContext) -> None:
