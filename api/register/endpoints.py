@@ -4,7 +4,7 @@ from collections.abc import Callable, Iterator
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Path, Query, Response
+from fastapi import APIRouter, Header, Path, Query, Response
 
 from api.access import Authority, may
 from api.audit.service import record
@@ -69,6 +69,10 @@ router: Final = APIRouter(
 EDITED: Final = answers(HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED)
 REASON_CHARS: Final = 4
 
+IfMatchIfThere = Annotated[
+    str | None,
+    Header(alias="If-Match", pattern=r'^"[0-9]{1,18}"$', description="The ETag of what is there; none for a new one"),
+]
 Id = Annotated[str, Path(pattern=SEGMENT)]
 After = Annotated[str | None, Query(pattern=SEGMENT, description="`next` of the page before")]
 InArea = Annotated[str | None, Query(pattern=SEGMENT, description="Only what lies in this area, on either tree")]
@@ -721,7 +725,7 @@ def put_company(
     company: Id,
     asked: CompanyAsked,
     response: Response,
-    if_match: IfMatch | None = None,
+    if_match: IfMatchIfThere = None,
 ) -> CompanyAnswer:
     """A new one without If-Match, one that is there with it."""
     _reached(by, station.register.subject_of_area(station.register.station), f"company {company!r}")
@@ -758,7 +762,7 @@ def put_team(
     team: Id,
     asked: TeamAsked,
     response: Response,
-    if_match: IfMatch | None = None,
+    if_match: IfMatchIfThere = None,
 ) -> TeamAnswer:
     """A new one without If-Match, one that is there with it. Without an area it is the station's."""
     _team(station, by, team)

@@ -177,7 +177,7 @@ class Edit:
     def create_area(self, id_: str, level: str, fields: AreaFields) -> None:
         """Add an area. Raises Impossible."""
         self._refuse(self._area_faults(id_, level, fields, new=True))
-        self.add_area(id_, level, fields)
+        self.add_area(id_, level, fields, meaning=self.now.levels[level].meaning)
         self._record("register.area.create", f"area:{id_}")
 
     def change_area(self, id_: str, fields: AreaFields, *, if_match: str) -> None:
@@ -347,10 +347,8 @@ class Edit:
         expect(if_match, there.version)
         row = {"place": place, "occupant": there.occupant, "purpose": purpose.value}
         self._put("consent", row, {"version": version, "given": given, "how": how.value, "by": self.by})
-        if not given and purpose is Purpose.RESPONDER_NOTES:
-            self._forget("responder_note", str(there.occupant), {"words": None})
-        if not given and purpose is Purpose.CONTACTS:
-            self._forget("contact", str(there.occupant), {"name": None, "phone": None})
+        if not given:
+            self.forget(str(there.occupant), purpose)
         self._touch(there)
         detail = {"purpose": purpose.value, "version": version, "given": given, "how": how.value}
         self._record("register.consent", f"place:{place}", detail)
@@ -374,7 +372,7 @@ class Edit:
         expect(if_match, there.version)
         if people:
             self._needs(there, Purpose.CONTACTS)
-        self.put_contacts(there, people)
+        self.put_contacts(there, dict(enumerate(people, 1)))
         self._touch(there)
         self._record("register.contacts", f"place:{place}", {"count": len(people)})
 
@@ -532,11 +530,10 @@ class Edit:
 
     # Rows, without asking the rules: an import has asked them of the whole
 
-    def add_area(self, id_: str, level: str, fields: AreaFields) -> None:
-        """Write a new area."""
+    def add_area(self, id_: str, level: str, fields: AreaFields, *, meaning: Meaning) -> None:
+        """Write a new area, whose level means that."""
         row = {"id": id_, "level": level, "version": 1}
         repository.add(self.session, "area", [self._from_now(row)])
-        meaning = self.now.levels[level].meaning
         self.put_area(AreaNow(id=id_, level=level, meaning=meaning, version=0), fields, new=True)
 
     def put_area(self, area: AreaNow, fields: AreaFields, *, new: bool = False) -> None:
@@ -577,13 +574,12 @@ class Edit:
         rows = [self._from_now({**base, "excluded": one}) for one in sorted(wanted - place.excludes)]
         repository.add(self.session, "exclusion", rows)
 
-    def put_contacts(self, place: PlaceNow, people: Sequence[Person]) -> None:
+    def put_contacts(self, place: PlaceNow, people: Mapping[int, Person]) -> None:
         """Write the list anew where it differs; who is on it no more is erased."""
         assert place.occupant is not None
         there = repository.contacts(self.session, self._station, place.occupant)
-        for rank in range(1, 1 + max(len(there), len(people))):
-            new = people[rank - 1] if rank <= len(people) else None
-            old = there.get(rank)
+        for rank in sorted({*there, *people}):
+            new, old = people.get(rank), there.get(rank)
             if old is not None and new is not None and (old["name"], old["phone"], old["relation"]) == (
                 new.name, new.phone, new.relation,
             ):  # fmt: skip
@@ -632,6 +628,21 @@ class Edit:
     def unhang(self, unit: str) -> None:
         """Let a unit hang nowhere."""
         self._take_down(unit, CameDown.REMOVED)
+
+    def installed(self, unit: str) -> None:
+        """Say that a unit is in use."""
+        repository.change(self.session, "unit", self._station, unit, {"state": UnitState.INSTALLED.value})
+
+    def rename(self, occupant: str, name: str) -> None:
+        """Say what the same people are called."""
+        repository.change(self.session, "occupant", self._station, occupant, {"name": name})
+
+    def forget(self, occupant: str, purpose: Purpose) -> None:
+        """Erase what hung on a consent that was taken back."""
+        if purpose is Purpose.RESPONDER_NOTES:
+            self._forget("responder_note", occupant, {"words": None})
+        if purpose is Purpose.CONTACTS:
+            self._forget("contact", occupant, {"name": None, "phone": None})
 
     def put_consent(self, place: str, occupant: str, purpose: Purpose, *, given: bool) -> None:
         """Write a consent on paper, or that it was taken back."""

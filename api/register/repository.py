@@ -108,6 +108,18 @@ def still(session: Session, name: str, station: str, **keys: object) -> Sequence
     return _all(session, _still(one, station).where(*_with(one, keys)).order_by(one.c.number))
 
 
+def every(session: Session, name: str, station: str) -> Sequence[RowMapping]:
+    """Every row that has an id, by id."""
+    one = table(name)
+    return _all(session, select(one).where(one.c.station == station).order_by(one.c.id))
+
+
+def occupant(session: Session, station: str, place: str) -> str | None:
+    """Who lives in a place now."""
+    rows = still(session, "occupancy", station, place=place)
+    return str(rows[0]["occupant"]) if rows else None
+
+
 def lender(session: Session, station: str, place: str) -> str | None:
     """Who has lent a place to the one who lives there now."""
     one = OCCUPANCY

@@ -18,7 +18,7 @@ from api.register.models import (
     UnitState,
 )
 from api.register.rules import NAME_CHARS, TEXT_CHARS
-from api.shapes import Answer, Asked
+from api.shapes import Answer, Asked, WordsAnswer
 from broker.ids import SEGMENT
 from broker.messages import Text
 
@@ -353,6 +353,44 @@ class MembersAsked(Asked):
     """The accounts that are in a team from now on."""
 
     members: Annotated[list[Annotated[str, StringConstraints(min_length=1, max_length=64)]], Field(max_length=200)]
+
+
+class ProblemAnswer(Answer):
+    """Something wrong in a file. `row` as the program that wrote it counts; 0: the whole sheet."""
+
+    sheet: str
+    row: int
+    column: str
+    code: str
+    what: WordsAnswer
+    do: WordsAnswer
+
+
+class ChangeAnswer(Answer):
+    """What becomes of a row. `columns`: what changes of a thing that is there already."""
+
+    sheet: str
+    row: int
+    id: str
+    added: bool
+    columns: list[str]
+
+
+class ReportAnswer(Answer):
+    """What a file says, compared with what is there. Long lists are cut; the counts are of everything."""
+
+    dry_run: bool
+    applied: bool
+    """False where nothing was to be changed, too."""
+    added: int
+    changed: int
+    unchanged: int
+    wrong: int
+    words: WordsAnswer
+    problems: list[ProblemAnswer]
+    changes: list[ChangeAnswer]
+    version: int
+    """Of the register: send it as If-Match, so that what is imported is what was reported."""
 
 
 class GatewaySliceAnswer(Answer):

@@ -42,7 +42,8 @@ def area_answer(area: AreaNow) -> AreaAnswer:
 
 def area_fields(asked: AreaAsked) -> AreaFields:
     """What was asked for an area."""
-    outline = None if asked.outline is None else json.dumps(asked.outline, separators=(",", ":"))
+    corners = [[round(lon * E7) / E7, round(lat * E7) / E7] for lon, lat in asked.outline or ()]
+    outline = None if asked.outline is None else json.dumps(corners, separators=(",", ":"))
     values = {name: getattr(asked, name) for name in AreaAsked.model_fields if name != "outline"}
     return AreaFields(**values, outline=outline)
 

@@ -420,6 +420,17 @@ class TestOverHttp:
         assert call(served, "GET", "/assignments/u1?at_ms=5").json()["place"] == "h01"
         assert call(served, "GET", "/units").json()["items"] == []
 
+    def test_a_company_and_a_team_are_put_there_and_changed(self, served: Served) -> None:
+        made = call(served, "PUT", "/companies/guards", name="北关保安")
+        assert (
+            call(served, "PUT", "/companies/guards", status=409, name="又一个").json()["type"] == "impossible_register"
+        )
+        call(served, "PUT", "/companies/guards", if_match=made.headers["ETag"], name="北关保安公司")
+        team = call(served, "PUT", "/teams/t1", name="夜巡", sort="patrol", area="c1", company="guards")
+        call(served, "PUT", "/teams/t1/members", if_match=team.headers["ETag"], members=["zhou"])
+        assert call(served, "GET", "/teams").json()["items"][0]["members"] == ["zhou"]
+        assert [one["name"] for one in call(served, "GET", "/companies").json()["items"]] == ["北关保安公司"]
+
     def test_what_is_not_there_is_not_there(self, served: Served) -> None:
         for path in ("/places/h99", "/areas/x", "/units/u9", "/places/h99/people?reason=12345", "/places/h99/history"):
             call(served, "GET", path, status=404)

@@ -1,0 +1,184 @@
+"""Files of the register over HTTP: import with a dry run, and export."""
+
+from http import HTTPStatus
+from typing import Annotated, Any, Final
+
+from fastapi import APIRouter, Depends, Query, Request, Response
+
+from api.access import Authority, may
+from api.audit.service import record
+from api.etags import expect
+from api.problems import NotThere, Problem, answers
+from api.register import files, importing
+from api.register.endpoints import EDITED, REASON_CHARS, IfMatchIfThere, Reason
+from api.register.files import BYTES_MOST, Format
+from api.register.importing import SHOWN, ImportRefused, Plan
+from api.register.problems import NeedsReason
+from api.register.schemas import ChangeAnswer, ProblemAnswer, ReportAnswer
+from api.register.sheets import Sheet
+from api.shapes import WordsAnswer, words_answer
+from api.station import CurrentStation, Station
+
+router: Final = APIRouter(
+    prefix="/api/v1/register",
+    tags=["register"],
+    responses=answers(
+        HTTPStatus.UNAUTHORIZED,
+        HTTPStatus.FORBIDDEN,
+        HTTPStatus.NOT_FOUND,
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+    ),
+)
+
+MEDIA: Final = {
+    Format.XLSX: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
+    Format.CSV: "text/csv; charset=utf-8",
+    Format.TOML: "application/toml",
+}
+
+
+class TooLarge(Problem):
+    """A file of more octets than are taken."""
+
+    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
+    type = "too_large"
+    title = "The file is too large"
+
+    def __init__(self) -> None:
+        super().__init__(f"at most {BYTES_MOST} octets", zh="文件太大，分成几个导入", limit=BYTES_MOST)
+
+
+async def _uploaded(request: Request) -> bytes:
+    """The body, as far as it is not too large. Raises TooLarge before more than that is in memory."""
+    data = bytearray()
+    async for part in request.stream():
+        data += part
+        if len(data) > BYTES_MOST:
+            raise TooLarge
+    return bytes(data)
+
+
+Uploaded = Annotated[bytes, Depends(_uploaded)]
+OneSheet = Annotated[Sheet | None, Query(description="Which sheet a CSV file is")]
+BODY: Final = {"content": {media: {"schema": {"type": "string", "format": "binary"}} for media in MEDIA.values()}}
+
+
+def _whole_station(station: Station, by: Authority) -> None:
+    if not by.reach.covers(station.register.subject_of_area(station.register.station)):
+        raise NotThere("the register of the whole station is not yours")
+
+
+@router.post(
+    "/import",
+    summary="Import a spreadsheet or a site file, or see what it would do",
+    responses=EDITED | answers(HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
+    openapi_extra={"requestBody": {"required": True, **BODY}},
+)
+def import_register(
+    station: CurrentStation,
+    *,
+    by: Annotated[Authority, may("register.import")],
+    data: Uploaded,
+    form: Annotated[Format, Query(alias="format")] = Format.XLSX,
+    sheet: OneSheet = None,
+    dry_run: bool = True,
+    if_match: IfMatchIfThere = None,
+) -> ReportAnswer:
+    """All of it or nothing; a dry run changes nothing. It adds and changes, and ends nothing."""
+    _whole_station(station, by)
+    tables = files.tables(data, form, sheet=sheet)
+    register = station.register
+    gateways = frozenset(str(gateway) for gateway in register.gateways)
+    if dry_run:
+        with station.database.read() as session:
+            made = importing.plan(session, register.now, register.station, tables, gateways)
+        return _report(made, dry_run=True, applied=False, version=register.version)
+    with station.database.write() as session:
+        if if_match is not None:
+            expect(if_match, register.version)
+        edit = station.registrar.within(session, by.principal.account)
+        made = importing.plan(session, edit.now, register.station, tables, gateways)
+        if made.problems:
+            report = _report(made, dry_run=False, applied=False, version=register.version)
+            raise ImportRefused(len(made.problems), report.model_dump(mode="json"))
+        importing.apply(edit, made)
+    station.registrar.done()
+    return _report(made, dry_run=False, applied=bool(made.changes), version=register.version)
+
+
+@router.get(
+    "/export",
+    summary="The register as a spreadsheet, a CSV file or a site file",
+    response_class=Response,
+    responses={HTTPStatus.OK.value: {"description": "The file", **BODY}},
+)
+def export_register(
+    station: CurrentStation,
+    *,
+    by: Annotated[Authority, may("register.export")],
+    form: Annotated[Format, Query(alias="format")] = Format.XLSX,
+    sheet: OneSheet = None,
+    reason: Reason = None,
+) -> Response:
+    """It has names and phones in it: give a reason, which is recorded. Importing it again changes nothing."""
+    _whole_station(station, by)
+    if len((reason or "").strip()) < REASON_CHARS:
+        raise NeedsReason
+    register = station.register
+    if form is Format.CSV and sheet is None:
+        raise files.FileRefused("no_sheet")
+    with station.database.write() as session:
+        record(
+            session, at_ms=station.clock(), by=by.principal.account, action=by.action, about="register", reason=reason
+        )
+        rows = importing.book(session, register.now, register.station)
+    if form is Format.CSV and sheet is not None:
+        data = files.write_csv(sheet, rows[sheet].values())
+    elif form is Format.TOML:
+        data = files.write_toml(rows[Sheet.AREAS].values(), rows[Sheet.PLACES].values())
+    else:
+        data = files.write_xlsx({name: found.values() for name, found in rows.items()})
+    name = f"register-{sheet.value}.{form.value}" if sheet is not None else f"register.{form.value}"
+    return Response(data, media_type=MEDIA[form], headers={"Content-Disposition": f'attachment; filename="{name}"'})
+
+
+def _report(made: Plan, *, dry_run: bool, applied: bool, version: int) -> ReportAnswer:
+    added = sum(1 for change in made.changes if change.added)
+    changed = len(made.changes) - added
+    return ReportAnswer(
+        dry_run=dry_run,
+        applied=applied,
+        added=added,
+        changed=changed,
+        unchanged=made.unchanged,
+        wrong=len(made.problems),
+        words=_summary(added, changed, made, applied=applied),
+        problems=[
+            ProblemAnswer(
+                sheet=one.sheet,
+                row=one.row,
+                column=one.column,
+                code=one.code,
+                what=words_answer(one.what),
+                do=words_answer(one.do),
+            )
+            for one in made.problems[:SHOWN]
+        ],
+        changes=[
+            ChangeAnswer(sheet=one.sheet.value, row=one.row, id=one.id, added=one.added, columns=[*one.columns])
+            for one in made.changes[:SHOWN]
+        ],
+        version=version,
+    )
+
+
+def _summary(added: int, changed: int, made: Plan, *, applied: bool) -> WordsAnswer:
+    wrong: Any = len(made.problems)
+    if wrong:
+        return WordsAnswer(zh=f"有 {wrong} 处问题，没有导入任何内容", en=f"{wrong} problems; nothing was imported")
+    if not made.changes:
+        return WordsAnswer(zh="与现有登记一致，没有变化", en="the same as what is there: nothing changes")
+    zh = "已导入" if applied else "可以导入"
+    en = "imported" if applied else "can be imported"
+    return WordsAnswer(zh=f"{zh}: 新增 {added}，更改 {changed}", en=f"{en}: {added} added, {changed} changed")
