@@ -1,6 +1,7 @@
 """People with accounts, made from the inside, for tests that look at what each role may do."""
 
 from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 from sqlmodel import Session
@@ -9,6 +10,23 @@ from api.accounts.models import Account, AccountGrant, ApiToken
 from api.rights.rules import Role
 from api.settings import token_hash
 from tests.api.conftest import Served
+
+NOW = 1_800_000_000_000
+"""2027-01-15, four in the afternoon in Shanghai."""
+MOMENT = datetime.fromtimestamp(NOW / 1_000, UTC)
+
+
+class Hands:
+    """A clock that a test moves."""
+
+    def __init__(self) -> None:
+        self.now_ms = NOW
+
+    def __call__(self) -> int:
+        return self.now_ms
+
+    def pass_(self, **time: float) -> None:
+        self.now_ms += round(timedelta(**time).total_seconds() * 1_000)
 
 
 @dataclass(frozen=True)

@@ -1,27 +1,14 @@
 """Warnings and tips: to areas of one's own, until they expire, counted by places."""
 
 from collections.abc import Iterator
-from datetime import UTC, datetime, timedelta
+from datetime import timedelta
 from typing import Any
 
 import pytest
 
 from api.rights.rules import Role
 from tests.api.conftest import Serve, Served
-from tests.api.people import Somebody, somebody
-
-NOW = 1_800_000_000_000
-MOMENT = datetime.fromtimestamp(NOW / 1_000, UTC)
-
-
-class Hands:
-    """A clock that a test moves."""
-
-    def __init__(self) -> None:
-        self.now_ms = NOW
-
-    def __call__(self) -> int:
-        return self.now_ms
+from tests.api.people import MOMENT, Hands, Somebody, somebody
 
 
 @pytest.fixture
@@ -81,7 +68,7 @@ def test_nobody_publishes_outside_his_own_areas(community: Somebody, household: 
 
 def test_it_ends_by_itself(community: Somebody, household: Somebody, hands: Hands) -> None:
     number = community.post("/api/v1/tips", tip(), status=201)["number"]
-    hands.now_ms += 7 * 86_400_000
+    hands.pass_(days=7)
     assert household.get("/api/v1/tips")["items"] == []
     household.post(f"/api/v1/tips/{number}/read", status=404)
     assert community.get("/api/v1/tips/published")["items"][0]["state"] == "expired"
@@ -90,7 +77,7 @@ def test_it_ends_by_itself(community: Somebody, household: Somebody, hands: Hand
 def test_it_is_not_shown_before_its_time(community: Somebody, household: Somebody, hands: Hands) -> None:
     community.post("/api/v1/tips", tip(begins=(MOMENT + timedelta(hours=1)).isoformat()), status=201)
     assert household.get("/api/v1/tips")["items"] == []
-    hands.now_ms += 3_600_000
+    hands.pass_(hours=1)
     assert len(household.get("/api/v1/tips")["items"]) == 1
 
 
