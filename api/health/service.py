@@ -6,6 +6,7 @@ from typing import Final
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from api.faults import repository as faulty
 from api.health.schemas import BrokerHealth, DatabaseHealth, Health, IngestHealth, OutgoingHealth
 from api.ingest import repository as ingest
 from api.outgoing import repository as outgoing
@@ -14,8 +15,6 @@ from api.station import Station
 FRESH_S: Final = 1.0
 """A proof of writing is good for so long: whoever asks more often costs the disk nothing."""
 LAG_MOST_MS: Final = 5_000
-
-_FAULTS_MOST: Final = 1_000
 
 
 class Pulse:
@@ -53,7 +52,7 @@ def examine(station: Station, pulse: Pulse) -> Health:
         with station.database.read() as session:
             dead_letters = ingest.how_many_dead_letters(session)
             owed = outgoing.how_many_waiting(session)
-            faults = len(ingest.open_faults(session, limit=_FAULTS_MOST))
+            faults = sum(faulty.how_many(session).values())
     except SQLAlchemyError:
         writable = False
     connected = station.link.alive and station.link.ready.is_set()

@@ -10,16 +10,13 @@ from api.ingest import repository
 from api.ingest.schemas import (
     DeadLetterPage,
     EventList,
-    FaultList,
     GatewayList,
     dead_letter_answer,
     event_answer,
-    fault_answer,
-    gap_answer,
     gateway_answer,
     rejection_answer,
 )
-from api.pages import PAGE, PAGE_MOST, Cursor, Limit, below, cursor
+from api.pages import PAGE, Cursor, Limit, below, cursor
 from api.problems import answers
 from api.station import CurrentStation
 from broker.kinds import EventType
@@ -59,16 +56,6 @@ def list_events(
     with station.database.read() as session:
         found = repository.events(session, event=None if type is None else type.value, limit=limit)
         return EventList(items=[event_answer(row) for row in found])
-
-
-@router.get("/faults", summary="What is wrong now")
-def list_faults(station: CurrentStation, _by: MayRead) -> FaultList:
-    """Open faults, and events that are missing."""
-    with station.database.read() as session:
-        return FaultList(
-            faults=[fault_answer(row) for row in repository.open_faults(session, limit=PAGE_MOST)],
-            gaps=[gap_answer(row) for row in repository.gaps(session, limit=PAGE_MOST)],
-        )
 
 
 @router.get("/gateways", summary="Gateways by their last status")

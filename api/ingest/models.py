@@ -174,11 +174,18 @@ class Gap(SQLModel, table=True):
 
 
 class Fault(SQLModel, table=True):
-    """Something is wrong, and somebody should look. Open until `cleared_ms`; while open, repeats count."""
+    """Something is wrong, and somebody should look. It is there until `cleared_ms`; meanwhile, repeats count.
+
+    `began_ms` is when it began the last time. How far people are with it is `work` (`api.faults.rules`). `areas` (words
+    separated by spaces) are those in which it lies. A fault that is part of a greater one names it in `part_of`;
+    the greater one says how many `units` are away, and until when their batteries last.
+    """
 
     __table_args__ = (
         CheckConstraint("times > 0", name="counts"),
+        CheckConstraint(one_of("work", ("open", "acknowledged", "assigned", "done")), name="work"),
         Index("ix_fault_open", "code", "gateway", "about", "cleared_ms"),
+        Index("ix_fault_work", "work", "number"),
     )
 
     number: int | None = Field(primary_key=True, default=None)
@@ -190,3 +197,12 @@ class Fault(SQLModel, table=True):
     first_ms: int = Field(sa_type=BigInteger)
     last_ms: int = Field(sa_type=BigInteger)
     cleared_ms: int | None = Field(sa_type=BigInteger, default=None)
+    began_ms: int = Field(sa_type=BigInteger, default=0)
+    areas: str = Field(sa_type=Text, default="")
+    work: str = "open"
+    owner: str | None = None
+    owner_ms: int | None = Field(sa_type=BigInteger, default=None)
+    part_of: int | None = Field(default=None, index=True)
+    units: int | None = None
+    battery_until_ms: int | None = Field(sa_type=BigInteger, default=None)
+    version: int = 1

@@ -8,7 +8,7 @@ from sqlalchemy import select as sql_select
 from sqlmodel import Session, SQLModel, col, select
 
 from api.database import Bulk
-from api.ingest.models import ChainHead, DeadLetter, Fault, Gap, Gateway, GatewayEpoch, Inbox, Rejection, StationRow
+from api.ingest.models import ChainHead, DeadLetter, Gap, Gateway, GatewayEpoch, Inbox, Rejection, StationRow
 
 
 class Place(NamedTuple):
@@ -148,46 +148,6 @@ def gaps_around(session: Session, gateway: str, epoch: str, *, first: int, last:
 def has_riddles(session: Session, gateway: str) -> bool:
     """Whether events of a gateway are missing, and nobody knows why."""
     return session.exec(select(Gap.number).where(Gap.gateway == gateway, Gap.reason == "").limit(1)).first() is not None
-
-
-def open_fault(session: Session, code: str, gateway: str, about: str = "") -> Fault | None:
-    """The fault that is open about this, if any."""
-    found = select(Fault).where(
-        Fault.code == code, Fault.gateway == gateway, Fault.about == about, col(Fault.cleared_ms).is_(None)
-    )
-    return session.exec(found).first()
-
-
-def raise_fault(session: Session, code: str, gateway: str, *, about: str = "", detail: str = "", now_ms: int) -> None:
-    """Open a fault, or count it once more."""
-    fault = open_fault(session, code, gateway, about)
-    if fault is None:
-        fault = Fault(code=code, gateway=gateway, about=about, detail=detail, times=1, first_ms=now_ms, last_ms=now_ms)
-        session.add(fault)
-    else:
-        fault.times += 1
-        fault.last_ms = now_ms
-        fault.detail = detail or fault.detail
-    session.flush()
-
-
-def clear_fault(session: Session, code: str, gateway: str, *, about: str = "", now_ms: int) -> None:
-    """It is over."""
-    fault = open_fault(session, code, gateway, about)
-    if fault is not None:
-        fault.cleared_ms = now_ms
-
-
-def open_faults_of(session: Session, code: str, gateway: str) -> Sequence[Fault]:
-    """The open faults of one kind of a gateway, whatever each is about."""
-    found = select(Fault).where(Fault.code == code, Fault.gateway == gateway, col(Fault.cleared_ms).is_(None))
-    return session.exec(found).all()
-
-
-def open_faults(session: Session, *, limit: int) -> Sequence[Fault]:
-    """Open faults, newest first."""
-    found = select(Fault).where(col(Fault.cleared_ms).is_(None)).order_by(col(Fault.number).desc()).limit(limit)
-    return session.exec(found).all()
 
 
 def count_rejection(session: Session, gateway: str, reason: str, *, now_ms: int) -> None:

@@ -7,7 +7,7 @@ from typing import Any
 from pydantic import BaseModel, ConfigDict
 
 from api.clock import iso
-from api.ingest.models import DeadLetter, Fault, Gap, Gateway, Inbox, Rejection
+from api.ingest.models import DeadLetter, Gap, Gateway, Inbox, Rejection
 
 
 class Answer(BaseModel):
@@ -103,19 +103,6 @@ class DeadLetterPage(Answer):
     rejections: list[RejectionAnswer]
 
 
-class FaultAnswer(Answer):
-    """Something is wrong, and somebody should look."""
-
-    number: int
-    code: str
-    gateway: str
-    about: str
-    detail: str
-    times: int
-    first: datetime
-    last: datetime
-
-
 class GapAnswer(Answer):
     """Events `first` to `last` of a journal that never arrived; `pruned` says that the gateway dropped them."""
 
@@ -139,13 +126,6 @@ class GatewayAnswer(Answer):
     queued: int | None
     clock: str | None
     faults: list[str]
-
-
-class FaultList(Answer):
-    """What is wrong now, newest first."""
-
-    faults: list[FaultAnswer]
-    gaps: list[GapAnswer]
 
 
 class GatewayList(Answer):
@@ -175,21 +155,6 @@ def dead_letter_answer(row: DeadLetter) -> DeadLetterAnswer:
 def rejection_answer(row: Rejection) -> RejectionAnswer:
     """A count as it is answered."""
     return RejectionAnswer(gateway=row.gateway, reason=row.reason, times=row.times, last=iso(row.last_ms))
-
-
-def fault_answer(row: Fault) -> FaultAnswer:
-    """A fault as it is answered."""
-    assert row.number is not None
-    return FaultAnswer(
-        number=row.number,
-        code=row.code,
-        gateway=row.gateway,
-        about=row.about,
-        detail=row.detail,
-        times=row.times,
-        first=iso(row.first_ms),
-        last=iso(row.last_ms),
-    )
 
 
 def gap_answer(row: Gap) -> GapAnswer:

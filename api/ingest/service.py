@@ -35,6 +35,9 @@ from sqlmodel import Session
 from api.alarms.service import Alarms
 from api.clock import Clock
 from api.database import Database
+from api.faults import repository as faults
+from api.faults.rules import GATEWAY_OFFLINE
+from api.faults.service import areas_of, clear_fault, end, raise_fault
 from api.ingest import repository, rules
 from api.ingest.models import DeadLetter, Gap
 from api.ingest.problems import NotBelieved
@@ -438,6 +441,13 @@ class Ingest:
         outcome.alarms = len(opened)
         outcome.counts.stored += len(fresh)
 
+    def _raise(
+        self, session: Session, code: str, gateway: str, *, about: str = "", detail: str = "", now_ms: int
+    ) -> None:
+        """Something is wrong with a gateway, or with a unit of its."""
+        areas = areas_of(self._register, gateway, about)
+        raise_fault(session, code, gateway=gateway, about=about, detail=detail, now_ms=now_ms, areas=areas)
+
     def _place(self, session: Session, events: Sequence[GatewayEvent], *, now_ms: int) -> dict[EventId, int]:
         """How many others stand where each of these events says it stands: 0, or there are two gateways of one name."""
         copies: dict[EventId, int] = {}
@@ -452,7 +462,7 @@ class Ingest:
                 taken[event.seq] = copies[event.id] + 1
                 if copies[event.id]:
                     detail = f"{event.seq} of {epoch} came with two ids"
-                    repository.raise_fault(session, CLONE, gateway, detail=detail, now_ms=now_ms)
+                    self._raise(session, CLONE, gateway, detail=detail, now_ms=now_ms)
                 if event.seq < heads.checked:
                     _fill(session, event, now_ms=now_ms)
             if now_ms - self._seen.get(gateway, 0) >= SEEN_EACH_MS:
@@ -483,14 +493,14 @@ class Ingest:
         about = unit or str(event.detail.get("subject", ""))
         match event.event:
             case EventType.TAMPER:
-                repository.raise_fault(session, "tamper", event.gateway, about=f"{unit}:{part}", now_ms=now_ms)
+                self._raise(session, "tamper", event.gateway, about=f"{unit}:{part}", now_ms=now_ms)
             case EventType.RESTORE:
-                repository.clear_fault(session, "tamper", event.gateway, about=f"{unit}:{part}", now_ms=now_ms)
-                repository.clear_fault(session, part, event.gateway, about=unit, now_ms=now_ms)
+                clear_fault(session, "tamper", gateway=event.gateway, about=f"{unit}:{part}", now_ms=now_ms)
+                clear_fault(session, part, gateway=event.gateway, about=unit, now_ms=now_ms)
             case EventType.FAULT:
-                repository.raise_fault(session, code, event.gateway, about=about, now_ms=now_ms)
+                self._raise(session, code, event.gateway, about=about, now_ms=now_ms)
             case EventType.FAULT_RESTORED:
-                repository.clear_fault(session, code, event.gateway, about=about, now_ms=now_ms)
+                clear_fault(session, code, gateway=event.gateway, about=about, now_ms=now_ms)
             case EventType.PRUNED:
                 first, last = event.detail.get("first"), event.detail.get("last")
                 if isinstance(first, int) and isinstance(last, int) and 1 <= first <= last:
@@ -561,12 +571,12 @@ class Ingest:
         row.faults = " ".join(status.faults)
         row.seen_ms = now_ms
         if status.online:
-            repository.clear_fault(session, "gateway_offline", status.gateway, now_ms=now_ms)
-        elif repository.open_fault(session, "gateway_offline", status.gateway) is None:
-            repository.raise_fault(session, "gateway_offline", status.gateway, now_ms=now_ms)
-        clone = repository.open_fault(session, CLONE, status.gateway)
+            clear_fault(session, GATEWAY_OFFLINE, gateway=status.gateway, about="", now_ms=now_ms)
+        elif faults.present(session, GATEWAY_OFFLINE, status.gateway) is None:
+            self._raise(session, GATEWAY_OFFLINE, status.gateway, now_ms=now_ms)
+        clone = faults.present(session, CLONE, status.gateway)
         if clone is not None and now_ms - clone.last_ms >= CLONE_OVER_MS:
-            clone.cleared_ms = now_ms
+            end(session, clone, now_ms=now_ms)
         self._look_for_gaps(session, status, now_ms=now_ms)
         greeted = not new_session and status.gateway not in outcome.greet  # the hello goes when this batch is kept
         self._look_at_chain(session, status, greeted=greeted, now_ms=now_ms)
@@ -582,16 +592,16 @@ class Ingest:
         """
         gateway, epoch = status.gateway, status.epoch
         self._chains.pop(gateway, None)
-        for fault in repository.open_faults_of(session, HISTORY_CHANGED, gateway):
+        for fault in faults.present_of(session, HISTORY_CHANGED, gateway):
             if status.online and fault.about not in {epoch, "journal"}:  # this one is the gateway's own to end
-                fault.cleared_ms = now_ms  # there is a new journal
+                end(session, fault, now_ms=now_ms)  # there is a new journal
         known = repository.chain_heads(session, gateway).get(epoch)
         if known is not None and status.head == known.seq and status.digest != known.digest:
             detail = f"{status.head} of {epoch} has another digest"
-            repository.raise_fault(session, HISTORY_CHANGED, gateway, about=epoch, detail=detail, now_ms=now_ms)
+            self._raise(session, HISTORY_CHANGED, gateway, about=epoch, detail=detail, now_ms=now_ms)
             return
         rose = status.head > (0 if known is None else known.seq)
-        if rose and greeted and status.online and not repository.open_faults_of(session, HISTORY_CHANGED, gateway):
+        if rose and greeted and status.online and not faults.present_of(session, HISTORY_CHANGED, gateway):
             repository.save_chain_head(session, gateway, epoch, status.head, status.digest, now_ms=now_ms)
 
     def _holds(self, session: Session, gateway: GatewayId, *, now_ms: int) -> Head | None:
@@ -620,7 +630,7 @@ class Ingest:
             gap = Gap(gateway=status.gateway, epoch=status.epoch, first=first, last=last, found_ms=now_ms)
             repository.add(session, [gap])
             detail = f"{first} to {last} of {status.epoch}"
-            repository.raise_fault(session, GAP, status.gateway, detail=detail, now_ms=now_ms)
+            self._raise(session, GAP, status.gateway, detail=detail, now_ms=now_ms)
         after = Heads(heads.highest, status.low)
         self._keep_heads(session, status.gateway, status.epoch, after, before=heads)
 
@@ -808,7 +818,7 @@ def _fill(session: Session, event: GatewayEvent, *, now_ms: int) -> None:
 def _end_of_gaps(session: Session, gateway: str, *, now_ms: int) -> None:
     """Nothing is missing any more of which nobody knows why."""
     if not repository.has_riddles(session, gateway):
-        repository.clear_fault(session, GAP, gateway, now_ms=now_ms)
+        clear_fault(session, GAP, gateway=gateway, about="", now_ms=now_ms)
 
 
 def _pruned(session: Session, gateway: str, epoch: str, first: int, last: int, *, now_ms: int) -> None:

@@ -1,4 +1,4 @@
-"""Keep what screens hear for a day."""
+"""Keep what screens hear for a day; work faults off, and gather many that have one cause."""
 
 import sqlalchemy as sa
 from alembic import op
@@ -27,8 +27,50 @@ def upgrade() -> None:
         sqlite_autoincrement=True,
     )
     op.create_index("ix_feed_entry_at_ms", "feed_entry", ["at_ms"], unique=False)
+    with op.batch_alter_table("fault", schema=None) as batch_op:
+        batch_op.add_column(sa.Column("began_ms", sa.BigInteger(), nullable=False, server_default="0"))
+        batch_op.add_column(sa.Column("areas", sa.Text(), nullable=False, server_default=""))
+        batch_op.add_column(sa.Column("work", sa.String(), nullable=False, server_default="open"))
+        batch_op.add_column(sa.Column("owner", sa.String(), nullable=True))
+        batch_op.add_column(sa.Column("owner_ms", sa.BigInteger(), nullable=True))
+        batch_op.add_column(sa.Column("part_of", sa.Integer(), nullable=True))
+        batch_op.add_column(sa.Column("units", sa.Integer(), nullable=True))
+        batch_op.add_column(sa.Column("battery_until_ms", sa.BigInteger(), nullable=True))
+        batch_op.add_column(sa.Column("version", sa.Integer(), nullable=False, server_default="1"))
+        batch_op.create_check_constraint("work", "work IN ('open', 'acknowledged', 'assigned', 'done')")
+        batch_op.create_index("ix_fault_work", ["work", "number"], unique=False)
+        batch_op.create_index(batch_op.f("ix_fault_part_of"), ["part_of"], unique=False)
+    op.execute("UPDATE fault SET began_ms = first_ms, work = CASE WHEN cleared_ms IS NULL THEN 'open' ELSE 'done' END")
+    with op.batch_alter_table("fault", schema=None) as batch_op:
+        for name in ("began_ms", "areas", "work", "version"):
+            batch_op.alter_column(name, server_default=None)
+    op.create_table(
+        "fault_step",
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("fault", sa.Integer(), nullable=False),
+        sa.Column("act", sa.String(), nullable=False),
+        sa.Column("account", sa.String(), nullable=True),
+        sa.Column("assignee", sa.String(), nullable=True),
+        sa.Column("words", sa.Text(), nullable=False),
+        sa.Column("asked", sa.String(), nullable=True),
+        sa.Column("at_ms", sa.BigInteger(), nullable=False),
+        sa.CheckConstraint(
+            "act IN ('acknowledge', 'assign', 'note', 'done', 'began', 'restored', 'came_back')", name="act"
+        ),
+        sa.ForeignKeyConstraint(["fault"], ["fault.number"]),
+        sa.PrimaryKeyConstraint("number"),
+        sa.UniqueConstraint("fault", "asked", name="uq_fault_step_asked"),
+    )
+    op.create_index("ix_fault_step_fault", "fault_step", ["fault"], unique=False)
 
 
 def downgrade() -> None:
     """Go back."""
+    op.drop_table("fault_step")
+    with op.batch_alter_table("fault", schema=None) as batch_op:
+        batch_op.drop_index(batch_op.f("ix_fault_part_of"))
+        batch_op.drop_index("ix_fault_work")
+        batch_op.drop_constraint("work", type_="check")
+        for name in ("version", "battery_until_ms", "units", "part_of", "owner_ms", "owner", "work", "areas", "began_ms"):
+            batch_op.drop_column(name)
     op.drop_table("feed_entry")
