@@ -153,6 +153,14 @@ class AccountSettings(Settings):
     """The folder for the first administrator's one-time secret; default: beside the database's file, or the key."""
 
 
+class NotifySettings(Settings):
+    """How people are told beyond the screen. `link`: where they open an alarm, without the alarm's id at its end."""
+
+    link: Annotated[str, StringConstraints(pattern=r"^(https?://[^\s]+)?$")] = ""
+    loopback: bool = False
+    """Whether channels may send to this machine, and without TLS: for tests."""
+
+
 def _known_zone(name: str) -> str:
     try:
         ZoneInfo(name)
@@ -175,6 +183,7 @@ class StationSettings(Settings):
     gateway_keys: dict[GatewayKid, PublicKey] = {}
     """Public keys by kid (`gateway:g1`, after a rotation `gateway:g1#2`): whoever has one here is believed."""
     accounts: AccountSettings = AccountSettings()
+    notify: NotifySettings = NotifySettings()
     attachments: Path | None = None
     """The folder for files that belong to alarms; default: beside the database's file, or the key."""
     officers: tuple[Officer, ...] = ()

@@ -1,18 +1,19 @@
 """Neighbours' answers: what each said last, who is there, and how many could have answered."""
 
-from collections.abc import Mapping
 from dataclasses import dataclass
 
 from sqlmodel import Session
 
-from api.access import Authority
 from api.alarms import repository
+from api.alarms.changing import Actor
 from api.alarms.models import AlarmRecord
+from api.alarms.rules import Action
 from api.alarms.schemas import AnswersAnswer, NeighbourAnswerAnswer, answer_words
 from api.alarms.service import Alarms
 from api.alarms.sight import Seen
 from api.clock import iso
-from api.rights.rules import Role
+from api.problems import NoSuchAlarm
+from api.rights.rules import Authority, Role
 from broker.kinds import Answer
 from broker.policy import Audience
 
@@ -76,6 +77,32 @@ def reachable(session: Session, alarms: Alarms, alarm: AlarmRecord) -> frozenset
     return near - alarms.away(session, near, alarms.clock())
 
 
+def say(session: Session, alarms: Alarms, seen: Seen, by: Actor, *, place: str, answer: Answer) -> AlarmRecord:
+    """A neighbour answers on his page: 马上去, 看着呢 or 去不了. Raises NotNow."""
+    now = alarms.clock()
+    detail = {"place": place, "answer": answer.value}
+    alarms.changing.change(session, seen.alarm, Action.ANSWER, at_ms=now, by=by, detail=detail)
+    repository.add_answer(session, seen.alarm.id, place=place, answer=answer.value, account=by.account, at_ms=now)
+    return seen.alarm
+
+
+def arrive(session: Session, alarms: Alarms, seen: Seen, by: Actor, *, place: str) -> AlarmRecord:
+    """A neighbour is there. Raises NotNow."""
+    now = alarms.clock()
+    alarms.changing.change(session, seen.alarm, Action.ARRIVE, at_ms=now, by=by, detail={"place": place})
+    repository.add_answer(session, seen.alarm.id, place=place, answer=None, account=by.account, at_ms=now)
+    return seen.alarm
+
+
+def neighbour(by: Authority, alarms: Alarms, seen: Seen) -> str:
+    """The place from which this account answers. Raises NoSuchAlarm where it is no neighbour there."""
+    homes = {grant.scope for grant in by.principal.grants if grant.role is Role.HOUSEHOLD}
+    near = sorted(homes & {*alarms.telling.neighbours(seen.alarm)})
+    if not near or seen.shown.own:
+        raise NoSuchAlarm(seen.alarm.id)
+    return near[0]
+
+
 def shown(session: Session, alarms: Alarms, by: Authority, seen: Seen) -> AnswersAnswer | None:
     """Counts for everybody who knows of the alarm; who it was for officials and for the household in need."""
     if not alarms.telling.neighbours(seen.alarm):
@@ -110,8 +137,3 @@ def _named(said: Said, alarms: Alarms) -> NeighbourAnswerAnswer:
         arrived=None if said.arrived_ms is None else iso(said.arrived_ms),
         at=iso(said.at_ms),
     )
-
-
-def by_answer(now: Answers) -> Mapping[Answer, int]:
-    """How many said what."""
-    return {answer: now.count(answer) for answer in Answer}

@@ -5,7 +5,7 @@ from collections.abc import Callable
 from hashlib import sha256
 from typing import Annotated, Final, TypeVar
 
-from fastapi import Header
+from fastapi import Depends, Header, Path, Response
 from pydantic import BaseModel
 from sqlmodel import Session
 
@@ -16,15 +16,21 @@ from api.alarms.models import AlarmRecord
 from api.alarms.problems import AskedDifferently
 from api.alarms.schemas import AlarmAnswer, People, Person, alarm_answer
 from api.alarms.sight import Seen, look, ties
-from api.etags import expect
-from api.station import Station
+from api.etags import etag, expect
+from api.station import CurrentStation, Station
+from broker.ids import EVENT_ID
 
 KEPT_MS: Final = 7 * 24 * 3_600_000
 """How long an Idempotency-Key is remembered."""
 
+AlarmId = Annotated[str, Path(pattern=EVENT_ID, description="Id of the alarm, or of any press that is part of it")]
 IfMatch = Annotated[
     str | None,
-    Header(pattern=r'^"[0-9]{1,18}"$', description="The ETag of what was read: 412 when it is not what is there"),
+    Header(
+        alias="If-Match",
+        pattern=r'^"[0-9]{1,18}"$',
+        description="The ETag of what was read: 412 when it is not what is there",
+    ),
 ]
 Key = Annotated[
     str | None,
@@ -55,12 +61,55 @@ def actor(by: Authority, seen: Seen | None = None, behalf: str | None = None) ->
     return Actor(account=by.principal.account, role=role.value, behalf=behalf)
 
 
+class OnAlarm:
+    """An action on one alarm: which one, as it was read, and done once."""
+
+    def __init__(
+        self,
+        station: CurrentStation,
+        response: Response,
+        *,
+        alarm: AlarmId,
+        match: IfMatch = None,
+        key: Key = None,
+    ) -> None:
+        self.station = station
+        self.alarms = station.alarms
+        self._alarm = alarm
+        self._match = match
+        self._key = key
+        self._response = response
+
+    def do(
+        self,
+        by: Authority,
+        verb: Callable[[Session, Seen, Actor], AlarmRecord],
+        request: BaseModel | None = None,
+        *,
+        name: str = "",
+    ) -> AlarmAnswer:
+        """Do it, and answer what the alarm became. `name` tells actions apart that share a right."""
+        behalf = getattr(request, "behalf", None)
+
+        def do(session: Session, seen: Seen) -> AlarmRecord:
+            return verb(session, seen, actor(by, seen, behalf))
+
+        answer = act(self.station, by, self._alarm, do, name=name, request=request, match=self._match, key=self._key)
+        if answer.version is not None:
+            self._response.headers["ETag"] = etag(answer.version)
+        return answer
+
+
+On = Annotated[OnAlarm, Depends(OnAlarm)]
+
+
 def act(
     station: Station,
     by: Authority,
     alarm: str,
     do: Callable[[Session, Seen], AlarmRecord],
     *,
+    name: str = "",
     request: BaseModel | None = None,
     match: str | None = None,
     key: str | None = None,
@@ -80,7 +129,7 @@ def act(
             return alarm_answer(seen.shown, people_of(station))
         return alarm_answer(shown.shown, people_of(station))
 
-    what = f"{by.action} {alarm}"
+    what = f"{by.action} {name} {alarm}"
     return once(station, by, work, what=what, request=request, key=key, answer=AlarmAnswer, about=alarm)
 
 

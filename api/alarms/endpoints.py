@@ -1,26 +1,29 @@
-"""Alarms over HTTP: looking at them, and taking one."""
+"""Alarms over HTTP: looking at them. What is done about them stands in `actions`, how they begin in `raised`."""
 
 from http import HTTPStatus
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Path, Query, Response
-from sqlmodel import Session
+from fastapi import APIRouter, Query, Response
 
 from api.access import Authority, may
-from api.alarms import handling, reading
+from api.alarms import actions, incidents, raised, reading
 from api.alarms.belongings import belongings
-from api.alarms.doing import IfMatch, Key, act, actor, people_of
-from api.alarms.models import AlarmRecord
+from api.alarms.doing import AlarmId, people_of
 from api.alarms.rules import State
-from api.alarms.schemas import AlarmAnswer, AlarmDetailAnswer, AlarmPage, alarm_answer, alarm_detail_answer
-from api.alarms.sight import Seen
+from api.alarms.schemas import (
+    AlarmDetailAnswer,
+    AlarmPage,
+    IncidentAnswer,
+    alarm_answer,
+    alarm_detail_answer,
+    kind_words,
+)
 from api.etags import etag
 from api.pages import PAGE, Limit
 from api.problems import BadCursor, answers
 from api.station import CurrentStation
-from broker.ids import EVENT_ID
 
-router: Final = APIRouter(
+_reading: Final = APIRouter(
     prefix="/api/v1/alarms",
     tags=["alarms"],
     responses=answers(
@@ -31,11 +34,10 @@ router: Final = APIRouter(
     ),
 )
 
-AlarmId = Annotated[str, Path(pattern=EVENT_ID, description="Id of the alarm, or of any press that is part of it")]
 Cursor = Annotated[str | None, Query(max_length=64, description="`next` of the page before")]
 
 
-@router.get("", summary="Alarms, newest first")
+@_reading.get("", summary="Alarms, newest first")
 def list_alarms(
     station: CurrentStation,
     by: Annotated[Authority, may("alarm.read")],
@@ -55,7 +57,7 @@ def list_alarms(
     return AlarmPage(items=items, next=f"a{items[-1].id}" if page.more else None)
 
 
-@router.get("/{alarm}", summary="One alarm", responses=answers(HTTPStatus.NOT_FOUND))
+@_reading.get("/{alarm}", summary="One alarm", responses=answers(HTTPStatus.NOT_FOUND))
 def get_alarm(
     station: CurrentStation, by: Annotated[Authority, may("alarm.read")], alarm: AlarmId, response: Response
 ) -> AlarmDetailAnswer:
@@ -69,25 +71,22 @@ def get_alarm(
     return answer
 
 
-@router.post(
-    "/{alarm}/acknowledge",
-    summary="Take an alarm (签收)",
-    responses=answers(HTTPStatus.NOT_FOUND, HTTPStatus.CONFLICT, HTTPStatus.PRECONDITION_FAILED),
+@_reading.get(
+    "/{alarm}/incident", summary="The incident that an alarm is part of", responses=answers(HTTPStatus.NOT_FOUND)
 )
-def acknowledge_alarm(
-    station: CurrentStation,
-    by: Annotated[Authority, may("alarm.acknowledge")],
-    alarm: AlarmId,
-    match: IfMatch = None,
-    key: Key = None,
-) -> AlarmAnswer:
-    """Exactly one gets it; whoever comes second is answered 409 with who was first, and when."""
+def get_incident(
+    station: CurrentStation, by: Annotated[Authority, may("alarm.read")], alarm: AlarmId
+) -> IncidentAnswer:
+    """The alarms of the same incident that may be seen, and its kind: the gravest of theirs."""
     people = people_of(station)
-
-    def do(session: Session, seen: Seen) -> AlarmRecord:
-        return handling.acknowledge(session, station.alarms, seen.alarm, actor(by, seen), people=people)
-
-    return act(station, by, alarm, do, match=match, key=key)
+    with station.database.read() as session:
+        seen = incidents.members(session, station.alarms, by, station.alarms.see(session, by, alarm))
+        kind = incidents.kind_of(seen)
+        return IncidentAnswer(
+            kind=kind,
+            words=None if kind is None else kind_words(kind),
+            alarms=[alarm_answer(one.shown, people) for one in seen],
+        )
 
 
 def _last(cursor: str) -> str:
@@ -95,3 +94,8 @@ def _last(cursor: str) -> str:
     if not cursor.startswith("a"):
         raise BadCursor
     return cursor[1:]
+
+
+router: Final = APIRouter()
+for _part in (_reading, raised.router, actions.router):
+    router.include_router(_part)

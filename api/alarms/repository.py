@@ -13,13 +13,14 @@ from api.alarms.models import (
     AlarmAnswer,
     AlarmAttachment,
     AlarmDispatch,
+    AlarmErrand,
     AlarmRecord,
     AlarmRequest,
     AlarmTransfer,
     PartRecord,
     StepRecord,
 )
-from api.alarms.rules import ACKNOWLEDGEABLE, HANDLED, Part, State
+from api.alarms.rules import ACKNOWLEDGEABLE, HANDLED, OPEN, Outcome, Part, State
 from api.database import Bulk
 from api.ingest.models import Gateway
 from broker.kinds import Kind
@@ -231,6 +232,52 @@ def attachments(session: Session, alarm: str) -> list[AlarmAttachment]:
     """The files of an alarm, in order."""
     found = sqlselect(AlarmAttachment).where(col(AlarmAttachment.alarm) == alarm)
     return [*session.exec(found.order_by(col(AlarmAttachment.at_ms), col(AlarmAttachment.id)))]
+
+
+def false_alarms(session: Session, place: str, *, but: str, since_ms: int) -> list[int]:
+    """When others than `but` from this place were found to be false since then; duress is not counted."""
+    found = select(ALARM.c.resolved_ms).where(
+        ALARM.c.place == place,
+        ALARM.c.outcome == Outcome.FALSE.value,
+        ALARM.c.resolved_ms > since_ms,
+        ALARM.c.id != but,
+        ALARM.c.kind != Kind.DURESS.value,
+    )
+    return [*session.connection().execute(found).scalars()]
+
+
+def has_open_errand(session: Session, place: str, what: str) -> bool:
+    """Whether such an errand to this place waits already."""
+    found = sqlselect(AlarmErrand).where(
+        AlarmErrand.place == place, AlarmErrand.what == what, col(AlarmErrand.done_ms).is_(None)
+    )
+    return session.exec(found.limit(1)).first() is not None
+
+
+def errands(session: Session, *, where: ColumnElement[bool], is_open: bool, limit: int) -> list[AlarmErrand]:
+    """Errands of alarms that pass, newest first."""
+    done = col(AlarmErrand.done_ms).is_(None) if is_open else col(AlarmErrand.done_ms).is_not(None)
+    seen = select(ALARM.c.id).where(where)
+    found = sqlselect(AlarmErrand).where(col(AlarmErrand.alarm).in_(seen), done)
+    return [*session.exec(found.order_by(col(AlarmErrand.number).desc()).limit(limit))]
+
+
+def errand(session: Session, id: str) -> AlarmErrand | None:  # noqa: A002 - an id is what it is
+    """The errand of this id."""
+    return session.exec(sqlselect(AlarmErrand).where(AlarmErrand.id == id)).first()
+
+
+def near(
+    session: Session, *, where: ColumnElement[bool], groups: Collection[str], from_ms: int, to_ms: int, limit: int
+) -> list[AlarmRecord]:
+    """Open alarms of these groups that happened in this time, oldest first."""
+    found = _ALARMS.where(
+        where,
+        ALARM.c.group.in_(groups),
+        ALARM.c.happened_ms.between(from_ms, to_ms),
+        ALARM.c.state.in_([state.value for state in OPEN]),
+    )
+    return _alarms(session, found.order_by(ALARM.c.number).limit(limit))
 
 
 def is_online(session: Session, gateway: str) -> bool:

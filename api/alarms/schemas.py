@@ -3,7 +3,7 @@
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Annotated, Final
+from typing import Annotated, Final, Literal
 
 from pydantic import Field
 
@@ -220,6 +220,57 @@ class AlarmPage(Answer):
     items: list[AlarmAnswer]
     next: str | None
 
+
+class IncidentAnswer(Answer):
+    """Alarms that are one matter, oldest first. `kind`: the gravest of theirs, as it may be read."""
+
+    kind: Kind | None
+    words: WordsAnswer | None
+    alarms: list[AlarmAnswer]
+
+
+class ContactAnswer(Answer):
+    """Whom to call, in calling order."""
+
+    rank: int
+    name: str | None
+    phone: str | None
+    relation: str
+
+
+class ContactsAnswer(Answer):
+    """Whom to call for an alarm. `do_not_call`: nobody (请勿回拨)."""
+
+    do_not_call: bool
+    list: list[ContactAnswer]
+
+
+class ErrandAnswer(Answer):
+    """Something to be looked after because of an alarm."""
+
+    id: str
+    alarm: str
+    what: Literal["visit", "address"]
+    words: WordsAnswer
+    place: str | None
+    about: str
+    """A visit: the cause of the last false alarm. An address: what is wrong with it."""
+    opened: datetime
+    done: datetime | None
+    done_by: str | None
+    found: str | None
+
+
+class ErrandsAnswer(Answer):
+    """Errands, newest first."""
+
+    items: list[ErrandAnswer]
+
+
+ERRAND_WORDS: Final = {
+    "visit": Words("三十日内第三次误报，上门查明原因", "third false alarm in 30 days: go and see why"),
+    "address": Words("地址有误，请更正", "the address is wrong: correct it"),
+}
 
 STATE_WORDS: Final = {
     State.RECEIVED: Words("待签收", "waiting to be acknowledged"),

@@ -8,7 +8,7 @@ from api.alarms import repository
 from api.alarms.absorbing import Batch
 from api.alarms.changes import Change, Consequence
 from api.alarms.changing import Changing
-from api.alarms.models import AlarmRecord
+from api.alarms.models import AlarmErrand, AlarmRecord
 from api.alarms.rules import OPEN, Action, Source, State
 from api.alarms.sight import Seen, look, ties
 from api.alarms.telling import Telling
@@ -18,10 +18,11 @@ from api.problems import NoSuchAlarm
 from api.register import repository as register_rows
 from api.register.models import Purpose
 from api.register.service import Register
-from api.rights.rules import Authority
+from api.rights.rules import Authority, Role, rights
 from broker.ids import EventId, GatewayId
 from broker.kinds import Kind
 from broker.messages import GatewayEvent
+from broker.policy import Audience
 
 LAMP_MS: int = 24 * 3_600_000
 """A gateway that comes back is told again what its lamps should show, for alarms of the last day."""
@@ -36,6 +37,10 @@ def nobody_away(_session: Session, _places: Collection[str], _at_ms: int) -> fro
     return frozenset()
 
 
+Roles = Callable[[Session, str, int], Collection[Role]]
+"""What an account is at a time; nothing for one that there is not."""
+
+
 class Alarms:
     """The rules of `rules.py`, carried out on tables. `consequences` hear of every change in its transaction."""
 
@@ -47,9 +52,11 @@ class Alarms:
         random_bytes: Callable[[int], bytes],
         consequences: Sequence[Consequence] = (),
         away: Away = nobody_away,
+        roles: Roles | None = None,
     ) -> None:
         self.register = register
         self.away = away
+        self._roles = roles or self._roles_in_settings
         self.clock = clock
         self.telling = Telling(register, clock=clock, random_bytes=random_bytes)
         self.changing = Changing(self.telling, tuple(consequences))
@@ -120,6 +127,28 @@ class Alarms:
             notes = register_rows.notes(session, station, place.occupant)
             told = [f"{note}: {words}" if words else note.value for note, words in notes.items()]
         return [text for text in (place.way_in, *told) if text]
+
+    def may_be_sent(self, session: Session, account: str, at_ms: int, *, police_only: bool) -> bool:
+        """Whether there is such an account, and it may know of an alarm that is (or is not) for the police alone."""
+        eyes = rights().eyes
+        return any(not police_only or eyes[role] is Audience.POLICE for role in self._roles(session, account, at_ms))
+
+    def members(self, session: Session, team: str) -> frozenset[str]:
+        """The accounts of a team now."""
+        rows = register_rows.still(session, "team_member", self.register.station, team=team)
+        return frozenset(str(row["account"]) for row in rows)
+
+    def open_errand(self, session: Session, alarm: AlarmRecord, what: str, words: str, *, at_ms: int) -> None:
+        """Write down that something is left to do because of an alarm."""
+        errand = AlarmErrand(
+            id=self.telling.new_id(), alarm=alarm.id, what=what, place=alarm.place, words=words, opened_ms=at_ms
+        )
+        session.add(errand)
+        session.flush()
+
+    def _roles_in_settings(self, _session: Session, account: str, _at_ms: int) -> Collection[Role]:
+        officer = self.register.officer(account)
+        return () if officer is None else (Role(officer.role),)
 
     def show_again(self, session: Session, gateway: GatewayId) -> None:
         """Owe a gateway with a new session what its lamps should show."""

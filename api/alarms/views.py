@@ -32,14 +32,22 @@ from broker.policy import POLICY, AlarmFacts, Audience, Fields, Membership, gran
 
 ALARM: Final[Table] = SQLModel.metadata.tables["alarm"]
 
-_NEIGHBOUR: Final = ("state", "received_ms", "happened_ms", "late", "cancelled_ms", "stood_back_ms", "outcome")
+_NEIGHBOUR: Final = (
+    "state",
+    "received_ms",
+    "happened_ms",
+    "late",
+    "cancelled_ms",
+    "stood_back_ms",
+    "outcome",
+    "whereabouts",
+)
 _GRID: Final = (
     *_NEIGHBOUR,
     "age_ms",
     "presses",
     "incident",
     "source",
-    "whereabouts",
     "address",
     "ring",
     "acknowledged_ms",
@@ -78,11 +86,11 @@ LIFE: Final[Mapping[Audience, Fields]] = {
 }
 """Columns beside the policy's that an audience reads."""
 
-OWN: Final[Fields] = (*_NEIGHBOUR, "door", "label", "place", "group", "unit", "whereabouts", "ring", "source")
+OWN: Final[Fields] = (*_NEIGHBOUR, "door", "label", "place", "group", "unit", "ring", "source")
 """What the household that pressed reads on its page. It knows the kind that it pressed."""
 
 DISPATCHED: Final[Fields] = (
-    *_NEIGHBOUR, "door", "label", "place", "group", "address", "whereabouts", "lat_e6", "lon_e6", "accuracy_m",
+    *_NEIGHBOUR, "door", "label", "place", "group", "address", "lat_e6", "lon_e6", "accuracy_m",
 )  # fmt: skip
 """What whoever was sent reads, while he is sent."""
 
