@@ -6,13 +6,16 @@ from fastapi import APIRouter
 
 from api.accounts import endpoints as accounts
 from api.alarms import endpoints as alarms
+from api.audit import endpoints as audit
 from api.drills import endpoints as drills
 from api.duty import endpoints as duty
+from api.escalation import endpoints as escalation
 from api.faults import endpoints as faults
 from api.feed import endpoints as feed
 from api.health import endpoints as health
 from api.ingest import endpoints as ingest
 from api.ingest import road
+from api.notify import endpoints as notify
 from api.register import endpoints as register
 from api.register import transfer
 from api.reports import endpoints as reports
@@ -22,6 +25,8 @@ from api.tips import endpoints as tips
 ROUTERS: Final[tuple[APIRouter, ...]] = (
     alarms.router,
     duty.router,
+    escalation.router,
+    notify.router,
     feed.router,
     drills.router,
     tips.router,
@@ -30,6 +35,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     register.router,
     transfer.router,
     accounts.router,
+    audit.router,
     faults.router,
     ingest.router,
     road.router,

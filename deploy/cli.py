@@ -1,4 +1,4 @@
-"""The one command of Shouwang: `shouwang demo | gateway | station | sim | watch | check | keys | box | bench`.
+"""The one command of Shouwang: `shouwang demo | gateway | station | audit | sim | watch | check | keys | box | bench`.
 
 Every command imports only what it needs, so that a gateway on a small board loads no web server. Exit codes are the
 same everywhere: 0 fine, 1 the verdict of a demo or benchmark is bad, 2 wrong usage or settings, 3 something that is
@@ -189,6 +189,39 @@ def station(
     except OSError as error:
         fail(error, STORE)
     raise typer.Exit(program.serve(read, wrap=wrap))
+
+
+audit = typer.Typer(help="The station's own record of who did what.", no_args_is_help=True)
+app.add_typer(audit, name="audit")
+
+
+@audit.command("verify")
+def audit_verify(
+    settings: Annotated[Path | None, typer.Option(help="The station's settings as JSON.")] = None,
+    state: Annotated[Path, typer.Option("--state", help="Or: its state folder.")] = Path("/var/lib/shouwang/station"),
+    told: Annotated[list[str] | None, typer.Option(metavar="SEQ:DIGEST", help="A head that others were given.")] = None,
+    json_: AsJson = False,
+) -> None:
+    """Look whether anybody changed the record, and name the first row that is not as it was written."""
+    from api import settings as station_settings
+    from api.audit import verifying
+    from api.database import DatabaseError
+
+    heads: dict[int, str] = {}
+    for one in told or ():
+        seq, colon, digest = one.partition(":")
+        if not colon or not seq.isdecimal() or len(digest) != 64:
+            fail(f"{one!r}: give SEQ:DIGEST, as `shouwang audit verify` prints a head", USAGE)
+        heads[int(seq)] = digest.lower()
+    try:
+        read = station_settings.load(settings or state / "settings.json")
+        verdict = verifying.verify(read.database, station=read.station, told=heads)
+    except station_settings.SettingsError as error:
+        fail(error, USAGE)
+    except DatabaseError as error:
+        fail(error, STORE)
+    sys.stdout.write((verifying.as_json(verdict) if json_ else verifying.as_text(verdict)) + "\n")
+    raise typer.Exit(OK if verdict.bad is None else BAD)
 
 
 @app.command()

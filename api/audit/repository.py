@@ -5,7 +5,7 @@ from dataclasses import fields
 from operator import attrgetter
 from typing import Any, Final
 
-from sqlalchemy import Table, bindparam, delete, select, update
+from sqlalchemy import Table, bindparam, delete, or_, select, update
 from sqlmodel import Session, SQLModel
 
 from api.audit.models import Audit, AuditHead, AuditWords
@@ -78,6 +78,22 @@ def page(
     for column, wanted in ((AUDIT.c.about, about), (AUDIT.c.account, account), (AUDIT.c.action, action)):
         if wanted is not None:
             found = found.where(column == wanted)
+    return [_both(row) for row in session.connection().execute(found)]
+
+
+def of_actions(
+    session: Session, beginnings: Sequence[str], *, before_ms: int | None, limit: int
+) -> list[tuple[Entry, Words | None]]:
+    """Entries whose action begins so, newest first."""
+    found = (
+        select(*AUDIT.c, WORDS.c.salt, WORDS.c.words)
+        .select_from(AUDIT.outerjoin(WORDS, WORDS.c.seq == AUDIT.c.seq))
+        .where(or_(*(AUDIT.c.action.startswith(beginning, autoescape=True) for beginning in beginnings)))
+        .order_by(AUDIT.c.at_ms.desc(), AUDIT.c.seq.desc())
+        .limit(limit)
+    )
+    if before_ms is not None:
+        found = found.where(AUDIT.c.at_ms < before_ms)
     return [_both(row) for row in session.connection().execute(found)]
 
 

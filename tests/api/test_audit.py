@@ -1,15 +1,25 @@
 """The station's own chain: who did what, written with its cause, erasable in its words, unchangeable unnoticed."""
 
+import json
+from pathlib import Path
+
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 from sqlalchemy import delete, func, select, text, update
 from sqlmodel import Session
+from typer.testing import CliRunner
 
 from api.audit import repository, rules, service
 from api.audit.repository import AUDIT, HEAD, WORDS
 from api.audit.rules import BEGINNING, Bad, Entry, Head, Why, Words
 from api.database import Database
+from api.rights.rules import Role
+from api.settings import StationSettings
+from deploy.cli import app
+from tests.api.conftest import Served, as_json
+from tests.api.peers import GRID, STATION
+from tests.api.signing_in import machine
 
 SALT = "00" * rules.SALT_BYTES
 
@@ -191,3 +201,71 @@ class TestRecording:
             entries = session.connection().execute(select(AUDIT)).all()
             assert session.connection().execute(select(func.count()).select_from(WORDS)).scalar_one() == 10
         assert "条" not in str(entries)
+
+
+@pytest.mark.proves("N15")
+class TestCommand:
+    """`shouwang audit verify` on the file of a station."""
+
+    def verify(self, settings: Path, *more: str) -> tuple[int, str]:
+        done = CliRunner().invoke(app, ["audit", "verify", "--settings", str(settings), *more])
+        return done.exit_code, done.stdout
+
+    @pytest.fixture
+    def settings_file(self, settings: StationSettings, tmp_path: Path) -> Path:
+        path = tmp_path / "settings.json"
+        path.write_text(as_json(settings))
+        return path
+
+    def test_it_names_the_first_bad_row_while_the_station_runs(self, served: Served, settings_file: Path) -> None:
+        code, said = self.verify(settings_file, "--json")
+        verdict = json.loads(said)
+        assert (code, verdict["ok"], verdict["bad"]) == (0, True, None)
+        assert verdict["rows"] > 0
+        head = f"{verdict['head']['seq']}:{verdict['head']['digest']}"
+        assert self.verify(settings_file, "--told", head)[0] == 0
+        with served.station.database.write() as session:
+            session.connection().execute(update(AUDIT).where(AUDIT.c.seq == 2).values(action="nothing"))
+        code, said = self.verify(settings_file, "--json")
+        assert (code, json.loads(said)["bad"]) == (1, {"seq": 2, "why": "changed"})
+        assert self.verify(settings_file)[1].startswith("row 2 is changed")
+
+    def test_a_head_that_others_were_given_is_held_against_it(self, served: Served, settings_file: Path) -> None:
+        assert served.station.settings.station
+        code, said = self.verify(settings_file, "--json", "--told", f"1:{'f' * 64}")
+        assert (code, json.loads(said)["bad"]) == (1, {"seq": 1, "why": "other_history"})
+
+    def test_wrong_usage_and_a_missing_database_have_codes_of_their_own(
+        self, settings: StationSettings, settings_file: Path, tmp_path: Path
+    ) -> None:
+        assert self.verify(settings_file, "--told", "nonsense")[0] == 2
+        assert self.verify(tmp_path / "nowhere.json")[0] == 2
+        values = json.loads(settings_file.read_text())
+        settings_file.write_text(json.dumps(values | {"database": f"sqlite:///{tmp_path}/nothing.db"}))
+        assert self.verify(settings_file)[0] == 4
+        assert settings.station
+
+
+@pytest.mark.proves("G5", "N4")
+class TestReading:
+    def test_the_whole_chain_is_for_those_who_may_know_of_every_alarm(self, served: Served) -> None:
+        for role, scope, status in (
+            (Role.DUTY_LEADER, STATION, 200),
+            (Role.DUTY_LEADER, GRID, 403),
+            (Role.AUDITOR, "", 403),
+            (Role.ADMINISTRATOR, "", 403),
+            (Role.OFFICER, STATION, 403),
+        ):
+            headers = machine(served.station, f"{role}-{scope}", (role, scope))
+            assert served.client.get("/api/v1/audit", headers=headers).status_code == status
+            assert served.client.get("/api/v1/audit/head", headers=headers).status_code == status
+
+    def test_auditors_see_nothing_that_has_to_do_with_an_alarm(self, served: Served) -> None:
+        with served.station.database.write() as session:
+            service.record(session, at_ms=1, by="li", action="alarm.acknowledge", about="alarm:duress-1")
+            service.record(session, at_ms=2, by="li", action="place.look_up", about="place:h01", reason="duress-1")
+        headers = machine(served.station, "auditor", (Role.AUDITOR, ""))
+        answer = served.client.get("/api/v1/audit/accounts", headers=headers, params={"limit": 200})
+        assert "duress-1" not in answer.text
+        assert "seq" not in answer.text
+        assert any(entry["action"] == "account.open" for entry in answer.json())

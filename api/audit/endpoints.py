@@ -1,0 +1,79 @@
+"""The audit chain over HTTP: for those with the police's eyes, who may know of every alarm.
+
+Auditors see of the chain what says nothing about alarms, and neither numbers nor heads: a number that is missing
+between two others would tell that there is an alarm which they are not shown.
+"""
+
+from http import HTTPStatus
+from typing import Annotated, Final
+
+from fastapi import APIRouter, Query
+
+from api.access import Authority, may
+from api.audit import repository, schemas, service
+from api.pages import PAGE, Cursor, Limit, below, cursor
+from api.problems import MayNot, answers
+from api.station import CurrentStation, Station
+
+router: Final = APIRouter(
+    prefix="/api/v1/audit",
+    tags=["audit"],
+    responses=answers(
+        HTTPStatus.UNAUTHORIZED,
+        HTTPStatus.FORBIDDEN,
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+    ),
+)
+
+
+def _whole_station(station: Station, by: Authority) -> None:
+    if not by.reach.covers(station.register.subject_of_area(station.register.station)):
+        raise MayNot(by.action)
+
+
+About = Annotated[str | None, Query(max_length=80, description="Such as `place:h01` or `account:li`")]
+
+
+@router.get("", summary="Who did what, newest first (审计)")
+def list_entries(
+    station: CurrentStation,
+    by: Annotated[Authority, may("audit.read")],
+    about: About = None,
+    account: Annotated[str | None, Query(max_length=32)] = None,
+    action: Annotated[str | None, Query(max_length=64)] = None,
+    *,
+    limit: Limit = PAGE,
+    after: Cursor = None,
+) -> schemas.EntryPage:
+    """The whole chain of this station: for whoever is granted the whole station."""
+    _whole_station(station, by)
+    with station.database.read() as session:
+        rows = repository.page(
+            session, below=below(after), about=about, account=account, action=action, limit=limit + 1
+        )
+    items = [schemas.entry_answer(*row) for row in rows[:limit]]
+    more = len(rows) > limit
+    return schemas.EntryPage(items=items, next=cursor(rows[limit - 1][0].seq) if more else None)
+
+
+@router.get("/accounts", summary="What was done about accounts, rights and people, newest first")
+def list_entries_about_accounts(
+    station: CurrentStation,
+    by: Annotated[Authority, may("audit.accounts")],
+    before: Annotated[int | None, Query(ge=0, le=(1 << 53), description="Unix ms; `at` of the last one shown")] = None,
+    limit: Limit = PAGE,
+) -> list[schemas.EntryAnswer]:
+    """Sessions, accounts, rights, tokens, desks, joining, privacy: nothing that has to do with an alarm."""
+    _whole_station(station, by)
+    with station.database.read() as session:
+        rows = repository.of_actions(session, schemas.WITHOUT_ALARMS, before_ms=before, limit=limit)
+    return [schemas.entry_answer(*row) for row in rows]
+
+
+@router.get("/head", summary="Where the chain ends")
+def get_head(station: CurrentStation, by: Annotated[Authority, may("audit.read")]) -> schemas.HeadAnswer:
+    """Write it down elsewhere: from then on nobody can change what is before it unnoticed."""
+    _whole_station(station, by)
+    with station.database.read() as session:
+        return schemas.head_answer(service.head(session))
