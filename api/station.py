@@ -1,7 +1,8 @@
 """The parts of a running station, made from settings and put together; nothing here starts by itself."""
 
 import secrets
-from collections.abc import Callable, Collection
+from collections.abc import Callable
+from functools import partial
 from typing import Annotated
 
 import structlog
@@ -10,22 +11,29 @@ from sqlmodel import Session
 
 from api.accounts.office import ADMIN_LOGIN, Office, secret_path, write_secret
 from api.accounts.service import Accounts
+from api.alarms.answering import answers
+from api.alarms.models import AlarmRecord
 from api.alarms.service import Alarms
 from api.clock import Clock, wall_ms
 from api.database import Database
 from api.drills.service import Drills
 from api.duty.opened import change_owner, opened
 from api.duty.service import DeskWatch, Duty
+from api.escalation.clock import LadderClock
+from api.escalation.ladders import Ladders
+from api.escalation.service import Answered, Escalation
 from api.faults.service import LOOK_S as FAULTS_S
 from api.faults.service import Faults
-from api.feed.service import Feed
+from api.feed.service import Feed, put
 from api.ingest.service import Ingest, filters, next_generation
 from api.mqtt import Link, Will
+from api.notify.service import PURPOSE, Channels, Notifier, notify, notify_desk
 from api.outgoing.service import Sender
 from api.register.registrar import Registrar
 from api.register.service import Register
 from api.reports.service import Reports
 from api.rounds import Job, Rounds
+from api.sealing import Sealer
 from api.settings import StationSettings
 from api.steps import Wrap, unwrapped
 from api.tasks.service import Tasks
@@ -58,13 +66,41 @@ class Station:
         self.office = Office(settings.accounts, self.register, clock=clock, random_bytes=random_bytes)
         self._begin_accounts()
         self.registrar = Registrar(self.register, self.database, clock=clock, random_bytes=random_bytes)
-        self.feed = Feed(self.database, clock=clock)
-        self.alarms = Alarms(self.register, clock=clock, random_bytes=random_bytes)
+        self.feed = Feed(self.database, self.register, clock=clock)
+        self.escalation = Escalation(
+            self.register,
+            clock=clock,
+            notify=notify,
+            to_desk=partial(notify_desk, station=settings.station),
+            put=put,
+            answers=self._answers,
+            link=self.link_to,
+        )
+        self.alarms = Alarms(
+            self.register, clock=clock, random_bytes=random_bytes, consequences=(self.escalation.follow, self.feed.follow)
+        )
         self.link = Link(settings.broker, filters=filters(self.register), will=self._will)
         self.faults = Faults(self.database, self.register, self.link, clock=clock)
         self.sender = Sender(self.database, self.link, signer, clock=clock, wrap=wrap)
-        self.duty = Duty(self.register, clock=clock, look=opened, change_owner=change_owner, names=self._names)
-        self.desk_watch = DeskWatch(self.database, self.register, above=lambda _session, _now: None, clock=clock)
+        self.duty = Duty(self.register, clock=clock, look=opened, change_owner=change_owner)
+        self.desk_watch = DeskWatch(self.database, self.register, above=self.escalation.desk_unattended, clock=clock)
+        self.ladders = Ladders(self.register, clock=clock)
+        self.channels = Channels(
+            settings.station,
+            Sealer(settings.signing.seed(), PURPOSE),
+            clock=clock,
+            loopback=settings.notify.loopback,
+        )
+        self.notifier = Notifier(
+            self.database,
+            self.channels,
+            station=settings.station,
+            undeliverable=self.escalation.undeliverable,
+            clock=clock,
+        )
+        self.ladder_clock = LadderClock(
+            self.database, self.escalation, station=settings.station, clock=clock, fired=self.notifier.wake
+        )
         self.tips = Tips(self.register, clock=clock)
         self.tasks = Tasks(self.register, clock=clock)
         self.drills = Drills(self.register, clock=clock, random_bytes=random_bytes)
@@ -103,11 +139,15 @@ class Station:
         self.link.start()
         self.rounds.start()
         self.desk_watch.start()
+        self.ladder_clock.start()
+        self.notifier.start()
         log.info("station.started", station=self.settings.station, generation=self.ingest.generation)
 
     def stop(self) -> None:
         """Finish what is in hand, say that we go, and give everything back."""
         self.desk_watch.stop()
+        self.ladder_clock.stop()
+        self.notifier.stop()
         self.rounds.stop()
         self.feed.stop()
         self.sender.stop()
@@ -119,10 +159,13 @@ class Station:
     def _order_drills(self, now_ms: int) -> None:
         self.drills.order(self.database, now_ms, wake=self.sender.wake)
 
-    def _names(self, _session: Session, accounts: Collection[str]) -> dict[str, str]:
-        """What officers are called on paper."""
-        found = {account: self.register.officer(account) for account in accounts}
-        return {account: officer.name for account, officer in found.items() if officer is not None}
+    def link_to(self, alarm: str) -> str:
+        """Where an alarm is opened."""
+        return f"{self.settings.notify.link}{alarm}"
+
+    def _answers(self, session: Session, alarm: AlarmRecord) -> Answered:
+        found = answers(session, self.alarms, alarm)
+        return Answered(answered=found.answered, reachable=found.reachable)
 
     def _sweep(self, now_ms: int) -> None:
         with self.database.write(patient=True) as session:

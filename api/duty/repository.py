@@ -5,6 +5,8 @@ from collections.abc import Collection, Sequence
 from sqlalchemy import func, or_, update
 from sqlmodel import Session, col, select
 
+from api.accounts.models import Account, AccountGrant
+from api.accounts.rules import State
 from api.duty.models import DutyLeave, DutyShift, Handover, LiveDesk
 from api.duty.rules import Leave, Shift
 from api.rights.rules import Role
@@ -65,6 +67,29 @@ def same_leave(session: Session, leave: DutyLeave) -> DutyLeave | None:
     names = ("account", "stand_in", "from_ms", "to_ms")
     found = select(DutyLeave).where(*(getattr(DutyLeave, name) == getattr(leave, name) for name in names))
     return session.exec(found).first()
+
+
+def holding(session: Session, accounts: Collection[str], *, role: Role, areas: Collection[str], at_ms: int) -> set[str]:
+    """Those of `accounts` that are active and hold `role` over one of `areas` at that moment."""
+    found = (
+        select(AccountGrant.account)
+        .join(Account, col(Account.id) == col(AccountGrant.account))
+        .where(
+            col(AccountGrant.account).in_([*accounts]),
+            AccountGrant.role == role.value,
+            col(AccountGrant.scope).in_([*areas]),
+            AccountGrant.from_ms <= at_ms,
+            or_(col(AccountGrant.to_ms).is_(None), col(AccountGrant.to_ms) > at_ms),
+            Account.state == State.ACTIVE.value,
+        )
+    )
+    return {*session.exec(found)}
+
+
+def names(session: Session, accounts: Collection[str]) -> dict[str, str]:
+    """What people are called, by account."""
+    found = select(Account.id, Account.name).where(col(Account.id).in_([*accounts]))
+    return dict(session.exec(found).all())
 
 
 def beat(session: Session, station: str, desk: str, *, account: str, now_ms: int) -> LiveDesk:

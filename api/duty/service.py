@@ -7,7 +7,7 @@ BadZone                 422: no such time zone
 """
 
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from http import HTTPStatus
 from time import monotonic
@@ -25,7 +25,8 @@ from api.duty.models import DutyLeave, DutyShift, Handover, LiveDesk
 from api.duty.schemas import NewHandover, NewLeave, NewShift
 from api.duty.sheets import Sheet, Signed, page
 from api.etags import expect
-from api.ingest.repository import clear_fault, open_fault, raise_fault
+from api.faults.repository import present
+from api.faults.service import clear_fault, raise_fault
 from api.problems import NotThere, Problem
 from api.register.service import Register
 from api.rights.rules import Authority, Reach, Role, Subject
@@ -88,12 +89,14 @@ Look = Callable[[Session], Sheet]
 """What is open now."""
 ChangeOwner = Callable[[Session, Sequence[str], str, str, int], None]
 """(session, alarms, from whom, to whom, at_ms): in the caller's transaction."""
-Names = Callable[[Session, Collection[str]], Mapping[str, str]]
-"""What people are called, by account."""
 
 
 def on_duty(session: Session, *, role: Role, areas: Collection[str], at_ms: int) -> list[str]:
-    """The accounts that serve in `role` for one of `areas` at a moment, deputies and stand-ins counted."""
+    """The accounts that serve in `role` for one of `areas` at a moment, deputies and stand-ins counted.
+
+    `areas`: every area that the thing lies in. Whoever stands on a roster and does not hold the role there serves not:
+    a roster gives nobody rights.
+    """
     shifts = [repository.as_shift(row) for row in repository.shifts(session, role=role, areas=areas, at_ms=at_ms)]
     if not shifts:
         return []
@@ -101,7 +104,9 @@ def on_duty(session: Session, *, role: Role, areas: Collection[str], at_ms: int)
     away = repository.leaves(session, accounts=accounts, ends_after_ms=at_ms)
     # A stand-in may be away as well.
     away = [*away, *repository.leaves(session, accounts=_stand_ins(away) - accounts, ends_after_ms=at_ms)]
-    return rules.on_duty(shifts, [repository.as_leave(row) for row in away], at_ms)
+    serving = rules.on_duty(shifts, [repository.as_leave(row) for row in away], at_ms)
+    holding = repository.holding(session, serving, role=role, areas=areas, at_ms=at_ms) if serving else set()
+    return [account for account in serving if account in holding]
 
 
 def desk_attended(session: Session, station: str, at_ms: int) -> bool:
@@ -116,14 +121,11 @@ def _stand_ins(leaves: Sequence[DutyLeave]) -> set[str]:
 class Duty:
     """The roster, the desks and the sheets of one station."""
 
-    def __init__(
-        self, register: Register, *, clock: Clock, look: Look, change_owner: ChangeOwner, names: Names
-    ) -> None:
+    def __init__(self, register: Register, *, clock: Clock, look: Look, change_owner: ChangeOwner) -> None:
         self._register = register
         self._clock = clock
         self._look = look
         self._change_owner = change_owner
-        self._names = names
 
     # Roster
 
@@ -293,7 +295,7 @@ class Duty:
             took_ms=row.took_ms,
             sheet=sheet,
         )
-        return page(signed, names=self._names(session, people), states=STATE_ZH)
+        return page(signed, names=repository.names(session, people), states=STATE_ZH)
 
     def handovers(self, session: Session, *, below: int | None, limit: int) -> Sequence[Handover]:
         """Sheets, newest first."""
@@ -376,14 +378,15 @@ class DeskWatch:
     def __init__(
         self,
         database: Database,
-        station: str,
+        register: Register,
         *,
         above: Above,
         clock: Clock,
         monotonic_s: Callable[[], float] = monotonic,
     ) -> None:
         self._database = database
-        self._station = station
+        self._register = register
+        self._station = register.station
         self._above = above
         self._clock = clock
         self._monotonic_s = monotonic_s
@@ -406,18 +409,23 @@ class DeskWatch:
         """Look once; write only what has changed. Returns whether the desk is unattended."""
         with self._database.read() as session:
             beats = repository.beats(session, self._station)
-            raised = open_fault(session, UNATTENDED, "", self._station) is not None
+            raised = present(session, UNATTENDED, "", self._station) is not None
         unattended = self._attention.look(beats, now_s=self._monotonic_s())
         heard = self._attention.heard
         if unattended and not raised:
             with self._database.write() as session:
-                if open_fault(session, UNATTENDED, "", self._station) is None:
-                    raise_fault(session, UNATTENDED, "", about=self._station, now_ms=self._clock())
-                    self._above(session, self._clock())
+                if present(session, UNATTENDED, "", self._station) is None:
+                    now = self._clock()
+                    raise_fault(session, UNATTENDED, about=self._station, now_ms=now, areas=self._areas())
+                    self._above(session, now)
         elif raised and heard and not unattended:
             with self._database.write() as session:
-                clear_fault(session, UNATTENDED, "", about=self._station, now_ms=self._clock())
+                clear_fault(session, UNATTENDED, about=self._station, now_ms=self._clock())
         return unattended
+
+    def _areas(self) -> frozenset[str]:
+        """The station and all that it lies in: whoever is above it sees the fault."""
+        return frozenset((self._station, *self._register.ancestors(self._station)))
 
     def _run(self) -> None:
         while not self._stopping.wait(LOOK_S):

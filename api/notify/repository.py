@@ -1,0 +1,155 @@
+"""Reading and writing channels and deliveries. Never commits."""
+
+from collections.abc import Collection, Mapping, Sequence
+from typing import Final
+
+from sqlalchemy import Table, and_, func, insert, or_, update
+from sqlmodel import Session, SQLModel, col, select
+
+from api.notify.models import Delivery, NotifyChannel, NotifyHost
+
+DELIVERY: Final[Table] = SQLModel.metadata.tables["delivery"]
+OPEN: Final = ("waiting", "failed")
+
+
+def channels_of(session: Session, accounts: Collection[str]) -> Sequence[NotifyChannel]:
+    """The channels of these accounts that have not ended."""
+    found = select(NotifyChannel).where(
+        col(NotifyChannel.account).in_([*accounts]), col(NotifyChannel.ended_ms).is_(None)
+    )
+    return session.exec(found.order_by(col(NotifyChannel.made_ms), col(NotifyChannel.id))).all()
+
+
+def channels_of_station(session: Session, station: str) -> Sequence[NotifyChannel]:
+    """The station's own channels that have not ended."""
+    found = select(NotifyChannel).where(
+        NotifyChannel.station == station, col(NotifyChannel.account).is_(None), col(NotifyChannel.ended_ms).is_(None)
+    )
+    return session.exec(found.order_by(col(NotifyChannel.made_ms), col(NotifyChannel.id))).all()
+
+
+def channel(session: Session, station: str, channel: str) -> NotifyChannel | None:
+    """The channel of this id, ended or not."""
+    found = session.get(NotifyChannel, channel)
+    return found if found is not None and found.station == station else None
+
+
+def add_channel(session: Session, row: NotifyChannel) -> None:
+    """Insert one."""
+    session.add(row)
+    session.flush()
+
+
+def hosts(session: Session, station: str) -> Sequence[NotifyHost]:
+    """The hosts that channels may use."""
+    return session.exec(select(NotifyHost).where(NotifyHost.station == station).order_by(col(NotifyHost.host))).all()
+
+
+def host(session: Session, station: str, name: str) -> NotifyHost | None:
+    """This host, if channels may use it."""
+    return session.get(NotifyHost, (station, name))
+
+
+def add_host(session: Session, row: NotifyHost) -> None:
+    """Allow one."""
+    session.add(row)
+    session.flush()
+
+
+def remove_host(session: Session, row: NotifyHost) -> None:
+    """Allow it no more."""
+    session.delete(row)
+    session.flush()
+
+
+def add(session: Session, rows: Sequence[Mapping[str, object]]) -> None:
+    """Insert deliveries, waiting."""
+    if rows:
+        session.connection().execute(insert(DELIVERY), [*rows])
+
+
+def due_channels(session: Session, station: str, *, now_ms: int, claimed_before_ms: int) -> list[str]:
+    """Channels that have something to do, the longest waiting first."""
+    found = (
+        select(DELIVERY.c.channel, func.min(DELIVERY.c.due_ms))
+        .where(
+            DELIVERY.c.station == station,
+            DELIVERY.c.state.in_(OPEN),
+            DELIVERY.c.due_ms <= now_ms,
+            or_(DELIVERY.c.claimed_ms.is_(None), DELIVERY.c.claimed_ms < claimed_before_ms),
+        )
+        .group_by(DELIVERY.c.channel)
+        .order_by(func.min(DELIVERY.c.due_ms))
+    )
+    return [channel for channel, _ in session.connection().execute(found)]
+
+
+def due(session: Session, channel: str, *, now_ms: int, claimed_before_ms: int) -> Sequence[Delivery]:
+    """What is due on a channel and in nobody's hands, oldest first."""
+    found = select(Delivery).where(
+        Delivery.channel == channel,
+        col(Delivery.state).in_(OPEN),
+        Delivery.due_ms <= now_ms,
+        or_(col(Delivery.claimed_ms).is_(None), col(Delivery.claimed_ms) < claimed_before_ms),
+    )
+    return session.exec(found.order_by(col(Delivery.number))).all()
+
+
+def sent_since(session: Session, channel: str, since_ms: int) -> tuple[int, int]:
+    """How many messages a channel took on since then, for one delivery each and for several."""
+    found = (
+        select(DELIVERY.c.message, func.count())
+        .where(DELIVERY.c.channel == channel, DELIVERY.c.claimed_ms >= since_ms, DELIVERY.c.message.is_not(None))
+        .group_by(DELIVERY.c.message)
+    )
+    sizes = [size for _, size in session.connection().execute(found)]
+    return sum(size == 1 for size in sizes), sum(size > 1 for size in sizes)
+
+
+def claim(
+    session: Session, numbers: Collection[int], *, message: str, now_ms: int, claimed_before_ms: int
+) -> list[int]:
+    """Compare and set: those of `numbers` that nobody else has in hand are ours now."""
+    mine = []
+    for number in numbers:
+        done = session.connection().execute(
+            update(DELIVERY)
+            .where(
+                DELIVERY.c.number == number,
+                DELIVERY.c.state.in_(OPEN),
+                or_(DELIVERY.c.claimed_ms.is_(None), DELIVERY.c.claimed_ms < claimed_before_ms),
+            )
+            .values(claimed_ms=now_ms, message=message, tries=DELIVERY.c.tries + 1)
+        )
+        if done.rowcount == 1:
+            mine.append(number)
+    return mine
+
+
+def of_message(session: Session, message: str) -> Sequence[Delivery]:
+    """The deliveries that go out in one message and have not come to an end."""
+    found = select(Delivery).where(Delivery.message == message, col(Delivery.state).in_(OPEN))
+    return session.exec(found.order_by(col(Delivery.number))).all()
+
+
+def hopeful(session: Session, escalation: str, account: str | None) -> bool:
+    """Whether an account was reached about this level, or may still be."""
+    found = select(Delivery.number).where(
+        Delivery.escalation == escalation, Delivery.account == account, Delivery.state != "undeliverable"
+    )
+    return session.exec(found.limit(1)).first() is not None
+
+
+def page(
+    session: Session, station: str, *, account: str | None, before: tuple[int, str] | None, limit: int
+) -> Sequence[Delivery]:
+    """Deliveries, newest first: of one account, or of all."""
+    found = select(Delivery).where(Delivery.station == station)
+    if account is not None:
+        found = found.where(Delivery.account == account)
+    if before is not None:
+        at_ms, id_ = before
+        found = found.where(
+            or_(col(Delivery.made_ms) < at_ms, and_(col(Delivery.made_ms) == at_ms, col(Delivery.id) < id_))
+        )
+    return session.exec(found.order_by(col(Delivery.made_ms).desc(), col(Delivery.id).desc()).limit(limit)).all()

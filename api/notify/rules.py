@@ -1,0 +1,210 @@
+"""What is sent, when it is tried again, and when many become one: pure.
+
+Theory:
+
+1. A notice holds the kind as its reader's eyes may read it, the grid, the number and a link. It has no field for a
+   name, a door or a phone number. One that is for the police alone leaves only by channels marked police.
+2. A delivery is tried at most TRIES_MOST times, with pauses that double, and no longer than until it expires; then it
+   is undeliverable. Quiet hours of a channel hold back what is not urgent, and never an alarm of somebody's duty.
+3. At most SINGLY messages a channel and minute go out one by one. What comes beyond them becomes one message with a
+   count, at most one such message a minute: none is left out of the count.
+4. A webhook is signed over its timestamp and its body. A receiver refuses a timestamp that is more than FRESH_S away,
+   and a delivery id that it has seen, so that nobody can play it again.
+"""
+
+import hmac
+import json
+from collections import Counter
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass
+from hashlib import sha256
+from ipaddress import ip_address
+from typing import Any, Final
+
+from api.faults.words import words as fault_words
+from broker.kinds import KIND_WORDS, MARK_WORDS, Kind, Mark
+from broker.kinds import Words as Named
+
+TRIES_MOST: Final = 6
+FIRST_PAUSE_MS: Final = 5_000
+PAUSE_MOST_MS: Final = 300_000
+EXPIRES_MS: Final = 900_000
+"""An urgent notice that could not be sent for so long is undeliverable; somebody else is told meanwhile."""
+PATIENT_MS: Final = 86_400_000
+"""The same for what is not urgent."""
+MINUTE_MS: Final = 60_000
+SINGLY: Final = 5
+FRESH_S: Final = 300
+DAY_MIN: Final = 1_440
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Notice:
+    """What somebody is told. `urgent`: an alarm of his duty; `level` and `late` of the ladder."""
+
+    kind_shown: Kind | None
+    """None for what is no alarm."""
+    grid: str | None
+    number: int | None
+    link: str
+    police_only: bool
+    mark: Mark | None = None
+    level: int = 0
+    late: bool = False
+    urgent: bool = True
+    fault: str | None = None
+    """The code of a fault, which is no alarm."""
+    trial: bool = False
+    """Somebody tries his channel."""
+
+    def text(self) -> str:
+        """As a row keeps it."""
+        return json.dumps(asdict(self), sort_keys=True)
+
+    @classmethod
+    def read(cls, text: str) -> "Notice":
+        """As a row kept it."""
+        kept: dict[str, Any] = json.loads(text)
+        kind, mark = kept["kind_shown"], kept["mark"]
+        return cls(
+            **kept | {"kind_shown": None if kind is None else Kind(kind), "mark": None if mark is None else Mark(mark)}
+        )
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Words:
+    """A message as a person reads it, and as a machine does."""
+
+    title: str
+    body: str
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Batch:
+    """Deliveries (by number) that go out in one message."""
+
+    numbers: tuple[int, ...]
+
+    @property
+    def gathered(self) -> bool:
+        """Whether it is a message with a count."""
+        return len(self.numbers) > 1
+
+
+def pause_ms(tries: int) -> int:
+    """How long to wait after so many tries."""
+    return min(PAUSE_MOST_MS, FIRST_PAUSE_MS << max(0, tries - 1))
+
+
+def is_over(*, tries: int, next_ms: int, expires_ms: int) -> bool:
+    """Whether it will not be tried again."""
+    return tries >= TRIES_MOST or next_ms >= expires_ms
+
+
+def quiet(minute: int, *, from_min: int | None, to_min: int | None) -> bool:
+    """Whether this minute of the day lies in quiet hours, which may pass midnight."""
+    if from_min is None or to_min is None or from_min == to_min:
+        return False
+    if from_min < to_min:
+        return from_min <= minute < to_min
+    return minute >= from_min or minute < to_min
+
+
+def quiet_for_min(minute: int, *, from_min: int | None, to_min: int | None) -> int:
+    """How many minutes of quiet there are left; 0 outside quiet hours."""
+    if to_min is None or not quiet(minute, from_min=from_min, to_min=to_min):
+        return 0
+    return (to_min - minute) % DAY_MIN
+
+
+def batches(waiting: Sequence[int], *, singly: int, gathered: int) -> list[Batch]:
+    """What one channel sends now, oldest first. `singly`, `gathered`: how many messages of each it sent this minute.
+
+    What is not in it waits for the next minute.
+    """
+    if len(waiting) <= SINGLY - singly:
+        return [Batch(numbers=(number,)) for number in waiting]
+    if gathered or singly > SINGLY:
+        return []
+    return [Batch(numbers=tuple(waiting))]
+
+
+def words(notices: Sequence[Notice]) -> Words:
+    """One message for one notice or for many."""
+    if len(notices) > 1:
+        return _many(notices)
+    one = notices[0]
+    if one.trial:
+        return Words(
+            title="守望: 通道测试 Channel test",
+            body="这是一条测试消息。This is a test message.",
+            data={"trial": True, "count": 1},
+        )
+    kind = called(one)
+    mark = None if one.mark is None else MARK_WORDS[one.mark]
+    prefix = "" if mark is None else f"[{mark.zh} {mark.en}] "
+    climbs = "" if one.level == 0 else f" · 超时升级 level {one.level}"
+    late = " · 迟发 late" if one.late else ""
+    lines = [
+        *([] if one.grid is None else [f"网格 grid: {one.grid}"]),
+        *([] if one.number is None else [f"编号 number: {one.number}"]),
+        one.link,
+    ]
+    data = {
+        "count": 1,
+        "kind": one.kind_shown,
+        "fault": one.fault,
+        "words": {"zh": kind.zh, "en": kind.en},
+        "mark": None if one.mark is None else one.mark.value,
+        "grid": one.grid,
+        "number": one.number,
+        "link": one.link,
+        "level": one.level,
+        "late": one.late,
+    }
+    return Words(title=f"{prefix}{kind.zh} {kind.en}{climbs}{late}", body="\n".join(lines), data=data)
+
+
+def _many(notices: Sequence[Notice]) -> Words:
+    kinds = Counter(one.fault or one.kind_shown or "" for one in notices)
+    names = {one.fault or one.kind_shown or "": called(one) for one in notices}
+    lines = [f"{names[kind].zh} {names[kind].en}: {count}" for kind, count in sorted(kinds.items())]
+    data = {
+        "count": len(notices),
+        "kinds": {str(kind): count for kind, count in sorted(kinds.items())},
+        "link": notices[-1].link,
+    }
+    return Words(title=f"守望: {len(notices)} 条警情 alarms", body="\n".join((*lines, notices[-1].link)), data=data)
+
+
+def called(one: Notice) -> Named:
+    """What it is about, in both languages."""
+    if one.kind_shown is None:
+        return fault_words(one.fault or "fault")
+    return KIND_WORDS[one.kind_shown]
+
+
+def body(data: Mapping[str, Any], *, delivery: str, station: str) -> bytes:
+    """What a webhook is sent."""
+    full = {"delivery": delivery, "station": station, **data}
+    return json.dumps(full, ensure_ascii=False, sort_keys=True, separators=(",", ":")).encode()
+
+
+def signature(secret: str, *, timestamp: int, content: bytes) -> str:
+    """The value of `X-Shouwang-Signature`."""
+    return "sha256=" + hmac.new(secret.encode(), f"{timestamp}.".encode() + content, sha256).hexdigest()
+
+
+def genuine(secret: str, *, timestamp: int, content: bytes, signed: str, now_s: int) -> bool:
+    """What a receiver checks; it also refuses a delivery id that it has seen."""
+    fresh = abs(now_s - timestamp) <= FRESH_S
+    return fresh and hmac.compare_digest(signature(secret, timestamp=timestamp, content=content), signed)
+
+
+def may_connect(address: str, *, loopback: bool) -> bool:
+    """Whether an address may be sent to: nothing inside our own walls, but loopback where a setting says so."""
+    found = ip_address(address)
+    mapped = getattr(found, "ipv4_mapped", None)
+    found = found if mapped is None else mapped
+    return (loopback and found.is_loopback) or (found.is_global and not found.is_multicast)

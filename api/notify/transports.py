@@ -1,0 +1,237 @@
+"""The two ways out: a signed webhook of ours, and apprise for everything that people use. One door for apprise.
+
+    CannotSend          .trouble: one word for the row. Never what an address or a server says: both may hold secrets.
+
+What may be sent to is decided each time, when it is sent: https alone, to a host that an administrator allowed, whose
+addresses lie outside our own walls. A webhook is connected to the very address that was judged; apprise asks the
+resolver again, and is therefore kept to services with fixed hosts, e-mail by TLS, and JSON over https. Redirects are
+followed by neither.
+"""
+
+import http.client
+import logging
+import socket
+import ssl
+import threading
+from collections.abc import Callable, Collection, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import urlsplit
+
+from apprise import Apprise, NotifyBase
+
+from api.notify import rules
+from api.notify.rules import Words
+
+TIMEOUT_S: Final = 10.0
+"""For one step of a connection."""
+LIMIT_S: Final = 20.0
+"""For all of it."""
+URL_MOST: Final = 2_000
+
+SERVICES: Final[Mapping[str, str | None]] = {
+    "wecombot": "qyapi.weixin.qq.com",
+    "dingtalk": "oapi.dingtalk.com",
+    "feishu": "open.feishu.cn",
+    "jsons": None,
+    "mailtos": None,
+}
+"""What of apprise may be used, with the host that it sends to (None: the one of the address)."""
+FOR_TESTS: Final = "json"
+"""Plain http, to loopback alone and only where a setting allows it."""
+
+logging.getLogger("apprise").setLevel(logging.CRITICAL + 1)  # it logs addresses, which hold keys
+
+Resolve = Callable[[str, int], Collection[str]]
+
+
+class CannotSend(Exception):
+    """It was not taken. Field: `trouble`, one word."""
+
+    def __init__(self, trouble: str) -> None:
+        self.trouble = trouble
+        super().__init__(trouble)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Address:
+    """Where a channel sends. `sort`: apprise or webhook."""
+
+    sort: str
+    url: str
+    secret: str = ""
+
+    def __repr__(self) -> str:
+        """Without what is secret."""
+        return f"Address(sort={self.sort!r})"
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Walls:
+    """What may be sent to. `loopback`: this machine too, for tests."""
+
+    hosts: frozenset[str]
+    loopback: bool = False
+
+
+def resolve(host: str, port: int) -> Collection[str]:
+    """Every address of a host. Raises CannotSend."""
+    try:
+        found = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
+    except OSError:
+        raise CannotSend("no_such_host") from None
+    return [str(one[4][0]) for one in found]
+
+
+def host_of(address: Address, *, loopback: bool) -> str:
+    """The host that an address sends to. Raises CannotSend for one that may not be used at all."""
+    if address.sort == "webhook":
+        return _webhook_parts(address.url, loopback=loopback)[0]
+    return _plugin_host(address.url, _plugin(address.url, loopback=loopback))
+
+
+def send(
+    address: Address,
+    words: Words,
+    *,
+    delivery: str,
+    station: str,
+    now_s: int,
+    walls: Walls,
+    resolver: Resolve = resolve,
+) -> None:
+    """Send one message and wait until it is taken. Raises CannotSend."""
+    if address.sort == "webhook":
+        _send_webhook(address, words, delivery=delivery, station=station, now_s=now_s, walls=walls, resolver=resolver)
+    else:
+        _send_apprise(address, words, walls=walls, resolver=resolver)
+
+
+def _judged(host: str, port: int, walls: Walls, resolver: Resolve) -> str:
+    """An address of a host that may be sent to; every address it has must be such a one. Raises CannotSend."""
+    if host not in walls.hosts:
+        raise CannotSend("host_not_allowed")
+    found = [*resolver(host, port)]
+    if not found or not all(rules.may_connect(one, loopback=walls.loopback) for one in found):
+        raise CannotSend("address_not_allowed")
+    return found[0]
+
+
+def _webhook_parts(url: str, *, loopback: bool) -> tuple[str, int, str, bool]:
+    try:
+        parts = urlsplit(url)
+        host, port = parts.hostname or "", parts.port
+    except ValueError:
+        raise CannotSend("bad_address") from None
+    secure = parts.scheme == "https"
+    if (
+        not host
+        or parts.username is not None
+        or len(url) > URL_MOST
+        or not (secure or (parts.scheme == "http" and loopback))
+    ):
+        raise CannotSend("bad_address")
+    path = (parts.path or "/") + (f"?{parts.query}" if parts.query else "")
+    if not path.isascii() or any(ord(one) <= 32 for one in path):
+        raise CannotSend("bad_address")
+    return host.lower(), port or (443 if secure else 80), path, secure
+
+
+class _Pinned(http.client.HTTPConnection):
+    """Connects to the address that was judged, whatever the resolver says now."""
+
+    def __init__(self, host: str, port: int, *, address: str, secure: bool) -> None:
+        super().__init__(host, port, timeout=TIMEOUT_S)
+        self._address = address
+        self._secure = secure
+
+    def connect(self) -> None:
+        """Open the connection."""
+        plain = socket.create_connection((self._address, self.port), TIMEOUT_S)
+        self.sock = (
+            ssl.create_default_context().wrap_socket(plain, server_hostname=self.host) if self._secure else plain
+        )
+
+
+def _send_webhook(
+    address: Address, words: Words, *, delivery: str, station: str, now_s: int, walls: Walls, resolver: Resolve
+) -> None:
+    host, port, path, secure = _webhook_parts(address.url, loopback=walls.loopback)
+    judged = _judged(host, port, walls, resolver)
+    if not secure and not _is_loopback(judged):
+        raise CannotSend("address_not_allowed")
+    content = rules.body({**words.data, "title": words.title}, delivery=delivery, station=station)
+    connection = _Pinned(host, port, address=judged, secure=secure)
+    ends = threading.Timer(LIMIT_S, connection.close)
+    ends.daemon = True
+    ends.start()
+    try:
+        connection.request(
+            "POST",
+            path,
+            body=content,
+            headers={
+                "Content-Type": "application/json",
+                "User-Agent": "shouwang",
+                "X-Shouwang-Delivery": delivery,
+                "X-Shouwang-Timestamp": str(now_s),
+                "X-Shouwang-Signature": rules.signature(address.secret, timestamp=now_s, content=content),
+            },
+        )
+        status = connection.getresponse().status
+    except TimeoutError:
+        raise CannotSend("timeout") from None
+    except ssl.SSLError:
+        raise CannotSend("tls") from None
+    except (OSError, http.client.HTTPException, AttributeError):  # AttributeError: closed by the timer in between
+        raise CannotSend("no_connection") from None
+    finally:
+        ends.cancel()
+        connection.close()
+    if not 200 <= status < 300:
+        raise CannotSend("redirected" if 300 <= status < 400 else f"status_{status}")
+
+
+def _send_apprise(address: Address, words: Words, *, walls: Walls, resolver: Resolve) -> None:
+    plugin = _plugin(address.url, loopback=walls.loopback)
+    host = _plugin_host(address.url, plugin)
+    judged = _judged(host, getattr(plugin, "port", None) or 443, walls, resolver)
+    if plugin.secure is False and SERVICES.get(_scheme(address.url)) is None and not _is_loopback(judged):
+        raise CannotSend("address_not_allowed")
+    try:
+        taken = plugin.notify(body=words.body, title=words.title)
+    except Exception:  # noqa: BLE001 - a hundred authors' plugins; what they raise may hold the address
+        raise CannotSend("plugin") from None
+    if not taken:
+        raise CannotSend("refused")
+
+
+def _is_loopback(address: str) -> bool:
+    return rules.may_connect(address, loopback=True) and not rules.may_connect(address, loopback=False)
+
+
+def _scheme(url: str) -> str:
+    return url.partition("://")[0].lower()
+
+
+def _plugin(url: str, *, loopback: bool) -> NotifyBase:
+    scheme = _scheme(url)
+    if len(url) > URL_MOST or not (scheme in SERVICES or (scheme == FOR_TESTS and loopback)):
+        raise CannotSend("bad_address")
+    try:
+        found: Any = Apprise.instantiate(url, suppress_exceptions=True)
+    except Exception:  # noqa: BLE001 - as above
+        found = None
+    if not isinstance(found, NotifyBase):
+        raise CannotSend("bad_address")
+    found.redirects = False
+    found.socket_connect_timeout = found.socket_read_timeout = TIMEOUT_S
+    found.verify_certificate = True
+    return found
+
+
+def _plugin_host(url: str, plugin: NotifyBase) -> str:
+    host = SERVICES.get(_scheme(url)) or getattr(plugin, "smtp_host", None) or plugin.host
+    if not isinstance(host, str) or not host:
+        raise CannotSend("bad_address")
+    return host.lower()
