@@ -12,6 +12,7 @@ import api.escalation.models
 import api.faults.models
 import api.feed.models
 import api.ingest.models
+import api.leases.models
 import api.notify.models
 import api.outgoing.models
 import api.tasks.models

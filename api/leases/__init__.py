@@ -1,0 +1,1 @@
+"""Which process does which work of a station, when several share a PostgreSQL."""
