@@ -31,6 +31,7 @@ from api.notify.service import PURPOSE, Channels, Notifier, notify, notify_desk
 from api.outgoing.service import Sender
 from api.register.registrar import Registrar
 from api.register.service import Register
+from api.register.slices import Slices
 from api.reports.service import Reports
 from api.rounds import Job, Rounds
 from api.sealing import Sealer
@@ -65,7 +66,11 @@ class Station:
         self.accounts = Accounts(settings.accounts, clock=clock, random_bytes=random_bytes, issuer=settings.station)
         self.office = Office(settings.accounts, self.register, clock=clock, random_bytes=random_bytes)
         self._begin_accounts()
-        self.registrar = Registrar(self.register, self.database, clock=clock, random_bytes=random_bytes)
+        self.slices = Slices(self.register, clock=clock, random_bytes=random_bytes)
+        self.slices.renew(self.database)
+        self.registrar = Registrar(
+            self.register, self.database, clock=clock, random_bytes=random_bytes, changed=self._register_changed
+        )
         self.feed = Feed(self.database, self.register, clock=clock)
         self.escalation = Escalation(
             self.register,
@@ -116,6 +121,7 @@ class Station:
             random_bytes=random_bytes,
             generation=next_generation(self.database, clock=clock),
             owes=self.sender.wake,
+            reported=self.slices.reported,
             wrap=wrap,
         )
         self.rounds = Rounds(
@@ -192,6 +198,10 @@ class Station:
             row = self.office.find(session, account)
         if row.login == ADMIN_LOGIN:
             secret_path(self.settings).unlink(missing_ok=True)
+
+    def _register_changed(self) -> None:
+        if self.slices.renew(self.database):
+            self.sender.wake()
 
     def _will(self) -> Will:
         return self.ingest.status(online=False)

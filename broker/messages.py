@@ -315,7 +315,7 @@ class GatewayStatus(Envelope):
 
     `head` is the highest sequence number of `epoch`, `digest` the head of its chain there (zeros where `head` is 0),
     `low` the lowest that is not done: what the station misses below `low` is a gap. `queued` counts events without a
-    receipt.
+    receipt. `register_version`: the register slice that it runs (0: what it was set up with).
     """
 
     type: Literal["gateway_status"] = "gateway_status"
@@ -330,6 +330,7 @@ class GatewayStatus(Envelope):
     clock: Clock
     queued: UInt
     faults: Annotated[tuple[Word, ...], Field(max_length=MAX_FAULTS)] = ()
+    register_version: UInt | None = None
 
 
 class StationStatus(Envelope):

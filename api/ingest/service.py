@@ -143,9 +143,13 @@ class Ingest:
         random_bytes: Callable[[int], bytes],
         generation: int,
         owes: Callable[[], None],
+        reported: Callable[[Session, GatewayStatus], None] = lambda _session, _status: None,
         wrap: Wrap = unwrapped,
     ) -> None:
-        """`owes` is called after a commit that may have left something to be sent."""
+        """`owes` is called after a commit that may have left something to be sent.
+
+        `reported` hears every status of a gateway's present connection, in its transaction.
+        """
         self.counts = Counts()
         self.generation = generation
         self.trouble: str | None = None
@@ -158,6 +162,7 @@ class Ingest:
         self._register = register
         self._clock = clock
         self._random_bytes = random_bytes
+        self._reported = reported
         self._owes = owes
         self._limit = rules.BATCH_MOST
         self._backlog: deque[Incoming] = deque()
@@ -577,6 +582,7 @@ class Ingest:
         clone = faults.present(session, CLONE, status.gateway)
         if clone is not None and now_ms - clone.last_ms >= CLONE_OVER_MS:
             end(session, clone, now_ms=now_ms)
+        self._reported(session, status)
         self._look_for_gaps(session, status, now_ms=now_ms)
         greeted = not new_session and status.gateway not in outcome.greet  # the hello goes when this batch is kept
         self._look_at_chain(session, status, greeted=greeted, now_ms=now_ms)

@@ -25,7 +25,7 @@ from api.mqtt import IN_FLIGHT, NO_SUBSCRIBERS, Link, LinkError
 from api.outgoing import repository
 from api.outgoing.models import OwedRecord
 from api.steps import Wrap
-from broker.messages import AlarmUpdate, Body, Command, parse_body
+from broker.messages import AlarmUpdate, Body, Command, ConfigPart, parse_body
 from broker.signing import Signer
 
 AT_ONCE: Final = IN_FLIGHT
@@ -43,7 +43,7 @@ log = structlog.get_logger("api.outgoing")
 
 def owe(
     session: Session,
-    bodies: Iterable[AlarmUpdate | Command],
+    bodies: Iterable[AlarmUpdate | Command | ConfigPart],
     *,
     alarm: str | None,
     happened_ms: int,

@@ -26,6 +26,7 @@ from api.register.schemas import (
     ConsentAsked,
     ContactsAsked,
     ExclusionsAsked,
+    GatewaySliceAnswer,
     HistoryAnswer,
     InstallAsked,
     LevelAnswer,
@@ -697,6 +698,17 @@ def _show_unit(station: Station, by: Authority, unit: str, response: Response) -
         raise NotThere(f"no unit {unit!r} here")
     response.headers["ETag"] = etag(row["version"])
     return views.unit_answer(row, station.register.now, silent_shown=_silent_shown(by))
+
+
+# Slices of gateways
+
+
+@router.get("/slices", summary="Which slice of the register each gateway runs")
+def list_slices(station: CurrentStation, by: Annotated[Authority, may("register.slices")]) -> list[GatewaySliceAnswer]:
+    """One that runs an older version is sent the newest again; `drift` is an edit by hand on the gateway."""
+    _reached(by, station.register.subject_of_area(station.register.station), "slices")
+    with station.database.read() as session:
+        return views.slices_answer(session, station.register.station)
 
 
 # Companies and teams

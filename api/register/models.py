@@ -551,7 +551,7 @@ class GatewaySlice(SQLModel, table=True):
     """The newest slice of the register for a gateway, and which one it said that it runs."""
 
     __tablename__ = "gateway_slice"
-    __table_args__ = (CheckConstraint("version > 0", name="version"),)
+    __table_args__ = (CheckConstraint("version >= 0", name="version"),)
 
     station: str = Field(primary_key=True)
     gateway: str = Field(primary_key=True)

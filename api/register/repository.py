@@ -120,6 +120,12 @@ def occupant(session: Session, station: str, place: str) -> str | None:
     return str(rows[0]["occupant"]) if rows else None
 
 
+def slices(session: Session, station: str) -> Sequence[RowMapping]:
+    """The newest slice of every gateway."""
+    one = table("gateway_slice")
+    return _all(session, select(one).where(one.c.station == station).order_by(one.c.gateway))
+
+
 def lender(session: Session, station: str, place: str) -> str | None:
     """Who has lent a place to the one who lives there now."""
     one = OCCUPANCY

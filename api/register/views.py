@@ -17,6 +17,7 @@ from api.register.schemas import (
     AssignmentAnswer,
     CompanyAnswer,
     ConsentAnswer,
+    GatewaySliceAnswer,
     HistoryAnswer,
     PeopleAnswer,
     PeriodAnswer,
@@ -147,6 +148,22 @@ def unit_answer(row: Mapping[str, Any] | RowMapping, now: Snapshot, *, silent_sh
         place=None if hung is None else hung.place,
         handed=hung is not None and hung.handed,
     )
+
+
+def slices_answer(session: Session, station: str) -> list[GatewaySliceAnswer]:
+    """Every gateway's slice."""
+    rows = repository.slices(session, station)
+    return [
+        GatewaySliceAnswer(
+            gateway=row["gateway"],
+            version=row["version"],
+            made=iso(row["made_ms"]),
+            runs=row["runs"],
+            reported=None if row["runs_ms"] is None else iso(row["runs_ms"]),
+            drift=row["drift"],
+        )
+        for row in rows
+    ]
 
 
 def company_answer(row: RowMapping) -> CompanyAnswer:

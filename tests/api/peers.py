@@ -232,6 +232,7 @@ class Gateway(Maker, Peer):
             principal(Role.GATEWAY, name),
             build(Name.GATEWAY_RECEIPT, STATION, name),
             build(Name.GATEWAY_COMMAND, STATION, name),
+            build(Name.GATEWAY_CONFIG, STATION, name),
             build(Name.STATION_STATUS, STATION),
         )
 
@@ -259,7 +260,15 @@ class Gateway(Maker, Peer):
         return {rejection.id: rejection.reason for receipt in self.bodies(Receipt) for rejection in receipt.rejected}
 
     def say_status(
-        self, *, online: bool = True, head: int = 0, low: int = 1, epoch: str | None = None, chain: str = "a"
+        self,
+        *,
+        online: bool = True,
+        head: int = 0,
+        low: int = 1,
+        epoch: str | None = None,
+        chain: str = "a",
+        register_version: int | None = None,
+        faults: tuple[str, ...] = (),
     ) -> None:
         """Publish the retained status. `chain` makes the digest: another one is another history."""
         topic = build(Name.GATEWAY_STATUS, STATION, self.name)
@@ -278,6 +287,8 @@ class Gateway(Maker, Peer):
             low=low,
             clock="synced",
             queued=0,
+            register_version=register_version,
+            faults=faults,
         )
         self.publish(topic, self.signer.envelope(body), retain=True)
 

@@ -122,6 +122,7 @@ OWN_FIELDS: Final[Mapping[str, Fields]] = {
         "clock": CLOCKS,
         "queued": UINTS,
         "faults": st.lists(WORDS, max_size=4).map(tuple),
+        "register_version": st.none() | UINTS,
     },
     "station_status": {"online": st.booleans(), "generation": UINTS},
 }
@@ -207,6 +208,7 @@ LARGEST: Final[Mapping[str, Mapping[str, object]]] = {
         "clock": "unsynced",
         "queued": _BIG,
         "faults": [_WORD] * messages.MAX_FAULTS,
+        "register_version": _BIG,
     },
     "station_status": {"online": False, "generation": _BIG},
 }

@@ -53,7 +53,7 @@ def upgrade() -> None:
         sa.Column("runs_ms", sa.BigInteger(), nullable=True),
         sa.Column("drift", sa.Boolean(), nullable=False),
         sa.Column("sent_ms", sa.BigInteger(), nullable=True),
-        sa.CheckConstraint("version > 0", name="version"),
+        sa.CheckConstraint("version >= 0", name="version"),
         sa.PrimaryKeyConstraint("station", "gateway"),
     )
     op.create_table(

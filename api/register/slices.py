@@ -1,0 +1,191 @@
+"""Each gateway's slice of the register: made of the snapshot, versioned, owed, and sent again until it runs there.
+
+A slice is derived: after each change of the register, and at every start, what each gateway should have is compared
+with what it was last told. So a station that is killed between a change and its slice makes it when it comes back.
+What a gateway was set up with is version 0, and is sent to nobody.
+"""
+
+from collections.abc import Callable, Iterator
+from typing import Final
+
+import structlog
+from sqlmodel import Session
+
+from api.clock import Clock
+from api.database import Database
+from api.outgoing import service as outgoing
+from api.register.models import GatewaySlice
+from api.register.service import Register
+from api.register.snapshot import PlaceNow, Snapshot, UnitNow
+from broker.ids import EVENT_ID_RANDOM_BYTES, EventId, GatewayId, event_id
+from broker.messages import GatewayStatus, clean
+from broker.slices import RegisterSlice, SliceGroup, SliceHousehold, SliceUnit, parts
+
+AGAIN_MS: Final = 10_000
+"""A gateway that still runs an older slice so long after it was sent is sent it again."""
+DRIFT: Final = "register_drift"
+
+log = structlog.get_logger("api.slices")
+
+
+def slice_of(now: Snapshot, gateway: str) -> RegisterSlice:
+    """What a gateway works with: its groups, everybody in them or with a unit on it, and nothing of anybody else."""
+    return _Slicer(now).make(gateway)
+
+
+class _Slicer:
+    """Makes the slices of one snapshot."""
+
+    def __init__(self, now: Snapshot) -> None:
+        self._now = now
+        self._units: dict[str, list[UnitNow]] = {}
+        self._where: dict[str, set[str]] = {
+            group: set() if found.gateway is None else {str(found.gateway)} for group, found in now.groups.items()
+        }
+        """The gateways of each group: its home, and those with something of its households on them."""
+        for unit in now.contents.units:
+            if unit.gateway is not None:
+                self._units.setdefault(unit.gateway, []).append(unit)
+                group = now.groups_of_places.get(unit.place)
+                if group is not None:
+                    self._where[group].add(unit.gateway)
+        self._groups: dict[str, list[str]] = {}
+        for group, gateways in self._where.items():
+            for gateway in gateways:
+                self._groups.setdefault(gateway, []).append(group)
+
+    def make(self, gateway: str) -> RegisterSlice:
+        """The slice of one gateway, as version 0."""
+        now, units = self._now, self._units.get(gateway, [])
+        groups = sorted(self._groups.get(gateway, ()))
+        own = {unit.place for unit in units}
+        places = own.union(*(now.members.get(now.groups[group].id, ()) for group in groups))  # type: ignore[index] # ids are texts
+        return RegisterSlice(
+            station=str(now.contents.station),
+            gateway=GatewayId(gateway),
+            version=0,
+            groups=tuple(
+                SliceGroup(id=one.id, community=one.community, grid=one.grid)
+                for one in (now.groups[group] for group in groups)  # type: ignore[index] # as above
+            ),
+            households=tuple(
+                self._household(now.places[place], own=place in own) for place in sorted(places) if place in now.places
+            ),
+            units=tuple(_unit(unit) for unit in sorted(units, key=lambda unit: unit.id)),
+        )
+
+    def _household(self, place: PlaceNow, *, own: bool) -> SliceHousehold:
+        return SliceHousehold(
+            id=place.id,
+            group=place.group,
+            door=place.door,
+            label=clean(place.label),
+            excludes=tuple(sorted(place.excludes)),
+            medical_consent=place.medical_consent,
+            duress=place.duress,
+            remote=own and place.group is not None and len(self._where[place.group]) > 1,
+        )
+
+
+def _unit(unit: UnitNow) -> SliceUnit:
+    return SliceUnit(
+        id=unit.id,
+        household=unit.place,
+        sort=unit.sort.value,
+        line=unit.line,
+        address=unit.address,
+        silent=unit.silent,
+        volume=unit.volume,
+        night_volume=unit.night_volume,
+        strobe=unit.strobe,
+        installing=not unit.handed,
+    )
+
+
+class Slices:
+    """Keeps every gateway's slice up to date."""
+
+    def __init__(
+        self,
+        register: Register,
+        *,
+        clock: Clock,
+        random_bytes: Callable[[int], bytes],
+    ) -> None:
+        self._register = register
+        self._clock = clock
+        self._random_bytes = random_bytes
+
+    def renew(self, database: Database) -> bool:
+        """Make and owe what changed since it was last made. Returns whether anything did: then wake the sender."""
+        slicer = _Slicer(self._register.now)
+        made = [slicer.make(gateway) for gateway in sorted(self._register.gateways)]
+        with database.read() as session:
+            known = {one.gateway: self._row(session, one.gateway) for one in made}
+            stale = [
+                one for one in made if (row := known[one.gateway]) is None or row.sha256 != one.content()
+            ]  # fmt: skip
+        if not stale:
+            return False
+        with database.write() as session:
+            for one in stale:
+                self._renew(session, one)
+        return True
+
+    def reported(self, session: Session, status: GatewayStatus) -> None:
+        """A gateway said which slice it runs. One that runs an older slice is sent the newest again."""
+        row = self._row(session, status.gateway)
+        if row is None or status.register_version is None or not status.online:
+            return
+        now_ms = self._clock()
+        row.runs, row.runs_ms, row.drift = status.register_version, now_ms, DRIFT in status.faults
+        if row.runs > row.version:  # our tables are older than what it runs: what we say now shall count
+            row.version = row.runs + 1
+            row.text = self._versioned(row, row.version)
+            row.sent_ms = None
+        if row.runs < row.version and (row.sent_ms is None or now_ms - row.sent_ms >= AGAIN_MS):
+            self._owe(session, row)
+        session.flush()
+
+    def _renew(self, session: Session, one: RegisterSlice) -> None:
+        row = self._row(session, one.gateway)
+        now_ms = self._clock()
+        content = one.content()
+        if row is None:  # what it was set up with: the station's settings and the gateway's came from one file
+            version = 0 if self._register.version == 0 else 1
+            text = one.model_copy(update={"version": version}).text().decode()
+            row = GatewaySlice(
+                station=self._register.station, gateway=one.gateway, version=version, sha256=content, text=text,
+                made_ms=now_ms,
+            )  # fmt: skip
+            session.add(row)
+        elif row.sha256 == content:
+            return
+        else:
+            row.version += 1
+            row.sha256, row.made_ms = content, now_ms
+            row.text = one.model_copy(update={"version": row.version}).text().decode()
+        if row.version:
+            self._owe(session, row)
+        session.flush()
+
+    def _owe(self, session: Session, row: GatewaySlice) -> None:
+        now_ms = self._clock()
+        ids = self._ids(now_ms)
+        bodies = parts(
+            row.text.encode(), station=self._register.station, gateway=row.gateway, version=row.version, ids=ids
+        )
+        outgoing.owe(session, bodies, alarm=None, happened_ms=now_ms)
+        row.sent_ms = now_ms
+        log.info("slices.owed", gateway=row.gateway, version=row.version, parts=len(bodies))
+
+    def _row(self, session: Session, gateway: str) -> GatewaySlice | None:
+        return session.get(GatewaySlice, (str(self._register.station), gateway))
+
+    def _versioned(self, row: GatewaySlice, version: int) -> str:
+        found = RegisterSlice.model_validate_json(row.text)
+        return found.model_copy(update={"version": version}).text().decode()
+
+    def _ids(self, now_ms: int) -> Iterator[EventId]:
+        while True:
+            yield event_id(now_ms, self._random_bytes(EVENT_ID_RANDOM_BYTES))

@@ -1,0 +1,123 @@
+"""The station is the authority: each gateway gets its own slice, in rising versions, until it runs it."""
+
+from base64 import urlsafe_b64decode
+from collections.abc import Iterator
+
+import pytest
+
+from api.register.slices import slice_of
+from api.register.snapshot import Snapshot
+from broker.messages import ConfigPart
+from broker.slices import RegisterSlice
+from deploy.mosquitto import PrivateBroker
+from tests.api.conftest import Serve, Served
+from tests.api.peers import GATEWAYS, HOUSEHOLDS, Gateway
+
+
+def exclude(served: Served, place: str, *excluded: str) -> None:
+    read = served.client.get(f"/api/v1/register/places/{place}", headers={"Authorization": "Bearer token-of-li"})
+    answer = served.client.put(
+        f"/api/v1/register/places/{place}/exclusions",
+        json={"excludes": excluded},
+        headers={"Authorization": "Bearer token-of-li", "If-Match": read.headers["ETag"]},
+    )
+    assert answer.status_code == 200, answer.text
+
+
+def text(part: ConfigPart) -> RegisterSlice:
+    return RegisterSlice.model_validate_json(urlsafe_b64decode(part.data + "=="))
+
+
+def versions(served: Served) -> dict[str, tuple[int, int | None]]:
+    listed = served.get("/api/v1/register/slices", officer="zhao")
+    return {one["gateway"]: (one["version"], one["runs"]) for one in listed}
+
+
+@pytest.fixture
+def other(broker: PrivateBroker) -> Iterator[Gateway]:
+    with Gateway(broker, GATEWAYS[1], salt=7) as connected:
+        yield connected
+
+
+class TestSlices:
+    @pytest.mark.proves("G1")
+    def test_what_gateways_were_set_up_with_is_sent_to_nobody(self, served: Served, gateway: Gateway) -> None:
+        gateway.say_status(register_version=0)
+        assert {version for version, _ in versions(served).values()} == {0}
+        assert served.rows("SELECT count(*) FROM outgoing WHERE topic LIKE '%/config'") == [(0,)]
+
+    @pytest.mark.proves("G1", "G7")
+    def test_a_change_reaches_the_gateway_that_it_touches_and_no_other(
+        self, served: Served, gateway: Gateway, other: Gateway
+    ) -> None:
+        self._home(served, gateway)
+        gateway.say_status(register_version=0)
+        other.say_status(register_version=0)
+        exclude(served, HOUSEHOLDS[0], HOUSEHOLDS[1])
+        part = gateway.hear(ConfigPart, lambda part: part.version == 2)
+        found = text(part)
+        assert (found.gateway, found.version) == (gateway.name, 2)
+        first = next(one for one in found.households if one.id == HOUSEHOLDS[0])
+        assert first.excludes == (HOUSEHOLDS[1],)
+        assert served.rows("SELECT count(*) FROM outgoing WHERE topic LIKE ?", f"%/{other.name}/config") == [(0,)]
+        assert "key" not in urlsafe_b64decode(part.data + "==").decode()
+
+    def test_a_gateway_that_runs_an_older_one_is_sent_it_again_and_one_that_runs_it_is_left_alone(
+        self, serve: Serve, gateway: Gateway
+    ) -> None:
+        now = [1_790_000_000_000]
+        with serve(clock=lambda: now[0]) as served:
+            self._home(served, gateway)
+            gateway.hear(ConfigPart)
+            now[0] += 20_000
+            gateway.say_status(register_version=0)
+            gateway.until(lambda: len(gateway.bodies(ConfigPart)) == 2, "the slice again")
+            now[0] += 20_000
+            gateway.say_status(register_version=1)
+            exclude(served, HOUSEHOLDS[0], HOUSEHOLDS[1])
+            gateway.hear(ConfigPart, lambda part: part.version == 2)
+            assert [part.version for part in gateway.bodies(ConfigPart)] == [1, 1, 2]
+            assert versions(served)[gateway.name] == (2, 1)
+
+    def test_a_station_whose_tables_are_older_than_its_gateway_goes_on_above_it(
+        self, served: Served, gateway: Gateway
+    ) -> None:
+        self._home(served, gateway)
+        gateway.hear(ConfigPart)
+        gateway.say_status(register_version=41)
+        assert gateway.hear(ConfigPart, lambda part: part.version == 42).version == 42
+
+    def test_drift_is_shown(self, served: Served, gateway: Gateway) -> None:
+        gateway.say_status(register_version=0, faults=("register_drift",))
+        listed = served.get("/api/v1/register/slices", officer="zhao")
+        assert {one["gateway"]: one["drift"] for one in listed}[gateway.name]
+
+    def test_a_slice_has_nothing_of_groups_that_are_elsewhere(self, served: Served, gateway: Gateway) -> None:
+        assert slice_of(served.station.register.now, gateway.name).households == ()
+        self._home(served, gateway)
+        now: Snapshot = served.station.register.now
+        assert {one.id for one in slice_of(now, gateway.name).households} == {*HOUSEHOLDS}
+
+    def test_a_change_that_was_not_made_into_a_slice_is_made_at_the_next_start(
+        self, serve: Serve, gateway: Gateway
+    ) -> None:
+        with serve() as served:
+            self._home(served, gateway)
+            with served.station.database.write() as session:
+                edit = served.station.registrar.within(session, "li")
+                edit.exclude(HOUSEHOLDS[0], [HOUSEHOLDS[1]], if_match='"1"')
+        with serve() as served:
+            gateway.hear(ConfigPart, lambda part: part.version == 2)
+            assert versions(served)[gateway.name][0] == 2
+
+    @staticmethod
+    def _home(served: Served, gateway: Gateway) -> None:
+        """Make `gateway` the home of the group."""
+        read = served.get("/api/v1/register/areas/gr1")
+        body = {"name": read["name"], "parent": read["parent"], "gateway": gateway.name}
+        answer = served.client.put(
+            "/api/v1/register/areas/gr1",
+            json=body,
+            headers={"Authorization": "Bearer token-of-zhao", "If-Match": f'"{read["version"]}"'},
+        )
+        assert answer.status_code == 200, answer.text
