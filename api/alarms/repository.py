@@ -196,6 +196,11 @@ def find(session: Session, id: str, *, lock: bool = False) -> AlarmRecord | None
     return _first(session, _locked(_ALARMS.where(ALARM.c.id.in_(joined)), lock=lock))
 
 
+def by_ids(session: Session, ids: Collection[str]) -> list[AlarmRecord]:
+    """The alarms with these ids."""
+    return _alarms(session, _ALARMS.where(ALARM.c.id.in_(ids)))
+
+
 def parts(session: Session, alarm: str, part: Part | None = None) -> list[PartRecord]:
     """The events of an alarm, in the order in which they came."""
     found = _PARTS.where(PART.c.alarm == alarm)

@@ -1,6 +1,7 @@
 """The live feed over HTTP: server-sent events."""
 
 from collections.abc import AsyncIterator
+from functools import partial
 from http import HTTPStatus
 from typing import Annotated, Final
 
@@ -9,6 +10,7 @@ from starlette.responses import StreamingResponse
 from starlette.types import Receive, Scope, Send
 
 from api.access import Authority, may, still
+from api.alarms.doing import people_of
 from api.feed import rules
 from api.feed.rules import Seat
 from api.feed.service import Feed, Viewer
@@ -84,6 +86,8 @@ async def listen(
 
     seat = rules.seat(by.principal, rights(), groups=station.register.groups_of_places)
     assert seat is not None  # `may` has asked the same
-    viewer = Viewer(seat, again, place=place, lost=said is not None and place is None)
+    viewer = Viewer(
+        seat, again, people=partial(people_of, station), place=place, lost=said is not None and place is None
+    )
     station.feed.join(viewer)
     return FeedResponse(station.feed, viewer, viewer.frames(station.clock))

@@ -6,7 +6,10 @@ Theory:
    reaches the subject with the topic's action, and the eyes of the sharpest such grant are among them (`hears`).
 2. Ids are random, and a viewer's place in the feed is an id that he has seen or a time (`Since`). Neither counts, so
    nobody can tell from them that there were entries for others.
-3. What waits for one viewer is bounded (`Queue`). Whoever is too slow loses what waits, is told to look at the lists
+3. What tells of an alarm is judged anew for each hearer by the alarm as it is now (`api.alarms.sight`), whatever was
+   true when it happened: what has become a duress alarm meanwhile is heard by nobody but the police. A neighbour hears
+   of a step only when it changes what neighbours read (`coarse`).
+4. What waits for one viewer is bounded (`Queue`). Whoever is too slow loses what waits, is told to look at the lists
    again (`resync`), and is cut: the others wait for nobody.
 """
 
@@ -15,7 +18,8 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from typing import Final
 
-from api.rights.rules import Held, Over, Principal, Reach, Rights, Subject
+from api.alarms.rules import COARSE, Action, State
+from api.rights.rules import Authority, Held, Over, Principal, Reach, Rights, Subject
 from broker.policy import Audience
 
 ANY_EYES: Final[frozenset[Audience | None]] = frozenset({*Audience, None})
@@ -35,6 +39,8 @@ REPLAY_MOST: Final = 1_000
 TOPICS: Final[Mapping[str, str]] = {"alarm": "alarm.read", "fault": "fault.read"}
 """The action whose reach decides, by topic; for others it is that of the feed itself."""
 LISTEN: Final = "feed.read"
+ALARM: Final = "alarm"
+COARSE_ACTIONS: Final = frozenset({Action.RECEIVE, Action.CANCEL, Action.STAND_BACK})
 
 _TIME: Final = "t"
 _ID_LENGTH: Final = 32
@@ -72,9 +78,19 @@ class After:
 class Seat:
     """How far a viewer hears: by action, whose reach. Two of the same `key` hear the same."""
 
-    account: str
+    principal: Principal
     reaches: Mapping[str, Reach]
     key: object
+
+    @property
+    def account(self) -> str:
+        """Whose it is."""
+        return self.principal.account
+
+    def authority(self, topic: str) -> Authority:
+        """What decides about entries of this topic."""
+        action = TOPICS.get(topic, LISTEN)
+        return Authority(self.principal, action, self.reaches[action])
 
     def reach(self, topic: str) -> Reach:
         """What decides about entries of this topic."""
@@ -83,19 +99,28 @@ class Seat:
 
 def seat(principal: Principal, rights: Rights, *, groups: Mapping[str, str]) -> Seat | None:
     """Where this account sits; None: it may not listen at all."""
-    actions = [action for action in (LISTEN, *TOPICS.values()) if action in rights.actions]
-    reaches = {action: rights.reach(principal, action, groups=groups) for action in actions}
+    reaches = {action: rights.reach(principal, action, groups=groups) for action in (LISTEN, *TOPICS.values())}
     if not reaches[LISTEN].held:
         return None
     own = any(held.over in {Over.SELF, Over.DISPATCHED} for reach in reaches.values() for held in reach.held)
-    key = (principal.account if own else "", *(reach.held for reach in reaches.values()))
-    return Seat(principal.account, reaches, key)
+    key = (principal.account if own else "", principal.grants, *(reach.held for reach in reaches.values()))
+    return Seat(principal, reaches, key)
 
 
 def hears(entry: Entry, reach: Reach) -> Held | None:
     """The grant with which a viewer hears an entry; None: for him it does not exist."""
     held = reach.covers(entry.subject)
     return held[0] if held and held[0].eyes in entry.eyes else None
+
+
+def coarse(body: Mapping[str, object]) -> bool:
+    """Whether a step at an alarm changes what neighbours read."""
+    action, before, after = body.get("action"), body.get("before"), body.get("state")
+    if action in COARSE_ACTIONS:
+        return True
+    if not isinstance(before, str) or not isinstance(after, str):
+        return False
+    return COARSE[State(before)] is not COARSE[State(after)]
 
 
 def place(text: str | None) -> Since | After | None:

@@ -12,6 +12,7 @@ import secrets
 import threading
 from collections import Counter
 from collections.abc import AsyncIterator, Callable, Collection, Mapping, Sequence
+from dataclasses import dataclass
 from random import Random
 from time import monotonic
 from typing import Final
@@ -22,11 +23,17 @@ from fastapi.sse import format_sse_event
 from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import Session
 
+from api.alarms.changes import Change
+from api.alarms.models import AlarmRecord
+from api.alarms.repository import by_ids as alarms_by_ids
+from api.alarms.schemas import People, alarm_answer
+from api.alarms.sight import Ties, look, ties
 from api.clock import Clock, iso
 from api.database import Database
 from api.feed import repository, rules
 from api.feed.problems import TooManyViewers
 from api.feed.rules import After, Entry, Queue, Seat, Since
+from api.register.service import Register
 from api.rights.rules import Subject
 from broker.policy import Audience
 
@@ -69,14 +76,21 @@ class Viewer:
     """One open stream. `offer` and `cut` are called on its loop; `frames` is what it is sent."""
 
     def __init__(
-        self, seat: Seat, again: Callable[[], Seat | None], *, place: Since | After | None = None, lost: bool = False
+        self,
+        seat: Seat,
+        again: Callable[[], Seat | None],
+        *,
+        people: Callable[[Session], People],
+        place: Since | After | None = None,
+        lost: bool = False,
     ) -> None:
         """`again` says where the viewer sits now, None when he may not listen any more.
 
-        `place`: where he goes on; `lost`: he was somewhere that nobody knows.
+        `people`: who an account is. `place`: where he goes on; `lost`: he was somewhere that nobody knows.
         """
         self.seat = seat
         self.again = again
+        self.people = people
         self.place = place
         self.lost = lost
         self.loop = asyncio.get_running_loop()
@@ -118,11 +132,31 @@ class Viewer:
                 return
 
 
+@dataclass(frozen=True, slots=True)
+class _Batch:
+    """Entries with the alarms that they tell of, as those are now."""
+
+    session: Session
+    entries: Sequence[Entry]
+    alarms: Mapping[str, AlarmRecord]
+    tied: Ties
+
+    @classmethod
+    def of(cls, session: Session, entries: Sequence[Entry]) -> "_Batch":
+        """Fetch what is needed, in one go."""
+        ids = {entry.about.partition(":")[2] for entry in entries if entry.topic == rules.ALARM}
+        if not ids:
+            return cls(session, entries, {}, Ties())
+        alarms = {alarm.id: alarm for alarm in alarms_by_ids(session, ids)}
+        return cls(session, entries, alarms, ties(session, ids))
+
+
 class Feed:
     """Hands out entries to viewers, in a thread of its own."""
 
-    def __init__(self, database: Database, *, clock: Clock) -> None:
+    def __init__(self, database: Database, register: Register, *, clock: Clock) -> None:
         self._database = database
+        self._register = register
         self._clock = clock
         self._lock = threading.Lock()
         self._viewers: set[Viewer] = set()
@@ -163,6 +197,16 @@ class Feed:
     def viewers(self) -> int:
         """How many listen."""
         return len(self._viewers) + len(self._joining)
+
+    def follow(self, session: Session, change: Change) -> None:
+        """Let screens hear of a change of an alarm. Who hears it, and what, is judged when it is told."""
+        body = {
+            "action": change.action.value,
+            "before": None if change.before is None else change.before.value,
+            "state": change.alarm.state,
+        }
+        put(session, topic=rules.ALARM, about=f"alarm:{change.alarm.id}", body=body, subject=Subject(),
+            eyes=rules.ANY_EYES, at_ms=change.at_ms)  # fmt: skip
 
     def join(self, viewer: Viewer) -> None:
         """Let a viewer listen. Raises TooManyViewers."""
@@ -207,7 +251,7 @@ class Feed:
             if not viewers:  # nobody has listened: what is there is old
                 self._top = repository.top(session)
             fresh = repository.after(session, self._top, limit=AT_ONCE)
-            self._tell(fresh, viewers, told)
+            self._tell(_Batch.of(session, fresh), viewers, told)
             if fresh:
                 self._top = fresh[-1].number
             for viewer in joining:
@@ -220,24 +264,38 @@ class Feed:
         if len(fresh) == AT_ONCE:
             self._wake.set()
 
-    def _tell(self, entries: Sequence[Entry], viewers: Sequence[Viewer], told: dict[Viewer, list[bytes]]) -> None:
+    def _tell(self, batch: _Batch, viewers: Sequence[Viewer], told: dict[Viewer, list[bytes]]) -> None:
         """Judge each entry once for all viewers that sit alike."""
         alike: dict[object, list[Viewer]] = {}
         for viewer in viewers:
             alike.setdefault(viewer.seat.key, []).append(viewer)
         for together in alike.values():
-            frames = self._frames(entries, together[0].seat)
+            frames = self._frames(batch, together[0])
             if frames:
                 told.update(dict.fromkeys(together, frames))
 
-    def _frames(self, entries: Sequence[Entry], seat: Seat) -> list[bytes]:
+    def _frames(self, batch: _Batch, viewer: Viewer) -> list[bytes]:
         frames: list[bytes] = []
-        for entry in entries:
-            held = rules.hears(entry, seat.reach(entry.topic))
-            if held is not None:
-                told = {"about": entry.about, "at": iso(entry.at_ms).isoformat(), **entry.body}
-                frames.append(_frame(entry.topic, told, place=entry.id))
+        for entry in batch.entries:
+            told = self._told(entry, batch, viewer)
+            if told is not None:
+                about = {"about": entry.about, "at": iso(entry.at_ms).isoformat()}
+                frames.append(_frame(entry.topic, about | told, place=entry.id))
         return frames
+
+    def _told(self, entry: Entry, batch: _Batch, viewer: Viewer) -> dict[str, object] | None:
+        """What a viewer hears of an entry; None: nothing, for him it does not exist."""
+        if entry.topic != rules.ALARM:
+            return None if rules.hears(entry, viewer.seat.reach(entry.topic)) is None else {**entry.body}
+        alarm = batch.alarms.get(entry.about.partition(":")[2])
+        by = viewer.seat.authority(entry.topic)
+        seen = None if alarm is None else look(by, alarm, self._register, batch.tied)
+        if seen is None or seen.held.eyes not in entry.eyes:
+            return None
+        answer = alarm_answer(seen.shown, viewer.people(batch.session)).model_dump(mode="json", exclude_none=True)
+        if seen.held.eyes in {None, Audience.NEIGHBOUR}:
+            return {"alarm": answer} if rules.coarse(entry.body) else None
+        return {**entry.body, "alarm": answer}
 
     def _resume(self, session: Session, viewer: Viewer, told: dict[Viewer, list[bytes]]) -> None:
         """Give a viewer what he missed, if it is known and not too much; else tell him to look at the lists."""
@@ -245,7 +303,7 @@ class Feed:
         frames: list[bytes] = []
         while number is not None and len(frames) <= rules.REPLAY_MOST:
             entries = repository.after(session, number, until=self._top, limit=AT_ONCE)
-            frames += self._frames(entries, viewer.seat)
+            frames += self._frames(_Batch.of(session, entries), viewer)
             if len(entries) < AT_ONCE:
                 break
             number = entries[-1].number

@@ -2,6 +2,7 @@
 
 import socket
 from collections.abc import Iterator
+from contextlib import ExitStack
 from http.client import HTTPConnection
 
 import pytest
@@ -9,12 +10,15 @@ import pytest
 from api.feed import repository, rules
 from api.feed.rules import ANY_EYES, After, Entry, Queue, Since
 from api.feed.service import AGAIN_S, VIEWERS_OF_ONE, put
-from api.rights.rules import Grant, Principal, Role, Subject, read, rights
+from api.rights.rules import Grant, Principal, Role, Subject, rights
 from api.settings import StationSettings
+from broker.kinds import Kind
 from broker.policy import Audience
-from tests.api.conftest import ROOT, TOKENS
+from deploy.mosquitto import PrivateBroker
+from tests.api.conftest import TOKENS
 from tests.api.databases import rows
-from tests.api.peers import eventually
+from tests.api.peers import Gateway, Maker, eventually
+from tests.api.people import add_account, add_grant
 from tests.api.streams import Live, Screen, live
 
 POLICE = frozenset({Audience.POLICE})
@@ -71,9 +75,7 @@ class TestWhoHears:
             assert rules.hears(entry(ELSEWHERE), seat.reach("news")) is None
 
     def test_whoever_has_no_row_may_not_listen(self) -> None:
-        table = (ROOT / "api/rights/rights.toml").read_text(encoding="utf-8").partition("\n[actions]\n")[0]
-        here = read(f'{table}\n[actions]\n"feed.read" = {{ officer = "area" }}\n')
-        assert rules.seat(principal(Role.GUARD, "x"), here, groups={}) is None
+        assert rules.seat(Principal(account="a", name="", grants=(), via="token"), rights(), groups={}) is None
 
     def test_two_that_sit_alike_are_judged_once_and_whoever_has_things_of_his_own_alone(self) -> None:
         keys = [
@@ -196,12 +198,11 @@ class TestListening:
         slow.close()
 
     @pytest.mark.proves("G5")
-    def test_a_viewer_whose_account_is_gone_is_cut_within_seconds(
-        self, settings: StationSettings, running: Live
-    ) -> None:
+    def test_a_viewer_whose_account_is_gone_is_cut_within_seconds(self, running: Live) -> None:
         with Screen(running.port, TOKENS["li"]) as li, Screen(running.port, TOKENS["zhao"]) as zhao:
             eventually(lambda: len(running.station.feed._viewers) == 2, "both listen")
-            running.station.settings = settings.model_copy(update={"officers": settings.officers[1:]})
+            with running.station.database.write() as session:
+                session.connection().exec_driver_sql("UPDATE api_token SET revoked_ms = 1 WHERE account = 'li'")
             li.until(lambda: li.over, "cut", deadline_s=AGAIN_S + 2)
             assert li.hear("end").data == {"why": "not_known"}
             tell(running, "a")
@@ -220,6 +221,77 @@ class TestListening:
         finally:
             for screen in screens:
                 screen.__exit__()
+
+
+class TestAlarms:
+    """What each hears of one panic, one duress and what is done about them."""
+
+    @pytest.fixture
+    def people(self, running: Live) -> dict[str, str]:
+        tokens = {"li": TOKENS["li"]}
+        with running.station.database.write() as session:
+            for id_, role, scope in (
+                ("grid", Role.GRID_WORKER, "r1"),
+                ("community", Role.COMMUNITY, "c1"),
+                ("presser", Role.HOUSEHOLD, "h01"),
+                ("neighbour", Role.HOUSEHOLD, "h02"),
+                ("admin", Role.ADMINISTRATOR, ""),
+                ("elsewhere", Role.GRID_WORKER, "r9"),
+            ):
+                add_account(session, id_)
+                add_grant(session, id_, role, scope)
+                tokens[id_] = f"token-of-{id_}"
+        return tokens
+
+    @pytest.mark.proves("N4", "A1")
+    def test_each_hears_of_an_alarm_in_its_own_words_and_of_duress_nobody_but_the_police(
+        self, running: Live, people: dict[str, str], broker: PrivateBroker
+    ) -> None:
+        with ExitStack() as stack:
+            screens = {who: stack.enter_context(Screen(running.port, token)) for who, token in people.items()}
+            eventually(lambda: len(running.station.feed._viewers) == len(people), "all listen")
+            assert running.station.link.ready.wait(20)
+            gateway = stack.enter_context(Gateway(broker))
+            duress = gateway.event(kind=Kind.DURESS, press="u1:1:900")
+            panic = gateway.event()
+            for press in (duress, panic):
+                gateway.send([press])
+                gateway.receipted([press])
+            for who in people.keys() - {"admin", "elsewhere"}:
+                screens[who].hear("alarm", lambda event: event.data["alarm"]["id"] == panic.id)
+            heard = {who: [event.data for event in screen.named("alarm")] for who, screen in screens.items()}
+            told = {who: {one["alarm"]["id"] for one in some} for who, some in heard.items()}
+            assert told.pop("li") == {duress.id, panic.id}
+            assert told == {
+                "grid": {panic.id}, "community": {panic.id}, "presser": {panic.id}, "neighbour": {panic.id},
+                "admin": set(), "elsewhere": set(),
+            }  # fmt: skip
+            assert duress.id not in "".join(str(some) for who, some in heard.items() if who != "li")
+            neighbour = heard["neighbour"][0]
+            assert "action" not in neighbour
+            assert neighbour["alarm"].keys().isdisjoint({"gateway", "number", "acknowledged", "place"})
+
+    @pytest.mark.proves("N4")
+    def test_neighbours_hear_nothing_of_a_step_that_they_may_not_read(self) -> None:
+        assert rules.coarse({"action": "receive", "before": None, "state": "received"})
+        assert rules.coarse({"action": "acknowledge", "before": "received", "state": "acknowledged"})
+        assert not rules.coarse({"action": "verify", "before": "acknowledged", "state": "verified"})
+        assert not rules.coarse({"action": "note", "before": "acknowledged", "state": "acknowledged"})
+        assert not rules.coarse({"action": "escalate", "stage": "acknowledge"})
+
+    def test_a_list_that_is_resumed_shows_an_alarm_as_it_is_now(self, running: Live, people: dict[str, str]) -> None:
+        with Screen(running.port, people["grid"]) as grid:
+            place = grid.hear("hello").id
+        maker = Maker("g1")
+        running.station.ingest.take(maker.name, [maker.signer.envelope(press := maker.event())])
+        with running.station.database.write() as session:
+            session.connection().exec_driver_sql("UPDATE alarm SET kind = 'duress', incident = NULL")
+        with (
+            Screen(running.port, people["grid"], last=place) as grid,
+            Screen(running.port, people["li"], last=place) as li,
+        ):
+            assert li.hear("alarm").data["alarm"]["id"] == press.id
+            assert grid.named("alarm") == []
 
 
 @pytest.mark.proves("N16")
