@@ -600,13 +600,17 @@ def _code(error: sqlite3.Error) -> int | None:
 
 
 def _insert(db: sqlite3.Connection, insert: str, rows: Sequence[tuple[object, ...]]) -> None:
+    if rows:
+        _at_once(db, insert, f"({', '.join('?' * len(rows[0]))})", ", ", rows)
+
+
+def _at_once(db: sqlite3.Connection, verb: str, row: str, between: str, rows: Sequence[tuple[object, ...]]) -> None:
     """Many rows by one statement: between two statements the loop's thread may keep the interpreter for long."""
     done = 0
     for size in ROWS:
         while len(rows) - done >= size:
             some = rows[done : done + size]
-            row = f"({', '.join('?' * len(some[0]))})"
-            db.execute(f"{insert} {', '.join([row] * size)}", [value for values in some for value in values])
+            db.execute(f"{verb} {between.join([row] * size)}", [value for values in some for value in values])
             done += size
 
 
@@ -615,8 +619,9 @@ def _mark(db: sqlite3.Connection, epoch: Epoch, marks: Marks) -> None:
     handed, done = (
         [(row.lane, row.seq, row.target) for row in rows if row.epoch == epoch] for rows in (marks.handed, marks.done)
     )
-    db.executemany("UPDATE delivery SET state = 1 WHERE lane = ? AND seq = ? AND target = ?", handed)
-    db.executemany("DELETE FROM delivery WHERE lane = ? AND seq = ? AND target = ?", done)
+    row = "(lane = ? AND seq = ? AND target = ?)"
+    _at_once(db, "UPDATE delivery SET state = 1 WHERE", row, " OR ", handed)
+    _at_once(db, "DELETE FROM delivery WHERE", row, " OR ", done)
 
 
 def _lock(path: Path) -> IO[str]:
