@@ -82,7 +82,10 @@ class Station:
             link=self.link_to,
         )
         self.alarms = Alarms(
-            self.register, clock=clock, random_bytes=random_bytes, consequences=(self.escalation.follow, self.feed.follow)
+            self.register,
+            clock=clock,
+            random_bytes=random_bytes,
+            consequences=(self.escalation.follow, self.feed.follow),
         )
         self.link = Link(settings.broker, filters=filters(self.register), will=self._will)
         self.faults = Faults(self.database, self.register, self.link, clock=clock)
@@ -131,7 +134,7 @@ class Station:
                 Job(
                     name="drills",
                     every_s=1,
-                    run=lambda now: self.drills.order(self.database, now, wake=self.sender.wake),
+                    run=self._order_drills,
                 ),
             ],
             clock=clock,

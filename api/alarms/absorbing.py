@@ -11,6 +11,8 @@ from api.alarms.changing import Changing
 from api.alarms.models import AlarmRecord, PartRecord, StepRecord
 from api.alarms.rules import TABLE, Action, Part, Ring, State
 from api.alarms.telling import Telling
+from api.drills import repository as drills
+from api.drills.rules import Span, judge
 from api.register.service import Register
 from broker.ids import HouseholdId
 from broker.kinds import OLD_AFTER_MS, Answer, EventType, Kind, Mark, UpdateState
@@ -43,10 +45,13 @@ class Batch:
         self._steps: list[StepRecord] = []
         self._said: list[tuple[AlarmRecord, str, str, str]] = []
         self._news: list[Change] = []
+        self._drills: dict[str, list[Span]] = {}
+        """Drills that went on lately, by group."""
 
     def load(self, events: Iterable[GatewayEvent]) -> None:
         """Fetch, in one go, the alarms that these events may belong to."""
         keys: set[str] = set()
+        groups: set[str] = set()
         places: set[str] = set()
         spoken_of: set[str] = set()
         for event in events:
@@ -55,10 +60,13 @@ class Batch:
                 spoken_of.add(about)
             if event.event in rules.OPENERS:
                 keys.add(rules.key_of(event).text)
+                groups.update(() if event.group is None else (event.group,))
                 if event.place is not None and rules.joins_incidents(rules.kind_of(event), rules.mark_of(event)):
                     places.add(event.place)
             elif event.event in rules.FOLLOWERS:
                 keys.update(rules.followed_keys(event))
+        if groups:
+            self._drills = drills.running(self._session, groups, now_ms=self._received_ms)
         if keys:
             for alarm in repository.by_keys(self._session, keys):
                 self._known.setdefault(alarm.key, []).append(alarm)
@@ -109,10 +117,12 @@ class Batch:
         self._add(event, Part.PRESS, alarm, key.text)
 
     def _open(self, event: GatewayEvent, key: str) -> AlarmRecord:
-        mark = rules.mark_of(event)
         kind = rules.kind_of(event)
         age_ms = _age_ms(event, self._received_ms)
         happened_ms = self._received_ms - age_ms
+        spans = self._drills.get(event.group or "", ())
+        judged = judge(spans, unit=event.unit, marked=event.mark is Mark.DRILL, at_ms=happened_ms)
+        mark = rules.mark_of(event, drill=judged.drill)
         alarm = AlarmRecord(
             id=event.id,
             key=key,
@@ -133,6 +143,7 @@ class Batch:
             age_ms=age_ms,
             happened_ms=happened_ms,
             received_ms=self._received_ms,
+            during_drill=judged.during,
         )
         assign(alarm, self._register)
         if event.place is not None and rules.joins_incidents(kind, mark):

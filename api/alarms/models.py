@@ -102,6 +102,8 @@ class Alarm(SQLModel, table=True):
     lon_e6: int | None = None
     accuracy_m: int | None = None
     ring: str | None = None
+    during_drill: bool = False
+    """In earnest, while a drill of the group went on (演练期间)."""
     owner: str | None = None
     """Who is responsible now: whoever acknowledged, until somebody else has accepted it."""
     checked_ms: int | None = Field(sa_type=BigInteger, default=None)
@@ -329,6 +331,7 @@ class AlarmRecord:
     lon_e6: int | None = None
     accuracy_m: int | None = None
     ring: str | None = None
+    during_drill: bool = False
     owner: str | None = None
     checked_ms: int | None = None
     dispatched_ms: int | None = None

@@ -39,7 +39,7 @@ _OPENING: Final = (
     "gateway",
     "at_ms", "clock", "age_ms", "happened_ms", "received_ms", "presses", "cancelled_ms", "acknowledged_ms",
     "acknowledged_by", "version", "source", "group_known", "consent", "excluded", "incident", "raised_by", "words",
-    "address", "whereabouts", "lat_e6", "lon_e6", "accuracy_m", "ring",
+    "address", "whereabouts", "lat_e6", "lon_e6", "accuracy_m", "ring", "during_drill",
 )  # fmt: skip
 """Columns that may have a value when an alarm is opened."""
 

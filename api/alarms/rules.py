@@ -281,9 +281,11 @@ def kind_of(event: GatewayEvent) -> Kind:
     return Kind.TEST if event.event is EventType.TEST else Kind.UNVERIFIED
 
 
-def mark_of(event: GatewayEvent) -> Mark | None:
-    """The mark, which the kinds test and drill carry without being told."""
-    return {Kind.TEST: Mark.TEST, Kind.DRILL: Mark.DRILL}.get(kind_of(event), event.mark)
+def mark_of(event: GatewayEvent, *, drill: bool = False) -> Mark | None:
+    """The mark, which the kinds test and drill carry without being told; a press is part of a drill that is known."""
+    if kind_of(event) is Kind.TEST or event.mark is Mark.TEST:
+        return Mark.TEST
+    return Mark.DRILL if drill or kind_of(event) is Kind.DRILL else None
 
 
 def key_of(event: GatewayEvent) -> Key:

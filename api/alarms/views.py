@@ -50,6 +50,7 @@ _GRID: Final = (
     "source",
     "address",
     "ring",
+    "during_drill",
     "acknowledged_ms",
     "acknowledged_by",
     "owner",
@@ -99,7 +100,7 @@ POLICY_FIELDS: Final[Fields] = (
 )  # fmt: skip
 """Columns of which the policy of `broker` decides; `press` is no column."""
 
-_HIDDEN: Final = frozenset({Kind.DURESS, Kind.UNVERIFIED})
+_HIDDEN: Final = frozenset({Kind.DURESS, Kind.UNVERIFIED, Kind.TAMPER})
 """Kinds that nobody learns of by a way beside the audiences."""
 
 _NOBODY: Final = Membership(station=StationId("nobody"))
@@ -145,6 +146,7 @@ class Shown:
     lon_e6: int | None = None
     accuracy_m: int | None = None
     ring: str | None = None
+    during_drill: bool | None = None
     first_kind: str | None = None
     cancelled_ms: int | None = None
     stood_back_ms: int | None = None
@@ -181,19 +183,23 @@ def may_know(
     facts = _facts(Kind(kind), mark, GroupId("known") if group_known else None)
     if eyes is not None and granted(facts, _membership(facts), eyes) is not None:
         return True
-    return (own or dispatched) and Kind(kind) not in _HIDDEN and Kind(kind) is not Kind.TAMPER
+    return (own or dispatched) and Kind(kind) not in _HIDDEN
 
 
 def visible(eyes: Audience | None, *, own: bool = False) -> ColumnElement[bool]:
     """`may_know` as a condition on the alarm table."""
     ways: list[ColumnElement[bool]] = []
     if own:
-        ways.append(ALARM.c.kind.not_in([kind.value for kind in (*sorted(_HIDDEN), Kind.TAMPER)]))
+        ways.append(ALARM.c.kind.not_in([kind.value for kind in sorted(_HIDDEN)]))
     if eyes is not None:
         here = [kind.value for kind in Kind if POLICY[kind][eyes] is not None]
         known = true() if eyes is Audience.POLICE else ALARM.c.group_known.is_(True)
         tests = POLICY[Kind.TEST][eyes] is not None
-        earnest = true() if tests else or_(ALARM.c.mark.is_(None), ALARM.c.mark != Mark.TEST.value)
+        earnest = (
+            true()
+            if tests
+            else or_(ALARM.c.mark.is_(None), ALARM.c.mark != Mark.TEST.value, ALARM.c.kind == Kind.DRILL.value)
+        )
         ways.append(and_(ALARM.c.kind.in_(here), known, earnest))
     return or_(*ways) if ways else false()
 

@@ -5,12 +5,13 @@ from collections.abc import Collection, Sequence
 from sqlalchemy import func, or_
 from sqlmodel import Session, SQLModel, col, select
 
+from api.alarms.models import Alarm
 from api.drills.models import Away, Drill, DrillUnit
-from api.drills.rules import Span
+from api.drills.rules import DAY_MS, Span
 from api.ingest.models import Fault, Gateway
 from broker.kinds import Kind
 
-_ALARM = SQLModel.metadata.tables["alarm"]
+_ALARM = SQLModel.metadata.tables[str(Alarm.__tablename__)]
 
 
 def add(session: Session, drill: Drill, units: Collection[str]) -> Drill:
@@ -48,18 +49,24 @@ def page(
     return session.exec(found.order_by(col(Drill.number).desc()).limit(limit)).all()
 
 
-def spans(session: Session, group: str, at_ms: int) -> list[Span]:
-    """The drills of a group that had begun and were not over at a moment."""
-    found = session.exec(
-        select(Drill).where(Drill.group == group, Drill.begins_ms <= at_ms, Drill.ends_ms > at_ms)
-    ).all()
-    named = units(session, [row.number for row in found if row.number is not None])
-    return [
-        Span(
-            begins_ms=row.begins_ms, ends_ms=row.ends_ms, called_off_ms=row.called_off_ms, units=named[row.number or 0]
+def running(session: Session, groups: Collection[str], *, now_ms: int) -> dict[str, list[Span]]:
+    """The drills of these groups that went on within the last day: an event may have waited for so long."""
+    lately = select(Drill).where(
+        col(Drill.group).in_(groups), Drill.begins_ms <= now_ms, Drill.ends_ms > now_ms - DAY_MS
+    )
+    rows = session.exec(lately).all()
+    named = units(session, [row.number for row in rows if row.number is not None]) if rows else {}
+    found: dict[str, list[Span]] = {}
+    for row in rows:
+        found.setdefault(row.group, []).append(
+            Span(
+                begins_ms=row.begins_ms,
+                ends_ms=row.ends_ms,
+                called_off_ms=row.called_off_ms,
+                units=named[row.number or 0],
+            )
         )
-        for row in found
-    ]
+    return found
 
 
 def to_order(session: Session, *, now_ms: int) -> Sequence[Drill]:

@@ -15,7 +15,7 @@ from api.clock import Clock, iso
 from api.database import Database
 from api.drills import repository
 from api.drills.models import Away, Drill
-from api.drills.rules import Judged, Readiness, UnitNow, bad_times, judge, readiness
+from api.drills.rules import Readiness, UnitNow, bad_times, readiness
 from api.drills.schemas import (
     AbsenceAnswer,
     AbsenceAsked,
@@ -114,11 +114,6 @@ class Drills:
         found = repository.page(session, groups=self._groups(by), after_ms=after_ms, below=below, limit=limit)
         return self._show(session, found)
 
-    def judge(self, session: Session, *, unit: str | None, group: str | None, marked: bool, at_ms: int) -> Judged:
-        """Whether a press belongs to a drill, or is real though one goes on."""
-        spans = [] if group is None else repository.spans(session, group, at_ms)
-        return judge(spans, unit=unit, marked=marked, at_ms=at_ms)
-
     def order(self, database: Database, now_ms: int, *, wake: Callable[[], None]) -> None:
         """Tell the gateways of drills that have begun. A job of the rounds."""
         with database.read() as session:
@@ -216,7 +211,7 @@ class Drills:
                 "counter": 0,
                 "action": Action.DRILL,
                 "group": drill.group,
-                "units": sorted(units),
+                "units": tuple(sorted(units)),
                 "lasts_ms": lasts_ms,
             }
         )

@@ -144,9 +144,12 @@ class TestWhatIsShown:
         taken_in(gateway, gateway.event(kind=kind))
         assert [alarm["mark"] for alarm in served.alarms()] == [mark]
 
-    def test_a_marked_panic_keeps_its_mark(self, served: Served, gateway: Gateway) -> None:
+    @pytest.mark.proves("A11")
+    def test_a_panic_that_is_marked_for_a_drill_that_nobody_announced_is_real(
+        self, served: Served, gateway: Gateway
+    ) -> None:
         taken_in(gateway, gateway.event(mark=Mark.DRILL))
-        assert [(alarm["kind"], alarm["mark"]) for alarm in served.alarms()] == [("panic", "drill")]
+        assert [(alarm["kind"], alarm["mark"]) for alarm in served.alarms()] == [("panic", None)]
 
     def test_a_test_key_without_a_kind_is_a_test(self, served: Served, gateway: Gateway) -> None:
         taken_in(gateway, gateway.event(EventType.TEST))

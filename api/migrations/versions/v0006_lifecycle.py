@@ -72,6 +72,7 @@ def upgrade() -> None:
             alarm.add_column(sa.Column("lon_e6", sa.Integer(), nullable=True))
             alarm.add_column(sa.Column("accuracy_m", sa.Integer(), nullable=True))
             alarm.add_column(sa.Column("ring", sa.String(), nullable=True))
+            alarm.add_column(sa.Column("during_drill", sa.Boolean(), nullable=False, server_default=sa.false()))
             alarm.add_column(sa.Column("owner", sa.String(), nullable=True))
             alarm.add_column(sa.Column("checked_ms", sa.BigInteger(), nullable=True))
             alarm.add_column(sa.Column("dispatched_ms", sa.BigInteger(), nullable=True))
@@ -93,7 +94,7 @@ def upgrade() -> None:
             for name, words in ADDED.items():
                 alarm.create_check_constraint(name, words)
         with op.batch_alter_table("alarm", **_as_it_is("alarm")) as alarm:
-            for name in ("source", "group_known", "consent", "excluded"):
+            for name in ("source", "group_known", "during_drill", "consent", "excluded"):
                 alarm.alter_column(name, server_default=None)
         op.create_index("ix_alarm_group", "alarm", ["group", "number"])
         op.create_index("ix_alarm_incident", "alarm", ["incident"])
@@ -288,7 +289,7 @@ def downgrade() -> None:
             alarm.alter_column("gateway", existing_type=sa.String(), nullable=False)
             for name in (
                 "archived_ms", "satisfaction", "followed_up_by", "followed_up_ms", "cause", "outcome", "resolved_by", "resolved_ms",
-                "police_number", "due_ms", "stood_back_ms", "on_scene_ms", "on_the_way_ms", "dispatched_ms", "checked_ms", "owner", "ring",
+                "police_number", "due_ms", "stood_back_ms", "on_scene_ms", "on_the_way_ms", "dispatched_ms", "checked_ms", "owner", "during_drill", "ring",
                 "accuracy_m", "lon_e6", "lat_e6", "whereabouts", "address", "words", "raised_by", "first_kind", "incident", "excluded",
                 "consent", "group_known", "source",
             ):  # fmt: skip
