@@ -74,6 +74,7 @@ def test_the_gateway_is_told_when_a_drill_begins_and_a_marked_press_of_a_named_u
         order = gateway.hear(Command, lambda one: one.action is Action.DRILL)
         assert (order.group, order.units) == ("gr1", ("u1",))
         assert order.lasts_ms == 30 * 60_000
+        hands.pass_(seconds=1)
         part = press(gateway, hands, mark=Mark.DRILL)
         real = press(gateway, hands)
         other = press(gateway, hands, mark=Mark.DRILL, unit="u2", press="u2:1:1")
