@@ -82,6 +82,7 @@ def run(settings: StationSettings, *, wrap: Wrap = unwrapped) -> None:
         app = build(settings, wrap=wrap)
         config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=STOP_S)
         server = _Server(config, app.state.station.feed.close)
+        app.state.station.superseded = lambda: setattr(server, "should_exit", True)
         if threading.current_thread() is threading.main_thread():
             # For the moments in which uvicorn does not listen to them itself; it raises them again when it is done.
             for number in (signal.SIGTERM, signal.SIGINT):

@@ -26,6 +26,7 @@ from api.faults.service import LOOK_S as FAULTS_S
 from api.faults.service import Faults
 from api.feed.service import Feed, put
 from api.ingest.service import Ingest, filters, next_generation
+from api.leases.service import Tenure, this_process
 from api.mqtt import Link, Will
 from api.notify.service import PURPOSE, Channels, Notifier, notify, notify_desk
 from api.outgoing.service import Sender
@@ -55,13 +56,16 @@ class Station:
         clock: Clock = wall_ms,
         random_bytes: Callable[[int], bytes] = secrets.token_bytes,
     ) -> None:
-        """Open the database (for this process alone) and bring it up to date. Raises DatabaseError, SettingsError."""
+        """Take the station for this process, and bring its tables up to date. Raises DatabaseError, SettingsError."""
         self.settings = settings
         self.clock = clock
         self.register = Register(settings)
         signer = Signer(settings.signing.kid, settings.signing.seed())
         verifier = Verifier(settings.station, settings.public_keys)
         self.database = Database.open(settings.database, station=settings.station)
+        self.superseded: Callable[[], None] = lambda: None
+        """Called when another process has taken this station over; whoever runs us ends us then."""
+        self.tenure = self._claim()
         self.register.begin(self.database)
         self.accounts = Accounts(settings.accounts, clock=clock, random_bytes=random_bytes, issuer=settings.station)
         self.office = Office(settings.accounts, self.register, clock=clock, random_bytes=random_bytes)
@@ -150,6 +154,8 @@ class Station:
         self.desk_watch.start()
         self.ladder_clock.start()
         self.notifier.start()
+        if self.tenure is not None:
+            self.tenure.start()
         log.info("station.started", station=self.settings.station, generation=self.ingest.generation)
 
     def stop(self) -> None:
@@ -162,11 +168,34 @@ class Station:
         self.sender.stop()
         self.link.stop(self.ingest.status(online=False))
         self.ingest.stop()
+        if self.tenure is not None:
+            self.tenure.stop()
         self.database.close()
         log.info("station.stopped", station=self.settings.station)
 
     def _order_drills(self, now_ms: int) -> None:
         self.drills.order(self.database, now_ms, wake=self.sender.wake)
+
+    def _claim(self) -> Tenure | None:
+        """Where other processes could run this station too, take it for this one."""
+        if not self.database.shared:
+            return None
+        tenure = Tenure(
+            self.database,
+            station=self.settings.station,
+            holder=this_process(),
+            clock=self.clock,
+            superseded=self._give_way,
+        )
+        try:
+            tenure.claim()
+        except BaseException:
+            self.database.close()
+            raise
+        return tenure
+
+    def _give_way(self) -> None:
+        self.superseded()
 
     def link_to(self, alarm: str) -> str:
         """Where an alarm is opened."""

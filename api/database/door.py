@@ -35,6 +35,8 @@ class Database(ABC):
     """Whether several processes may have it at a time."""
 
     def __init__(self, writer: Engine, readers: Engine) -> None:
+        self.fence: Callable[[Session], None] | None = None
+        """Asked before each commit, in the same transaction; raises where this process may not write any more."""
         self._turns = Turns()
         self._writer = writer
         self._readers = readers
@@ -85,6 +87,8 @@ class Database(ABC):
         """
         with self._turns.mine(patient=patient), Session(self._writer, autoflush=False) as session:
             yield session
+            if self.fence is not None:
+                self.fence(session)
             commit(session)
 
     @contextmanager
