@@ -42,23 +42,38 @@ class Notify(Protocol):
     """`api.notify.service.notify`."""
 
     def __call__(
-        self, session: Session, *, accounts: Sequence[str], notice: Notice, now_ms: int, escalation: str | None = None
+        self,
+        session: Session,
+        /,
+        *,
+        accounts: Sequence[str],
+        notice: Notice,
+        now_ms: int,
+        escalation: str | None = None,
     ) -> int: ...
 
 
 class ToDesk(Protocol):
     """`api.notify.service.notify_desk` of one station."""
 
-    def __call__(self, session: Session, *, notice: Notice, now_ms: int, escalation: str | None = None) -> int: ...
+    def __call__(self, session: Session, /, *, notice: Notice, now_ms: int, escalation: str | None = None) -> int: ...
 
 
 class Put(Protocol):
     """`api.feed.service.put`."""
 
     def __call__(
-        self, session: Session, *, topic: str, about: str, body: Mapping[str, object], subject: Subject,
-        eyes: frozenset[Audience], at_ms: int,
-    ) -> None: ...  # fmt: skip
+        self,
+        session: Session,
+        /,
+        *,
+        topic: str,
+        about: str,
+        body: Mapping[str, object],
+        subject: Subject,
+        eyes: frozenset[Audience],
+        at_ms: int,
+    ) -> None: ...
 
 
 Answers = Callable[[Session, AlarmRecord], Answered]
@@ -163,12 +178,14 @@ class Escalation:
         row = repository.find(session, int(escalation))
         if row is None or row.outcome != Outcome.TOLD:
             return
-        above = [one.level for one in repository.running_levels(session, row.alarm, row.stage, row.round)
-                 if one.level > row.level]  # fmt: skip
+        stage = (row.stage, row.round)
+        found = repository.of_alarm(session, row.alarm)
+        above = [one for one in found if (one.stage, one.round) == stage and one.level > row.level]
         alarm = alarms.find(session, row.alarm)
-        if above and alarm is not None:
-            key = (row.alarm, row.stage, row.round)
-            self.fire(session, alarm, key, {above[0]: 0}, now_ms=now_ms, cause=Cause.UNDELIVERABLE)
+        if alarm is None or not above or any(one.outcome != Outcome.RUNNING for one in above):
+            return  # it was the last, or has climbed already
+        key, next_level = (row.alarm, row.stage, row.round), min(one.level for one in above)
+        self.fire(session, alarm, key, {next_level: 0}, now_ms=now_ms, cause=Cause.UNDELIVERABLE)
 
     def desk_unattended(self, session: Session, now_ms: int) -> None:
         """Tell the level above that nobody sits at any desk."""
