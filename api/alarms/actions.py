@@ -60,8 +60,11 @@ def acknowledge_alarm(
     on: On, by: Annotated[Authority, may("alarm.acknowledge")], what: Entered | None = None
 ) -> AlarmAnswer:
     """Exactly one gets it; whoever comes second is answered 409 with who was first, and when."""
-    people = people_of(on.station)
-    return on.do(by, lambda s, seen, who: handling.acknowledge(s, on.alarms, seen.alarm, who, people=people), what)
+    return on.do(
+        by,
+        lambda s, seen, who: handling.acknowledge(s, on.alarms, seen.alarm, who, people=people_of(on.station, s)),
+        what,
+    )
 
 
 @router.get("/contacts", summary="Whom to call, in calling order")
@@ -238,8 +241,8 @@ def reopen(on: On, by: Handles, what: Reasoned) -> AlarmAnswer:
 @router.get("/nearby", summary="Alarms nearby that may be the same incident")
 def list_nearby(station: CurrentStation, by: Handles, alarm: AlarmId) -> AlarmPage:
     """Open ones of the same group or grid within 10 minutes; they are joined by hand only."""
-    people = people_of(station)
     with station.database.read() as session:
+        people = people_of(station, session)
         near = incidents.nearby(session, station.alarms, by, station.alarms.see(session, by, alarm))
         return AlarmPage(items=[alarm_answer(one.shown, people) for one in near], next=None)
 

@@ -2,6 +2,7 @@
 
 import json
 from collections.abc import Callable
+from functools import cache
 from hashlib import sha256
 from typing import Annotated, Final, TypeVar
 
@@ -10,6 +11,7 @@ from pydantic import BaseModel
 from sqlmodel import Session
 
 from api.access import Authority
+from api.accounts import repository as accounts
 from api.alarms import repository
 from api.alarms.changing import Actor
 from api.alarms.models import AlarmRecord
@@ -45,12 +47,21 @@ Key = Annotated[
 A = TypeVar("A", bound=BaseModel)
 
 
-def people_of(station: Station) -> People:
-    """Who an account is."""
+def people_of(station: Station, session: Session) -> People:
+    """Who accounts are, each looked up once."""
 
+    @cache
     def person(account: str) -> Person | None:
-        officer = station.register.officer(account)
-        return None if officer is None else Person(officer.name, officer.role)
+        row = accounts.one(session, accounts.ACCOUNT, id=account)
+        if row is None:
+            return None
+        now = station.clock()
+        roles = [
+            grant.role
+            for grant in accounts.grants(session, [account])
+            if grant.from_ms <= now and (grant.to_ms is None or now < grant.to_ms)
+        ]
+        return Person(row.name, roles[0] if roles else None)
 
     return person
 
@@ -126,8 +137,8 @@ def act(
         after = do(session, seen)
         shown = look(by, after, station.register, ties(session, [after.id]))
         if shown is None:  # it was let go of: what was seen before is the last that is shown
-            return alarm_answer(seen.shown, people_of(station))
-        return alarm_answer(shown.shown, people_of(station))
+            return alarm_answer(seen.shown, people_of(station, session))
+        return alarm_answer(shown.shown, people_of(station, session))
 
     what = f"{by.action} {name} {alarm}"
     return once(station, by, work, what=what, request=request, key=key, answer=AlarmAnswer, about=alarm)

@@ -50,8 +50,8 @@ def list_alarms(
     """Every alarm that this account may see and that is in `state`, or in any, each as its eyes may read it."""
     last = None if after is None else _last(after)
     states = reading.states_of(state, only_open=open)
-    people = people_of(station)
     with station.database.read() as session:
+        people = people_of(station, session)
         page = reading.page(session, by, station.register, after=last, states=states, limit=limit)
         items = [alarm_answer(seen.shown, people) for seen in page.seen]
     return AlarmPage(items=items, next=f"a{items[-1].id}" if page.more else None)
@@ -62,8 +62,8 @@ def get_alarm(
     station: CurrentStation, by: Annotated[Authority, may("alarm.read")], alarm: AlarmId, response: Response
 ) -> AlarmDetailAnswer:
     """The alarm with all that belongs to it and may be read. The ETag is for `If-Match` of an action."""
-    people = people_of(station)
     with station.database.read() as session:
+        people = people_of(station, session)
         seen = station.alarms.see(session, by, alarm)
         answer = alarm_detail_answer(seen, belongings(session, station.alarms, by, seen), people)
     if answer.version is not None:
@@ -78,8 +78,8 @@ def get_incident(
     station: CurrentStation, by: Annotated[Authority, may("alarm.read")], alarm: AlarmId
 ) -> IncidentAnswer:
     """The alarms of the same incident that may be seen, and its kind: the gravest of theirs."""
-    people = people_of(station)
     with station.database.read() as session:
+        people = people_of(station, session)
         seen = incidents.members(session, station.alarms, by, station.alarms.see(session, by, alarm))
         kind = incidents.kind_of(seen)
         return IncidentAnswer(

@@ -184,7 +184,7 @@ def _shown(station: Station, session: Session, by: Authority, alarm: str) -> Ala
     seen = None if found is None else look(by, found, station.register, ties(session, [alarm]))
     if seen is None:
         raise NoSuchAlarm(alarm)
-    return alarm_answer(seen.shown, people_of(station))
+    return alarm_answer(seen.shown, people_of(station, session))
 
 
 def _sees(session: Session, station: Station, by: Authority, errand: AlarmErrand) -> bool:

@@ -4,6 +4,7 @@ from collections.abc import Callable, Collection, Sequence
 
 from sqlmodel import Session
 
+from api.accounts import repository as accounts
 from api.alarms import repository
 from api.alarms.absorbing import Batch
 from api.alarms.changes import Change, Consequence
@@ -37,10 +38,6 @@ def nobody_away(_session: Session, _places: Collection[str], _at_ms: int) -> fro
     return frozenset()
 
 
-Roles = Callable[[Session, str, int], Collection[Role]]
-"""What an account is at a time; nothing for one that there is not."""
-
-
 class Alarms:
     """The rules of `rules.py`, carried out on tables. `consequences` hear of every change in its transaction."""
 
@@ -52,11 +49,9 @@ class Alarms:
         random_bytes: Callable[[int], bytes],
         consequences: Sequence[Consequence] = (),
         away: Away = nobody_away,
-        roles: Roles | None = None,
     ) -> None:
         self.register = register
         self.away = away
-        self._roles = roles or self._roles_in_settings
         self.clock = clock
         self.telling = Telling(register, clock=clock, random_bytes=random_bytes)
         self.changing = Changing(self.telling, tuple(consequences))
@@ -130,8 +125,12 @@ class Alarms:
 
     def may_be_sent(self, session: Session, account: str, at_ms: int, *, police_only: bool) -> bool:
         """Whether there is such an account, and it may know of an alarm that is (or is not) for the police alone."""
-        eyes = rights().eyes
-        return any(not police_only or eyes[role] is Audience.POLICE for role in self._roles(session, account, at_ms))
+        grants = accounts.grants(session, [account])
+        roles = [Role(one.role) for one in grants if one.from_ms <= at_ms and (one.to_ms is None or at_ms < one.to_ms)]
+        account_row = accounts.one(session, accounts.ACCOUNT, id=account)
+        if account_row is None or account_row.state != "active":
+            return False
+        return any(not police_only or rights().eyes[role] is Audience.POLICE for role in roles)
 
     def members(self, session: Session, team: str) -> frozenset[str]:
         """The accounts of a team now."""
@@ -145,10 +144,6 @@ class Alarms:
         )
         session.add(errand)
         session.flush()
-
-    def _roles_in_settings(self, _session: Session, account: str, _at_ms: int) -> Collection[Role]:
-        officer = self.register.officer(account)
-        return () if officer is None else (Role(officer.role),)
 
     def show_again(self, session: Session, gateway: GatewayId) -> None:
         """Owe a gateway with a new session what its lamps should show."""
