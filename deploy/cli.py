@@ -164,6 +164,10 @@ def station(
     state: StateFolder = None,
     keys: KeysFolder = None,
     settings: Annotated[Path | None, typer.Option(help="Settings as JSON, instead of a site file.")] = None,
+    database: Annotated[
+        str | None,
+        typer.Option(envvar="SHOUWANG_DATABASE", help="postgresql+psycopg://..., not a file in the state folder."),
+    ] = None,
     interfere: Interfere = None,
 ) -> None:
     """Run the police station's side: take alarms in, acknowledge them, answer over HTTP."""
@@ -179,6 +183,8 @@ def station(
         if site is not None:
             folder = state or Path("/var/lib/shouwang/station")
             made = assembly.station_settings(check.load(site), keyring.read(keys or site.parent / "keys"), state=folder)
+            if database is not None:
+                made = made.model_copy(update={"database": database})
             folder.mkdir(parents=True, exist_ok=True)
             settings = folder / "settings.json"
             mosquitto.write_private(settings, assembly.station_text(made))
