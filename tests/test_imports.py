@@ -35,6 +35,7 @@ FORBIDDEN = [
     ("api/planted.py", "import rfc8785", "rfc8785 only"),
     ("gateway/planted.py", "from cryptography import x509", "cryptography only"),
     ("gateway/planted.py", "import sqlite3", "sqlite3 only"),
+    ("api/planted.py", "import psycopg", "psycopg only"),
     ("api/planted.py", "import rich", "typer and rich only"),
     ("deploy/planted.py", "import sqlmodel", "SQLModel, SQLAlchemy and Alembic only"),
 ]
@@ -47,6 +48,7 @@ THROUGH_THE_DOORS = {
     "gateway/links/uart.py": "import serial",
     "gateway/links/gpio.py": "import gpiozero",
     "api/mqtt.py": "import paho.mqtt.client",
+    "api/database.py": "import psycopg",
     "api/planted.py": "import api.mqtt, sqlmodel, broker.signing",
     "devices/framing.py": "import cobs",
     "devices/sealing.py": "import cryptography",

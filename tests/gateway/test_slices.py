@@ -1,0 +1,299 @@
+"""The slice of the register that a gateway runs: taken whole, kept, verified again, and never an older one."""
+
+import json
+import threading
+from collections.abc import Callable, Iterator
+from itertools import count
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from broker.ids import EventId, HouseholdId, UnitId, event_id
+from broker.kinds import EventType
+from broker.signing import Signer, Verifier
+from broker.slices import RegisterSlice, SliceRefused, SliceUnit, parts
+from gateway.program import Gateway
+from gateway.register import Register
+from gateway.settings import GatewaySettings, public_keys
+from gateway.slices import FILE, Incoming, Kept, apply, keep, load
+from tests.gateway.place import GATEWAY, OTHER_SIGNER, STATION, STATION_SIGNER, seed, settings
+from tests.gateway.running import around, journalled, running, until_fault
+from tests.gateway.waiting import until
+from tests.gateway.wire import Units, Wire
+
+TOPIC = f"sw1/{STATION}/gateway/{GATEWAY}/config"
+
+
+def ids() -> Iterator[EventId]:
+    return (event_id(number, bytes(10)) for number in count(1))
+
+
+def slice_of(version: int = 1, **changed: Any) -> RegisterSlice:
+    """What the place's settings say, with changes."""
+    here = settings(Path("/nowhere"))
+    values: dict[str, Any] = {
+        "station": STATION,
+        "gateway": GATEWAY,
+        "version": version,
+        "groups": [group.model_dump() for group in here.groups],
+        "households": [
+            one.model_dump(mode="json") | {"excludes": sorted(one.excludes)} for one in here.households
+        ],
+        "units": [
+            {"id": unit.id, "household": unit.household, "line": unit.line, "address": unit.address}
+            for unit in here.units
+        ],
+    }  # fmt: skip
+    return RegisterSlice.model_validate_json(json.dumps(values | changed))
+
+
+def excluding(version: int, place: str, *excluded: str) -> RegisterSlice:
+    households = [
+        one.model_dump(mode="json") | ({"excludes": excluded} if one.id == place else {})
+        for one in slice_of().households
+    ]
+    return slice_of(version, households=households)
+
+
+def sent(one: RegisterSlice, signer: Signer = STATION_SIGNER) -> list[tuple[Any, bytes]]:
+    bodies = parts(one.text(), station=STATION, gateway=GATEWAY, version=one.version, ids=ids())
+    return [(body, signer.envelope(body)) for body in bodies]
+
+
+def kept(one: RegisterSlice, signer: Signer = STATION_SIGNER) -> Kept:
+    return Kept(one, TOPIC, tuple(envelope for _, envelope in sent(one, signer)))
+
+
+def verifier(here: GatewaySettings) -> Verifier:
+    return Verifier(STATION, public_keys(here))
+
+
+def configure(gateway: Gateway, one: RegisterSlice) -> None:
+    for body, envelope in sent(one):
+        gateway.configured(body, TOPIC, envelope)
+
+
+class TestApplying:
+    @pytest.mark.proves("G1")
+    def test_a_slice_that_says_what_the_site_file_says_changes_nothing(self) -> None:
+        here = settings(Path("/nowhere"))
+        applied = apply(here, slice_of())
+        assert applied.settings == here
+        assert applied.unusable == {}
+
+    def test_hardware_and_keys_stay_what_they_are_here(self) -> None:
+        here = settings(Path("/nowhere"), unit_keys={"u09": seed("u09")[:16]})
+        units = [
+            {"id": "u01", "household": "h03", "line": "line1", "address": 1, "volume": 1},
+            {"id": "u02", "household": "h02"},
+            {"id": "u07", "household": "h04", "line": "line1", "address": 7},
+            {"id": "u08", "household": "h04", "line": "line9", "address": 8},
+            {"id": "u09", "household": "h04", "line": "line1", "address": 9},
+        ]
+        applied = apply(here, slice_of(units=units))
+        register = Register(applied.settings)
+        first = register.unit("line1", 1)
+        assert first is not None
+        assert (first.household, first.volume, first.key) == ("h03", 1, here.units[0].key)
+        second = register.unit_by_id(UnitId("u02"))
+        assert second is not None
+        assert second.address == 2  # as it is wired here
+        assert register.unit("line1", 9) is not None
+        assert register.unit("line1", 3) is None
+        assert applied.unusable == {"u07": "key", "u08": "line"}
+
+    def test_what_is_wired_or_radio_rings_for_the_place_that_the_slice_names(self) -> None:
+        here = settings(
+            Path("/nowhere"),
+            contacts=[{"id": "k1", "pin": 5, "household": "h01"}, {"id": "k2", "pin": 6, "household": "h02"},
+                      {"id": "loop", "pin": 7}],
+            remotes=[{"id": "f1", "identity": 1, "command": 1, "household": "h01"},
+                     {"id": "f2", "identity": 2, "command": 1, "household": "h02"}],
+        )  # fmt: skip
+        said = [
+            SliceUnit(id=UnitId("k1"), household=HouseholdId("h03"), sort="contact").model_dump(mode="json"),
+            SliceUnit(id=UnitId("f1"), household=HouseholdId("h04"), sort="remote").model_dump(mode="json"),
+        ]
+        applied = apply(here, slice_of(units=said)).settings
+        assert [contact.household for contact in applied.contacts] == ["h03", None, None]
+        assert [(remote.id, remote.household) for remote in applied.remotes] == [("f1", "h04")]
+
+
+class TestKeeping:
+    def test_the_last_known_good_slice_is_read_back_and_verified(self, tmp_path: Path) -> None:
+        here = settings(tmp_path)
+        assert load(here, verifier(here)).kept is None
+        keep(here, kept(excluding(3, "h01", "h03")))
+        found = load(here, verifier(here))
+        assert found.kept == kept(excluding(3, "h01", "h03"))
+        assert not found.drift
+        assert (tmp_path / FILE).stat().st_mode & 0o777 == 0o600
+
+    @pytest.mark.proves("N13")
+    @pytest.mark.parametrize("damage", ["text", "cut", "signer", "gateway"])
+    def test_a_file_that_somebody_changed_is_refused(self, tmp_path: Path, damage: str) -> None:
+        here = settings(tmp_path)
+        if damage == "signer":
+            keep(here, kept(slice_of(3), OTHER_SIGNER))
+        elif damage == "gateway":
+            keep(here, kept(slice_of(3, gateway="gw7")))
+        else:
+            keep(here, kept(slice_of(3)))
+            data = (tmp_path / FILE).read_bytes()
+            half = len(data) // 2
+            (tmp_path / FILE).write_bytes(data[:half] + (b"" if damage == "cut" else b"QUJD" + data[half + 4 :]))
+        found = load(here, verifier(here))
+        assert (found.kept, found.drift) == (None, True)
+
+    def test_an_edit_of_the_site_file_is_drift_and_does_not_count(self, tmp_path: Path) -> None:
+        keep(settings(tmp_path), kept(slice_of(3)))
+        edited = settings(tmp_path, groups=[{"id": "g1", "community": "c1", "grid": "elsewhere"}])
+        found = load(edited, verifier(edited))
+        assert found.drift
+        assert found.kept is not None
+
+
+class TestIncoming:
+    @pytest.mark.proves("N13")
+    def test_an_older_slice_is_refused_and_the_same_one_is_nothing(self) -> None:
+        incoming = Incoming(settings(Path("/nowhere")), runs=5)
+        ((old, old_envelope),) = sent(slice_of(4))
+        with pytest.raises(SliceRefused):
+            incoming.take(old, TOPIC, old_envelope)
+        ((same, same_envelope),) = sent(slice_of(5))
+        assert incoming.take(same, TOPIC, same_envelope) is None
+        ((new, new_envelope),) = sent(slice_of(6))
+        assert incoming.take(new, TOPIC, new_envelope) == kept(slice_of(6))
+        assert incoming.runs == 6
+
+    def test_many_parts_are_kept_in_their_order(self, tmp_path: Path) -> None:
+        households = [{"id": f"x{number}", "label": "东街" * 20} for number in range(300)]
+        big = slice_of(2, households=households)
+        incoming, here = Incoming(settings(tmp_path), runs=0), settings(tmp_path)
+        found = [incoming.take(body, TOPIC, envelope) for body, envelope in reversed(sent(big))]
+        assert found[-1] == kept(big)
+        keep(here, kept(big))
+        assert load(here, verifier(here)).kept == kept(big)
+
+
+@pytest.fixture
+def wire(tmp_path: Path) -> Iterator[Wire]:
+    one = Wire(tmp_path / "line1")
+    one.plug()
+    yield one
+    one.close()
+
+
+def place(wire: Wire, state: Path, **more: Any) -> GatewaySettings:
+    return settings(state, lines=[{"name": "line1", "port": wire.name, "baud": 115200}], **more)
+
+
+@pytest.mark.anyio
+class TestRunning:
+    @pytest.mark.proves("G1", "G7")
+    async def test_an_exclusion_of_the_station_holds_from_the_next_press_on(self, wire: Wire, tmp_path: Path) -> None:
+        async with running(place(wire, tmp_path)) as gateway:
+            units = Units(wire, range(1, 6))
+            units.press(4)
+            await until(lambda: all(units.plays(unit) for unit in (1, 2, 3)))
+            configure(gateway, excluding(1, "h03", "h01", "h02"))
+            units.press(3)
+            await until(lambda: units.plays(4))
+            await until(lambda: len(gateway._alert.ringing) == 2)
+            rung = next(one for one in gateway._alert.ringing if one.presser == "h03")
+            assert rung.audience == {"h04"}
+            units.close()
+
+    @pytest.mark.proves("N1")
+    async def test_a_press_that_waits_for_the_disk_is_kept_and_answered_across_a_new_slice(
+        self, wire: Wire, tmp_path: Path
+    ) -> None:
+        disk = threading.Event()
+        disk.set()
+
+        def slow(append: Callable[..., Any]) -> Callable[..., Any]:
+            def held(*args: Any, **kwargs: Any) -> Any:
+                assert disk.wait(10)
+                return append(*args, **kwargs)
+
+            return held
+
+        async with running(place(wire, tmp_path), wrap=around("journal.append", slow)) as gateway:
+            units = Units(wire, range(1, 6))
+            disk.clear()
+            number = units.press(3)
+            await until(lambda: gateway._lines["line1"]._keeping)
+            configure(gateway, excluding(1, "h03", "h01"))
+            assert not units.is_kept(3, number)
+            disk.set()
+            await until(lambda: units.is_kept(3, number))
+            events = [event for event in await journalled(gateway) if event.type is EventType.PRESS]
+            assert [(event.unit, event.membership and set(event.membership.excluded)) for event in events] == [
+                ("u03", set())
+            ]
+            units.close()
+
+    @pytest.mark.proves("N14")
+    async def test_after_a_restart_it_goes_on_with_the_last_known_good_slice(self, wire: Wire, tmp_path: Path) -> None:
+        async with running(place(wire, tmp_path)) as gateway:
+            configure(gateway, excluding(7, "h03", "h01"))
+            await until((tmp_path / FILE).exists)
+        async with running(place(wire, tmp_path)) as gateway:
+            assert gateway._incoming.runs == 7
+            place_of = gateway._register.household(HouseholdId("h03"))
+            assert place_of is not None
+            assert place_of.excludes == {"h01"}
+            assert gateway.health()["register"] == 7
+
+    @pytest.mark.proves("N8", "N13")
+    async def test_a_slice_with_a_wrong_hash_is_counted_and_a_fault_until_a_good_one_comes(
+        self, wire: Wire, tmp_path: Path
+    ) -> None:
+        async with running(place(wire, tmp_path)) as gateway:
+            ((body, envelope),) = sent(slice_of(2))
+            gateway.configured(body.model_copy(update={"sha256": "0" * 64}), TOPIC, envelope)
+            await until_fault(gateway, "slice_refused")
+            assert gateway._uplink.refused["bad_hash"] == 1
+            configure(gateway, slice_of(3))
+            await until(lambda: "slice_refused" not in gateway._supervision.faults)
+
+    async def test_a_unit_without_a_key_is_a_fault_and_stays_unknown(self, wire: Wire, tmp_path: Path) -> None:
+        units = [unit.model_dump(mode="json") for unit in slice_of().units]
+        more = {"id": "u77", "household": "h04", "line": "line1", "address": 77}
+        async with running(place(wire, tmp_path)) as gateway:
+            configure(gateway, slice_of(1, units=[*units, more]))
+            await until_fault(gateway, "unit_unusable")
+            assert gateway._register.unit("line1", 77) is None
+            configure(gateway, slice_of(2))
+            await until(lambda: "unit_unusable" not in gateway._supervision.faults)
+
+    async def test_drift_is_a_fault_until_the_station_says_something_newer(self, wire: Wire, tmp_path: Path) -> None:
+        async with running(place(wire, tmp_path)) as gateway:
+            configure(gateway, slice_of(1))
+            await until((tmp_path / FILE).exists)
+        async with running(place(wire, tmp_path, groups=[{"id": "g1", "community": "c9"}])) as gateway:
+            await until_fault(gateway, "register_drift")
+            group = gateway._register.membership_of(slice_of().groups[0].id)
+            assert group.community == "c1"
+            configure(gateway, slice_of(2))
+            await until(lambda: "register_drift" not in gateway._supervision.faults)
+
+    async def test_another_unit_at_the_same_address_begins_with_a_window_of_its_own(
+        self, wire: Wire, tmp_path: Path
+    ) -> None:
+        here = place(wire, tmp_path, unit_keys={"u09": seed("u09")[:16]})
+        async with running(here) as gateway:
+            units = Units(wire, range(1, 6))
+            units.press(3)
+            await until(lambda: gateway._keeper.head_seq > 1)
+            line: Any = gateway._lines["line1"]
+            await until(lambda: line.windows[UnitId("u03")] > 0)
+            moved = [
+                unit.model_dump(mode="json") | ({"id": "u09"} if unit.id == "u03" else {}) for unit in slice_of().units
+            ]
+            configure(gateway, slice_of(1, units=moved))
+            assert line.windows[UnitId("u09")] == 0
+            configure(gateway, slice_of(2))
+            assert line.windows[UnitId("u03")] > 0
+            units.close()
