@@ -110,6 +110,7 @@ def gateway_settings(
             )
             for unit in own.units
         ),
+        unit_keys={unit: SecretBytes(key) for unit, key in keys.units_of(own.id).items()},
         households=tuple(
             gateway_side.Household(
                 id=household.id,

@@ -106,6 +106,12 @@ class Keys:
     """Passwords by user name, for each gateway's Zigbee broker."""
     officers: Mapping[str, str] = field(repr=False)
     """SHA-256 of each officer's token, hexadecimal."""
+    of_gateways: Mapping[GatewayId, frozenset[UnitId]] = field(default_factory=dict)
+    """The units whose keys lie in each gateway's folder."""
+
+    def units_of(self, gateway: GatewayId) -> dict[UnitId, bytes]:
+        """The keys of all units that may come to hang on a gateway, whether its site file names them or not."""
+        return {unit: self.units[unit] for unit in sorted(self.of_gateways.get(gateway, ()))}
 
     def seed_path(self, kid: str) -> Path:
         """Where the signing key of `kid` lies. Raises KeyMissing when it does not."""
@@ -159,8 +165,11 @@ def read(directory: Path) -> Keys:
     gateways = {GatewayId(path.name): path for path in sorted((directory / "gateways").glob("*")) if path.is_dir()}
     seeds = dict(_seeds(directory, gateways))
     units: dict[UnitId, bytes] = {}
-    for path in gateways.values():
-        for unit, key in _hexadecimal(path / "units", KEY_BYTES).items():
+    of_gateways: dict[GatewayId, frozenset[UnitId]] = {}
+    for gateway, path in gateways.items():
+        found = _hexadecimal(path / "units", KEY_BYTES)
+        of_gateways[gateway] = frozenset(UnitId(unit) for unit in found)
+        for unit, key in found.items():
             if units.setdefault(UnitId(unit), key) != key:
                 raise KeysDamaged(path / "units", f"unit {unit} has another key in another gateway's folder")
     passwords: dict[str, str] = {}
@@ -174,6 +183,7 @@ def read(directory: Path) -> Keys:
         passwords=passwords,
         zigbee={gateway: _pairs(path / "zigbee") for gateway, path in gateways.items()},
         officers={name: key.hex() for name, key in _hexadecimal(directory / "station/officers", DIGEST_BYTES).items()},
+        of_gateways=of_gateways,
     )
 
 

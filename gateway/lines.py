@@ -19,7 +19,7 @@ import structlog
 from broker.ids import PressKey, UnitId, press_key
 from broker.kinds import Lane
 from devices.commands import Lamp, Siren
-from devices.line_link import LineLink
+from devices.line_link import LineLink, UnitKey
 from devices.radio433 import Form, Radio433
 from devices.rdm6300 import Rdm6300
 from devices.readings import CommandDone, Heartbeat, LinkReading, UnitHello
@@ -245,6 +245,13 @@ class NativeLine(PortLine):
         self._frames_before = (0, 0)
         self._refused_before = 0
         self._refused_ns: int | None = None
+
+    def set_units(self, units: tuple[Unit, ...], keys: Mapping[int, UnitKey]) -> None:
+        """Know these units from now on. One that hangs at the address of another begins with nothing of that one's."""
+        ids = {unit.address: unit.id for unit in units}
+        self.link.set_units({address: key for address, key in keys.items() if self._ids.get(address) == ids[address]})
+        self.link.set_units(keys)
+        self._ids = ids
 
     def heard(self, data: bytes) -> None:
         """Bytes were read: sound first, keep, answer later."""

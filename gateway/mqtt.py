@@ -346,6 +346,16 @@ class MqttLink:
             client.subscribe([(topic, 1) for topic in self._subscriptions])
         self._guarded(self._listener.connected)
 
+    def set_subscriptions(self, subscriptions: tuple[str, ...]) -> None:
+        """Hear these topics from now on, at once where there is a connection."""
+        gone = [topic for topic in self._subscriptions if topic not in subscriptions]
+        self._subscriptions = subscriptions
+        if self._client is not None and self.up:
+            if gone:
+                self._client.unsubscribe(gone)
+            self._client.subscribe([(topic, 1) for topic in subscriptions])
+            self.flush()
+
     def _on_disconnect(
         self,
         _client: Client,

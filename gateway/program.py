@@ -21,8 +21,19 @@ import structlog
 from broker import ids
 from broker.ids import EventId, HouseholdId
 from broker.kinds import EventType, LadderState, UpdateState
-from broker.messages import Action, AlarmUpdate, AlarmView, Command, GatewayStatus, Outcome, Receipt, StationHello
+from broker.messages import (
+    Action,
+    AlarmUpdate,
+    AlarmView,
+    Command,
+    ConfigPart,
+    GatewayStatus,
+    Outcome,
+    Receipt,
+    StationHello,
+)
 from broker.signing import Signer, Verifier, gateway_kid
+from broker.slices import SliceRefused
 from devices.frames import FRAME_BYTES
 from devices.line_link import LineLink, UnitKey
 from devices.timing import LineTiming
@@ -43,7 +54,8 @@ from gateway.recorder import Recorder
 from gateway.register import Register
 from gateway.resumption import resume
 from gateway.rounds import Rounds, Watched
-from gateway.settings import Contact, GatewaySettings, Line
+from gateway.settings import Contact, GatewaySettings, Line, Unit, public_keys
+from gateway.slices import Applied, Incoming, Kept, apply, keep
 from gateway.stamps import Clock, SystemClock
 from gateway.stores import Stores, open_stores, reopen
 from gateway.supervision import Supervision
@@ -70,7 +82,15 @@ class Gateway:
 
     def __init__(self, settings: GatewaySettings, stores: Stores, *, clock: Clock, wrap: Wrap = leave) -> None:
         """`stores` come from `open_stores`, which blocks."""
-        self._settings = settings
+        self._set_up = settings
+        """As the site file says; what the station said of people and places since then is in `_settings`."""
+        kept = stores.found.kept
+        applied = Applied(settings) if kept is None else apply(settings, kept.slice)
+        self._unusable = applied.unusable
+        self._drift = stores.found.drift
+        self._incoming = Incoming(settings, runs=0 if kept is None else kept.slice.version)
+        self._settings = settings = applied.settings
+        self._keeping_slice: asyncio.Task[None] | None = None
         self._clock = clock
         self._wrap = wrap
         self._loop = asyncio.get_running_loop()
@@ -120,6 +140,8 @@ class Gateway:
         self._own = Source("own", self._hearing)
         """Events without a port: contacts, Zigbee, faults of the gateway itself."""
         self._lately = stores.lately
+        self._heard = dict(stores.heard)
+        """Replay windows of units that have hung here, whether they do now or not."""
         self._lines: dict[str, PortLine] = {line.name: self._make_line(line, stores) for line in settings.lines}
         self._pins: Pins | None = None
         self._simulator: asyncio.AbstractServer | None = None
@@ -161,6 +183,8 @@ class Gateway:
             self._start_zigbee()
         self._rounds.start()
         self._own.note(self._supervision.state("counters_lost", "downlink", wrong=self._counters_lost))
+        self._own.note(self._supervision.state("register_drift", "register", wrong=self._drift))
+        self._tell_unusable({})
         log.info("gateway ready", gateway=self._settings.gateway, lines=len(self._lines), epoch=self._keeper.epoch)
         self._watchdog.say("READY=1")
 
@@ -180,6 +204,8 @@ class Gateway:
         await self._uplink.close()
         if self._renewing is not None:
             await asyncio.gather(self._renewing, return_exceptions=True)
+        if self._keeping_slice is not None:
+            await asyncio.gather(self._keeping_slice, return_exceptions=True)
         await self._history.close()
         await self._keeper.close()
         self._watchdog.close()
@@ -225,17 +251,7 @@ class Gateway:
         if line.kind != "native":
             codec = make_codec(line, self._settings.tags)
             return ReaderLine(line, codec, hearing=self._hearing, open_port=open_port)
-        units = tuple(unit for unit in self._settings.units if unit.line == line.name)
-        messages = _messages(stores.known)
-        keys = {
-            unit.address: UnitKey(
-                unit.key.get_secret_value(),
-                None if unit.next_key is None else unit.next_key.get_secret_value(),
-                stores.heard.get(unit.id, 0),
-                messages.get(unit.id, ()),
-            )
-            for unit in units
-        }
+        units, keys = self._units_on(line.name, stores.known)
         link = LineLink(
             units=keys,
             timing=LineTiming(line.baud, FRAME_BYTES),
@@ -252,6 +268,21 @@ class Gateway:
             raise_above=self._keeper.counters.raise_above,
         )
 
+    def _units_on(self, line: str, known: Mapping[str, EventId]) -> tuple[tuple[Unit, ...], dict[int, UnitKey]]:
+        """The units of a line, and what its link must know of each."""
+        units = tuple(unit for unit in self._settings.units if unit.line == line)
+        messages = _messages(known)
+        keys = {
+            unit.address: UnitKey(
+                unit.key.get_secret_value(),
+                None if unit.next_key is None else unit.next_key.get_secret_value(),
+                self._heard.get(unit.id, 0),
+                messages.get(unit.id, ()),
+            )
+            for unit in units
+        }
+        return units, keys
+
     def _open_port(self, name: str, path: Any, baud: int, user: Any) -> Port:
         port = Port(path, baud, user)
         port.write = self._wrap(f"link.write.{name}", port.write)  # type: ignore[method-assign] # a kill point
@@ -265,7 +296,7 @@ class Gateway:
             gateway=settings.gateway,
             access=Access(broker.host, broker.port, broker.user, broker.password.get_secret_value(), broker.ca),
             signer=Signer(gateway_kid(settings.gateway), settings.signing_seed.get_secret_value()),
-            verifier=Verifier(settings.station, {kid: bytes.fromhex(key) for kid, key in settings.known_keys.items()}),
+            verifier=Verifier(settings.station, public_keys(settings)),
             keeper=self._keeper,
             outbox=self._outbox,
             clock=self._clock,
@@ -418,6 +449,65 @@ class Gateway:
         detail = {} if changed is None else {"seq": changed}
         self._own.note(self._supervision.state("history_changed", "journal", wrong=changed is not None, detail=detail))
 
+    def configured(self, part: ConfigPart, topic: str, envelope: bytes) -> None:
+        """A part of a slice of the register. Once it is whole it is what counts, from the next reading on."""
+        try:
+            kept = self._incoming.take(part, topic, envelope)
+        except SliceRefused as refused:
+            self._uplink.count(refused.code)
+            detail: dict[str, str | int | bool] = {"why": refused.code, "version": part.version}
+            self._own.note(self._supervision.state("slice_refused", "register", wrong=True, detail=detail))
+            return
+        if kept is None:
+            return
+        self._apply(kept)
+        before = self._keeping_slice
+        self._keeping_slice = self._loop.create_task(self._keep_slice(kept, after=before))
+
+    def _apply(self, kept: Kept) -> None:
+        """Let a slice count, in one turn of the loop: no reading is judged by half of it."""
+        applied = apply(self._set_up, kept.slice)
+        natives = [line for line in self._lines.values() if isinstance(line, NativeLine)]
+        for line in natives:
+            self._heard |= {str(unit): window for unit, window in line.windows.items()}
+        self._settings = applied.settings
+        self._register = self._alert.register = self._intake.register = Register(applied.settings)
+        for line in natives:
+            line.set_units(*self._units_on(line.name, self._recorder.known))
+        units = [(unit.id, unit.line) for unit in applied.settings.units]
+        self._supervision.watch(units, now_ns=self._clock().mono_ns)
+        here = {unit for unit, _ in units}
+        for change in self._supervision.open:  # of whoever hangs here no more nothing can be restored
+            if change.unit is not None and change.unit in self._heard and change.unit not in here:
+                self._own.note(self._supervision.state(change.fault, change.subject, wrong=False, unit=change.unit))
+        before, self._unusable = self._unusable, applied.unusable
+        self._tell_unusable(before)
+        for fault in ("slice_refused", "register_drift"):
+            self._own.note(self._supervision.state(fault, "register", wrong=False))
+        self._remote = {household.id for household in applied.settings.households if household.remote}
+        self._uplink.set_remote(tuple(sorted(self._remote)))
+        log.info("register slice applied", version=kept.slice.version, units=len(units), unusable=len(self._unusable))
+
+    async def _keep_slice(self, kept: Kept, *, after: asyncio.Task[None] | None) -> None:
+        """Keep it as the last known good one, and say that it runs."""
+        if after is not None:
+            await asyncio.gather(after, return_exceptions=True)
+        trouble = ""
+        try:
+            await self._loop.run_in_executor(None, keep, self._set_up, kept)
+        except OSError as error:  # it counts all the same; after a restart the station sends it again
+            trouble = str(error)
+        detail = {"why": trouble[:90]} if trouble else {}
+        self._own.note(self._supervision.state("register_unkept", "register", wrong=bool(trouble), detail=detail))
+        self._uplink.tell_status()
+
+    def _tell_unusable(self, before: Mapping[str, str]) -> None:
+        """Units that the register has here and that cannot be heard: their key or their line is not here."""
+        for unit in sorted({*before, *self._unusable}):
+            why = self._unusable.get(unit)
+            detail = {} if why is None else {"why": why}
+            self._own.note(self._supervision.state("unit_unusable", unit, wrong=why is not None, detail=detail))
+
     def alarm_for(self, household: HouseholdId, view: AlarmView) -> None:
         """A household here is rung by another gateway's alarm; it was checked that this may ring."""
         self._sound(self._alert.ring_view(view, household, now_ns=self._clock().mono_ns))
@@ -450,6 +540,7 @@ class Gateway:
             clock=now.quality,
             queued=self._keeper.queued,
             faults=self._supervision.faults,
+            register_version=self._incoming.runs,
         )
 
     # Timers
@@ -478,6 +569,7 @@ class Gateway:
             "epoch": self._keeper.epoch,
             "head": self._keeper.head_seq,
             "queued": self._keeper.queued,
+            "register": self._incoming.runs,
             "uplink": {
                 "up": self._uplink.link.up,
                 "trouble": self._uplink.link.trouble,

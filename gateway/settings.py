@@ -149,6 +149,8 @@ class GatewaySettings(Settings):
     """Public keys, hexadecimal, by kid: the station's, and those of gateways whose groups have remote units here."""
     lines: tuple[Line, ...] = ()
     units: tuple[Unit, ...] = ()
+    unit_keys: dict[UnitId, SecretBytes] = {}
+    """Keys of units that may come to hang here: which ones do, the station's slice of the register says."""
     households: tuple[Household, ...] = ()
     groups: tuple[Group, ...] = ()
     contacts: tuple[Contact, ...] = ()
@@ -168,3 +170,8 @@ class GatewaySettings(Settings):
     gpio_socket: Path | None = None
     ballast_bytes: Annotated[int, Field(ge=0)] = 4 << 20
     keep_events: Annotated[int, Field(ge=100)] = 100_000
+
+
+def public_keys(settings: GatewaySettings) -> dict[str, bytes]:
+    """Whom this gateway believes: 32 octets each, by kid."""
+    return {kid: bytes.fromhex(key) for kid, key in settings.known_keys.items()}

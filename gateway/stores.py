@@ -16,11 +16,13 @@ from typing import Final
 import structlog
 
 from broker.ids import EventId
+from broker.signing import Verifier
 from gateway.counters import Counters, take_start
 from gateway.events import Entry
 from gateway.journal import Carried, Damaged, InUse, Journal, JournalError
 from gateway.opening import open_journal
-from gateway.settings import GatewaySettings
+from gateway.settings import GatewaySettings, public_keys
+from gateway.slices import Found, load
 from gateway.stamps import Clock
 
 log = structlog.get_logger("gateway.stores")
@@ -39,6 +41,8 @@ class Stores:
     heard: dict[str, int] = field(default_factory=dict)
     known: dict[str, EventId] = field(default_factory=dict)
     lately: list[tuple[Entry, bool]] = field(default_factory=list)
+    found: Found = field(default_factory=Found)
+    """The slice of the register that was kept."""
     counters_lost: bool = False
     """Whether there was a journal and no file of counters beside it."""
 
@@ -53,6 +57,9 @@ def open_stores(
     counters = Counters(settings.state / "counters", random_bytes=random_bytes)
     start = take_start(settings.state / "starts", wall_ms=clock().wall_ms, random_bytes=random_bytes)
     stores = Stores(counters, start, counters_lost=begun and counters.lost)
+    stores.found = load(settings, Verifier(settings.station, public_keys(settings)))
+    if stores.found.trouble is not None:
+        log.error("the kept slice of the register is refused", trouble=stores.found.trouble)
     try:
         _read_journal(stores, reopen(settings, clock=clock, random_bytes=random_bytes))
     except InUse:

@@ -20,6 +20,7 @@ from broker.messages import (
     AlarmView,
     Body,
     Command,
+    ConfigPart,
     GatewayStatus,
     Receipt,
     StationHello,
@@ -57,6 +58,9 @@ class Hearer(Protocol):
 
     def greeted(self, hello: StationHello) -> None:
         """What the station holds of this gateway."""
+
+    def configured(self, part: ConfigPart, topic: str, envelope: bytes) -> None:
+        """A part of a slice of the register, whose signature is good, as it came."""
 
     def alarm_for(self, household: HouseholdId, view: AlarmView) -> None:
         """Another gateway's alarm shall ring at a household here."""
@@ -104,9 +108,10 @@ class Uplink:
         self._status_topic = build(Name.GATEWAY_STATUS, station, gateway)
         self._receipts = build(Name.GATEWAY_RECEIPT, station, gateway)
         self._commands = build(Name.GATEWAY_COMMAND, station, gateway)
+        self._config = build(Name.GATEWAY_CONFIG, station, gateway)
         self._station_status = build(Name.STATION_STATUS, station)
-        names = (Name.HOUSEHOLD_ALARM, Name.HOUSEHOLD_UPDATE)
-        self._own = {build(name, station, household): household for household in remote for name in names}
+        self._station = station
+        self._own = self._topics_of(remote)
         self._rung: dict[str, OrderedDict[EventId, None]] = {}
         """The alarms that rang before, by audience: two households here may be told of the same one."""
         self._publish_parcel = wrap("uplink.publish", self._send)
@@ -126,10 +131,25 @@ class Uplink:
             access,
             client_id=gateway,
             listener=self,
-            subscriptions=(self._receipts, self._commands, self._station_status, *self._own),
+            subscriptions=self._subscriptions,
             will=self._will,
             jitter=jitter,
         )
+
+    def set_remote(self, remote: tuple[HouseholdId, ...]) -> None:
+        """Hear of the alarms of other gateways for these households from now on."""
+        own = self._topics_of(remote)
+        if own != self._own:
+            self._own = own
+            self.link.set_subscriptions(self._subscriptions)
+
+    @property
+    def _subscriptions(self) -> tuple[str, ...]:
+        return (self._receipts, self._commands, self._config, self._station_status, *self._own)
+
+    def _topics_of(self, remote: tuple[HouseholdId, ...]) -> dict[str, HouseholdId]:
+        names = (Name.HOUSEHOLD_ALARM, Name.HOUSEHOLD_UPDATE)
+        return {build(name, self._station, household): household for household in remote for name in names}
 
     def start(self) -> None:
         """Connect, and deliver from now on."""
@@ -185,7 +205,7 @@ class Uplink:
             if parcel is None:
                 continue  # a status
             if refusal is not None:
-                self._count(f"broker: {refusal}")
+                self.count(f"broker: {refusal}")
                 self._outbox.refused(parcel, now_ns=now_ns)
                 self._loop.call_later(5.0, self.pump)
                 continue
@@ -265,9 +285,12 @@ class Uplink:
         try:
             body = self._verifier.open(message.topic, message.payload, retained=message.retained)
         except EnvelopeError as error:
-            self._count(error.code)
+            self.count(error.code)
             return
-        self._act(body, retained=message.retained)
+        if isinstance(body, ConfigPart):
+            self._hearer.configured(body, message.topic, message.payload)
+        else:
+            self._act(body, retained=message.retained)
 
     def _may_ring(self, body: AlarmView | Command, alarm: EventId, *, retained: bool) -> bool:
         """The last of three gates: old, retained, known or foreign alarms do not ring (N4, N12)."""
@@ -275,7 +298,7 @@ class Uplink:
         ours = {body.audience} if body.topic in self._own or body.topic == self._commands else set()
         refusal = ring_refusal(body, retained=retained, known_ids=rung, member_of=ours)
         if refusal is not None:
-            self._count(refusal.code)
+            self.count(refusal.code)
             return False
         rung[alarm] = None
         while len(rung) > KNOWN_RUNG:
@@ -305,22 +328,23 @@ class Uplink:
             case AlarmUpdate() if body.topic in self._own:
                 self._hearer.update_for(self._own[body.topic], body)
             case _:
-                self._count("not_for_us")
+                self.count("not_for_us")
 
     def _may_command(self, command: Command, *, retained: bool) -> bool:
         """Of this session, not heard before; and what rings passes the gate of everything that rings."""
         if command.session != self.session:
-            self._count("other_session")
+            self.count("other_session")
             return False
         if command.counter <= self._counter:
-            self._count("old_counter")
+            self.count("old_counter")
             return False
         self._counter = command.counter
         if command.action is not Action.ALERT or command.alarm is None:
             return True
         return self._may_ring(command, EventId(command.alarm), retained=retained)
 
-    def _count(self, why: str) -> None:
+    def count(self, why: str) -> None:
+        """A message was refused, for this reason."""
         self.refused[why] = self.refused.get(why, 0) + 1
 
     def _will(self) -> Will:

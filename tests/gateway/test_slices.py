@@ -223,7 +223,7 @@ class TestRunning:
             units = Units(wire, range(1, 6))
             disk.clear()
             number = units.press(3)
-            await until(lambda: gateway._lines["line1"]._keeping)
+            await until(lambda: gateway._lines["line1"]._keeping is not None)
             configure(gateway, excluding(1, "h03", "h01"))
             assert not units.is_kept(3, number)
             disk.set()
