@@ -1,4 +1,4 @@
-"""The one command of Shouwang: `shouwang demo | gateway | station | audit | sim | watch | check | keys | box | bench`.
+"""The one command of Shouwang: `shouwang demo`, `gateway`, `station` and so on (docs/commands.md).
 
 Every command imports only what it needs, so that a gateway on a small board loads no web server. Exit codes are the
 same everywhere: 0 fine, 1 the verdict of a demo or benchmark is bad, 2 wrong usage or settings, 3 something that is
@@ -228,6 +228,42 @@ def audit_verify(
         fail(error, STORE)
     sys.stdout.write((verifying.as_json(verdict) if json_ else verifying.as_text(verdict)) + "\n")
     raise typer.Exit(OK if verdict.bad is None else BAD)
+
+
+class Period(StrEnum):
+    """How long an assessment is over."""
+
+    day = "day"
+    week = "week"
+    month = "month"
+
+
+@app.command()
+def assess(
+    day: Annotated[str, typer.Option(help="Any day of the period, as 2026-11-22, in the station's civil time.")],
+    period: Annotated[Period, typer.Option(help="How long.")] = Period.month,
+    settings: Annotated[Path | None, typer.Option(help="The station's settings as JSON.")] = None,
+    state: Annotated[Path, typer.Option("--state", help="Or: its state folder.")] = Path("/var/lib/shouwang/station"),
+    json_: AsJson = False,
+) -> None:
+    """Recompute a station's figures from its log, and say whether the alarm table agrees to the digit."""
+    from datetime import date
+
+    from api import settings as station_settings
+    from api.clock import wall_ms
+    from api.database import DatabaseError
+    from api.reports import assessing, rules
+
+    try:
+        read = station_settings.load(settings or state / "settings.json")
+        when = rules.span(rules.Period(period.value), date.fromisoformat(day), read.zone)
+        found = assessing.assess(read, when, now_ms=wall_ms())
+    except (station_settings.SettingsError, ValueError) as error:
+        fail(error, USAGE)
+    except DatabaseError as error:
+        fail(error, STORE)
+    sys.stdout.write((assessing.as_json(found) if json_ else assessing.as_text(found)) + "\n")
+    raise typer.Exit(OK if found.agrees else BAD)
 
 
 @app.command()

@@ -103,7 +103,7 @@ def _raise(
     repository.add_alarms(session, [alarm])
     stored = repository.find(session, id_)
     assert stored is not None
-    detail = {"source": source.value, "ring": alarm.ring}
+    detail = {"source": source.value, "ring": alarm.ring, "kind": alarm.kind, "place": place, "group": alarm.group}
     alarms.changing.note(session, stored, Action.RECEIVE, None, at_ms=now, by=actor, detail=detail)
     if alarm.ring in {Ring.ORDERED, Ring.GATEWAY_OFFLINE}:  # one that comes back within a minute rings after all
         told = {"kind": kind, "group": group, "place": place, "door": alarm.door, "label": alarm.label}

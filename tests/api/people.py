@@ -37,7 +37,7 @@ class Somebody:
     id: str
 
     def get(self, path: str, *, status: int = 200, **query: Any) -> Any:
-        return self.ask("GET", path, status=status, params=query)
+        return self.ask("GET", path, status=status, params=query or None)
 
     def post(self, path: str, body: object = None, *, status: int = 200) -> Any:
         return self.ask("POST", path, status=status, json=body)
