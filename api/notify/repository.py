@@ -4,11 +4,13 @@ from collections.abc import Collection, Mapping, Sequence
 from typing import Final
 
 from sqlalchemy import Table, and_, func, insert, or_, update
+from sqlalchemy import select as sa_select
 from sqlmodel import Session, SQLModel, col, select
 
 from api.notify.models import Delivery, NotifyChannel, NotifyHost
 
 DELIVERY: Final[Table] = SQLModel.metadata.tables["delivery"]
+CHANNEL: Final[Table] = SQLModel.metadata.tables["notify_channel"]
 OPEN: Final = ("waiting", "failed")
 
 
@@ -68,20 +70,21 @@ def add(session: Session, rows: Sequence[Mapping[str, object]]) -> None:
         session.connection().execute(insert(DELIVERY), [*rows])
 
 
-def due_channels(session: Session, station: str, *, now_ms: int, claimed_before_ms: int) -> list[str]:
-    """Channels that have something to do, the longest waiting first."""
+def due_channels(session: Session, station: str, *, now_ms: int, claimed_before_ms: int) -> list[tuple[str, str]]:
+    """Channels that have something to do, with their hosts, the longest waiting first."""
     found = (
-        select(DELIVERY.c.channel, func.min(DELIVERY.c.due_ms))
+        sa_select(DELIVERY.c.channel, CHANNEL.c.host, func.min(DELIVERY.c.due_ms))
+        .join(CHANNEL, CHANNEL.c.id == DELIVERY.c.channel)
         .where(
             DELIVERY.c.station == station,
             DELIVERY.c.state.in_(OPEN),
             DELIVERY.c.due_ms <= now_ms,
             or_(DELIVERY.c.claimed_ms.is_(None), DELIVERY.c.claimed_ms < claimed_before_ms),
         )
-        .group_by(DELIVERY.c.channel)
+        .group_by(DELIVERY.c.channel, CHANNEL.c.host)
         .order_by(func.min(DELIVERY.c.due_ms))
     )
-    return [channel for channel, _ in session.connection().execute(found)]
+    return [(channel, host) for channel, host, _ in session.connection().execute(found)]
 
 
 def due(session: Session, channel: str, *, now_ms: int, claimed_before_ms: int) -> Sequence[Delivery]:

@@ -2,7 +2,7 @@
 
 A delivery is sent at least once: a station that is killed between sending and marking sends again, under the same id.
 Each channel is worked by one thread at a time, and what one service does to its thread delays no other: threads are
-bounded, and channels that failed last have half of them at most.
+bounded, one host has half of them at most, and so have all channels together that failed last.
 """
 
 import json
@@ -248,7 +248,8 @@ class Notifier:
         self._clock = clock
         self._send = send
         self._lock = threading.Lock()
-        self._busy: set[str] = set()
+        self._busy: dict[str, str] = {}
+        """The channels that are worked now, with their hosts."""
         self._ailing: set[str] = set()
         self._wake = threading.Event()
         self._stopping = False
@@ -282,16 +283,21 @@ class Notifier:
         with self._database.read() as session:
             due = repository.due_channels(session, self._station, now_ms=now, claimed_before_ms=now - LEASE_MS)
         began = 0
-        for channel in due:
+        for channel, host in due:
             with self._lock:
-                sick = len(self._busy & self._ailing)
-                room = len(self._busy) < THREADS and not (channel in self._ailing and sick >= THREADS // 2)
-                if self._stopping or channel in self._busy or not room:
+                if self._stopping or channel in self._busy or not self._room(channel, host):
                     continue
-                self._busy.add(channel)
+                self._busy[channel] = host
             began += 1
             self._threads.submit(self._work, channel)
         return began
+
+    def _room(self, channel: str, host: str) -> bool:
+        """Whether there is a thread: half of them at most for channels that failed last, and half for one host."""
+        sick = sum(one in self._ailing for one in self._busy)
+        same = sum(one == host for one in self._busy.values())
+        half = THREADS // 2
+        return len(self._busy) < THREADS and same < half and not (channel in self._ailing and sick >= half)
 
     def _run(self) -> None:
         while not self._stopping:
@@ -309,7 +315,7 @@ class Notifier:
             log.exception("notify.failed", channel=channel)
         finally:
             with self._lock:
-                self._busy.discard(channel)
+                self._busy.pop(channel, None)
 
     def serve(self, channel: str) -> None:
         """Send what is due on one channel, message by message."""

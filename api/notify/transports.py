@@ -13,7 +13,8 @@ import logging
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Collection, Mapping
+from collections.abc import Callable, Collection, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -107,14 +108,14 @@ def send(
         _send_apprise(address, words, walls=walls, resolver=resolver)
 
 
-def _judged(host: str, port: int, walls: Walls, resolver: Resolve) -> str:
-    """An address of a host that may be sent to; every address it has must be such a one. Raises CannotSend."""
+def _judged(host: str, port: int, walls: Walls, resolver: Resolve) -> list[str]:
+    """The addresses of a host, every one of which may be sent to. Raises CannotSend."""
     if host not in walls.hosts:
         raise CannotSend("host_not_allowed")
     found = [*resolver(host, port)]
     if not found or not all(rules.may_connect(one, loopback=walls.loopback) for one in found):
         raise CannotSend("address_not_allowed")
-    return found[0]
+    return found
 
 
 def _webhook_parts(url: str, *, loopback: bool) -> tuple[str, int, str, bool]:
@@ -140,17 +141,21 @@ def _webhook_parts(url: str, *, loopback: bool) -> tuple[str, int, str, bool]:
 class _Pinned(http.client.HTTPConnection):
     """Connects to the address that was judged, whatever the resolver says now."""
 
-    def __init__(self, host: str, port: int, *, address: str, secure: bool) -> None:
+    def __init__(self, host: str, port: int, *, addresses: Sequence[str], secure: bool) -> None:
         super().__init__(host, port, timeout=TIMEOUT_S)
-        self._address = address
+        self._addresses = addresses
         self._secure = secure
 
     def connect(self) -> None:
-        """Open the connection."""
-        plain = socket.create_connection((self._address, self.port), TIMEOUT_S)
-        self.sock = (
-            ssl.create_default_context().wrap_socket(plain, server_hostname=self.host) if self._secure else plain
-        )
+        """Open the connection, to the first address that takes it."""
+        for address in self._addresses[:-1]:
+            with suppress(OSError):
+                self.sock = socket.create_connection((address, self.port), TIMEOUT_S)
+                break
+        else:
+            self.sock = socket.create_connection((self._addresses[-1], self.port), TIMEOUT_S)
+        if self._secure:
+            self.sock = ssl.create_default_context().wrap_socket(self.sock, server_hostname=self.host)
 
 
 def _send_webhook(
@@ -158,10 +163,10 @@ def _send_webhook(
 ) -> None:
     host, port, path, secure = _webhook_parts(address.url, loopback=walls.loopback)
     judged = _judged(host, port, walls, resolver)
-    if not secure and not _is_loopback(judged):
+    if not secure and not all(map(_is_loopback, judged)):
         raise CannotSend("address_not_allowed")
     content = rules.body({**words.data, "title": words.title}, delivery=delivery, station=station)
-    connection = _Pinned(host, port, address=judged, secure=secure)
+    connection = _Pinned(host, port, addresses=judged, secure=secure)
     ends = threading.Timer(LIMIT_S, connection.close)
     ends.daemon = True
     ends.start()
@@ -196,7 +201,7 @@ def _send_apprise(address: Address, words: Words, *, walls: Walls, resolver: Res
     plugin = _plugin(address.url, loopback=walls.loopback)
     host = _plugin_host(address.url, plugin)
     judged = _judged(host, getattr(plugin, "port", None) or 443, walls, resolver)
-    if plugin.secure is False and SERVICES.get(_scheme(address.url)) is None and not _is_loopback(judged):
+    if plugin.secure is False and SERVICES.get(_scheme(address.url)) is None and not all(map(_is_loopback, judged)):
         raise CannotSend("address_not_allowed")
     try:
         taken = plugin.notify(body=words.body, title=words.title)
