@@ -7,6 +7,7 @@ from fastapi import APIRouter
 
 from api.access import Authority, may
 from api.alarms import answering, handling, incidents, raising, transferring
+from api.alarms.belongings import contacts
 from api.alarms.doing import AlarmId, On, people_of
 from api.alarms.requests import (
     Answered,
@@ -29,11 +30,9 @@ from api.alarms.requests import (
     Written,
 )
 from api.alarms.rules import Action
-from api.alarms.schemas import AlarmAnswer, AlarmPage, ContactAnswer, ContactsAnswer, alarm_answer
+from api.alarms.schemas import AlarmAnswer, AlarmPage, ContactsAnswer, alarm_answer
 from api.audit import service as audit
 from api.problems import answers
-from api.register import repository as register_rows
-from api.register.models import Purpose
 from api.station import CurrentStation
 
 router: Final = APIRouter(
@@ -74,20 +73,7 @@ def list_contacts(station: CurrentStation, by: Handles, alarm: AlarmId) -> Conta
         seen = station.alarms.see(session, by, alarm)
         audit.record(session, at_ms=station.clock(), by=by.principal.account, action="alarm.contacts",
                      about=f"alarm:{seen.alarm.id}")  # fmt: skip
-        place = station.register.place(seen.alarm.place)
-        if seen.shown.do_not_call or place is None or place.occupant is None:
-            return ContactsAnswer(do_not_call=seen.shown.do_not_call, list=[])
-        name, occupant = station.register.station, place.occupant
-        if not register_rows.consented(session, name, place.id, occupant, Purpose.CONTACTS):
-            return ContactsAnswer(do_not_call=False, list=[])
-        rows = register_rows.contacts(session, name, occupant)
-        return ContactsAnswer(
-            do_not_call=False,
-            list=[
-                ContactAnswer(rank=rank, name=row["name"], phone=row["phone"], relation=row["relation"])
-                for rank, row in rows.items()
-            ],
-        )
+        return ContactsAnswer(do_not_call=seen.shown.do_not_call, list=contacts(session, station.register, seen))
 
 
 @router.post("/call-back", summary="Say what came of calling back, or of looking (回拨核实)")

@@ -12,6 +12,7 @@ from api.alarms.schemas import (
     ACTION_WORDS,
     AttachmentAnswer,
     Belongings,
+    ContactAnswer,
     DispatchAnswer,
     EventAnswer,
     StepAnswer,
@@ -21,6 +22,9 @@ from api.alarms.schemas import (
 from api.alarms.service import Alarms
 from api.alarms.sight import Seen
 from api.clock import iso
+from api.register import repository as register_rows
+from api.register.models import Purpose
+from api.register.service import Register
 from api.shapes import words_answer
 from broker.policy import Audience
 
@@ -74,6 +78,20 @@ def belongings(session: Session, alarms: Alarms, by: Authority, seen: Seen) -> B
             for one in (repository.attachments(session, alarm.id) if police else [])
         ],
     )
+
+
+def contacts(session: Session, register: Register, seen: Seen) -> list[ContactAnswer]:
+    """Whom to call, in calling order, as far as the household consented. For duress nobody (请勿回拨)."""
+    place = register.place(seen.alarm.place)
+    if seen.shown.do_not_call or place is None or place.occupant is None:
+        return []
+    if not register_rows.consented(session, register.station, place.id, place.occupant, Purpose.CONTACTS):
+        return []
+    rows = register_rows.contacts(session, register.station, place.occupant)
+    return [
+        ContactAnswer(rank=rank, name=row["name"], phone=row["phone"], relation=row["relation"])
+        for rank, row in rows.items()
+    ]
 
 
 def _step(step: StepRecord, *, police: bool) -> StepAnswer:

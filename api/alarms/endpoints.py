@@ -6,7 +6,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query, Response
 
 from api.access import Authority, may
-from api.alarms import actions, incidents, raised, reading
+from api.alarms import actions, incidents, printing, raised, reading
 from api.alarms.belongings import belongings
 from api.alarms.doing import AlarmId, people_of
 from api.alarms.rules import State
@@ -97,5 +97,5 @@ def _last(cursor: str) -> str:
 
 
 router: Final = APIRouter()
-for _part in (_reading, raised.router, actions.router):
+for _part in (_reading, raised.router, actions.router, printing.router):
     router.include_router(_part)

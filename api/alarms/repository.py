@@ -56,14 +56,22 @@ _ALARMS: Final = select(*(ALARM.c[name] for name in _ALARM_FIELDS))
 _PARTS: Final = select(*(PART.c[name] for name in _PART_FIELDS))
 _BY_KEYS: Final = _ALARMS.where(ALARM.c.key.in_(bindparam("keys", expanding=True))).order_by(ALARM.c.number)
 _WAITING: Final = _PARTS.where(PART.c.alarm.is_(None), PART.c.key.in_(bindparam("keys", expanding=True)))
-_HEADS: Final = (
+_HEADS: Final = _ALARMS.where(
+    ALARM.c.place.in_(bindparam("places", expanding=True)),
+    ALARM.c.incident.is_not(None),
+    ALARM.c.happened_ms >= bindparam("since"),
+).order_by(ALARM.c.happened_ms, ALARM.c.number)
+_HEAD: Final = (
     _ALARMS.where(
-        ALARM.c.place.in_(bindparam("places", expanding=True)),
-        ALARM.c.incident.is_not(None),
-        ALARM.c.happened_ms >= bindparam("since"),
+        ALARM.c.place == bindparam("at"), ALARM.c.incident.is_not(None), ALARM.c.happened_ms >= bindparam("since")
     )
-    .order_by(ALARM.c.number)
-)  # fmt: skip
+    .order_by(ALARM.c.happened_ms.desc(), ALARM.c.number.desc())
+    .limit(1)
+)
+_FEW: Final = 8
+"""Of so many places each is asked for its last one: a place in a storm has thousands."""
+_BY_KEYS_LOCKED: Final = _BY_KEYS.with_for_update()
+_ANY_WAITING: Final = select(PART.c.event).where(PART.c.alarm.is_(None), PART.c.part == Part.ANSWER.value).limit(1)
 _SAVE: Final = (
     update(ALARM)
     .where(ALARM.c.id == bindparam("this_id"))
@@ -78,14 +86,19 @@ _ATTACH: Final = (
 
 def by_keys(session: Session, keys: Collection[str]) -> list[AlarmRecord]:
     """Every alarm with one of these keys, oldest first; nobody else changes them until the transaction ends."""
-    rows = session.connection().execute(_BY_KEYS.with_for_update(), {"keys": [*keys]})
+    rows = session.connection().execute(_BY_KEYS_LOCKED, {"keys": [*keys]})
     return [AlarmRecord(**row) for row in rows.mappings()]
 
 
 def in_incidents(session: Session, places: Collection[str], *, since_ms: int) -> list[AlarmRecord]:
-    """Alarms of these places that are part of an incident and happened since then, oldest first."""
-    rows = session.connection().execute(_HEADS, {"places": [*places], "since": since_ms})
-    return [AlarmRecord(**row) for row in rows.mappings()]
+    """Alarms of these places that are part of an incident and happened since then; the newest of each place last."""
+    connection = session.connection()
+    if len(places) > _FEW:
+        rows = connection.execute(_HEADS, {"places": [*places], "since": since_ms}).mappings().all()
+    else:
+        each = [connection.execute(_HEAD, {"at": place, "since": since_ms}).mappings().first() for place in places]
+        rows = [row for row in each if row is not None]
+    return [AlarmRecord(**row) for row in rows]
 
 
 def of_incident(session: Session, incident: str) -> list[AlarmRecord]:
@@ -118,8 +131,7 @@ def waiting(session: Session, keys: Collection[str]) -> list[PartRecord]:
 
 def waiting_for(session: Session, beginnings: Collection[str]) -> list[PartRecord]:
     """What was said of presses before they came, by how its key begins."""
-    there = select(PART.c.event).where(PART.c.alarm.is_(None), PART.c.part == Part.ANSWER.value).limit(1)
-    if session.connection().execute(there).first() is None:
+    if session.connection().execute(_ANY_WAITING).first() is None:
         return []
     found = _PARTS.where(PART.c.alarm.is_(None), or_(*(PART.c.key.startswith(one) for one in beginnings)))
     return _parts(session, found)

@@ -133,7 +133,7 @@ def _covered(held: Held, account: str, register: Register) -> ColumnElement[bool
             return ALARM.c.place == held.scope
         case Over.GROUP:
             in_group = false() if held.group is None else and_(ALARM.c.group == held.group, ALARM.c.group_known)
-            return or_(_in_area(held.scope, register), in_group)
+            return or_(_in_area(held.scope, register), in_group, ALARM.c.place == held.scope)
         case Over.DISPATCHED:
             sent = select(DISPATCH.c.alarm).where(DISPATCH.c.account == account, DISPATCH.c.recalled_ms.is_(None))
             return and_(ALARM.c.id.in_(sent), ALARM.c.state.in_(_OPEN))

@@ -6,13 +6,11 @@ A sheet keeps ids, states and times. Names and doors are looked up when it is sh
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
-from datetime import UTC, datetime
-from functools import cache
+from functools import partial
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
+from api import paper
 from broker.kinds import KIND_WORDS, Kind
 
 ZONE: Final = ZoneInfo("Asia/Shanghai")
@@ -95,19 +93,12 @@ class Signed:
 
 def page(signed: Signed, *, names: Mapping[str, str], states: Mapping[str, str], zone: ZoneInfo = ZONE) -> str:
     """The sheet as a page to print on A4. `names` by account; `states` are the words of an alarm's states."""
-
-    def at(ms: int | None) -> str:
-        return "" if ms is None else datetime.fromtimestamp(ms / 1_000, UTC).astimezone(zone).strftime("%Y-%m-%d %H:%M")
-
-    return _environment().get_template("handover.html").render(
+    return paper.page(
+        "api.duty",
+        "handover.html",
         one=signed,
-        at=at,
+        at=partial(paper.civil, zone=zone),
         name=lambda account: "" if account is None else names.get(account, account),
         kind=lambda kind: KIND_WORDS[Kind(kind)].zh,
         state=lambda state: states.get(state, state),
-    )  # fmt: skip
-
-
-@cache
-def _environment() -> Environment:
-    return Environment(loader=PackageLoader("api.duty"), autoescape=True, undefined=StrictUndefined)
+    )

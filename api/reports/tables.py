@@ -11,7 +11,8 @@ from dataclasses import dataclass
 from typing import Final
 
 import xlsxwriter
-from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from api.paper import page
 
 Cell = str | int | None
 
@@ -19,14 +20,6 @@ FORMULA: Final = ("=", "+", "-", "@", "\t", "\r")
 BOM: Final = "\ufeff"
 SHEET_NAME: Final = 31
 """What a spreadsheet takes at most."""
-
-_PAGES: Final = Environment(
-    loader=PackageLoader("api.reports"),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
 
 
 @dataclass(frozen=True, slots=True)
@@ -68,13 +61,8 @@ def as_xlsx(tables: Sequence[Table]) -> bytes:
 
 
 def as_page(title: str, note: str, tables: Sequence[Table]) -> str:
-    """A page to print, without scripts and without anything from elsewhere."""
-    return _PAGES.get_template("tables.html").render(title=title, note=note, tables=tables)
-
-
-def page(name: str, **values: object) -> str:
-    """One of the templates of this folder."""
-    return _PAGES.get_template(name).render(**values)
+    """A page to print."""
+    return page("api.reports", "tables.html", title=title, note=note, tables=tables)
 
 
 def _harmless(cell: Cell) -> Cell:

@@ -182,3 +182,24 @@ def test_no_cell_becomes_a_formula() -> None:
     sheet = ZipFile(io.BytesIO(as_xlsx([bad]))).read("xl/worksheets/sheet1.xml").decode()
     assert "<f>" not in sheet
     assert "<v>-3</v>" in sheet
+
+
+def test_a_sheet_to_take_along_has_what_its_reader_may_read(
+    station: Served, gateway: Gateway, hands: Hands, officer: Somebody, leader: Somebody
+) -> None:
+    alarm = press(gateway, hands).id
+    officer.post(f"/api/v1/alarms/{alarm}/acknowledge")
+    path = f"/api/v1/alarms/{alarm}/sheet"
+    text = officer.get(path).text
+    assert "派警单" in text
+    assert "紧急报警" in text
+    assert "某xu" in text
+    assert "http" not in text
+    guard = somebody(station, "ma", Role.GUARD, "guards")
+    guard.get(path, status=404)
+    officer.post(f"/api/v1/alarms/{alarm}/dispatch", {"accounts": ["ma"]})
+    assert "老王家" in guard.get(path).text
+    somebody(station, "sun", Role.COMMUNITY, "c1").get(path, status=403)
+    silent = press(gateway, hands, kind=Kind.DURESS, press="u1:1:90").id
+    assert "请勿回拨" in leader.get(f"/api/v1/alarms/{silent}/sheet").text
+    guard.get(f"/api/v1/alarms/{silent}/sheet", status=404)
