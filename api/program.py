@@ -136,7 +136,8 @@ def serve(settings: StationSettings, *, wrap: Wrap = unwrapped) -> int:
     except DatabaseError as error:
         return _fail(error, EXIT_DATABASE)
     except DBAPIError as error:
-        return _fail(f"the database cannot be used: {error.orig}", EXIT_DATABASE)
+        why, *_ = str(error.orig).splitlines()  # the first says what, the others guess
+        return _fail(f"the database cannot be used: {why}", EXIT_DATABASE)
     except OSError as error:
         return _fail(error.strerror or str(error), EXIT_IN_USE)
     return EXIT_OK

@@ -85,7 +85,6 @@ class TestTenure:
         first.stop()
         second.claim()
 
-    @pytest.mark.proves("N12")
     def test_whoever_lost_it_commits_nothing_any_more(self, database: Database, other: Database) -> None:
         """Stopped for longer than the lease, in the middle of its work: a machine that slept, say."""
         clock = Clock()

@@ -108,7 +108,7 @@ class TestProcesses:
         thread.join()
         assert order == ["first", "second sees 1"]
 
-    @pytest.mark.proves("N12")
+    @pytest.mark.proves("N11")
     def test_of_twenty_officers_at_two_processes_one_acknowledges(self, database: Database, other: Database) -> None:
         with database.write() as session:
             add_alarms(session, [alarm(1)])

@@ -253,6 +253,17 @@ def test_a_database_that_is_none_is_said(keys: Path, tmp_path: Path) -> None:
     complains(said, STORE, "the database cannot be used: file is not a database")
 
 
+def test_a_database_server_that_is_away_is_said_without_its_password(keys: Path, tmp_path: Path) -> None:
+    url = f"postgresql+psycopg://shouwang:very-secret@127.0.0.1:{closed_port()}/shouwang"
+    said = shouwang_outside("station", "--site", VILLAGE, "--keys", keys, "--state", tmp_path, "--database", url)
+    complains(said, STORE, "the database cannot be used: connection failed")
+    assert "very-secret" not in said.err
+    said = shouwang_outside(
+        "station", "--site", VILLAGE, "--keys", keys, "--state", tmp_path, "--database", "mysql://x"
+    )
+    complains(said, USAGE, "database: String should match pattern")
+
+
 # The simulator
 
 
