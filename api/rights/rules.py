@@ -233,7 +233,8 @@ def _covers(held: Held, subject: Subject, account: str) -> bool:
         case Over.PLACE:
             return held.scope != "" and held.scope == subject.place
         case Over.GROUP:
-            return held.scope in subject.areas or (held.group is not None and held.group == subject.group)
+            own = held.scope != "" and held.scope == subject.place
+            return own or held.scope in subject.areas or (held.group is not None and held.group == subject.group)
         case Over.SELF:
             return account in subject.accounts
         case Over.DISPATCHED:
