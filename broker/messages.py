@@ -254,6 +254,7 @@ class Action(StrEnum):
     ALERT = "alert"
     READINESS = "readiness"
     DRILL = "drill"
+    INSTALL = "install"
 
 
 _NEEDS: Final[dict[Action, tuple[str, ...]]] = {
@@ -263,6 +264,7 @@ _NEEDS: Final[dict[Action, tuple[str, ...]]] = {
     Action.ALERT: ("alarm", "kind", "group"),
     Action.READINESS: (),
     Action.DRILL: ("group", "units", "lasts_ms"),
+    Action.INSTALL: ("lasts_ms",),
 }
 
 
@@ -272,6 +274,8 @@ class Command(Envelope):
     `alarm` is the event id of the alarm that it is about; for `alert`, of the press that the station journalled.
     `drill`: presses of `units` in `group` are part of a drill for `lasts_ms` from when the station said so (that is,
     less the age of the command); it replaces an earlier one of that group, and 0 ends it.
+    `install`: for `lasts_ms`, units that are not handed over (of `place`; without it, of the whole gateway) are being
+    installed, and chirp instead of ringing.
     """
 
     type: Literal["command"] = "command"

@@ -96,6 +96,12 @@ class Alert:
         """The newest alarm that a unit means by the 16-bit reference of its siren frame."""
         return next((ringing.alarms[-1] for ringing in self._ringing.values() if ringing.reference == reference), None)
 
+    def chirp(self, unit: Unit) -> list[Play | Switch]:
+        """One short tone on this unit alone, unless it sounds for somebody in need."""
+        if self._at.get(unit.id):
+            return []
+        return [Play(unit, Siren(Pattern.CHIRP, volume=unit.volume, seconds=1, alarm=0, doors=(), own=True))]
+
     def ring(self, event: Event, *, facts: AlarmFacts, now_ns: int, quiet: bool = False) -> list[Play | Switch]:
         """Sound `event` where the policy lets it sound; nothing for duress and whatever else is not audible."""
         kind = None if event.membership is None else siren(facts, event.membership)

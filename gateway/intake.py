@@ -15,7 +15,7 @@ from functools import partial
 from typing import Final, assert_never
 
 from broker import ids
-from broker.ids import Epoch, EventId, GatewayId, GroupId, PressKey, UnitId
+from broker.ids import Epoch, EventId, GatewayId, GroupId, HouseholdId, PressKey, UnitId
 from broker.kinds import AUDIBLE, OLD_AFTER_MS, Answer, EventType, Kind, Mark
 from broker.messages import Command, clean
 from broker.policy import Membership
@@ -43,7 +43,7 @@ from devices.readings import (
 from gateway.events import Event
 from gateway.journal import Dropped
 from gateway.register import Register
-from gateway.settings import Household
+from gateway.settings import Household, Unit
 from gateway.stamps import Stamp
 
 KINDS: Final[Mapping[int, Kind]] = {
@@ -111,6 +111,8 @@ class Verdict:
     repeat: EventId | None = None
     silences: UnitId | None = None
     cancels: EventId | None = None
+    chirps: Unit | None = None
+    """The unit that says by a short tone that it was heard, and nobody else."""
     heartbeat: bool = False
 
 
@@ -147,10 +149,12 @@ class Intake:
         known: Mapping[str, EventId] | None = None,
         alarm_of: Callable[[int], EventId | None] = lambda _reference: None,
         in_drill: Callable[[UnitId, GroupId | None, int], bool] = lambda _unit, _group, _now_ns: False,
+        in_window: Callable[[HouseholdId | None, int], bool] = lambda _place, _now_ns: False,
     ) -> None:
         """`known` are the messages on disk by key, oldest first; `alarm_of` tells what a siren frame referred to.
 
-        `in_drill` tells whether a press of a unit of a group is part of a drill at a moment (monotonic ns).
+        `in_drill` tells whether a press of a unit of a group is part of a drill at a moment (monotonic ns);
+        `in_window`, whether units of a place that are not handed over are being installed then.
         """
         self.register = register
         self.counts = IntakeCounts()
@@ -161,6 +165,7 @@ class Intake:
         """What came with an old counter and was not said again in time, by key."""
         self._alarm_of = alarm_of
         self._in_drill = in_drill
+        self._in_window = in_window
         self._last_audible: dict[UnitId, EventId] = {}
         self._unnumbered: dict[tuple[UnitId, str], tuple[int, EventId]] = {}
         self._refused: dict[tuple[str, int], int] = {}
@@ -306,7 +311,25 @@ class Intake:
         reason = None if press.key in KINDS else "unknown_key"
         if kind is Kind.DURESS and household is not None and not household.duress:
             reason = "duress_not_agreed"  # silent all the same: whoever finds that key and presses it is in danger
+        if unit.installing and self._in_window(unit.household, stamp.mono_ns - press.age_ms * 1_000_000):
+            return self._installing(kind, key, stamp, household, unit=unit, told=told)
         return self._alarm(kind, key, stamp, household, unit=unit.id, told=told, late_ms=press.age_ms, reason=reason)
+
+    def _installing(
+        self, kind: Kind, key: PressKey, stamp: Stamp, household: Household | None, *, unit: Unit, told: Told
+    ) -> Verdict:
+        """A unit that is being installed was pressed: it sounds by itself, and nobody is alarmed."""
+        event = self._event(
+            EventType.TEST,
+            stamp,
+            household,
+            unit=unit.id,
+            press=key,
+            message=key,
+            detail={"installing": True, "key": kind.value},
+        )
+        self._remember(key, event.id)
+        return Verdict(event, told, chirps=None if kind is Kind.DURESS else unit)
 
     def _alarm(
         self,

@@ -42,6 +42,7 @@ from gateway.alert import Alert, Play, Switch
 from gateway.drills import Drills
 from gateway.events import Entry
 from gateway.history import History, highest
+from gateway.installing import Windows
 from gateway.intake import Intake, ZigbeeAction
 from gateway.journal import Carried, Heard, JournalError
 from gateway.keeping import Append, Keeper
@@ -108,6 +109,7 @@ class Gateway:
         self._ladder = Ladder(not_reached_s=settings.not_reached_s)
         self._outbox = Outbox()
         self._drills = Drills()
+        self._windows = Windows()
         self._intake = Intake(
             self._register,
             gateway=settings.gateway,
@@ -115,6 +117,7 @@ class Gateway:
             known=stores.known,
             alarm_of=self._alert.alarm_of,
             in_drill=self._drills.names,
+            in_window=self._windows.covers,
         )
         self._keeper = Keeper(
             stores.journal,
@@ -416,6 +419,8 @@ class Gateway:
                 self._sound(self._alert.stand_back(command.alarm))
             case Action.DRILL:
                 self._drills.ordered(command, now_ns)
+            case Action.INSTALL:
+                self._windows.ordered(command, now_ns)
             case Action.ALERT:
                 self._sound(self._alert.ring_command(command, now_ns=now_ns))
                 self._own.take(self._recorder.order(EventType.ALERT, command))
@@ -576,7 +581,14 @@ class Gateway:
                 "refused": self._uplink.refused,
             },
             "lines": {
-                line.name: {"up": line.port.up, "trouble": line.port.trouble, **_line_counts(line)}
+                line.name: {
+                    "up": line.port.up,
+                    "trouble": line.port.trouble,
+                    "unkept": line.unkept,
+                    "held_back": line.held_back,
+                    "gave_way": line.gave_way,
+                    **_line_counts(line),
+                }
                 for line in self._lines.values()
             },
             "faults": [f"{change.fault} {change.subject}" for change in self._supervision.open],

@@ -141,6 +141,8 @@ class Recorder:
         event = verdict.event
         if verdict.rings and event is not None:
             self._sound(self._alert.ring(event, facts=event.facts(self._gateway), now_ns=stamp.mono_ns))
+        if verdict.chirps is not None:
+            self._sound(self._alert.chirp(verdict.chirps))
         if verdict.cancels is not None:
             self._sound(self._alert.stop(verdict.cancels))
         if verdict.silences is not None:

@@ -56,6 +56,8 @@ class Unit(Settings):
     volume: Annotated[int, Field(ge=0, le=3)] = 3
     night_volume: Annotated[int, Field(ge=0, le=3)] = 3
     strobe: bool = False
+    installing: bool = False
+    """It is not handed over yet: within an installation window it chirps instead of ringing."""
 
 
 class Line(Settings):

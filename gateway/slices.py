@@ -111,6 +111,7 @@ def _units(settings: GatewaySettings, said: Iterable[SliceUnit]) -> tuple[tuple[
                     volume=unit.volume,
                     night_volume=unit.night_volume,
                     strobe=unit.strobe,
+                    installing=unit.installing,
                 )
             )
     return tuple(units), unusable
