@@ -3,6 +3,7 @@
 A database is a copy of one that was migrated once, which takes ten milliseconds instead of a second.
 """
 
+import os
 import shutil
 import sqlite3
 import tempfile
@@ -22,6 +23,7 @@ from tests.api.peers import STATION
 MEMORY: Final = Path("/dev/shm")  # noqa: S108 - a folder of our own is made in it
 ROOM: Final = 2 << 30
 """Octets that a run may need, at 8 MiB for each database."""
+PREFIX: Final = "shouwang-tests-"
 TEMPLATE: Final = "migrated"
 
 
@@ -54,14 +56,23 @@ class Databases:
 @contextmanager
 def cluster_for_tests() -> Iterator[PrivateCluster]:
     """A PostgreSQL whose files are in memory, where there is room for them: it syncs as always, which costs nothing."""
+    _clear_away()
     in_memory = MEMORY.is_dir() and shutil.disk_usage(MEMORY).free > ROOM
-    folder = Path(tempfile.mkdtemp(prefix="shouwang-", dir=MEMORY if in_memory else None))
+    folder = Path(tempfile.mkdtemp(prefix=f"{PREFIX}{os.getpid()}-", dir=MEMORY if in_memory else None))
     folder.chmod(0o711)  # PostgreSQL runs as another user than root
     try:
         with PrivateCluster(folder / "cluster") as running:
             yield running
     finally:
         shutil.rmtree(folder)
+
+
+def _clear_away() -> None:
+    """Give back the memory of runs that were killed."""
+    for left in MEMORY.glob(f"{PREFIX}*-*"):
+        pid = left.name.removeprefix(PREFIX).partition("-")[0]
+        if not Path(f"/proc/{pid}").exists():
+            shutil.rmtree(left, ignore_errors=True)
 
 
 def dsn(url: str) -> str:
