@@ -2,9 +2,11 @@
 
 The order is fixed: read, judge and sound, write the siren frames, keep, answer. While a commit is under way the port
 is not read, so that no more than one commit's worth is ever taken from a line that cannot repeat; past 50 ms it is
-read into a bounded buffer all the same, because a UART overflows and an alarm must sound whatever the disk does.
-Nothing in that buffer is answered. Before anything is written to a line of units, what waits in its port is read: the
-wire is half-duplex, and whoever began to speak during a commit is not to be talked into.
+read into a buffer all the same, because a UART overflows and an alarm must sound whatever the disk does. When much
+waits in that buffer, a port is read no faster than its wire carries: no real line is held back by that, and what has
+flow control keeps the rest until the commit is done. Nothing in the buffer is answered. Before anything is written to
+a line of units, what waits in its port is read: the wire is half-duplex, and whoever began to speak during a commit
+is not to be talked into.
 """
 
 from __future__ import annotations
@@ -16,14 +18,14 @@ from typing import Final
 
 import structlog
 
-from broker.ids import PressKey, UnitId, press_key
-from broker.kinds import Lane
+from broker.ids import EventId, PressKey, UnitId, press_key
+from broker.kinds import EventType, Kind, Lane
 from devices.commands import Lamp, Siren
 from devices.line_link import LineLink, UnitKey
 from devices.radio433 import Form, Radio433
 from devices.rdm6300 import Rdm6300
 from devices.readings import CommandDone, Heartbeat, LinkReading, UnitHello
-from gateway.events import Entry
+from gateway.events import Entry, Event
 from gateway.intake import Told
 from gateway.journal import JournalError
 from gateway.links.uart import OpenPort
@@ -36,14 +38,22 @@ log = structlog.get_logger("gateway.lines")
 
 READ_ON_S: Final = 0.05
 """A port waits this long for a commit before it is read on."""
-MOST_UNKEPT: Final = 2_000
-"""Events in the buffer: past that everything but alarms gives way, and the units repeat."""
-MOST_ALARMS: Final = 20_000
-"""Alarms in the buffer, which are held on to beyond that."""
+MANY_UNKEPT: Final = 2_000
+"""Events in the buffer: from so many on a port is read no faster than its wire carries. A full line of 115200 baud
+brings 1,600 in the 5 s that a commit may hang."""
+LEAST_READ_S: Final = 0.5
+"""A port is read this often all the same: a press that waits in it must ring within a second (N5)."""
+MOST_UNKEPT: Final = 20_000
+"""Past that, which is a minute of such a line, the newest gives way: check-ins, and alarms that a unit raised before.
+The units repeat it."""
 RETRY_S: Final = 1.0
 STARVED_S: Final = 0.05
 """Without a leased counter the line is looked at again after this."""
 CLOSE_S: Final = 5.0
+HELD_BACK_S: Final = 2.0
+"""A line that was held back for so long has a disk that hangs."""
+BITS: Final = 10
+"""Of one octet on a wire."""
 REFUSED_OVER_NS: Final = 600_000_000_000
 """A line on which no seal was refused for so long is in order again."""
 GARBAGE_SHARE: Final = 0.5
@@ -65,20 +75,31 @@ class Source:
     def __init__(self, name: str, hearing: Hearing) -> None:
         """`name` is the line's, in faults and health."""
         self.name = name
-        self.unkept = 0
-        """Events of this source that wait for the disk now."""
         self.gave_way = 0
         """Events that were let go of because no disk took them; nothing of them was answered."""
+        self.held_back = 0
+        """How often so much waited for the disk that no more was read than had to be."""
         self.hearing = hearing
         self.loop = asyncio.get_running_loop()
         self._waiting = Batch()
+        self._under_way = 0
+        """Events that are being committed now."""
         self._keeping: asyncio.Task[None] | None = None
+
+    @property
+    def unkept(self) -> int:
+        """Events of this source that are not on disk yet."""
+        return self._under_way + self.waiting
+
+    @property
+    def waiting(self) -> int:
+        """Those that wait for the next commit."""
+        return len(self._waiting.events)
 
     def take(self, batch: Batch) -> None:
         """Keep a batch: now, or together with what waits."""
         self._waiting.extend(batch)
-        self.unkept = len(self._waiting.events)
-        if self.unkept > MOST_UNKEPT:
+        if self.waiting > MOST_UNKEPT:
             self._make_room()
         if self._waiting and self._keeping is None:
             self._keeping = self.loop.create_task(self._keep())
@@ -86,15 +107,14 @@ class Source:
             self.hold()
 
     def _make_room(self) -> None:
-        """The disk has taken nothing for long: what is no alarm gives way. The units repeat it (N7, N9)."""
-        alarms = [event for event in self._waiting.events if event.lane is Lane.ALARM]
-        gone = [event for event in self._waiting.events if event.lane is not Lane.ALARM] + alarms[MOST_ALARMS:]
+        """The disk has taken nothing for very long: what costs least gives way. The units repeat it (N7, N9)."""
+        gone = give_way(self._waiting.events, at_most=self.waiting - MOST_UNKEPT)
         self.gave_way += len(gone)
         self.hearing.recorder.forget(gone)
+        ids = {event.id for event in gone}
         forgotten = {event.message for event in gone if event.message is not None}
-        self._waiting.events = alarms[:MOST_ALARMS]
+        self._waiting.events = [event for event in self._waiting.events if event.id not in ids]
         self._waiting.told = [told for told in self._waiting.told if self.message(told) not in forgotten]
-        self.unkept = len(self._waiting.events)
 
     def message(self, told: Told) -> PressKey | None:
         """The key of the message that waits for this answer."""
@@ -118,6 +138,9 @@ class Source:
     def hold(self) -> None:
         """A commit is under way."""
 
+    def let_go(self) -> None:
+        """What waited is on its way to the disk: there is room again."""
+
     def go_on(self) -> None:
         """Nothing waits for the disk any more."""
 
@@ -132,8 +155,10 @@ class Source:
     async def _keep(self) -> None:
         while self._waiting:
             batch, self._waiting = self._waiting, Batch()
+            self._under_way = len(batch.events)
+            self.let_go()
             entries = await self._keep_one(batch)
-            self.unkept = len(self._waiting.events)
+            self._under_way = 0
             try:
                 self.hearing.recorder.kept(batch, entries)
             except Exception:  # it is kept all the same: it is delivered after a restart, and answered now
@@ -163,6 +188,11 @@ class PortLine(Source):
         self.port = open_port(settings.port, settings.baud, self)
         self.closing = False
         self._read_on: asyncio.TimerHandle | None = None
+        self._held_back_s: float | None = None
+        """Since when."""
+        self._octets_s = settings.baud / BITS
+        self._carried_s = 0.0
+        """When the wire would have brought all that was read."""
 
     def start(self) -> None:
         """Open the port."""
@@ -187,11 +217,41 @@ class PortLine(Source):
         """Bytes were read."""
         raise NotImplementedError
 
+    def count(self, data: bytes) -> None:
+        """So much was read."""
+        self._carried_s = max(self._carried_s, self.loop.time()) + len(data) / self._octets_s
+
+    @property
+    def _ahead_s(self) -> float:
+        """How much sooner we have read than the wire brings it: little, where it is a wire."""
+        return min(self._carried_s - self.loop.time(), LEAST_READ_S)
+
+    def supervise_backlog(self) -> list[Change]:
+        """A line of which much waits for the disk, and goes on waiting, is a fault, until less does."""
+        since_s, detail = self._held_back_s, {"times": self.held_back, "gave_way": self.gave_way}
+        wrong = since_s is not None and self.loop.time() - since_s > HELD_BACK_S
+        return self.hearing.supervision.state("line_held_back", self.name, wrong=wrong, detail=detail)
+
     def hold(self) -> None:
-        """Read no further while a commit is under way, but not longer than READ_ON_S."""
+        """Read no further while a commit is under way, but not longer than READ_ON_S, or than the wire takes."""
+        if self.waiting >= MANY_UNKEPT and self._held_back_s is None:
+            self._held_back_s = self.loop.time()
+            self.held_back += 1
         if self._read_on is None:
             self.port.pause()
-            self._read_on = self.loop.call_later(READ_ON_S, self._read_anyway)
+            wait_s = READ_ON_S if self._held_back_s is None else max(READ_ON_S, self._ahead_s)
+            self._read_on = self.loop.call_later(wait_s, self._read_anyway)
+
+    @property
+    def may_listen(self) -> bool:
+        """Whether there is room for what waits in the port."""
+        return not self.closing and (self._held_back_s is None or self._ahead_s <= READ_ON_S)
+
+    def let_go(self) -> None:
+        """Read as usual again."""
+        if self._held_back_s is not None:
+            self._held_back_s = None
+            self.go_on()
 
     def go_on(self) -> None:
         """Read again."""
@@ -216,6 +276,7 @@ class ReaderLine(PortLine):
 
     def heard(self, data: bytes) -> None:
         """Bytes were read."""
+        self.count(data)
         readings = self.codec.receive_data(data, self.hearing.clock().mono_ns)
         self.take(self.hearing.recorder.hear(self._source, readings))
 
@@ -255,6 +316,7 @@ class NativeLine(PortLine):
 
     def heard(self, data: bytes) -> None:
         """Bytes were read: sound first, keep, answer later."""
+        self.count(data)
         self._hearing_now = True
         try:
             self._hear(self.link.receive_data(data, self.hearing.clock().mono_ns))
@@ -284,7 +346,7 @@ class NativeLine(PortLine):
 
     def _listen(self) -> None:
         """Hear who speaks by now, as far as a port tells: a commit or a long turn of the loop may lie behind us."""
-        if not self._hearing_now and not self.closing:
+        if not self._hearing_now and self.may_listen:
             self.port.read_waiting()
 
     def _answer(self, told: Told) -> None:
@@ -373,6 +435,17 @@ class NativeLine(PortLine):
         if self._timer is not None:
             self._timer.cancel()
         await super().close()
+
+
+def give_way(events: Sequence[Event], *, at_most: int) -> list[Event]:
+    """What goes for want of room, newest first: telemetry, check-ins, then alarms of units of which one waits (N7)."""
+    newest = events[::-1]
+    worth = [[event for event in newest if event.lane is lane] for lane in (Lane.TELEMETRY, Lane.CHECK_IN)]
+    first: dict[tuple[UnitId | None, Kind | None], EventId] = {}
+    for event in events:
+        first.setdefault((event.unit, event.kind), event.id)
+    worth.append([one for one in newest if one.type is EventType.PRESS and first[one.unit, one.kind] != one.id])
+    return [event for some in worth for event in some][:at_most]
 
 
 def make_codec(settings: Line, tags: frozenset[str]) -> Rdm6300 | Radio433:

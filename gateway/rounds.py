@@ -113,6 +113,8 @@ class Rounds:
         changes += self._look_inside(unsynced=now.quality == "unsynced")
         changes += self._look_at_disk(await self._loop.run_in_executor(None, self._read_disk))
         to.own.note(changes)
+        for line in to.lines.values():
+            line.note(line.supervise_backlog())
         if self._number % self._status_every == 0:
             for line in to.lines.values():
                 if isinstance(line, NativeLine):

@@ -13,12 +13,15 @@ import pytest
 from broker.ids import UnitId
 from broker.kinds import EventType, Kind
 from devices.commands import Lamp, Pattern
+from devices.frames import UP, build_frame, encode_uplink
 from devices.readings import Answer, AnswerGiven, CancelPressed, Key, Numbered, Proof, TagRead
+from devices.sealing import Seal
 from devices.unit_link import UnitLink
 from gateway import lines as line_rules
 from gateway.journal import Refused
+from gateway.links.uart import READ_BYTES
 from gateway.program import Gateway, leave
-from tests.gateway.place import settings
+from tests.gateway.place import Clock, plain, press, seed, settings
 from tests.gateway.running import around, journalled, running, until_fault
 from tests.gateway.waiting import until
 from tests.gateway.wire import Units, Wire
@@ -342,6 +345,92 @@ async def test_what_no_disk_takes_gives_way_to_alarms_and_is_new_when_it_is_said
         await until(lambda: all(units.is_kept(2, number) for number in numbers), timeout_s=40)
         tags = [event.detail["tag"] for event in await journalled(gateway) if event.type is EventType.CHECK_IN]
         assert sorted(tags) == sorted(f"{tag:02X}" for tag in range(12))
+
+
+def held(gate: Gate) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
+    """Commits that hang until the gate is opened."""
+
+    def around_append(append: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapped(*args: Any, **named: Any) -> Any:
+            gate.wait(30)
+            return append(*args, **named)
+
+        return wrapped
+
+    return around_append
+
+
+def check_ins(count: int) -> list[bytes]:
+    """Frames of unit 2, one after the other, as if it waited for no answer."""
+    seal = Seal(seed("u02")[:16])
+    tags = (TagRead(2, 1, number, f"{number - 1:04X}", 0, Proof.SEALED) for number in range(1, count + 1))
+    return [build_frame(seal, UP, 2, 1 << 16 | tag.number, encode_uplink(tag)) for tag in tags]
+
+
+async def tags_kept(gateway: Gateway) -> list[object]:
+    return [event.detail["tag"] for event in await journalled(gateway) if event.type is EventType.CHECK_IN]
+
+
+@pytest.mark.proves("N7", "N9")
+@pytest.mark.parametrize("baud", [115_200, 921_600])
+async def test_a_port_that_brings_more_than_a_disk_takes_is_held_back_and_nothing_of_it_is_lost(
+    wire: Wire, monkeypatch: pytest.MonkeyPatch, baud: int
+) -> None:
+    monkeypatch.setattr(line_rules, "MANY_UNKEPT", 100)
+    monkeypatch.setattr(line_rules, "HELD_BACK_S", 0.2)
+    gate = Gate()
+    lines = [{"name": "line1", "port": wire.name, "baud": baud}]
+    async with town(wire, wrap=around("journal.append", held(gate)), lines=lines) as (gateway, _):
+        line = gateway._lines["line1"]
+        frames = check_ins(4_000)
+        writing = asyncio.create_task(asyncio.to_thread(wire.pour, b"".join(frames)))
+        await until(lambda: line.held_back)
+        began, before = time.monotonic(), line.waiting
+        await until_fault(gateway, "line_held_back")
+        await asyncio.sleep(1.0)
+        carried_s = time.monotonic() - began + line_rules.LEAST_READ_S
+        assert line.waiting - before <= (carried_s * baud / line_rules.BITS + READ_BYTES) / len(frames[0])
+        gate.set()
+        await writing
+        await until(lambda: gateway._keeper.counts.events >= len(frames) and not line.unkept)
+        await until(lambda: "line_held_back" not in gateway._supervision.faults)
+        assert await tags_kept(gateway) == [f"{tag:04X}" for tag in range(len(frames))]
+        told = gateway.health()["lines"]["line1"]  # type: ignore[index] # a plain dictionary
+        assert told["held_back"] >= 1
+        assert (told["gave_way"], told["unkept"]) == (0, 0)
+
+
+@pytest.mark.proves("N5", "N7")
+async def test_a_press_on_a_full_wire_rings_however_much_waits_for_the_disk(
+    wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(line_rules, "MANY_UNKEPT", 50)
+    gate = Gate()
+    async with town(wire, wrap=around("journal.append", held(gate))) as (gateway, units):
+        line = gateway._lines["line1"]
+        frames = check_ins(480)  # 1.5 s of a full line of 115200 baud
+        for first in range(0, len(frames), 16):
+            wire.say(b"".join(frames[first : first + 16]))
+            await asyncio.sleep(0.05)
+        assert line.held_back == 1
+        began = time.monotonic()
+        number = units.press(1)
+        await until(lambda: units.plays(3) and units.plays(4))
+        assert time.monotonic() - began < 1.0
+        assert not units.is_kept(1, number)
+        gate.set()
+        await until(lambda: units.is_kept(1, number))
+        assert await tags_kept(gateway) == [f"{tag:04X}" for tag in range(len(frames))]
+
+
+@pytest.mark.proves("N7")
+def test_no_unit_loses_its_first_alarm_for_want_of_room() -> None:
+    clock = Clock()
+    one, again, two = press(clock), press(clock, number=2), press(clock, unit="u02")
+    tags = [plain(clock, EventType.CHECK_IN) for _ in range(2)]
+    waiting = [one, tags[0], again, two, tags[1], plain(clock, EventType.FAULT)]
+    assert line_rules.give_way(waiting, at_most=1) == [tags[1]]
+    assert line_rules.give_way(waiting, at_most=6) == [tags[1], tags[0], again]
 
 
 @pytest.mark.proves("P1")

@@ -3,9 +3,11 @@
 import asyncio
 import os
 import pty
+import select
 import time
 import tty
 from collections.abc import Callable, Iterable
+from contextlib import suppress
 from pathlib import Path
 from random import Random
 
@@ -59,6 +61,14 @@ class Wire:
 
     def say(self, data: bytes) -> None:
         os.write(self._master, data)
+
+    def pour(self, data: bytes) -> None:
+        """Say all of it, as fast as it is taken. Not under a loop."""
+        rest = memoryview(data)
+        while rest:
+            select.select([], [self._master], [], 30)
+            with suppress(BlockingIOError):
+                rest = rest[os.write(self._master, rest) :]
 
     def _read(self) -> None:
         try:
