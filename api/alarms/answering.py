@@ -12,6 +12,7 @@ from api.alarms.schemas import AnswersAnswer, NeighbourAnswerAnswer, answer_word
 from api.alarms.service import Alarms
 from api.alarms.sight import Seen
 from api.clock import iso
+from api.drills import repository as drills
 from api.problems import NoSuchAlarm
 from api.rights.rules import Authority, Role
 from broker.kinds import Answer
@@ -74,7 +75,7 @@ def reachable(session: Session, alarms: Alarms, alarm: AlarmRecord) -> frozenset
     if gateway is not None and not repository.is_online(session, gateway):
         return frozenset()
     near = frozenset[str](alarms.telling.neighbours(alarm))
-    return near - alarms.away(session, near, alarms.clock())
+    return near - drills.away(session, near, at_ms=alarms.clock())
 
 
 def say(session: Session, alarms: Alarms, seen: Seen, by: Actor, *, place: str, answer: Answer) -> AlarmRecord:

@@ -1,6 +1,6 @@
 """The alarms of a station: what becomes of events and of what people do, inside a transaction that the caller began."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 
 from sqlmodel import Session
 
@@ -29,15 +29,6 @@ LAMP_MS: int = 24 * 3_600_000
 """A gateway that comes back is told again what its lamps should show, for alarms of the last day."""
 
 
-Away = Callable[[Session, Collection[str], int], frozenset[str]]
-"""Which of these places are away at a time."""
-
-
-def nobody_away(_session: Session, _places: Collection[str], _at_ms: int) -> frozenset[str]:
-    """Everybody is at home."""
-    return frozenset()
-
-
 class Alarms:
     """The rules of `rules.py`, carried out on tables. `consequences` hear of every change in its transaction."""
 
@@ -48,10 +39,8 @@ class Alarms:
         clock: Clock,
         random_bytes: Callable[[int], bytes],
         consequences: Sequence[Consequence] = (),
-        away: Away = nobody_away,
     ) -> None:
         self.register = register
-        self.away = away
         self.clock = clock
         self.telling = Telling(register, clock=clock, random_bytes=random_bytes)
         self.changing = Changing(self.telling, tuple(consequences))

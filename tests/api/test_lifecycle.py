@@ -33,6 +33,7 @@ from api.alarms.rules import (
     told,
 )
 from api.alarms.schemas import ACTION_WORDS, OUTCOME_WORDS, RING_WORDS, STATE_WORDS
+from api.drills.models import Away
 from api.rights.rules import Role
 from api.settings import StationSettings
 from broker.kinds import SIREN_PRIORITY, EventType, Kind, LadderState, Mark, UpdateState
@@ -710,6 +711,17 @@ class TestAnswers:
         mine = town.neighbour.get(path(press.id))["answers"]
         assert (mine["own"], mine["list"], mine["coming"]) == ("coming", [], 1)
         assert len(town.presser.get(path(press.id))["answers"]["list"]) == 3
+
+    @pytest.mark.proves("A9")
+    def test_whoever_is_away_or_cannot_be_rung_is_not_counted_as_reachable(self, town: Town, gateway: Gateway) -> None:
+        press = gateway.event()
+        taken_in(gateway, press)
+        assert town.li.get(path(press.id))["answers"]["reachable"] == 0  # no gateway to ring them
+        gateway.say_status()
+        eventually(lambda: town.li.get(path(press.id))["answers"]["reachable"] == 3, "reachable")
+        with town.served.station.database.write() as session:
+            session.add(Away(place=HOUSEHOLDS[1], from_ms=1, by="aneighbour"))
+        assert town.li.get(path(press.id))["answers"]["reachable"] == 2
 
     @pytest.mark.proves("N4")
     def test_an_answer_to_duress_is_kept_and_counts_nowhere(self, town: Town, gateway: Gateway) -> None:
