@@ -15,7 +15,10 @@ from api.feed import endpoints as feed
 from api.health import endpoints as health
 from api.ingest import endpoints as ingest
 from api.ingest import road
+from api.manual import endpoints as manual
 from api.notify import endpoints as notify
+from api.privacy import endpoints as privacy
+from api.installing import endpoints as installing
 from api.register import endpoints as register
 from api.register import transfer
 from api.reports import endpoints as reports
@@ -34,10 +37,13 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     reports.router,
     register.router,
     transfer.router,
+    installing.router,
     accounts.router,
     audit.router,
+    privacy.router,
     faults.router,
     ingest.router,
     road.router,
     health.router,
+    manual.router,
 )

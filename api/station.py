@@ -27,9 +27,11 @@ from api.faults.service import Faults
 from api.feed.service import Feed, put
 from api.ingest.service import Ingest, filters, next_generation
 from api.leases.service import Tenure, this_process
+from api.installing.service import Installing
 from api.mqtt import Link, Will
 from api.notify.service import PURPOSE, Channels, Notifier, notify, notify_desk
 from api.outgoing.service import Sender
+from api.privacy.service import Privacy
 from api.register.registrar import Registrar
 from api.register.service import Register
 from api.register.slices import Slices
@@ -40,6 +42,7 @@ from api.settings import StationSettings
 from api.steps import Wrap, unwrapped
 from api.tasks.service import Tasks
 from api.tips.service import Tips
+from broker.messages import GatewayStatus
 from broker.signing import Signer, Verifier
 
 log = structlog.get_logger("api.station")
@@ -72,8 +75,17 @@ class Station:
         self._begin_accounts()
         self.slices = Slices(self.register, clock=clock, random_bytes=random_bytes)
         self.slices.renew(self.database)
+        self.installing = Installing(self.register, clock=clock, random_bytes=random_bytes)
         self.registrar = Registrar(
             self.register, self.database, clock=clock, random_bytes=random_bytes, changed=self._register_changed
+        )
+        self.privacy = Privacy(
+            self.database,
+            self.register,
+            self.registrar,
+            self.office,
+            clock=clock,
+            files=settings.attachments_folder,
         )
         self.feed = Feed(self.database, self.register, clock=clock)
         self.escalation = Escalation(
@@ -128,13 +140,15 @@ class Station:
             random_bytes=random_bytes,
             generation=next_generation(self.database, clock=clock),
             owes=self.sender.wake,
-            reported=self.slices.reported,
+            reported=self._reported,
+            judge=self.installing.judge,
             wrap=wrap,
         )
         self.rounds = Rounds(
             [
                 Job(name="faults", every_s=FAULTS_S, run=self.faults.supervise),
                 Job(name="sessions", every_s=60, run=self._sweep),
+                Job(name="retention", every_s=60, run=self.privacy.retain_next),
                 Job(
                     name="drills",
                     every_s=1,
@@ -230,6 +244,10 @@ class Station:
             row = self.office.find(session, account)
         if row.login == ADMIN_LOGIN:
             secret_path(self.settings).unlink(missing_ok=True)
+
+    def _reported(self, session: Session, status: GatewayStatus) -> None:
+        self.slices.reported(session, status)
+        self.installing.reported(session, status)
 
     def _register_changed(self) -> None:
         if self.slices.renew(self.database):

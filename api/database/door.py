@@ -74,6 +74,10 @@ class Database(ABC):
     def migrate(self, revision: str = "head") -> None:
         """Bring the tables forward to `revision`, the record of it included, in one transaction."""
 
+    @abstractmethod
+    def scrub(self) -> None:
+        """Let what was deleted be in no file of the database any more, as far as the database can."""
+
     def close(self) -> None:
         """Give everything back. The last connection to close is the writer."""
         self._readers.dispose()

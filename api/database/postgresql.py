@@ -92,6 +92,9 @@ class PostgreSQL(Database, backend="postgresql", shared=True):
             raise DatabaseError("PostgreSQL holds the tables of several stations: say which")
         return cls(make_url(url).set(drivername="postgresql+psycopg"), f"station-{station}")
 
+    def scrub(self) -> None:
+        """Left to autovacuum: rewriting tables would lock them, and an alarm does not wait (docs/privacy.md)."""
+
     def migrate(self, revision: str = "head") -> None:
         """Bring the tables forward to `revision`, the record of it included, in one transaction.
 

@@ -20,6 +20,7 @@ from api.database.errors import DatabaseError, DatabaseInUse, DatabaseUnsafe
 from api.database.upgrade import upgrade
 
 BUSY_TIMEOUT_MS: Final = 5_000
+SCRUB_MS: Final = 250
 READERS: Final = 8
 FULL: Final = 2
 """PRAGMA synchronous: every commit is synced before it returns."""
@@ -44,6 +45,20 @@ class SQLite(Database, backend="sqlite", shared=False):
         """Give everything back. The last connection to close is the writer, which checkpoints."""
         super().close()
         self._lock_file.close()
+
+    def scrub(self) -> None:
+        """Carry the log into the file and empty it; `secure_delete` has overwritten in the file what was deleted.
+
+        A reader that looks meanwhile puts it off: what is due again tomorrow is scrubbed then.
+        """
+        with self._turns.mine(patient=True):
+            connection = self._writer.raw_connection()
+            try:
+                connection.execute(f"PRAGMA busy_timeout={SCRUB_MS}")
+                connection.execute("PRAGMA wal_checkpoint(TRUNCATE)").fetchall()
+            finally:
+                connection.execute(f"PRAGMA busy_timeout={BUSY_TIMEOUT_MS}")
+                connection.close()
 
     def migrate(self, revision: str = "head") -> None:
         """Bring the tables forward to `revision`, the record of it included, in one transaction."""
@@ -103,7 +118,7 @@ def _engine(path: Path, *, read_only: bool) -> Engine:
 def _connect_writer(connection: Any, _record: object) -> None:
     """Every new connection of the pool begins with SQLite's own defaults, which lose commits: set, and read back."""
     _connect(connection)
-    for pragma, wanted in (("journal_mode=WAL", "wal"), ("synchronous=FULL", FULL)):
+    for pragma, wanted in (("journal_mode=WAL", "wal"), ("synchronous=FULL", FULL), ("secure_delete=ON", 1)):
         name = pragma.partition("=")[0]
         connection.execute(f"PRAGMA {pragma}")
         found = connection.execute(f"PRAGMA {name}").fetchone()[0]

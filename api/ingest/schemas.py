@@ -53,7 +53,7 @@ class EventList(Answer):
 
 def event_answer(row: Inbox) -> EventAnswer:
     """An event of the inbox as it is answered."""
-    body = json.loads(row.envelope)["body"]
+    body = json.loads(row.envelope)["body"] if row.envelope else {}  # what it said was erased after its period
     return EventAnswer(
         id=row.id,
         event=row.event,
@@ -62,7 +62,7 @@ def event_answer(row: Inbox) -> EventAnswer:
         seq=row.seq,
         unit=body.get("unit"),
         place=body.get("place"),
-        at=iso(body["at_ms"]),
+        at=iso(body.get("at_ms", row.received_ms)),
         received=iso(row.received_ms),
         detail=body.get("detail", {}),
     )

@@ -1,4 +1,4 @@
-"""Reserved for privacy."""
+"""Change no table: what is personal, and when it goes, stands in api/privacy/fields.toml."""
 
 revision = "0010"
 down_revision = "0009"

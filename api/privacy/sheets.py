@@ -1,0 +1,68 @@
+"""What a household can take home on paper: its data, its consents."""
+
+from collections.abc import Mapping
+from datetime import timedelta
+from typing import Any, Final
+
+from jinja2 import Environment, PackageLoader, StrictUndefined
+
+from api.clock import iso
+
+_pages: Final = Environment(
+    loader=PackageLoader("api.privacy"),
+    autoescape=True,
+    undefined=StrictUndefined,
+    trim_blocks=True,
+    lstrip_blocks=True,
+)
+
+HEADINGS: Final[Mapping[str, str]] = {
+    "household": "住户 · Household",
+    "addresses": "住址 · Address",
+    "periods": "居住时间 · Periods",
+    "contacts": "联系人 · Contacts",
+    "notes": "救助提示 · Notes for responders",
+    "consents": "同意与撤回 · Consents",
+    "exclusions": "不通知的邻户 · Neighbours not told",
+    "accounts": "账号 · Accounts",
+    "absences": "外出 · Absences",
+    "answers": "对邻户报警的应答 · Answers to neighbours",
+    "alarms": "报警 · Alarms",
+    "looked_up": "谁的操作涉及本户 · What was done about this place",
+}
+
+PURPOSES: Final[Mapping[str, str]] = {
+    "medical_word": "邻户可以看到“医疗求助”，而不只是“求助” · Neighbours read medical, and not only help",
+    "responder_notes": "出警人员可以看到救助提示 · Responders read the notes that help them",
+    "duress_key": "安装无声胁迫报警键，仅警方知道 · A silent duress key, of which only the police learn",
+    "contacts": "保存联系人电话，用于回拨核实 · Phones of contacts are kept, for calling back",
+    "position": "手机报警时告知手机位置 · A phone alarm tells where the phone is",
+}
+
+
+def export_page(document: Mapping[str, Any], *, now_ms: int) -> str:
+    """An export as a page to print."""
+    sections = [(heading, [_cells(row) for row in document[name]]) for name, heading in HEADINGS.items()]
+    return _pages.get_template("export.html").render(place=document["place"], sections=sections, made=_when(now_ms))
+
+
+def consent_page(document: Mapping[str, Any], *, now_ms: int) -> str:
+    """The consents of a household as a page to sign: what holds now for each purpose, and how to take it back."""
+    now = {row["purpose"]: row for row in document["consents"] if row["to_ms"] is None}
+    rows = [
+        (words, now.get(purpose), "" if purpose not in now else _when(now[purpose]["from_ms"]))
+        for purpose, words in PURPOSES.items()
+    ]
+    return _pages.get_template("consent.html").render(place=document["place"], rows=rows, made=_when(now_ms))
+
+
+def _cells(row: Mapping[str, Any]) -> list[tuple[str, str]]:
+    return [
+        (key, _when(value) if key.endswith("_ms") and isinstance(value, int) and value > 0 else str(value))
+        for key, value in row.items()
+        if value not in {None, ""}
+    ]
+
+
+def _when(ms: int) -> str:
+    return (iso(ms) + timedelta(hours=8)).strftime("%Y-%m-%d %H:%M")
