@@ -144,11 +144,13 @@ class Ingest:
         generation: int,
         owes: Callable[[], None],
         reported: Callable[[Session, GatewayStatus], None] = lambda _session, _status: None,
+        judge: Callable[[Session, Sequence[GatewayEvent]], Sequence[GatewayEvent]] = lambda _session, events: events,
         wrap: Wrap = unwrapped,
     ) -> None:
         """`owes` is called after a commit that may have left something to be sent.
 
-        `reported` hears every status of a gateway's present connection, in its transaction.
+        `reported` hears every status of a gateway's present connection, in its transaction. `judge` takes new events
+        out that are of no concern to a desk.
         """
         self.counts = Counts()
         self.generation = generation
@@ -163,6 +165,7 @@ class Ingest:
         self._clock = clock
         self._random_bytes = random_bytes
         self._reported = reported
+        self._judge = judge
         self._owes = owes
         self._limit = rules.BATCH_MOST
         self._backlog: deque[Incoming] = deque()
@@ -439,7 +442,7 @@ class Ingest:
             ],
         )
         events = [event for _, event in fresh]
-        opened = self._alarms.absorb(session, events, received_ms=now_ms)
+        opened = self._alarms.absorb(session, self._judge(session, events), received_ms=now_ms)
         for event in events:
             self._note_technical(session, event, now_ms=now_ms)
             outcome.stored.setdefault(event.gateway, []).append(event.id)

@@ -12,9 +12,11 @@ import api.escalation.models
 import api.faults.models
 import api.feed.models
 import api.ingest.models
+import api.installing.models
 import api.leases.models
 import api.notify.models
 import api.outgoing.models
+import api.register.models
 import api.tasks.models
 import api.tips.models  # noqa: F401 - they fill the metadata
 

@@ -57,6 +57,22 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("station", "gateway"),
     )
     op.create_table(
+        "installation_window",
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("station", sa.String(), nullable=False),
+        sa.Column("gateway", sa.String(), nullable=False),
+        sa.Column("place", sa.String(), nullable=True),
+        sa.Column("by", sa.String(), nullable=False),
+        sa.Column("from_ms", sa.BigInteger(), nullable=False),
+        sa.Column("to_ms", sa.BigInteger(), nullable=False),
+        sa.Column("told", sa.String(), nullable=True),
+        sa.CheckConstraint("to_ms >= from_ms", name="period"),
+        sa.PrimaryKeyConstraint("number"),
+    )
+    op.create_index(
+        "ix_installation_window_gateway", "installation_window", ["station", "gateway", "to_ms"], unique=False
+    )
+    op.create_table(
         "occupant",
         sa.Column("station", sa.String(), nullable=False),
         sa.Column("id", sa.String(), nullable=False),
@@ -214,6 +230,23 @@ def upgrade() -> None:
         unique=True,
         sqlite_where=sa.text("to_ms IS NULL"),
         postgresql_where=sa.text("to_ms IS NULL"),
+    )
+    op.create_table(
+        "installation",
+        sa.Column("station", sa.String(), nullable=False),
+        sa.Column("unit", sa.String(), nullable=False),
+        sa.Column("place", sa.String(), nullable=False),
+        sa.Column("chirps", sa.Integer(), nullable=False),
+        sa.Column("chirped_ms", sa.BigInteger(), nullable=True),
+        sa.Column("read_ms", sa.BigInteger(), nullable=True),
+        sa.Column("read_by", sa.String(), nullable=True),
+        sa.CheckConstraint("(read_ms IS NULL) = (read_by IS NULL)", name="read"),
+        sa.CheckConstraint("chirps >= 0 AND (chirps > 0) = (chirped_ms IS NOT NULL)", name="chirped"),
+        sa.ForeignKeyConstraint(
+            ["station", "unit"],
+            ["unit.station", "unit.id"],
+        ),
+        sa.PrimaryKeyConstraint("station", "unit", "place"),
     )
     op.create_table(
         "occupancy",
@@ -571,6 +604,7 @@ def downgrade() -> None:
     )
     op.drop_index("ix_occupancy_occupant", table_name="occupancy")
     op.drop_table("occupancy")
+    op.drop_table("installation")
     op.drop_index(
         "uq_exclusion_still",
         table_name="exclusion",
@@ -597,6 +631,8 @@ def downgrade() -> None:
     op.drop_table("register_state")
     op.drop_table("place")
     op.drop_table("occupant")
+    op.drop_index("ix_installation_window_gateway", table_name="installation_window")
+    op.drop_table("installation_window")
     op.drop_table("gateway_slice")
     op.drop_table("company")
     op.drop_table("area_level")

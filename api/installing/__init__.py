@@ -1,0 +1,1 @@
+"""Installing units: windows, the installation list, handing over."""

@@ -1,0 +1,67 @@
+"""Installing as HTTP takes and shows it."""
+
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from api.installing.rules import LONGEST_MS, Left
+from api.register.schemas import Id, Line
+from api.shapes import Answer, Asked, WordsAnswer
+
+
+class WindowAsked(Asked):
+    """From now on, for so many minutes: one place, or everything on a gateway."""
+
+    gateway: Id
+    place: Id | None = None
+    minutes: Annotated[int, Field(ge=1, le=LONGEST_MS // 60_000)]
+
+
+class WindowAnswer(Answer):
+    """An installation window."""
+
+    number: int
+    gateway: str
+    place: str | None
+    by: str
+    begins: datetime
+    ends: datetime
+    open: bool
+
+
+class ReadBackAsked(Asked):
+    """The address as it was read out at the door, by whoever signs for it."""
+
+    address: Annotated[Line, StringConstraints(min_length=1)]
+
+
+class LeftAnswer(Answer):
+    """Something that is left to do."""
+
+    step: Left
+    words: WordsAnswer
+
+
+class InstallationAnswer(Answer):
+    """A unit that is being installed."""
+
+    unit: str
+    place: str
+    address: str
+    gateway: str | None
+    line: str | None
+    line_address: int | None
+    since: datetime
+    chirps: int
+    chirped: datetime | None
+    read_back: datetime | None
+    read_back_by: str | None
+    left: list[LeftAnswer]
+
+
+class InstallationPage(Answer):
+    """Units that are being installed, by id. `next`: ask for what comes after it."""
+
+    items: list[InstallationAnswer]
+    next: str | None
