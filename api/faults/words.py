@@ -42,6 +42,7 @@ WORDS: Final[Mapping[str, Words]] = {
     "clone": Words("两台网关使用同一身份", "two gateways with one identity"),
     "gap": Words("网关事件缺失", "events of a gateway are missing"),
     "desk_unattended": Words("接警台无人值守", "no attended desk"),
+    "escalation_nobody": Words("升级到顶仍无人值班", "nobody on duty up to the top of a ladder"),
     "broker_lost": Words("平台与消息服务器通信中断", "station cannot reach its broker"),
     "area_outage": Words("停电/干扰待判", "power cut or jamming, to be judged"),
     "fault": Words("故障", "fault"),
