@@ -158,8 +158,7 @@ class Uplink:
 
     async def close(self) -> None:
         """Say that we go, and disconnect."""
-        for task in list(self._tasks):
-            await task
+        await asyncio.gather(*self._tasks, return_exceptions=True)
         await self.link.close(self._presence(online=False))
 
     def committed(self, entries: list[Entry], targets: Callable[[Entry], list[str]]) -> None:
@@ -242,17 +241,22 @@ class Uplink:
             task.add_done_callback(self._tasks.discard)
 
     async def _refill(self) -> None:
-        limit = ROOM // 2
         self._outbox.begin_reading()
         try:
-            known = self._outbox.known(self._keeper.epoch)
-            await self._keeper.flush()
-            pending = await self._keeper.ask(lambda journal: journal.pending(limit=limit, without=known))
+            await self._read_spilled()
         except JournalError:
             self._outbox.break_off_reading()  # it is in `Keeper.trouble`, and tried again
-            return
+        except Exception:  # a mistake of ours: it is told, and must not leave what was spilled where it is
+            self._outbox.break_off_reading()
+            raise
         finally:
             self._refilling = False
+
+    async def _read_spilled(self) -> None:
+        limit = ROOM // 2
+        known = self._outbox.known(self._keeper.epoch)
+        await self._keeper.flush()
+        pending = await self._keeper.ask(lambda journal: journal.pending(limit=limit, without=known))
         now = self._clock()
         own = [(entry, targets) for entry, targets in pending if entry.epoch == self._keeper.epoch]
         aged = [(entry, targets, stamps.age_ms(entry.event.stamp, now) * 1_000_000) for entry, targets in own]

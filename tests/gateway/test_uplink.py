@@ -400,6 +400,32 @@ async def test_a_station_that_holds_more_than_we_do_makes_us_open_a_new_epoch(
             await until(lambda: "old_journal" not in gateway._supervision.faults)
 
 
+@pytest.mark.proves("N2")
+async def test_a_mistake_of_ours_while_reading_back_what_was_spilled_is_told_and_delays_it_only(
+    broker: PrivateBroker, station: Station, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    async with sending(broker, tmp_path) as gateway:
+        await until_delivered(gateway)
+        await until(lambda: gateway._outbox._spilled is None and not gateway._uplink._refilling)
+        mistakes = [KeyError(1), RuntimeError("a mistake")]
+        journal = gateway._keeper.journal
+        assert journal is not None
+        pending = journal.pending
+
+        def clumsy(**named: Any) -> object:
+            if mistakes:
+                raise mistakes.pop()
+            return pending(**named)
+
+        monkeypatch.setattr(journal, "pending", clumsy)
+        gateway._outbox.break_off_reading()  # as when something was spilled
+        await keep(gateway, plain(CLOCK, EventType.HELLO))
+        assert gateway._outbox.waiting == 0
+        await until(lambda: not mistakes)
+        await until_fault(gateway, "internal_error")
+        await until(lambda: any(event.event is EventType.HELLO for event in station.stored.values()))
+
+
 @pytest.mark.proves("N15")
 async def test_a_gateway_whose_history_is_not_the_one_that_the_station_was_told_says_so(
     broker: PrivateBroker, tmp_path: Path
