@@ -2,22 +2,36 @@
 
 import logging
 import sys
-from collections.abc import MutableMapping
+from collections.abc import Mapping, MutableMapping
 from typing import Any, Final
 
 import structlog
 
 PERSONAL: Final = frozenset(
-    {"name", "label", "door", "place", "household", "phone", "address", "token", "password", "payload", "body"}
-)
+    {
+        "name", "label", "door", "place", "household", "phone", "address", "token", "password", "payload", "body",
+        "words", "note", "notes", "contact", "occupant", "secret", "pin", "code", "lat_e6", "lon_e6", "cookie",
+    }
+)  # fmt: skip
 """Fields that are never written, whoever logs them."""
+REDACTED: Final = "[redacted]"
 
 
 def redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Take the values of personal fields out."""
-    for field in PERSONAL & event.keys():
-        event[field] = "[redacted]"
+    """Take the values of personal fields out, however deep they stand."""
+    for field in event:
+        event[field] = REDACTED if field in PERSONAL else _without(event[field])
     return event
+
+
+def _without(value: Any) -> Any:
+    match value:
+        case Mapping():
+            return {key: REDACTED if key in PERSONAL else _without(inner) for key, inner in value.items()}
+        case list() | tuple():
+            return [_without(one) for one in value]
+        case _:
+            return value
 
 
 def configure() -> None:

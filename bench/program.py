@@ -16,7 +16,7 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
-from bench import disk, footprint, latency, sirens, storm
+from bench import disk, footprint, latency, sirens, station, storm
 from bench.figures import Figure, in_words, missed
 
 Chapter = Callable[[Path], list[Figure]]
@@ -27,7 +27,10 @@ CHAPTERS: Final[dict[str, Chapter]] = {
     "sirens": sirens.measure,
     "disk": disk.measure,
     "footprint": footprint.measure,
+    "station": station.measure,
 }
+ALONE: Final = frozenset({"station"})
+"""Chapters that run only when they are asked for: `shouwang bench --only station`."""
 KEPT, MISSED = 0, 1
 WIDTH: Final = 180
 """Of the table where nobody says how wide the screen is: in a file, in a log."""
@@ -42,7 +45,7 @@ def run(*, only: Iterable[str] = (), as_json: bool = False) -> int:
     at = datetime.now(UTC)
     load = os.getloadavg()[0]
     figures: list[Figure] = []
-    wanted = set(only) or CHAPTERS.keys()
+    wanted = set(only) or CHAPTERS.keys() - ALONE
     chosen = {name: chapter for name, chapter in CHAPTERS.items() if name in wanted}
     with tempfile.TemporaryDirectory(prefix="shouwang-bench-") as directory:
         for name, chapter in chosen.items():

@@ -54,6 +54,7 @@ class FeedResponse(StreamingResponse):
     "/feed",
     summary="What happens now, as server-sent events",
     response_class=FeedResponse,
+    status_code=HTTPStatus.OK,
     responses={
         200: {
             "description": "`hello`, then events named by their topic, `heartbeat` at least every 10 s, `resync` when "

@@ -2,7 +2,6 @@
 
 import json
 from collections.abc import Mapping, Sequence
-from dataclasses import asdict
 from typing import Final
 
 from sqlalchemy import delete, func, select
@@ -59,8 +58,14 @@ def prune(session: Session, *, before_ms: int) -> int:
 
 def subject_text(subject: Subject) -> str:
     """A subject as it stands in the table: what is not there is left out."""
-    values = {name: sorted(one) if isinstance(one, frozenset) else one for name, one in asdict(subject).items()}
-    return json.dumps({name: one for name, one in values.items() if one}, separators=(",", ":"))
+    values: dict[str, object] = {}
+    for name in ("areas", "accounts", "dispatched"):
+        if several := getattr(subject, name):
+            values[name] = sorted(several)
+    for name in ("group", "place", "company"):
+        if (one := getattr(subject, name)) is not None:
+            values[name] = one
+    return json.dumps(values, separators=(",", ":")) if values else "{}"
 
 
 def _entries(session: Session, found: object) -> list[Entry]:

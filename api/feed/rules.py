@@ -14,8 +14,9 @@ Theory:
 """
 
 from collections import deque
-from collections.abc import Collection, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from typing import Final
 
 from api.alarms.rules import COARSE, Action, State
@@ -144,7 +145,8 @@ def too_old(since: Since, *, now_ms: int) -> bool:
     return since.at_ms < now_ms - KEPT_MS + OVERLAP_MS
 
 
-def eyes_text(eyes: Collection[Audience | None]) -> str:
+@cache
+def eyes_text(eyes: frozenset[Audience | None]) -> str:
     """As it stands in the table."""
     return " ".join(sorted(NO_EYES if one is None else one.value for one in eyes))
 

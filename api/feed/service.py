@@ -68,7 +68,15 @@ def put(
     `eyes`: whose eyes may read it. `rules.ANY_EYES` for what is made from no alarm.
     """
     text = json.dumps(body, ensure_ascii=False, separators=(",", ":"))
-    row = (secrets.token_hex(16), topic, about, text, repository.subject_text(subject), rules.eyes_text(eyes), at_ms)
+    row = (
+        secrets.token_hex(16),
+        topic,
+        about,
+        text,
+        repository.subject_text(subject),
+        rules.eyes_text(frozenset(eyes)),
+        at_ms,
+    )
     repository.add(session, [row])
 
 

@@ -1,0 +1,77 @@
+"""Figures for Prometheus: how the station works, never whom it works for.
+
+No label names a person, a place or a gateway. Alarms are counted with the eyes of a community, and how many events came
+in or messages wait is not told at all: whoever reads figures shall not learn of a duress alarm from one that moved.
+"""
+
+from collections.abc import Iterator
+from typing import Final
+
+from prometheus_client import CollectorRegistry, generate_latest
+from prometheus_client.core import GaugeMetricFamily, Metric
+from sqlalchemy import func, select
+from sqlmodel import Session
+
+from api.alarms.rules import OPEN, State
+from api.alarms.views import ALARM, visible
+from api.faults import repository as faulty
+from api.ingest import repository as ingest
+from api.station import Station
+from broker.policy import Audience
+
+PREFIX: Final = "shouwang_"
+
+
+class Figures:
+    """Collected when somebody asks, into a registry of their own."""
+
+    def __init__(self, station: Station) -> None:
+        self._station = station
+        self._registry = CollectorRegistry(auto_describe=False)
+        self._registry.register(self)
+
+    def text(self) -> bytes:
+        """All of them, as Prometheus reads them."""
+        return generate_latest(self._registry)
+
+    def collect(self) -> Iterator[Metric]:
+        """One after the other. Raises what the database says."""
+        station = self._station
+        yield _one("up", "1 while alarms are taken in and sent on", station.ingest.alive and station.sender.alive)
+        yield _one("broker_connected", "1 while connected and subscribed", station.link.ready.is_set())
+        yield _one("ingest_lag_seconds", "How long the oldest message in hand waits", station.ingest.lag_ms / 1_000)
+        yield _one("feed_viewers", "Screens that listen", station.feed.viewers)
+        with station.database.read() as session:
+            yield from self._alarms(session)
+            yield _one("dead_letters", "Messages that could not be taken in", ingest.how_many_dead_letters(session))
+            faults = GaugeMetricFamily(f"{PREFIX}faults", "Faults that are there, by code", labels=["code"])
+            for code, many in sorted(faulty.how_many(session).items()):
+                faults.add_metric([code], many)
+            yield faults
+            gateways = ingest.gateways(session)
+        now = station.clock()
+        online = sum(one.online for one in gateways)
+        yield _one("gateways_known", "Gateways that ever said something", len(gateways))
+        yield _one("gateways_online", "Gateways that are there by their last status", online)
+        oldest = max((now - one.seen_ms for one in gateways), default=0)
+        yield _one("gateway_silence_seconds", "Of the gateway that was silent for the longest", max(0, oldest) / 1_000)
+
+    def _alarms(self, session: Session) -> Iterator[Metric]:
+        """Open alarms that a community may know of, and how long the oldest waits to be acknowledged."""
+        may_be_known = visible(Audience.COMMUNITY)
+        found = select(ALARM.c.state, func.count(), func.min(ALARM.c.received_ms)).where(
+            ALARM.c.state.in_([state.value for state in OPEN]), may_be_known
+        )
+        rows = session.connection().execute(found.group_by(ALARM.c.state)).all()
+        open_ = GaugeMetricFamily(f"{PREFIX}alarms_open", "Open alarms by state", labels=["state"])
+        waits_ms = 0
+        for state, many, first_ms in rows:
+            open_.add_metric([state], many)
+            if state in {State.RECEIVED, State.CANCELLED_BY_HOUSEHOLD}:
+                waits_ms = max(waits_ms, self._station.clock() - first_ms)
+        yield open_
+        yield _one("alarm_waits_seconds", "How long the oldest alarm waits to be acknowledged", waits_ms / 1_000)
+
+
+def _one(name: str, about: str, value: float) -> Metric:
+    return GaugeMetricFamily(PREFIX + name, about, value=value)
