@@ -184,7 +184,8 @@ def station(
             folder = state or Path("/var/lib/shouwang/station")
             made = assembly.station_settings(check.load(site), keyring.read(keys or site.parent / "keys"), state=folder)
             if database is not None:
-                made = made.model_copy(update={"database": database})
+                secrets = made.accounts.model_copy(update={"secrets": folder})  # otherwise beside the database's file
+                made = made.model_copy(update={"database": database, "accounts": secrets})
             folder.mkdir(parents=True, exist_ok=True)
             settings = folder / "settings.json"
             mosquitto.write_private(settings, assembly.station_text(made))

@@ -14,7 +14,9 @@ import psycopg
 import pytest
 
 from deploy import postgresql
+from deploy.mosquitto import free_port
 from deploy.postgresql import ClusterDied, ClusterError, PostgresqlMissing, PrivateCluster
+from deploy.stage import example
 
 
 @pytest.fixture
@@ -114,3 +116,30 @@ def test_what_to_install_is_said(folder: Path, monkeypatch: pytest.MonkeyPatch) 
     monkeypatch.setenv("PATH", "")
     with pytest.raises(PostgresqlMissing, match="apt-get install postgresql"):
         PrivateCluster(folder / "cluster").start()
+
+
+@pytest.mark.timeout(180)  # three programs start, one after another
+def test_a_station_of_a_site_file_runs_on_it_by_one_setting(folder: Path, tmp_path: Path) -> None:
+    """Over the loopback with its password; its first secret lies in its own folder, and no file with tables."""
+    site, state = tmp_path / "site.toml", tmp_path / "state"
+    village = example("village.toml").read_text("utf-8")
+    site.write_text(village.replace("[station]\n", f"[station]\nport = {free_port()}\n"), "utf-8")
+    shouwang = [sys.executable, "-m", "deploy.cli"]
+    subprocess.run([*shouwang, "keys", str(site), "--keys", str(tmp_path / "keys")], check=True, capture_output=True)
+    command = [*shouwang, "station", "--site", str(site), "--keys", str(tmp_path / "keys"), "--state", str(state)]
+    with PrivateCluster(folder / "cluster") as cluster:
+        environment = {**os.environ, "SHOUWANG_DATABASE": cluster.url()}
+        station = subprocess.Popen(command, env=environment, stderr=subprocess.PIPE, text=True)
+        assert station.stderr is not None
+        said = ""
+        with station.stderr as log:
+            for line in log:
+                said += line
+                if '"station.ready"' in line:
+                    station.terminate()
+        assert station.wait() == 0, said
+        assert '"station.ready"' in said
+        assert ask(cluster.url(), 'SELECT count(*) FROM "station-north".station') == 1
+    left = {path.name for path in state.iterdir()}
+    assert "first-administrator.txt" in left
+    assert not any(name.endswith(".db") for name in left)
