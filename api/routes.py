@@ -7,6 +7,7 @@ from fastapi import APIRouter
 from api.accounts import endpoints as accounts
 from api.alarms import endpoints as alarms
 from api.audit import endpoints as audit
+from api.board import endpoints as board
 from api.drills import endpoints as drills
 from api.duty import endpoints as duty
 from api.escalation import endpoints as escalation
@@ -15,10 +16,10 @@ from api.feed import endpoints as feed
 from api.health import endpoints as health
 from api.ingest import endpoints as ingest
 from api.ingest import road
+from api.installing import endpoints as installing
 from api.manual import endpoints as manual
 from api.notify import endpoints as notify
 from api.privacy import endpoints as privacy
-from api.installing import endpoints as installing
 from api.register import endpoints as register
 from api.register import transfer
 from api.reports import endpoints as reports
@@ -38,6 +39,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     register.router,
     transfer.router,
     installing.router,
+    board.router,
     accounts.router,
     audit.router,
     privacy.router,

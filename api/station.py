@@ -14,10 +14,11 @@ from api.accounts.service import Accounts
 from api.alarms.answering import answers
 from api.alarms.models import AlarmRecord
 from api.alarms.service import Alarms
+from api.board.service import Boards
 from api.clock import Clock, wall_ms
 from api.database import Database
 from api.drills.service import Drills
-from api.duty.opened import change_owner, opened
+from api.duty.opened import opened, owners
 from api.duty.service import DeskWatch, Duty
 from api.escalation.clock import LadderClock
 from api.escalation.ladders import Ladders
@@ -26,8 +27,8 @@ from api.faults.service import LOOK_S as FAULTS_S
 from api.faults.service import Faults
 from api.feed.service import Feed, put
 from api.ingest.service import Ingest, filters, next_generation
-from api.leases.service import Tenure, this_process
 from api.installing.service import Installing
+from api.leases.service import Tenure, this_process
 from api.mqtt import Link, Will
 from api.notify.service import PURPOSE, Channels, Notifier, notify, notify_desk
 from api.outgoing.service import Sender
@@ -75,6 +76,7 @@ class Station:
         self._begin_accounts()
         self.slices = Slices(self.register, clock=clock, random_bytes=random_bytes)
         self.slices.renew(self.database)
+        self.boards = Boards(self.register, clock=clock)
         self.installing = Installing(self.register, clock=clock, random_bytes=random_bytes)
         self.registrar = Registrar(
             self.register, self.database, clock=clock, random_bytes=random_bytes, changed=self._register_changed
@@ -106,7 +108,7 @@ class Station:
         self.link = Link(settings.broker, filters=filters(self.register), will=self._will)
         self.faults = Faults(self.database, self.register, self.link, clock=clock)
         self.sender = Sender(self.database, self.link, signer, clock=clock, wrap=wrap)
-        self.duty = Duty(self.register, clock=clock, look=opened, change_owner=change_owner)
+        self.duty = Duty(self.register, clock=clock, look=opened, change_owner=owners(self.alarms.changing))
         self.desk_watch = DeskWatch(self.database, self.register, above=self.escalation.desk_unattended, clock=clock)
         self.ladders = Ladders(self.register, clock=clock)
         self.channels = Channels(

@@ -6,6 +6,7 @@ from sqlmodel import SQLModel
 import api.accounts.models
 import api.alarms.models
 import api.audit.models
+import api.board.models
 import api.drills.models
 import api.duty.models
 import api.escalation.models

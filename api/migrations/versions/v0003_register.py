@@ -435,6 +435,34 @@ def upgrade() -> None:
         postgresql_where=sa.text("to_ms IS NULL"),
     )
     op.create_table(
+        "board",
+        sa.Column("number", sa.Integer(), nullable=False),
+        sa.Column("station", sa.String(), nullable=False),
+        sa.Column("grid", sa.String(), nullable=False),
+        sa.Column("supervision_phone", sa.String(), nullable=False),
+        sa.Column("note", sa.String(), nullable=False),
+        sa.Column("entries", sa.Text(), nullable=False),
+        sa.Column("version", sa.Integer(), nullable=False),
+        sa.Column("by", sa.String(), nullable=False),
+        sa.Column("from_ms", sa.BigInteger(), nullable=False),
+        sa.Column("to_ms", sa.BigInteger(), nullable=True),
+        sa.CheckConstraint("to_ms IS NULL OR to_ms >= from_ms", name="period"),
+        sa.CheckConstraint("version > 0", name="version"),
+        sa.ForeignKeyConstraint(
+            ["station", "grid"],
+            ["area.station", "area.id"],
+        ),
+        sa.PrimaryKeyConstraint("number"),
+    )
+    op.create_index(
+        "uq_board_still",
+        "board",
+        ["station", "grid"],
+        unique=True,
+        sqlite_where=sa.text("to_ms IS NULL"),
+        postgresql_where=sa.text("to_ms IS NULL"),
+    )
+    op.create_table(
         "group_gateway",
         sa.Column("number", sa.Integer(), nullable=False),
         sa.Column("station", sa.String(), nullable=False),
@@ -559,6 +587,13 @@ def downgrade() -> None:
         postgresql_where=sa.text("to_ms IS NULL"),
     )
     op.drop_table("group_gateway")
+    op.drop_index(
+        "uq_board_still",
+        table_name="board",
+        sqlite_where=sa.text("to_ms IS NULL"),
+        postgresql_where=sa.text("to_ms IS NULL"),
+    )
+    op.drop_table("board")
     op.drop_index(
         "uq_area_parent_still",
         table_name="area_parent",
