@@ -30,6 +30,13 @@ def shifts(
     return session.exec(found.order_by(col(DutyShift.number).desc()).limit(limit)).all()
 
 
+def areas_with_shifts(session: Session, *, role: Role, at_ms: int) -> set[str]:
+    """The areas for which anybody is on the roster of a role at a moment."""
+    ends = or_(col(DutyShift.to_ms).is_(None), col(DutyShift.to_ms) > at_ms)
+    found = select(DutyShift.area).where(DutyShift.role == role.value, DutyShift.from_ms <= at_ms, ends).distinct()
+    return set(session.exec(found))
+
+
 def same_shift(session: Session, shift: DutyShift) -> DutyShift | None:
     """A shift that says the same and has not been ended otherwise."""
     names = ("account", "role", "area", "zone", "weekdays", "starts_min", "lasts_min", "from_ms", "to_ms", "deputy_of")

@@ -36,6 +36,10 @@ UNATTENDED: Final = "desk_unattended"
 LOOK_S: Final = 2.0
 """How often a watcher looks."""
 
+_ON_DUTY: Final = "duty.on_duty"
+_ROSTERS: Final = "duty.rosters"
+_DESKS: Final = "duty.desks"
+
 log = structlog.get_logger("api.duty")
 
 
@@ -95,8 +99,21 @@ def on_duty(session: Session, *, role: Role, areas: Collection[str], at_ms: int)
     """The accounts that serve in `role` for one of `areas` at a moment, deputies and stand-ins counted.
 
     `areas`: every area that the thing lies in. Whoever stands on a roster and does not hold the role there serves not:
-    a roster gives nobody rights.
+    a roster gives nobody rights. Within one transaction the same is looked up once: a storm asks it for every alarm.
     """
+    asked = (role, frozenset(areas), at_ms)
+    known: dict[object, list[str]] = session.info.setdefault(_ON_DUTY, {})
+    if asked not in known:
+        known[asked] = _look_up(session, role=role, areas=areas, at_ms=at_ms)
+    return [*known[asked]]
+
+
+def _look_up(session: Session, *, role: Role, areas: Collection[str], at_ms: int) -> list[str]:
+    rosters: dict[object, set[str]] = session.info.setdefault(_ROSTERS, {})
+    if (role, at_ms) not in rosters:
+        rosters[role, at_ms] = repository.areas_with_shifts(session, role=role, at_ms=at_ms)
+    if rosters[role, at_ms].isdisjoint(areas):
+        return []
     shifts = [repository.as_shift(row) for row in repository.shifts(session, role=role, areas=areas, at_ms=at_ms)]
     if not shifts:
         return []
@@ -111,7 +128,11 @@ def on_duty(session: Session, *, role: Role, areas: Collection[str], at_ms: int)
 
 def desk_attended(session: Session, station: str, at_ms: int) -> bool:
     """Whether a live desk of this station was heard of within the last minute."""
-    return bool(repository.desks(session, station, since_ms=at_ms - int(rules.UNATTENDED_S * 1_000)))
+    known: dict[object, bool] = session.info.setdefault(_DESKS, {})
+    if (station, at_ms) not in known:
+        since_ms = at_ms - int(rules.UNATTENDED_S * 1_000)
+        known[station, at_ms] = bool(repository.desks(session, station, since_ms=since_ms))
+    return known[station, at_ms]
 
 
 def _stand_ins(leaves: Sequence[DutyLeave]) -> set[str]:

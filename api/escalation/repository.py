@@ -3,6 +3,7 @@
 import json
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from dataclasses import dataclass
+from functools import lru_cache
 from typing import Final
 
 from sqlalchemy import Table, bindparam, func, select, update
@@ -37,6 +38,24 @@ _SAVE: Final = (
     .where(DEADLINE.c.number == bindparam("this"), DEADLINE.c.outcome == Outcome.RUNNING.value)
     .values(remaining_s=bindparam("left"))
 )
+_LEVELS: Final = (
+    select(DEADLINE.c.number, DEADLINE.c.level, DEADLINE.c.rung)
+    .where(
+        DEADLINE.c.alarm == bindparam("this_alarm"),
+        DEADLINE.c.stage == bindparam("this_stage"),
+        DEADLINE.c.round == bindparam("this_round"),
+        DEADLINE.c.outcome == Outcome.RUNNING.value,
+    )
+    .order_by(DEADLINE.c.level)
+)
+_CLAIM: Final = (
+    update(DEADLINE)
+    .where(DEADLINE.c.number == bindparam("this"), DEADLINE.c.outcome == Outcome.RUNNING.value)
+    .values(
+        outcome=bindparam("this_outcome"), cause=bindparam("why"), late=bindparam("is_late"), done_ms=bindparam("at")
+    )
+)
+_TOLD: Final = update(DEADLINE).where(DEADLINE.c.number == bindparam("this")).values(people=bindparam("many"))
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,6 +121,16 @@ def rungs(text: str) -> Ladder:
     return tuple(rules.rung(values) for values in json.loads(text))
 
 
+@lru_cache(maxsize=1_024)
+def _rung(text: str) -> Rung:
+    return rules.rung(json.loads(text))
+
+
+@lru_cache(maxsize=1_024)
+def _text(rung: Rung) -> str:
+    return json.dumps(rules.as_data(rung))
+
+
 def text(ladder: Iterable[Rung]) -> str:
     """A ladder for a row."""
     return json.dumps([rules.as_data(rung) for rung in ladder])
@@ -116,7 +145,7 @@ def add(
         session,
         [
             (
-                station, alarm, stage.value, round_, one.level, json.dumps(rules.as_data(one.rung)), opened_ms,
+                station, alarm, stage.value, round_, one.level, _text(one.rung), opened_ms,
                 one.due_ms, one.remaining_s, Outcome.RUNNING.value, Cause.TIMER.value, False, 0,
             )
             for one in deadlines
@@ -146,15 +175,10 @@ def settle(session: Session, alarm: str, *, stages: Collection[Stage], at_ms: in
 
 def running_levels(session: Session, alarm: str, stage: str, round_: int) -> list[Running]:
     """What runs of a stage, lowest first."""
-    found = select(DEADLINE.c.number, DEADLINE.c.level, DEADLINE.c.rung).where(
-        DEADLINE.c.alarm == alarm,
-        DEADLINE.c.stage == stage,
-        DEADLINE.c.round == round_,
-        DEADLINE.c.outcome == Outcome.RUNNING.value,
-    )
+    asked = {"this_alarm": alarm, "this_stage": stage, "this_round": round_}
     return [
-        Running(number=number, level=level, rung=rules.rung(json.loads(rung)))
-        for number, level, rung in session.connection().execute(found.order_by(DEADLINE.c.level))
+        Running(number=number, level=level, rung=_rung(text))
+        for number, level, text in session.connection().execute(_LEVELS, asked)
     ]
 
 
@@ -172,17 +196,14 @@ def save(session: Session, remaining_s: Mapping[int, int]) -> None:
 
 def claim(session: Session, number: int, outcome: Outcome, *, cause: Cause, late: bool, at_ms: int) -> bool:
     """Compare and set: True for the one who has the level now, whatever was read before."""
-    done = session.connection().execute(
-        update(DEADLINE)
-        .where(DEADLINE.c.number == number, DEADLINE.c.outcome == Outcome.RUNNING.value)
-        .values(outcome=outcome.value, cause=cause.value, late=late, done_ms=at_ms)
-    )
+    values = {"this": number, "this_outcome": outcome.value, "why": cause.value, "is_late": late, "at": at_ms}
+    done = session.connection().execute(_CLAIM, values)
     return done.rowcount == 1
 
 
 def told(session: Session, number: int, *, people: int) -> None:
     """Note how many people a level told."""
-    session.connection().execute(update(DEADLINE).where(DEADLINE.c.number == number).values(people=people))
+    session.connection().execute(_TOLD, {"this": number, "many": people})
 
 
 def find(session: Session, number: int) -> DeadlineRow | None:
