@@ -3,20 +3,23 @@
 from collections.abc import Sequence
 from typing import Final
 
-from sqlalchemy import Table, select, update
+from sqlalchemy import Table, select
 from sqlmodel import Session, SQLModel, col
 from sqlmodel import select as select_rows
 
-from api.alarms import models  # noqa: F401 - it fills the metadata
-from api.alarms.rules import State
+from api.alarms import repository
+from api.alarms.changing import Actor, Changing
+from api.alarms.rules import CLOSED, Action
 from api.alarms.views import visible
+from api.duty.service import ChangeOwner
 from api.duty.sheets import OpenAlarm, OpenFault, Out, Sheet
 from api.ingest.models import Fault
+from api.rights.rules import Role
 from broker.policy import Audience
 
 ALARM: Final[Table] = SQLModel.metadata.tables["alarm"]
 DISPATCH: Final[Table] = SQLModel.metadata.tables["alarm_dispatch"]
-CLOSED: Final = (State.RESOLVED.value, State.FOLLOWED_UP.value, State.ARCHIVED.value)
+OVER: Final = tuple(state.value for state in CLOSED)
 
 
 def opened(session: Session) -> Sheet:
@@ -24,19 +27,23 @@ def opened(session: Session) -> Sheet:
     return Sheet(alarms=_alarms(session), faults=_faults(session), out=_out(session))
 
 
-def change_owner(session: Session, alarms: Sequence[str], giver: str, taker: str, _at_ms: int) -> None:
-    """What is the giver's is the taker's from now on; what became somebody else's meanwhile stays his."""
-    if alarms:
-        session.connection().execute(
-            update(ALARM)
-            .where(ALARM.c.id.in_([*alarms]), ALARM.c.owner == giver)
-            .values(owner=taker, version=ALARM.c.version + 1)
-        )
+def owners(changing: Changing) -> ChangeOwner:
+    """Gives alarms to whoever takes over, each with a step that says so (`api.alarms.changing`)."""
+
+    def change(session: Session, alarms: Sequence[str], giver: str, taker: str, at_ms: int) -> None:
+        by = Actor(account=taker, role=Role.DUTY_OFFICER)
+        for one in alarms:
+            alarm = repository.find(session, one)
+            if alarm is not None and alarm.owner == giver:  # what became somebody else's meanwhile stays his
+                detail = {"handover_from": giver, "handover_to": taker}
+                changing.change(session, alarm, Action.NOTE, at_ms=at_ms, by=by, detail=detail, now={"owner": taker})
+
+    return change
 
 
 def _alarms(session: Session) -> tuple[OpenAlarm, ...]:
     names = ("id", "number", "kind", "state", "owner", "received_ms")
-    found = select(*(ALARM.c[name] for name in names)).where(ALARM.c.state.not_in(CLOSED), visible(Audience.POLICE))
+    found = select(*(ALARM.c[name] for name in names)).where(ALARM.c.state.not_in(OVER), visible(Audience.POLICE))
     rows = session.connection().execute(found.order_by(ALARM.c.number)).mappings()
     return tuple(OpenAlarm(**row) for row in rows)
 
@@ -53,7 +60,7 @@ def _out(session: Session) -> tuple[Out, ...]:
     found = (
         select(DISPATCH.c.account, DISPATCH.c.service, DISPATCH.c.alarm, DISPATCH.c.at_ms)
         .join(ALARM, ALARM.c.id == DISPATCH.c.alarm)
-        .where(DISPATCH.c.recalled_ms.is_(None), ALARM.c.state.not_in(CLOSED), visible(Audience.POLICE))
+        .where(DISPATCH.c.recalled_ms.is_(None), ALARM.c.state.not_in(OVER), visible(Audience.POLICE))
         .order_by(DISPATCH.c.number)
     )
     return tuple(

@@ -1,6 +1,7 @@
 """Who is on duty, whether anybody sits at the desk, and how one officer hands over to the next."""
 
 from datetime import UTC, datetime
+from typing import Any
 
 import pytest
 from sqlmodel import select
@@ -18,7 +19,9 @@ from api.problems import NotThere
 from api.register.service import Register
 from api.rights.rules import Authority, Grant, Principal, Role, rights
 from api.settings import StationSettings
-from tests.api.peers import COMMUNITY, GRID, STATION
+from tests.api.conftest import Served
+from tests.api.peers import COMMUNITY, GRID, STATION, Gateway, eventually
+from tests.api.people import somebody
 
 ZONE = "Asia/Shanghai"
 MONDAY = int(datetime(2026, 11, 23, 0, 0, tzinfo=UTC).timestamp() * 1_000)
@@ -337,3 +340,67 @@ class TestHandingOver:
         for part in (*parts, "&lt;b&gt;赵", "&lt;script&gt;"):
             assert part in text
         assert "<script" not in text
+
+
+class TestStation:
+    @pytest.mark.proves("A7")
+    def test_a_hand_over_moves_open_alarms_with_a_step_in_each(self, served: Served, gateway: Gateway) -> None:
+        presses = gateway.presses(2)
+        gateway.send(presses)
+        eventually(lambda: len(served.alarms()) == 2, "two alarms")
+        served.post(f"/api/v1/alarms/{presses[0].id}/acknowledge", officer="li")
+        li, zhao = ({"Authorization": f"Bearer token-of-{name}"} for name in ("li", "zhao"))
+
+        def asked(path: str, headers: dict[str, str], body: object = None, status: int = 200) -> Any:
+            answer = served.client.post(f"/api/v1/duty{path}", json=body, headers=headers)
+            assert answer.status_code == status, answer.text
+            return answer.json()
+
+        sheet = asked("/handovers", li, {"taker": "zhao", "note": "东门"}, 201)
+        assert [(one["id"], one["state"], one["owner"]) for one in sheet["alarms"]] == [
+            (presses[0].id, "acknowledged", "li"),
+            (presses[1].id, "received", None),
+        ]
+        path = f"/handovers/{sheet['number']}/sign"
+        asked(path, li | {"If-Match": '"1"'})
+        asked(path, zhao | {"If-Match": '"1"'}, status=412)
+        late = gateway.event()
+        gateway.send([late])
+        eventually(lambda: len(served.alarms()) == 3, "a third alarm")
+        changed = asked(path, zhao | {"If-Match": '"2"'}, status=409)
+        assert changed["type"] == "sheet_changed"
+        for name, version in ((li, 3), (zhao, 4)):
+            sheet = asked(path, name | {"If-Match": f'"{version}"'})
+        assert sheet["done"] is not None
+        assert len(sheet["alarms"]) == 3
+        assert served.rows("SELECT owner FROM alarm WHERE id = ?", presses[0].id) == [("zhao",)]
+        assert served.rows("SELECT owner FROM alarm WHERE id = ?", presses[1].id) == [(None,)]
+        steps = served.rows("SELECT detail FROM alarm_step WHERE alarm = ? AND action = 'note'", presses[0].id)
+        assert steps == [('{"handover_from": "li", "handover_to": "zhao"}',)]
+        page = served.client.get(f"/api/v1/duty/handovers/{sheet['number']}/sheet", headers=li)
+        assert page.headers["content-type"].startswith("text/html")
+        assert "东门" in page.text
+        assert "李警官" in page.text
+
+    @pytest.mark.proves("N4")
+    def test_a_sheet_names_duress_and_is_for_police_alone(self, served: Served) -> None:
+        for role, scope in ((Role.GRID_WORKER, GRID), (Role.COMMUNITY, COMMUNITY), (Role.ADMINISTRATOR, "")):
+            one = somebody(served, f"one-{role.value.replace('_', '-')}", role, scope)
+            one.get("/api/v1/duty/handovers", status=403)
+            one.post("/api/v1/duty/handovers", {"taker": "li"}, status=403)
+
+    def test_a_roster_over_http(self, served: Served) -> None:
+        chief = somebody(served, "chief", Role.DUTY_LEADER, STATION)
+        worker = somebody(served, "wang", Role.GRID_WORKER, GRID)
+        new = {"account": "wang", "role": "grid_worker", "area": GRID}
+        worker.post("/api/v1/duty/roster", new, status=403)
+        made = chief.post("/api/v1/duty/roster", new, status=201)
+        assert made["role_words"]["zh"] == "网格员"
+        assert worker.get("/api/v1/duty/now", role="grid_worker", area=GRID)["accounts"] == ["wang"]
+        chief.post("/api/v1/duty/leaves", {"account": "wang", "ends": "2099-01-01T00:00:00Z"}, status=201)
+        assert worker.get("/api/v1/duty/now", role="grid_worker", area=GRID)["accounts"] == []
+        assert [one["account"] for one in worker.get("/api/v1/duty/roster")["items"]] == ["wang"]
+        assert [one["account"] for one in worker.get("/api/v1/duty/leaves")["items"]] == ["wang"]
+        worker.get("/api/v1/duty/now", role="grid_worker", area="elsewhere", status=404)
+        bad = chief.post("/api/v1/duty/roster", new | {"weekdays": [8], "starts_min": -1}, status=422)
+        assert len(bad["faults"]) == 2
