@@ -67,7 +67,7 @@ def account(
 ) -> str:
     """An account with these roles from now on, and PASSWORD; administrators with the second factor SECRET."""
     now = station.clock()
-    hashed = station.accounts.passwords.hash(PASSWORD)
+    hashed = station.accounts.passwords.hash(PASSWORD) if kind is Kind.PERSON else None
     with station.database.write() as session:
         made = station.office.open(session, None, kind=kind, name=f"{login}的名字", login=login, hashed=hashed)
         for role, scope in roles:
