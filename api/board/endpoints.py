@@ -5,8 +5,8 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Path, Response
 from fastapi.responses import HTMLResponse
-from jinja2 import Environment, PackageLoader, StrictUndefined
 
+from api import paper
 from api.access import Authority, anybody, may
 from api.board import rules
 from api.board.schemas import BoardAnswer, BoardAsked, BoardListAnswer
@@ -22,7 +22,6 @@ router: Final = APIRouter(
     responses=answers(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.SERVICE_UNAVAILABLE),
 )
 
-PAGES: Final = Environment(loader=PackageLoader("api.board"), autoescape=True, undefined=StrictUndefined)
 POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
 
 Grid = Annotated[str, Path(pattern=SEGMENT)]
@@ -50,8 +49,13 @@ def get_page(station: CurrentStation, _by: Public, grid: Grid) -> HTMLResponse:
     """One sheet of A4, without anything from elsewhere; the map is there where the grid's outline is."""
     with station.database.read() as session:
         found = station.boards.board(session, grid)
-    page = PAGES.get_template("board.html").render(
-        board=found, shapes=station.boards.map(grid), width=rules.WIDTH, height=rules.HEIGHT
+    page = paper.page(
+        "api.board",
+        "board.html",
+        board=found,
+        shapes=station.boards.map(grid),
+        width=rules.WIDTH,
+        height=rules.HEIGHT,
     )
     return HTMLResponse(page, headers={"Content-Security-Policy": POLICY})
 
