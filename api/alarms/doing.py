@@ -1,10 +1,9 @@
 """What every action on an alarm has in common: who may, on which version, once, and what is answered."""
 
-import json
 from collections.abc import Callable
 from functools import cache
 from hashlib import sha256
-from typing import Annotated, Final, TypeVar
+from typing import Annotated, Final
 
 from fastapi import Depends, Header, Path, Response
 from pydantic import BaseModel
@@ -22,7 +21,7 @@ from api.etags import etag, expect
 from api.station import CurrentStation, Station
 from broker.ids import EVENT_ID
 
-KEPT_MS: Final = 7 * 24 * 3_600_000
+KEPT_MS: Final = 24 * 3_600_000
 """How long an Idempotency-Key is remembered."""
 
 AlarmId = Annotated[str, Path(pattern=EVENT_ID, description="Id of the alarm, or of any press that is part of it")]
@@ -41,10 +40,9 @@ Key = Annotated[
         min_length=8,
         max_length=64,
         pattern=r"^[!-~]+$",
-        description="Asked again with the same key, the same is answered and nothing is done twice",
+        description="Asked again with the same key within a day, nothing is done twice; what it became is answered",
     ),
 ]
-A = TypeVar("A", bound=BaseModel)
 
 
 def people_of(station: Station, session: Session) -> People:
@@ -140,22 +138,19 @@ def act(
             return alarm_answer(seen.shown, people_of(station, session))
         return alarm_answer(shown.shown, people_of(station, session))
 
-    what = f"{by.action} {name} {alarm}"
-    return once(station, by, work, what=what, request=request, key=key, answer=AlarmAnswer, about=alarm)
+    return once(station, by, work, what=f"{by.action} {name} {alarm}", request=request, key=key)
 
 
 def once(
     station: Station,
     by: Authority,
-    work: Callable[[Session], A],
+    work: Callable[[Session], AlarmAnswer],
     *,
     what: str,
     request: BaseModel | None,
     key: str | None,
-    answer: type[A],
-    about: str | None = None,
-) -> A:
-    """Do `work` in one transaction; with a key that was used before, answer what was answered then."""
+) -> AlarmAnswer:
+    """Do `work` in one transaction; with a key that was used before, only show what has become of the alarm."""
     account = by.principal.account
     asked = f"{what} {'' if request is None else request.model_dump_json()}"
     digest = sha256(asked.encode()).hexdigest()
@@ -165,13 +160,12 @@ def once(
             if earlier is not None:
                 if earlier.digest != digest:
                     raise AskedDifferently
-                if about is not None:  # what he may not see any more is not repeated to him
-                    station.alarms.see(session, by, about)
-                return answer.model_validate(json.loads(earlier.answer))
+                seen = station.alarms.see(session, by, earlier.alarm)
+                return alarm_answer(seen.shown, people_of(station, session))
         done = work(session)
         if key is not None:
             now = station.clock()
             repository.forget_requests(session, before_ms=now - KEPT_MS)
-            repository.keep_request(session, account, key, digest=digest, answer=done.model_dump_json(), at_ms=now)
+            repository.keep_request(session, account, key, digest=digest, alarm=done.id, at_ms=now)
     station.sender.wake()
     return done

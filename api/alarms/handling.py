@@ -99,8 +99,7 @@ def dispatch(session: Session, alarms: Alarms, alarm: AlarmRecord, by: Actor, wh
         for account in members:
             accounts[account] = accounts.get(account) or team
     now = alarms.clock()
-    secret = Kind(alarm.kind) in {Kind.DURESS, Kind.UNVERIFIED}
-    refused = sorted(one for one in accounts if not alarms.may_be_sent(session, one, now, police_only=secret))
+    refused = sorted(one for one in accounts if not alarms.may_be_sent(session, one, alarm, now))
     if refused or empty:
         raise CannotSend(refused + empty)
     active = {one.account for one in repository.dispatches(session, alarm.id) if one.recalled_ms is None}
@@ -200,6 +199,11 @@ def resolve(session: Session, alarms: Alarms, alarm: AlarmRecord, by: Actor, wha
         detail={"outcome": what.outcome.value, "cause": cause, "words": what.words},
         now={"outcome": what.outcome.value, "cause": cause, "resolved_ms": now, "resolved_by": by.account},
     )
+    for one in repository.dispatches(session, alarm.id):  # nobody is out any more, and nobody who was sees it again
+        if one.recalled_ms is None and one.account is not None:
+            one.recalled_ms = now
+            session.add(one)
+    session.flush()
     if what.outcome is Outcome.FALSE and alarm.place is not None and kind is not Kind.DURESS:
         before = repository.false_alarms(session, alarm.place, but=alarm.id, since_ms=now - rules.FALSE_WITHIN_MS)
         if rules.needs_visit(before, now_ms=now) and not repository.has_open_errand(session, alarm.place, "visit"):

@@ -276,7 +276,7 @@ class AlarmErrand(SQLModel, table=True):
 
 
 class AlarmRequest(SQLModel, table=True):
-    """A request that carried an Idempotency-Key, and what it was answered; asked again, it is answered the same."""
+    """A request that carried an Idempotency-Key, and the alarm that it was about: it is not carried out again."""
 
     __tablename__ = "alarm_request"
     __table_args__ = (CheckConstraint("length(digest) = 64", name="digest"),)
@@ -284,7 +284,7 @@ class AlarmRequest(SQLModel, table=True):
     account: str = Field(primary_key=True)
     key: str = Field(primary_key=True)
     digest: str
-    answer: str = Field(sa_type=Text)
+    alarm: str
     at_ms: int = Field(sa_type=BigInteger, index=True)
 
 

@@ -98,7 +98,7 @@ class CannotSend(Refused):
     title = "They cannot be sent to this alarm"
 
     def __init__(self, accounts: list[str]) -> None:
-        super().__init__("to an alarm of this kind only police are sent", accounts=accounts)
+        super().__init__("there is no such account or team, or it may not know of this alarm", accounts=accounts)
 
 
 class NotOffered(Refused):

@@ -54,7 +54,7 @@ def raise_alarm(
     def work(session: Session) -> AlarmAnswer:
         return _shown(station, session, by, raising.by_phone(session, station.alarms, by, actor(by), what).id)
 
-    return once(station, by, work, what="raise", request=what, key=key, answer=AlarmAnswer)
+    return once(station, by, work, what="raise", request=what, key=key)
 
 
 @router.post("/calls", summary="Enter an alarm for a caller", status_code=HTTPStatus.CREATED)
@@ -67,7 +67,7 @@ def enter_call(
         who = actor(by, None, what.behalf)
         return _shown(station, session, by, raising.by_desk(session, station.alarms, by, who, what).id)
 
-    return once(station, by, work, what="call", request=what, key=key, answer=AlarmAnswer)
+    return once(station, by, work, what="call", request=what, key=key)
 
 
 async def _content(request: Request) -> bytes:

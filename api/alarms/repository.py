@@ -308,9 +308,9 @@ def request(session: Session, account: str, key: str) -> AlarmRequest | None:
     return session.get(AlarmRequest, (account, key))
 
 
-def keep_request(session: Session, account: str, key: str, *, digest: str, answer: str, at_ms: int) -> None:
-    """Remember what was answered."""
-    session.add(AlarmRequest(account=account, key=key, digest=digest, answer=answer, at_ms=at_ms))
+def keep_request(session: Session, account: str, key: str, *, digest: str, alarm: str, at_ms: int) -> None:
+    """Remember what was asked with this key."""
+    session.add(AlarmRequest(account=account, key=key, digest=digest, alarm=alarm, at_ms=at_ms))
     session.flush()
 
 

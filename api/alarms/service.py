@@ -11,7 +11,7 @@ from api.alarms.changes import Change, Consequence
 from api.alarms.changing import Changing
 from api.alarms.models import AlarmErrand, AlarmRecord
 from api.alarms.rules import OPEN, Action, Source, State
-from api.alarms.sight import Seen, look, ties
+from api.alarms.sight import Seen, excluded, look, ties
 from api.alarms.telling import Telling
 from api.clock import Clock
 from api.outgoing import service as outgoing
@@ -112,10 +112,17 @@ class Alarms:
             told = [f"{note}: {words}" if words else note.value for note, words in notes.items()]
         return [text for text in (place.way_in, *told) if text]
 
-    def may_be_sent(self, session: Session, account: str, at_ms: int, *, police_only: bool) -> bool:
-        """Whether there is such an account, and it may know of an alarm that is (or is not) for the police alone."""
+    def may_be_sent(self, session: Session, account: str, alarm: AlarmRecord, at_ms: int) -> bool:
+        """Whether there is such an account, and it may be sent to this alarm.
+
+        To what is for the police alone only police go, and whom the presser's household leaves out goes nowhere.
+        """
+        police_only = Kind(alarm.kind) in {Kind.DURESS, Kind.UNVERIFIED}
         grants = accounts.grants(session, [account])
         roles = [Role(one.role) for one in grants if one.from_ms <= at_ms and (one.to_ms is None or at_ms < one.to_ms)]
+        left_out = excluded(alarm, self.register)
+        if any(one.role == Role.HOUSEHOLD and one.scope in left_out for one in grants):
+            return False
         account_row = accounts.one(session, accounts.ACCOUNT, id=account)
         if account_row is None or account_row.state != "active":
             return False

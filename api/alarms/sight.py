@@ -19,7 +19,7 @@ from api.alarms.models import AlarmRecord
 from api.alarms.rules import OPEN
 from api.alarms.views import ALARM, Shown, show, visible
 from api.register.service import Register
-from api.rights.rules import Authority, Held, Over, Role, Subject
+from api.rights.rules import SHARPEST, Authority, Held, Over, Role, Subject
 from broker.policy import Audience
 
 DISPATCH = SQLModel.metadata.tables["alarm_dispatch"]
@@ -78,9 +78,10 @@ def subject_of(alarm: AlarmRecord, register: Register, tied: Ties | None = None)
 def look(by: Authority, alarm: AlarmRecord, register: Register, tied: Ties) -> Seen | None:
     """The alarm as this account sees it with this action; None: for it there is none."""
     subject = subject_of(alarm, register, tied)
-    excluded = _excluded(alarm, register)
+    left_out = excluded(alarm, register)
+    found: list[Seen] = []
     for held in by.reach.covers(subject):
-        if held.eyes is Audience.NEIGHBOUR and not _neighbour(by, held, alarm, excluded):
+        if held.eyes is Audience.NEIGHBOUR and not _neighbour(by, held, alarm, left_out):
             continue
         sent = held.over is Over.DISPATCHED
         if sent and alarm.state not in _OPEN:
@@ -88,8 +89,8 @@ def look(by: Authority, alarm: AlarmRecord, register: Register, tied: Ties) -> S
         own = held.role is Role.HOUSEHOLD and held.scope == alarm.place
         shown = show(alarm, held.eyes, own=own, dispatched=sent)
         if shown is not None:
-            return Seen(alarm, shown, held)
-    return None
+            found.append(Seen(alarm, shown, held))
+    return min(found, key=_nearness, default=None)
 
 
 def within(by: Authority, register: Register) -> ColumnElement[bool]:
@@ -98,10 +99,16 @@ def within(by: Authority, register: Register) -> ColumnElement[bool]:
     return or_(*ways) if ways else false()
 
 
-def _neighbour(by: Authority, held: Held, alarm: AlarmRecord, excluded: frozenset[str]) -> bool:
+def _nearness(seen: Seen) -> tuple[int, bool]:
+    """Officials first, then whoever was sent, then the household itself, then neighbours."""
+    eyes = seen.shown.eyes
+    return (SHARPEST.index(Audience.NEIGHBOUR if eyes is None else eyes), not (seen.shown.dispatched or seen.shown.own))
+
+
+def _neighbour(by: Authority, held: Held, alarm: AlarmRecord, left_out: frozenset[str]) -> bool:
     """Whether a grant with a neighbour's eyes sees this alarm."""
     homes = {grant.scope for grant in by.principal.grants if grant.role is Role.HOUSEHOLD}
-    if homes & excluded:
+    if homes & left_out:
         return False
     return any(
         grant.role is held.role and grant.scope == held.scope and grant.holds(alarm.received_ms)
@@ -109,7 +116,7 @@ def _neighbour(by: Authority, held: Held, alarm: AlarmRecord, excluded: frozense
     )
 
 
-def _excluded(alarm: AlarmRecord, register: Register) -> frozenset[str]:
+def excluded(alarm: AlarmRecord, register: Register) -> frozenset[str]:
     """Whoever was left out then, or is now."""
     return frozenset(alarm.excluded.split()) | register.membership(alarm.place).excluded
 

@@ -240,7 +240,7 @@ class Privacy:
         self._take(session, "outgoing", outgoing.c.alarm.in_(ids), outgoing.c.state == "sent", now=now)
         self._take(session, "feed_entry", feed.c.about.in_([f"alarm:{one}" for one in ids] + ids), now=now)
         named = [*ids, found.place]
-        self._take(session, "alarm_request", _mentions(asked.c.answer, named), now=now)
+        self._take(session, "alarm_request", asked.c.alarm.in_(ids), now=now)
         self._take(session, "handover", _mentions(table("handover").c.sheet, named), now=now)
         return self._files_of(session, files)
 

@@ -13,6 +13,7 @@ from hypothesis import settings as attempts
 from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
+from api.alarms import repository
 from api.alarms.rules import (
     CLIMBS,
     CLOSED,
@@ -43,7 +44,7 @@ from broker.topics import Role as Wire
 from deploy.mosquitto import PrivateBroker
 from tests.api.conftest import Served, only_sqlite
 from tests.api.peers import COMMUNITY, GATEWAYS, GRID, HOUSEHOLDS, STATION, Gateway, eventually, listener
-from tests.api.people import Somebody, somebody
+from tests.api.people import Somebody, add_grant, somebody
 
 DAY: Final = 24 * 3_600_000
 DOCUMENT: Final = Path(__file__).parents[2] / "docs" / "lifecycle.md"
@@ -518,9 +519,7 @@ class TestEyes:
         press = gateway.event()
         taken_in(gateway, press)
         with town.served.station.database.write() as session:
-            session.connection().exec_driver_sql(
-                f"UPDATE alarm SET excluded = '{HOUSEHOLDS[2]}'"  # noqa: S608 - an id of ours
-            )
+            repository.update_alarm(session, press.id, {"excluded": HOUSEHOLDS[2]})
         assert town.neighbour.get(path(press.id))["id"] == press.id
         assert town.excluded.get(path(press.id), status=404)["type"] == "no_such_alarm"
         assert town.excluded.get("/api/v1/alarms")["items"] == []
@@ -549,6 +548,32 @@ class TestEyes:
         town.li.post(path(press.id, "resolve"), {"outcome": "real"})
         town.guard.get(path(press.id), status=404)
         assert town.guard.get("/api/v1/alarms")["items"] == []
+
+    @pytest.mark.proves("N4")
+    def test_whoever_the_household_leaves_out_is_not_sent_there(self, town: Town, gateway: Gateway) -> None:
+        press = gateway.event()
+        taken_in(gateway, press)
+        with town.served.station.database.write() as session:
+            add_grant(session, "aguard", Role.HOUSEHOLD, HOUSEHOLDS[2])
+            repository.update_alarm(session, press.id, {"excluded": HOUSEHOLDS[2]})
+        town.li.post(path(press.id, "acknowledge"))
+        assert town.li.post(path(press.id, "dispatch"), {"accounts": ["aguard"]}, status=409)["type"] == "cannot_send"
+
+    def test_of_several_ways_to_see_an_alarm_the_nearest_counts(self, town: Town, gateway: Gateway) -> None:
+        press = gateway.event(kind=Kind.MEDICAL)
+        taken_in(gateway, press)
+        with town.served.station.database.write() as session:
+            add_grant(session, "aneighbour", Role.HOUSEHOLD, HOUSEHOLDS[0])
+            add_grant(session, "aexcluded", Role.GUARD, "guards")
+        assert town.neighbour.get(path(press.id))["kind"] == "medical"  # it is his own as well
+        assert town.excluded.get(path(press.id))["kind"] == "help"
+        town.li.post(path(press.id, "acknowledge"))
+        town.li.post(path(press.id, "dispatch"), {"accounts": ["aexcluded"]})
+        assert town.excluded.get(path(press.id))["kind"] == "medical"
+        town.li.post(path(press.id, "call-back"), {"result": "safe"})
+        town.li.post(path(press.id, "resolve"), {"outcome": "real"})
+        town.li.post(path(press.id, "reopen"), {"reason": "再看一次"})
+        assert town.excluded.get(path(press.id))["kind"] == "help"  # he is not out any more
 
     @pytest.mark.proves("N4")
     def test_to_duress_only_police_go_in_person_and_nobody_is_called(self, town: Town, gateway: Gateway) -> None:

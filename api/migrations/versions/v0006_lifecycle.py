@@ -229,7 +229,7 @@ def upgrade() -> None:
         sa.Column("account", sa.String(), nullable=False),
         sa.Column("key", sa.String(), nullable=False),
         sa.Column("digest", sa.String(), nullable=False),
-        sa.Column("answer", sa.Text(), nullable=False),
+        sa.Column("alarm", sa.String(), nullable=False),
         sa.Column("at_ms", sa.BigInteger(), nullable=False),
         sa.CheckConstraint("length(digest) = 64", name="digest"),
         sa.PrimaryKeyConstraint("account", "key"),
