@@ -1,8 +1,24 @@
 """What every body that HTTP takes or gives has in common."""
 
-from pydantic import BaseModel, ConfigDict
+from datetime import UTC, datetime
+from typing import Annotated, Final
+
+from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict
 
 from broker.kinds import Words
+
+EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
+LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
+
+
+def _thinkable(moment: datetime) -> datetime:
+    if not EARLIEST <= moment < LATEST:
+        raise ValueError("this is not in our time")
+    return moment
+
+
+Moment = Annotated[AwareDatetime, AfterValidator(_thinkable)]
+"""A moment that somebody asks for. At the ends of the calendar other zones have years 0 and 10000, never shown."""
 
 
 class Answer(BaseModel):

@@ -5,7 +5,6 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Response
 from fastapi.responses import HTMLResponse
-from pydantic import AwareDatetime
 
 from api.access import Authority, may
 from api.duty.rules import ROLE_WORDS
@@ -35,7 +34,7 @@ from api.etags import IfMatch, etag
 from api.pages import PAGE, Cursor, Limit, Number, below, cursor
 from api.problems import answers
 from api.rights.rules import Role
-from api.shapes import words_answer
+from api.shapes import Moment, words_answer
 from api.station import CurrentStation
 
 router: Final = APIRouter(
@@ -46,7 +45,7 @@ router: Final = APIRouter(
     ),
 )
 
-At = Annotated[AwareDatetime | None, Query(description="At this moment; without one, now")]
+At = Annotated[Moment | None, Query(description="At this moment; without one, now")]
 
 
 @router.get("/roster", summary="The roster, newest lines first")
@@ -55,7 +54,7 @@ def list_shifts(
     by: Annotated[Authority, may("duty.read")],
     *,
     area: Annotated[Area | None, Query(description="Of this area itself")] = None,
-    at: Annotated[AwareDatetime | None, Query(description="Only lines that are good then")] = None,
+    at: Annotated[Moment | None, Query(description="Only lines that are good then")] = None,
     limit: Limit = PAGE,
     after: Cursor = None,
 ) -> ShiftPage:

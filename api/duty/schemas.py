@@ -4,14 +4,14 @@ from datetime import datetime
 from typing import Annotated, Self
 from zoneinfo import ZoneInfo
 
-from pydantic import AwareDatetime, Field, StringConstraints, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from api.clock import iso
 from api.duty.models import DutyLeave, DutyShift, Handover, LiveDesk
 from api.duty.rules import DAY_MIN, DAYS, ROLE_WORDS
 from api.duty.sheets import Sheet
 from api.rights.rules import Role
-from api.shapes import Answer, Asked, WordsAnswer, words_answer
+from api.shapes import Answer, Asked, Moment, WordsAnswer, words_answer
 from broker.ids import SEGMENT
 
 Account = Annotated[str, StringConstraints(min_length=1, max_length=64)]
@@ -31,8 +31,8 @@ class NewShift(Asked):
     weekdays: Annotated[frozenset[Day], Field(min_length=1, description="Monday is 1")] = DAYS
     starts_min: Annotated[int, Field(ge=0, lt=DAY_MIN, description="Minutes after midnight")] = 0
     lasts_min: Annotated[int, Field(ge=1, le=DAY_MIN, description="It may pass midnight")] = DAY_MIN
-    begins: AwareDatetime | None = None
-    ends: AwareDatetime | None = None
+    begins: Moment | None = None
+    ends: Moment | None = None
 
     @model_validator(mode="after")
     def _possible(self) -> Self:
@@ -46,7 +46,7 @@ class NewShift(Asked):
 class EndShift(Asked):
     """When it ends; without a time, now."""
 
-    at: AwareDatetime | None = None
+    at: Moment | None = None
 
 
 class NewLeave(Asked):
@@ -54,8 +54,8 @@ class NewLeave(Asked):
 
     account: Account
     stand_in: Account | None = None
-    begins: AwareDatetime | None = None
-    ends: AwareDatetime
+    begins: Moment | None = None
+    ends: Moment
 
     @model_validator(mode="after")
     def _possible(self) -> Self:

@@ -404,3 +404,10 @@ class TestStation:
         worker.get("/api/v1/duty/now", role="grid_worker", area="elsewhere", status=404)
         bad = chief.post("/api/v1/duty/roster", new | {"weekdays": [8], "starts_min": -1}, status=422)
         assert len(bad["faults"]) == 2
+
+    def test_moments_at_the_ends_of_the_calendar_are_refused(self, served: Served) -> None:
+        chief = somebody(served, "chief", Role.DUTY_LEADER, STATION)
+        new = {"account": "wang", "role": "grid_worker", "area": GRID}
+        for when in ({"begins": "0001-01-01T00:00:00+14:00"}, {"ends": "9999-12-31T23:59:59-14:00"}):
+            chief.post("/api/v1/duty/roster", new | when, status=422)
+        chief.get("/api/v1/duty/roster", at="9999-12-31T23:59:59-14:00", status=422)
