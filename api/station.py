@@ -149,6 +149,7 @@ class Station:
         self.rounds = Rounds(
             [
                 Job(name="faults", every_s=FAULTS_S, run=self.faults.supervise),
+                Job(name="register", every_s=5, run=self._look_at_register),
                 Job(name="sessions", every_s=60, run=self._sweep),
                 Job(name="retention", every_s=60, run=self.privacy.retain_next),
                 Job(
@@ -250,6 +251,11 @@ class Station:
     def _reported(self, session: Session, status: GatewayStatus) -> None:
         self.slices.reported(session, status)
         self.installing.reported(session, status)
+
+    def _look_at_register(self, _now_ms: int) -> None:
+        """Another process may have changed it."""
+        if self.register.refresh(self.database):
+            self._register_changed()
 
     def _register_changed(self) -> None:
         if self.slices.renew(self.database):

@@ -10,9 +10,9 @@ from api.access import Authority, may
 from api.audit.service import record
 from api.etags import IfMatch, etag
 from api.pages import PAGE, Limit
-from api.problems import NotThere, answers
+from api.problems import MayNot, NotThere, answers
 from api.register import repository, views
-from api.register.models import CameDown, Meaning
+from api.register.models import CameDown, Meaning, Purpose
 from api.register.problems import NeedsReason
 from api.register.registrar import Edit, Person
 from api.register.schemas import (
@@ -112,11 +112,16 @@ def _reaches(station: Station, by: Authority) -> Callable[[str, str | None], boo
     return reaches
 
 
-def _silent_shown(by: Authority) -> bool:
-    """Who may know of a silent key: neighbours, and who works for them, may not."""
+def _silent_shown(by: Authority, subject: Subject) -> bool:
+    """Who may know of a silent key there: neighbours, and whoever is near them, may not."""
     return any(
-        held.eyes is Audience.POLICE or held.role in {Role.INSTALLER, Role.ADMINISTRATOR} for held in by.reach.held
+        held.eyes is Audience.POLICE or held.role in {Role.INSTALLER, Role.ADMINISTRATOR}
+        for held in by.reach.covers(subject)
     )
+
+
+def _police(by: Authority, subject: Subject) -> bool:
+    return any(held.eyes is Audience.POLICE for held in by.reach.covers(subject))
 
 
 # Levels and areas
@@ -356,7 +361,8 @@ def get_people(
             about=f"place:{place}",
             reason=reason,
         )
-        found = views.people_answer(session, station.register.station, there)
+        police = _police(by, station.register.subject(place))
+        found = views.people_answer(session, station.register.station, there, police=police)
     response.headers["ETag"] = etag(found.version)
     return found
 
@@ -467,7 +473,13 @@ def put_consent(
     if_match: IfMatch,
     response: Response,
 ) -> PlaceAnswer:
-    """On paper, by phone or by key, and typed in by you. What hung on it is erased when it is taken back."""
+    """On paper, by phone or by key, and typed in by you. What hung on it is erased when it is taken back.
+
+    A silent key is a matter between the household and the police: nobody else writes that consent down, or reads it.
+    """
+    _place(station, by, place)
+    if asked.purpose is Purpose.DURESS_KEY and not _police(by, station.register.subject(place)):
+        raise MayNot(by.action)
     return _people_changed(
         station,
         by,
@@ -550,8 +562,11 @@ def list_units(
                 break
     with station.database.read() as session:
         rows = [repository.row(session, "unit", register.station, unit) for unit in found[:limit]]
-    shown = _silent_shown(by)
-    items = [views.unit_answer(row, now, silent_shown=shown) for row in rows if row is not None]
+    items = [
+        views.unit_answer(row, now, silent_shown=_silent_shown(by, register.subject(register.place_of_unit(row["id"]))))
+        for row in rows
+        if row is not None
+    ]
     return UnitPage(items=items, next=found[limit - 1] if len(found) > limit else None)
 
 
@@ -589,7 +604,8 @@ def change_unit(
     with station.registrar.edit(by.principal.account) as edit:
         was = repository.row(edit.session, "unit", station.register.station, unit)
         silent = was is not None and was["silent"]
-        allowed = asked if _silent_shown(by) else asked.model_copy(update={"silent": None})
+        subject = station.register.subject(station.register.place_of_unit(unit))
+        allowed = asked if _silent_shown(by, subject) else asked.model_copy(update={"silent": None})
         edit.change_unit(unit, views.unit_fields(allowed, silent=silent), if_match=if_match)
     return _show_unit(station, by, unit, response)
 
@@ -697,7 +713,8 @@ def _show_unit(station: Station, by: Authority, unit: str, response: Response) -
     if row is None:
         raise NotThere(f"no unit {unit!r} here")
     response.headers["ETag"] = etag(row["version"])
-    return views.unit_answer(row, station.register.now, silent_shown=_silent_shown(by))
+    subject = station.register.subject(station.register.place_of_unit(unit))
+    return views.unit_answer(row, station.register.now, silent_shown=_silent_shown(by, subject))
 
 
 # Slices of gateways

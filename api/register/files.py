@@ -15,20 +15,18 @@ from itertools import zip_longest
 from typing import Any, Final
 
 import openpyxl
-import xlsxwriter
 from openpyxl.utils.exceptions import InvalidFileException
 
 from api.problems import Problem
 from api.register.models import AreaKind
 from api.register.sheets import COLUMNS, SHEET_NAMES, Cell, Raw, Sheet, Wrong, column_of, sheet_of, texts
+from api.workbooks import BOM, RISKY, harmless, workbook
 from broker.kinds import Words
 
 BYTES_MOST: Final = 8 << 20
 UNPACKED_MOST: Final = 64 << 20
 ENTRIES_MOST: Final = 200
 COLUMNS_MOST: Final = 64
-BOM: Final = "\ufeff"
-RISKY: Final = ("=", "+", "-", "@", "\t")
 """What a spreadsheet takes for the beginning of a formula."""
 
 WHY: Final = {
@@ -244,18 +242,17 @@ def _flag(table: Mapping[str, Any], name: str) -> str:
 
 def write_xlsx(sheets: Mapping[Sheet, Iterable[Mapping[str, Any]]]) -> bytes:
     """A workbook with these sheets. Every cell is text, so that no number loses a nought and no text becomes code."""
-    file = io.BytesIO()
-    with xlsxwriter.Workbook(file, {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False}) as book:
-        bold, plain = book.add_format({"bold": True, "num_format": "@"}), book.add_format({"num_format": "@"})
+    with workbook() as made:
+        bold, plain = (made.book.add_format({"bold": one, "num_format": "@"}) for one in (True, False))
         for sheet, rows in sheets.items():
-            page = book.add_worksheet(SHEET_NAMES[sheet])
+            page = made.book.add_worksheet(SHEET_NAMES[sheet])
             page.freeze_panes(1, 1)
             page.set_column(0, len(COLUMNS[sheet]) - 1, 16, plain)
             for number, cells in enumerate(texts(sheet, rows)):
                 for column, cell in enumerate(cells):
                     if cell:
                         page.write_string(number, column, cell, plain if number else bold)
-    return file.getvalue()
+    return made.content
 
 
 def write_csv(sheet: Sheet, rows: Iterable[Mapping[str, Any]]) -> bytes:
@@ -263,7 +260,7 @@ def write_csv(sheet: Sheet, rows: Iterable[Mapping[str, Any]]) -> bytes:
     file = io.StringIO(newline="")
     writer = csv.writer(file)
     for cells in texts(sheet, rows):
-        writer.writerow([f"'{cell}" if cell.startswith(RISKY) else cell for cell in cells])
+        writer.writerow([harmless(cell) for cell in cells])
     return (BOM + file.getvalue()).encode()
 
 

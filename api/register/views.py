@@ -72,8 +72,8 @@ def place_fields(asked: PlaceAsked, *, way_in: str = "") -> PlaceFields:
     )
 
 
-def people_answer(session: Session, station: str, place: PlaceNow) -> PeopleAnswer:
-    """The people of a place. Whoever calls this has recorded why."""
+def people_answer(session: Session, station: str, place: PlaceNow, *, police: bool) -> PeopleAnswer:
+    """The people of a place. Whoever calls this has recorded why. Of a silent key only the police may know."""
     occupant = place.occupant
     named = None if occupant is None else repository.row(session, "occupant", station, occupant)
     consents = [] if occupant is None else repository.still(session, "consent", station, occupant=occupant)
@@ -99,7 +99,7 @@ def people_answer(session: Session, station: str, place: PlaceNow) -> PeopleAnsw
                 since=iso(row["from_ms"]),
             )
             for row in consents
-            if row["place"] == place.id
+            if row["place"] == place.id and (police or row["purpose"] != Purpose.DURESS_KEY)
         ],
         version=place.version,
     )

@@ -64,7 +64,7 @@ class Desk:
         found = self.register.place(place)
         assert found is not None
         with self.database.read() as session:
-            return views.people_answer(session, "north", found)
+            return views.people_answer(session, "north", found, police=True)
 
     def assignment(self, unit: str, at_ms: int) -> Any:
         with self.database.read() as session:
