@@ -1,5 +1,6 @@
 """Alarms over HTTP: looking at them. What is done about them stands in `actions`, how they begin in `raised`."""
 
+import re
 from http import HTTPStatus
 from typing import Annotated, Final
 
@@ -22,6 +23,7 @@ from api.etags import etag
 from api.pages import PAGE, Limit
 from api.problems import BadCursor, answers
 from api.station import CurrentStation
+from broker.ids import EVENT_ID
 
 _reading: Final = APIRouter(
     prefix="/api/v1/alarms",
@@ -91,7 +93,7 @@ def get_incident(
 
 def _last(cursor: str) -> str:
     """The id in a cursor. Raises BadCursor."""
-    if not cursor.startswith("a"):
+    if not cursor.startswith("a") or re.fullmatch(EVENT_ID, cursor[1:]) is None:
         raise BadCursor
     return cursor[1:]
 

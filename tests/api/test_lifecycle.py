@@ -463,6 +463,8 @@ class TestHandling:
     def test_an_order_has_a_deadline_and_reporting_upward_is_another_thing(self, town: Town, gateway: Gateway) -> None:
         press = gateway.event()
         taken_in(gateway, press)
+        far = {"due": "0001-01-01T00:00:00+14:00", "reason": "尽快"}
+        assert town.leader.post(path(press.id, "urge"), far, status=422)["type"] == "malformed"
         town.li.post(path(press.id, "urge"), {"due": "2027-01-01T00:00:00Z", "reason": "尽快"}, status=403)
         urged = town.leader.post(path(press.id, "urge"), {"due": "2027-01-01T00:00:00Z", "reason": "尽快"})
         assert urged["due"] == "2027-01-01T00:00:00Z"
@@ -508,7 +510,7 @@ class TestEyes:
             if after is None:
                 break
         assert [item["id"] for item in seen] == [press.id for press in reversed(presses[::2])]
-        for unknown in (presses[1].id, gateway.new_id()):
+        for unknown in (presses[1].id, gateway.new_id(), "\x00", "b"):
             refused = town.neighbour.get("/api/v1/alarms", after=f"a{unknown}", status=422)
             assert refused["type"] == "bad_cursor"
 
