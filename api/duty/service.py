@@ -126,6 +126,12 @@ def _look_up(session: Session, *, role: Role, areas: Collection[str], at_ms: int
     return [account for account in serving if account in holding]
 
 
+def without(session: Session, accounts: Collection[str], places: Collection[str], *, at_ms: int) -> list[str]:
+    """Those of `accounts` that do not live or work at one of `places`."""
+    there = repository.holding(session, accounts, role=Role.HOUSEHOLD, areas=places, at_ms=at_ms)
+    return [account for account in accounts if account not in there]
+
+
 def desk_attended(session: Session, station: str, at_ms: int) -> bool:
     """Whether a live desk of this station was heard of within the last minute."""
     known: dict[object, bool] = session.info.setdefault(_DESKS, {})

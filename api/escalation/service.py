@@ -16,7 +16,7 @@ from api.alarms.changes import Change
 from api.alarms.models import AlarmRecord
 from api.alarms.rules import Action, State
 from api.clock import Clock
-from api.duty.service import UNATTENDED, desk_attended, on_duty
+from api.duty.service import UNATTENDED, desk_attended, on_duty, without
 from api.escalation import repository, rules
 from api.escalation.rules import ANSWERS_COUNT, STAGE_OF, Cause, Due, Outcome, Rung, Stage, Target
 from api.faults.service import raise_fault
@@ -262,6 +262,8 @@ class Escalation:
                     role = target.role
                     assert role is not None
                     accounts = on_duty(session, role=role, areas=self._areas(alarm), at_ms=now_ms)
+                    if target.eyes is Audience.NEIGHBOUR and alarm.excluded:
+                        accounts = without(session, accounts, alarm.excluded.split(), at_ms=now_ms)
                     if accounts:
                         found[target] = tuple(accounts)
         return found
@@ -290,7 +292,8 @@ class Escalation:
             fresh = [account for account in accounts if account not in told]
             told.update(fresh)
             self._notify(session, accounts=fresh, notice=notice, now_ms=now_ms, escalation=str(number))
-        eyes = {target.eyes for target in people if target is not Target.NEIGHBOURS} | {Audience.POLICE}
+        # Neighbours' screens would let a household hear that the presser's excludes; they learn from the alarm itself.
+        eyes = {target.eyes for target in people} - {Audience.NEIGHBOUR} | {Audience.POLICE}
         body = {"action": "escalate", "stage": stage.value, "level": level, "late": late, "sound": rung.sound}
         self._put(
             session,

@@ -488,6 +488,37 @@ class TestEyes:
         assert all(eyes <= {Audience.POLICE} for _, _, eyes in hill.heard)
 
     @pytest.mark.proves("N4")
+    @pytest.mark.parametrize(("excluded", "told"), [("", True), (f"{HOUSEHOLDS[1]} {HOUSEHOLDS[2]}", False)])
+    def test_a_group_leader_whom_the_household_excludes_is_not_told_either(
+        self, hill: Hill, excluded: str, *, told: bool
+    ) -> None:
+        with hill.database.write() as session:
+            session.add(Account(id="zhang", kind="person", name="z", state="active", made_ms=1))
+            session.flush()
+            for role, scope in ((Role.GROUP_LEADER, "gr1"), (Role.HOUSEHOLD, HOUSEHOLDS[2])):
+                session.add(AccountGrant(account="zhang", role=role.value, scope=scope, from_ms=1, given_ms=1))
+            session.add(
+                DutyShift(
+                    station=STATION,
+                    account="zhang",
+                    role="group_leader",
+                    area="gr1",
+                    zone="UTC",
+                    weekdays="1234567",
+                    starts_min=0,
+                    lasts_min=1440,
+                    from_ms=1,
+                    made_by="x",
+                    made_ms=1,
+                )
+            )
+        hill.open(excluded=excluded)
+        hill.clock.look()
+        hill.passes(121)
+        assert (("zhang",) in hill.people) is told
+        assert not any(Audience.NEIGHBOUR in eyes for _, _, eyes in hill.heard)
+
+    @pytest.mark.proves("N4")
     def test_each_is_told_what_his_own_eyes_may_read(self, hill: Hill) -> None:
         hill.open(kind="medical", number=1)
         (_, notice, _), *_rest = hill.told
