@@ -1,7 +1,7 @@
 """Nobody acknowledges, nobody goes, too few answer: it climbs, once per level, through restarts and days off."""
 
 import threading
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import closing
 from dataclasses import replace
 from pathlib import Path
@@ -56,7 +56,7 @@ from api.rights.rules import Authority, Grant, Principal, Role, rights
 from api.settings import StationSettings
 from broker.kinds import Kind, Mark
 from broker.policy import POLICY, Audience
-from tests.api.conftest import Serve
+from tests.api.conftest import Serve, only_postgresql
 from tests.api.peers import COMMUNITY, DEADLINE_S, GRID, HOUSEHOLDS, STATION, Gateway, eventually
 from tests.api.people import somebody
 
@@ -609,15 +609,11 @@ class TestPersistence:
         assert not any(row.late for row in hill.rows())
 
     @pytest.mark.proves("N11")
-    def test_of_several_processes_one_has_each_level(
-        self, database_kind: str, settings: StationSettings, databases_of: "Opened"
-    ) -> None:
-        if database_kind == "sqlite":
-            pytest.skip("SQLite is for one process")
-        hill = Hill(databases_of.first, settings)
+    @only_postgresql
+    def test_of_several_processes_one_has_each_level(self, hill: Hill, another: Database) -> None:
         for number in range(1, 9):
             hill.open(number)
-        clocks = [hill.new_clock(), hill.new_clock(databases_of.second)]
+        clocks = [hill.new_clock(), hill.new_clock(another)]
         for clock in clocks:
             clock.look()
         hill.passes(60.5, look=False)
@@ -645,18 +641,11 @@ class TestPersistence:
         assert left <= due_ms - NOON - away * 1_000
 
 
-class Opened:
-    def __init__(self, first: Database, second: Database) -> None:
-        self.first, self.second = first, second
-
-
 @pytest.fixture
-def databases_of(database_kind: str, database_url: str, database: Database) -> Any:
-    if database_kind == "sqlite":
-        yield None
-        return
-    with closing(Database.open(database_url, station=STATION)) as second:
-        yield Opened(database, second)
+def another(database_url: str) -> Iterator[Database]:
+    """The same database, as another process has it."""
+    with closing(Database.open(database_url, station=STATION)) as opened:
+        yield opened
 
 
 def by(role: Role, scope: str, action: str) -> Authority:
