@@ -37,6 +37,10 @@ WORDS: Final[Mapping[str, Words]] = {
     "old_journal": Words("网关使用了旧存储卡", "gateway runs on an old card"),
     "history_changed": Words("历史记录被改动", "recorded history was changed"),
     "internal_error": Words("网关程序内部错误", "gateway program failed inside"),
+    "register_drift": Words("网关登记与平台不一致", "gateway's register differs from the station's"),
+    "register_unkept": Words("网关无法保存登记", "gateway cannot keep its register"),
+    "slice_refused": Words("网关拒收登记数据", "gateway refused its part of the register"),
+    "unit_unusable": Words("报警器登记无法使用", "a unit of the register cannot be used"),
     # found by the station
     "gateway_offline": Words("网关失联", "gateway lost"),
     "clone": Words("两台网关使用同一身份", "two gateways with one identity"),

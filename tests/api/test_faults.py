@@ -248,6 +248,7 @@ class TestWhatNobodyTells:
 def test_every_code_has_words_in_both_languages_and_the_table_names_every_fault_that_is_explained() -> None:
     text = (ROOT / "docs/operations.md").read_text(encoding="utf-8")
     section = text.partition("## Faults")[2].partition("\n## ")[0]
+    assert "area_outage" in text
     explained = {line.split("`")[1] for line in section.splitlines() if line.startswith("| `")}
     assert explained <= {*WORDS}
     assert all(one.zh and one.en for one in WORDS.values())
