@@ -165,13 +165,13 @@ def event_from_json(id: EventId, data: bytes, *, station: StationId) -> Event:  
     group = values.get("group")
     membership = Membership(station=station)
     if members is not None and group is not None:
-        membership = Membership(
-            station=station,
-            group=GroupId(group),
-            households=frozenset(HouseholdId(household) for household in members["households"]),
-            excluded=frozenset(HouseholdId(household) for household in members["excluded"]),
-            community=None if members["community"] is None else CommunityId(members["community"]),
-            grid=None if members["grid"] is None else GridId(members["grid"]),
+        membership = _membership(
+            station,
+            group=group,
+            households=tuple(members["households"]),
+            excluded=tuple(members["excluded"]),
+            community=members["community"],
+            grid=members["grid"],
         )
     return Event(
         id=id,
@@ -181,6 +181,26 @@ def event_from_json(id: EventId, data: bytes, *, station: StationId) -> Event:  
         mark=None if mark is None else Mark(mark),
         membership=membership,
         **values,
+    )
+
+
+@lru_cache(maxsize=512)  # thousands of events are read back of a few hundred households, and it is most of each
+def _membership(
+    station: StationId,
+    *,
+    group: str,
+    households: tuple[str, ...],
+    excluded: tuple[str, ...],
+    community: str | None,
+    grid: str | None,
+) -> Membership:
+    return Membership(
+        station=station,
+        group=GroupId(group),
+        households=frozenset(HouseholdId(household) for household in households),
+        excluded=frozenset(HouseholdId(household) for household in excluded),
+        community=None if community is None else CommunityId(community),
+        grid=None if grid is None else GridId(grid),
     )
 
 

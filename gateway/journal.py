@@ -361,12 +361,16 @@ class Journal:
 
     def known_messages(self) -> dict[str, EventId]:
         """Return the event ids of the latest numbered messages, by key, oldest first."""
-        rows = self._rows(
-            "SELECT message, id FROM event WHERE message IS NOT NULL ORDER BY seq DESC LIMIT ?", (KNOWN_PER_START,)
+        known = {message: EventId(id_) for message, id_ in self._rows("SELECT message, id FROM carried ORDER BY rowid")}
+        first = self._number(
+            "SELECT min(seq) FROM (SELECT seq FROM event WHERE message IS NOT NULL ORDER BY seq DESC LIMIT ?)",
+            (KNOWN_PER_START,),
         )
-        own = [(message, EventId(id_)) for message, id_ in reversed(list(rows))]
-        carried = self._rows("SELECT message, id FROM carried ORDER BY rowid")
-        return {message: EventId(id_) for message, id_ in carried} | dict(own)
+        rows = self._rows(
+            "SELECT message, id FROM event WHERE message IS NOT NULL AND seq >= ? ORDER BY seq", (first or 0,)
+        )
+        known.update((message, EventId(id_)) for message, id_ in rows)  # one by one: what a list of them took is kept
+        return known
 
     def heard(self) -> dict[str, int]:
         """Return the highest uplink counter by unit id."""
@@ -530,8 +534,8 @@ class Journal:
     def _row(self, sql: str, values: Sequence[object] = ()) -> tuple[Any, ...] | None:
         return next(self._rows(sql, values), None)
 
-    def _number(self, sql: str) -> int | None:
-        row = self._row(sql)
+    def _number(self, sql: str, values: Sequence[object] = ()) -> int | None:
+        row = self._row(sql, values)
         return None if row is None or row[0] is None else int(row[0])
 
     def _meta(self, name: str) -> str:

@@ -38,9 +38,9 @@ log = structlog.get_logger("gateway.lines")
 
 READ_ON_S: Final = 0.05
 """A port waits this long for a commit before it is read on."""
-MANY_UNKEPT: Final = 2_000
+MANY_UNKEPT: Final = 1_000
 """Events in the buffer: from so many on a port is read no faster than its wire carries. A full line of 115200 baud
-brings 1,600 in the 5 s that a commit may hang."""
+brings them in 3 s, and 600 more when a commit hangs for 5: nothing changes for it, and every press on it rings."""
 LEAST_READ_S: Final = 0.5
 """A port is read this often all the same: a press that waits in it must ring within a second (N5)."""
 MOST_UNKEPT: Final = 20_000

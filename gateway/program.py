@@ -628,8 +628,9 @@ async def run(settings: GatewaySettings, *, clock: Clock | None = None, wrap: Wr
     os.umask(0o077)  # the journal knows who pressed when
     loop = asyncio.get_running_loop()
     clock = clock if clock is not None else await loop.run_in_executor(None, SystemClock)
-    stores = await loop.run_in_executor(None, partial(open_stores, settings, clock=clock))
-    gateway = Gateway(settings, stores, clock=clock, wrap=wrap)
+    found = loop.run_in_executor(None, partial(open_stores, settings, clock=clock))
+    gateway = Gateway(settings, await found, clock=clock, wrap=wrap)
+    del found  # thousands of events and keys, which would be kept until the end
     loop.set_exception_handler(gateway.failed)
     stop = asyncio.Event()
     for number in (signal.SIGTERM, signal.SIGINT):

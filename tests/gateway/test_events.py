@@ -43,6 +43,14 @@ def test_an_event_reads_back_as_it_was_written(**values: Any) -> None:
     assert replace(back, message=event.message) == event
 
 
+def test_events_that_are_read_back_share_what_they_have_in_common() -> None:
+    clock = Clock()
+    first, second = (
+        event_from_json(event.id, event.to_json(), station=STATION) for event in (press(clock), press(clock, number=2))
+    )
+    assert first.membership is second.membership
+
+
 @pytest.mark.parametrize("damage", [b"", b"[]", b'"x"', b"{}", b'{"wall_ms":1}', b"\xff", b'{"type":"press"}'])
 def test_what_is_no_event_does_not_read(damage: bytes) -> None:
     with pytest.raises((ValueError, KeyError, TypeError, AttributeError)):
