@@ -230,16 +230,15 @@ class Station:
         """Plant what the settings seed; where nobody ever was administrator, make the first one."""
         with self.database.read() as session:
             first = self.office.needs_administrator(session)
-        hashed = ""
-        if first:
-            secret, path = self.office.one_time_secret(), secret_path(self.settings)
-            hashed = self.accounts.passwords.hash(secret)
-            write_secret(path, secret)
-            log.warning("station.first_administrator", file=str(path))
+        secret = self.office.one_time_secret()
+        hashed = self.accounts.passwords.hash(secret) if first else ""
+        path = secret_path(self.settings)
         with self.database.write() as session:
             self.office.seed(session, self.settings)
-            if first and self.office.needs_administrator(session):
+            if first and self.office.needs_administrator(session):  # of several processes, one
+                write_secret(path, secret)
                 self.office.first_administrator(session, hashed)
+                log.warning("station.first_administrator", file=str(path))
 
     def forget_first_secret(self, account: str) -> None:
         """Once the first administrator has a password of his own, the file has no use."""

@@ -1,5 +1,6 @@
 """Signing in and out, one's own account, everybody's accounts, desks and joining over HTTP."""
 
+from dataclasses import replace
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
@@ -19,7 +20,7 @@ from api.access import (
 from api.accounts import repository, schemas
 from api.accounts.problems import BadJoiningCode, LoginTaken, TooManyTries, WeakSecret, WrongSecret
 from api.accounts.rules import Kind
-from api.accounts.service import Begun, LookedUp, Presented, Proof
+from api.accounts.service import Begun, LookedUp, Proof
 from api.clock import iso
 from api.etags import IfMatch, etag
 from api.pages import PAGE, Limit, Number
@@ -55,7 +56,7 @@ def _signed_in(station: Station, request: Request, response: Response, cookie: s
     _set_cookie(response, request, SESSION_COOKIE, cookie)
     response.headers["Cache-Control"] = "no-store"
     with station.database.read() as session:
-        proof = station.accounts.who(session, Presented(cookie=cookie))
+        proof = station.accounts.who(session, replace(presented(request), bearer=None, cookie=cookie))
     assert proof is not None, "it was begun a moment ago"
     return schemas.session_answer(proof)
 

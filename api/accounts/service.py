@@ -136,6 +136,8 @@ class Accounts:
         if found is None:
             return None
         known, row = found
+        if row.desk is not None and not self._at_desk(session, given, row.desk, now):
+            return None
         limits = self.limits(at_desk=row.desk is not None)
         if rules.has_ended(began_ms=row.began_ms, seen_ms=row.seen_ms, now_ms=now, limits=limits):
             return None
@@ -151,6 +153,12 @@ class Accounts:
             desk=row.desk,
             touch=Touch(table=SIGN_IN, key="digest", value=digest, column="seen_ms") if late else None,
         )
+
+    @staticmethod
+    def _at_desk(session: Session, given: Presented, desk: str, now: int) -> bool:
+        """A session that was begun on a paired desk is good there alone."""
+        found = None if given.desk is None else repository.by_desk(session, proofs.digest(given.desk), now_ms=now)
+        return found is not None and found[0].account == desk
 
     def _usable(
         self, session: Session, known: Known, *, second_factor: bool

@@ -416,6 +416,15 @@ class TestDesk:
         thief.client.cookies.set("shouwang_session", str(first))
         thief.get("/api/v1/session", status=401)
 
+    def test_a_session_of_a_desk_is_good_for_nothing_elsewhere(self, page: Browser) -> None:
+        account(page.station, "wang", (Role.DUTY_OFFICER, STATION), pin="204917")
+        desk = paired(page)
+        desk.pin("wang", "204917")
+        thief = another(page)
+        thief.client.cookies.set("shouwang_session", str(desk.cookie))
+        thief.get("/api/v1/session", status=401)
+        desk.get("/api/v1/alarms")
+
     def test_a_pin_is_good_for_nothing_elsewhere(self, page: Browser) -> None:
         account(page.station, "wang", (Role.DUTY_OFFICER, STATION), pin="204917")
         page.pin("wang", "204917", status=401)
