@@ -37,8 +37,8 @@ class Batch:
         self._received_ms = received_ms
         self._known: dict[str, list[AlarmRecord]] = {}
         self._by_event: dict[str, AlarmRecord] = {}
-        self._recent: dict[str, AlarmRecord] = {}
-        """The newest alarm of a place that is part of an incident."""
+        self._recent: dict[str, tuple[str, int]] = {}
+        """The incident of the newest alarm of a place, and when it happened."""
         self._changed: dict[str, AlarmRecord] = {}
         self._presses: dict[str, list[tuple[str, str | None]]] = {}
         self._parts: list[PartRecord] = []
@@ -72,8 +72,7 @@ class Batch:
                 self._known.setdefault(alarm.key, []).append(alarm)
         if places:
             since_ms = self._received_ms - rules.INCIDENT_MS - OLD_AFTER_MS
-            for alarm in repository.in_incidents(self._session, places, since_ms=since_ms):
-                self._recent[alarm.place or ""] = alarm
+            self._recent = repository.last_incidents(self._session, places, since_ms=since_ms)
         if spoken_of:
             self._by_event = repository.by_events(self._session, spoken_of)
 
@@ -147,10 +146,9 @@ class Batch:
         )
         assign(alarm, self._register)
         if event.place is not None and rules.joins_incidents(kind, mark):
-            last = self._recent.get(event.place)
-            near = last is not None and abs(happened_ms - last.happened_ms) <= rules.INCIDENT_MS
-            alarm.incident = last.incident if last is not None and near else alarm.id
-            self._recent[event.place] = alarm
+            incident, last_ms = self._recent.get(event.place, (alarm.id, happened_ms))
+            alarm.incident = incident if abs(happened_ms - last_ms) <= rules.INCIDENT_MS else alarm.id
+            self._recent[event.place] = (alarm.incident, happened_ms)
         return alarm
 
     def _spoken(self, event: GatewayEvent, about: str) -> None:

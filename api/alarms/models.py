@@ -54,7 +54,7 @@ class Alarm(SQLModel, table=True):
         CheckConstraint("kind != 'duress' OR cancelled_ms IS NULL", name="duress_stays"),
         Index("ix_alarm_state", "state", "number"),
         Index("ix_alarm_group", "group", "number"),
-        Index("ix_alarm_place", "place", "happened_ms"),
+        Index("ix_alarm_place", "place", "happened_ms", "incident"),
         {"sqlite_autoincrement": True},
     )
 

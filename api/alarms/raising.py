@@ -98,8 +98,8 @@ def _raise(
     assign(alarm, alarms.register)
     alarm.ring = _ring(session, alarm, away=away or whereabouts is Whereabouts.POSITION).value
     if place is not None and rules.joins_incidents(kind, None):
-        recent = repository.in_incidents(session, [place], since_ms=now - rules.INCIDENT_MS)
-        alarm.incident = recent[-1].incident if recent else id_
+        recent = repository.last_incidents(session, [place], since_ms=now - rules.INCIDENT_MS)
+        alarm.incident = recent.get(place, (id_, now))[0]
     repository.add_alarms(session, [alarm])
     stored = repository.find(session, id_)
     assert stored is not None

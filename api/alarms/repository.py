@@ -5,7 +5,7 @@ from dataclasses import fields
 from operator import attrgetter
 from typing import Final
 
-from sqlalchemy import ColumnElement, Select, Table, bindparam, delete, insert, or_, select, update
+from sqlalchemy import ColumnElement, Select, Table, bindparam, delete, func, insert, or_, select, update
 from sqlmodel import Session, SQLModel, col
 from sqlmodel import select as sqlselect
 
@@ -56,16 +56,20 @@ _ALARMS: Final = select(*(ALARM.c[name] for name in _ALARM_FIELDS))
 _PARTS: Final = select(*(PART.c[name] for name in _PART_FIELDS))
 _BY_KEYS: Final = _ALARMS.where(ALARM.c.key.in_(bindparam("keys", expanding=True))).order_by(ALARM.c.number)
 _WAITING: Final = _PARTS.where(PART.c.alarm.is_(None), PART.c.key.in_(bindparam("keys", expanding=True)))
-_HEADS: Final = _ALARMS.where(
-    ALARM.c.place.in_(bindparam("places", expanding=True)),
-    ALARM.c.incident.is_not(None),
-    ALARM.c.happened_ms >= bindparam("since"),
-).order_by(ALARM.c.happened_ms, ALARM.c.number)
-_HEAD: Final = (
-    _ALARMS.where(
-        ALARM.c.place == bindparam("at"), ALARM.c.incident.is_not(None), ALARM.c.happened_ms >= bindparam("since")
+_HEADS: Final = (
+    select(ALARM.c.place, ALARM.c.incident, func.max(ALARM.c.happened_ms).label("happened_ms"))
+    .where(
+        ALARM.c.place.in_(bindparam("places", expanding=True)),
+        ALARM.c.incident.is_not(None),
+        ALARM.c.happened_ms >= bindparam("since"),
     )
-    .order_by(ALARM.c.happened_ms.desc(), ALARM.c.number.desc())
+    .group_by(ALARM.c.place, ALARM.c.incident)
+    .order_by(func.max(ALARM.c.happened_ms))
+)
+_HEAD: Final = (
+    select(ALARM.c.place, ALARM.c.incident, ALARM.c.happened_ms)
+    .where(ALARM.c.place == bindparam("at"), ALARM.c.incident.is_not(None), ALARM.c.happened_ms >= bindparam("since"))
+    .order_by(ALARM.c.happened_ms.desc())
     .limit(1)
 )
 _FEW: Final = 8
@@ -90,15 +94,15 @@ def by_keys(session: Session, keys: Collection[str]) -> list[AlarmRecord]:
     return [AlarmRecord(**row) for row in rows.mappings()]
 
 
-def in_incidents(session: Session, places: Collection[str], *, since_ms: int) -> list[AlarmRecord]:
-    """Alarms of these places that are part of an incident and happened since then; the newest of each place last."""
+def last_incidents(session: Session, places: Collection[str], *, since_ms: int) -> dict[str, tuple[str, int]]:
+    """The incident of the newest alarm of each of these places since then that is part of one, and when it happened."""
     connection = session.connection()
     if len(places) > _FEW:
-        rows = connection.execute(_HEADS, {"places": [*places], "since": since_ms}).mappings().all()
+        rows = connection.execute(_HEADS, {"places": [*places], "since": since_ms}).all()
     else:
-        each = [connection.execute(_HEAD, {"at": place, "since": since_ms}).mappings().first() for place in places]
+        each = [connection.execute(_HEAD, {"at": place, "since": since_ms}).first() for place in places]
         rows = [row for row in each if row is not None]
-    return [AlarmRecord(**row) for row in rows]
+    return {row.place: (row.incident, row.happened_ms) for row in rows}
 
 
 def of_incident(session: Session, incident: str) -> list[AlarmRecord]:

@@ -98,7 +98,7 @@ def upgrade() -> None:
                 alarm.alter_column(name, server_default=None)
         op.create_index("ix_alarm_group", "alarm", ["group", "number"])
         op.create_index("ix_alarm_incident", "alarm", ["incident"])
-        op.create_index("ix_alarm_place", "alarm", ["place", "happened_ms"])
+        op.create_index("ix_alarm_place", "alarm", ["place", "happened_ms", "incident"])
         with op.batch_alter_table("alarm_event", **_as_it_is("alarm_event")) as event:
             _exchange(event, "alarm_event", AFTER)
         with op.batch_alter_table("alarm_step", **_as_it_is("alarm_step")) as step:
