@@ -1,20 +1,10 @@
 """What a household can take home on paper: its data, its consents."""
 
 from collections.abc import Mapping
-from datetime import timedelta
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
-from jinja2 import Environment, PackageLoader, StrictUndefined
-
-from api.clock import iso
-
-_pages: Final = Environment(
-    loader=PackageLoader("api.privacy"),
-    autoescape=True,
-    undefined=StrictUndefined,
-    trim_blocks=True,
-    lstrip_blocks=True,
-)
+from api.paper import civil, page
 
 HEADINGS: Final[Mapping[str, str]] = {
     "household": "住户 · Household",
@@ -40,29 +30,25 @@ PURPOSES: Final[Mapping[str, str]] = {
 }
 
 
-def export_page(document: Mapping[str, Any], *, now_ms: int) -> str:
+def export_page(document: Mapping[str, Any], *, now_ms: int, zone: ZoneInfo) -> str:
     """An export as a page to print."""
-    sections = [(heading, [_cells(row) for row in document[name]]) for name, heading in HEADINGS.items()]
-    return _pages.get_template("export.html").render(place=document["place"], sections=sections, made=_when(now_ms))
+    sections = [(heading, [_cells(row, zone) for row in document[name]]) for name, heading in HEADINGS.items()]
+    return page("api.privacy", "export.html", place=document["place"], sections=sections, made=civil(now_ms, zone))
 
 
-def consent_page(document: Mapping[str, Any], *, now_ms: int) -> str:
+def consent_page(document: Mapping[str, Any], *, now_ms: int, zone: ZoneInfo) -> str:
     """The consents of a household as a page to sign: what holds now for each purpose, and how to take it back."""
     now = {row["purpose"]: row for row in document["consents"] if row["to_ms"] is None}
     rows = [
-        (words, now.get(purpose), "" if purpose not in now else _when(now[purpose]["from_ms"]))
+        (words, now.get(purpose), "" if purpose not in now else civil(now[purpose]["from_ms"], zone))
         for purpose, words in PURPOSES.items()
     ]
-    return _pages.get_template("consent.html").render(place=document["place"], rows=rows, made=_when(now_ms))
+    return page("api.privacy", "consent.html", place=document["place"], rows=rows, made=civil(now_ms, zone))
 
 
-def _cells(row: Mapping[str, Any]) -> list[tuple[str, str]]:
+def _cells(row: Mapping[str, Any], zone: ZoneInfo) -> list[tuple[str, str]]:
     return [
-        (key, _when(value) if key.endswith("_ms") and isinstance(value, int) and value > 0 else str(value))
+        (key, civil(value, zone) if key.endswith("_ms") and isinstance(value, int) and value > 0 else str(value))
         for key, value in row.items()
         if value not in {None, ""}
     ]
-
-
-def _when(ms: int) -> str:
-    return (iso(ms) + timedelta(hours=8)).strftime("%Y-%m-%d %H:%M")
