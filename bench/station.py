@@ -108,7 +108,7 @@ def measure(directory: Path) -> list[Figure]:
             _latency("last of 200 screens, slowest", max(last), LAST_VIEWER_MS),
             Figure(
                 part="station",
-                name="station and its helpers after 40,000 presses",
+                name="station's processes after all presses",
                 value=memory,
                 unit="MiB",
                 bound=at_most(RSS_MIB),
