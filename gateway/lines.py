@@ -257,12 +257,12 @@ class PortLine(Source):
         """Read again."""
         if self._read_on is not None:
             self._read_on.cancel()
-            self._read_on = None
-        self.port.resume()
+        self._read_anyway()
 
     def _read_anyway(self) -> None:
         self._read_on = None
-        self.port.resume()
+        if not self.closing:
+            self.port.resume()
 
 
 class ReaderLine(PortLine):
