@@ -23,7 +23,6 @@ router: Final = APIRouter(
 )
 
 
-
 def _page(items: list[TipAnswer], limit: int) -> TipPage:
     more = len(items) > limit
     return TipPage(items=tuple(items[:limit]), next=cursor(items[limit - 1].number) if more else None)

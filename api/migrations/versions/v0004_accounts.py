@@ -160,15 +160,3 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("about"),
     )
     op.create_index("ix_sign_in_failure_last_ms", "sign_in_failure", ["last_ms"])
-
-
-def downgrade() -> None:
-    """Go back."""
-    op.drop_table("sign_in_failure")
-    op.drop_table("joining")
-    op.drop_table("recovery_code")
-    op.drop_table("api_token")
-    op.drop_table("sign_in")
-    op.drop_table("desk")
-    op.drop_table("account_grant")
-    op.drop_table("account")

@@ -47,10 +47,3 @@ def upgrade() -> None:
         sa.PrimaryKeyConstraint("id"),
     )
     op.bulk_insert(head, [{"id": 1, "seq": 0, "digest": "0" * 64}])
-
-
-def downgrade() -> None:
-    """Go back."""
-    op.drop_table("audit_head")
-    op.drop_table("audit_words")
-    op.drop_table("audit")

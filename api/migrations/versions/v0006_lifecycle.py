@@ -238,64 +238,6 @@ def upgrade() -> None:
         batch_op.create_index(batch_op.f("ix_alarm_request_at_ms"), ["at_ms"], unique=False)
 
 
-def downgrade() -> None:
-    """Go back. What has no place in the old tables goes: later states become "acknowledged", later steps are lost."""
-    for name in (
-        "alarm_request",
-        "alarm_errand",
-        "alarm_attachment",
-        "alarm_answer",
-        "alarm_transfer",
-        "alarm_dispatch",
-    ):
-        op.drop_table(name)
-    alarms, steps, events = (
-        sa.table(name, *(sa.column(column) for column in columns))
-        for name, columns in {
-            "alarm": ("state", "acknowledged_ms", "gateway"),
-            "alarm_step": ("action", "state", "officer", "event"),
-            "alarm_event": ("part",),
-        }.items()
-    )
-    op.execute(sa.delete(events).where(events.c.part.in_(["answer", "rung"])))
-    op.execute(
-        sa.delete(steps).where(
-            sa.or_(
-                steps.c.action.not_in(["receive", "cancel", "acknowledge"]),
-                sa.and_(steps.c.officer.is_(None), steps.c.event.is_(None)),
-            )
-        )
-    )
-    op.execute(
-        sa.update(steps)
-        .where(steps.c.state.not_in(["received", "cancelled_by_household"]))
-        .values(state="acknowledged")
-    )
-    op.execute(sa.update(alarms).where(alarms.c.acknowledged_ms.is_not(None)).values(state="acknowledged"))
-    op.execute(sa.update(alarms).where(alarms.c.gateway.is_(None)).values(gateway=""))
-    for name in ("ix_alarm_place", "ix_alarm_incident", "ix_alarm_group"):
-        op.drop_index(name, table_name="alarm")
-    with _children_aside(without=("behalf", "reason", "detail")):
-        with op.batch_alter_table("alarm_step", **_as_it_is("alarm_step")) as step:
-            _exchange(step, "alarm_step", BEFORE)
-            for name in ("behalf", "reason", "detail"):
-                step.drop_column(name)
-        with op.batch_alter_table("alarm_event", **_as_it_is("alarm_event")) as event:
-            _exchange(event, "alarm_event", BEFORE)
-        with op.batch_alter_table("alarm", **_as_it_is("alarm")) as alarm:
-            for name in ADDED:
-                alarm.drop_constraint(name, type_="check")
-            _exchange(alarm, "alarm", BEFORE)
-            alarm.alter_column("gateway", existing_type=sa.String(), nullable=False)
-            for name in (
-                "archived_ms", "satisfaction", "followed_up_by", "followed_up_ms", "cause", "outcome", "resolved_by", "resolved_ms",
-                "police_number", "due_ms", "stood_back_ms", "on_scene_ms", "on_the_way_ms", "dispatched_ms", "checked_ms", "owner", "during_drill", "ring",
-                "accuracy_m", "lon_e6", "lat_e6", "whereabouts", "address", "words", "raised_by", "first_kind", "incident", "excluded",
-                "consent", "group_known", "source",
-            ):  # fmt: skip
-                alarm.drop_column(name)
-
-
 @contextmanager
 def _children_aside(without: tuple[str, ...] = ()) -> Iterator[None]:
     """Empty the tables that refer to alarms while theirs is made anew: a table with children is not dropped."""
@@ -309,8 +251,8 @@ def _children_aside(without: tuple[str, ...] = ()) -> Iterator[None]:
     yield
     for name, aside in kept.items():
         columns = [column for column in aside.columns if column.name not in without]
-        child = sa.table(name, *(sa.column(column.name) for column in columns))
-        op.execute(sa.insert(child).from_select([column.name for column in columns], sa.select(*columns)))
+        whole = sa.table(name, *(sa.column(column.name) for column in columns))
+        op.execute(sa.insert(whole).from_select([column.name for column in columns], sa.select(*columns)))
         op.drop_table(aside.name)
 
 

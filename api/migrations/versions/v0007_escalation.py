@@ -204,12 +204,3 @@ def upgrade() -> None:
     op.create_index("ix_delivery_account", "delivery", ["account", "made_ms"])
     op.create_index("ix_delivery_channel", "delivery", ["channel", "done_ms"])
     op.create_index("ix_delivery_escalation", "delivery", ["escalation"])
-
-
-def downgrade() -> None:
-    """Go back."""
-    for table in (
-        "delivery", "notify_channel", "notify_host", "deadline", "ladder",
-        "handover", "live_desk", "duty_leave", "duty_shift",
-    ):  # fmt: skip
-        op.drop_table(table)

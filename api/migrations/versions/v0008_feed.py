@@ -62,15 +62,3 @@ def upgrade() -> None:
         sa.UniqueConstraint("fault", "asked", name="uq_fault_step_asked"),
     )
     op.create_index("ix_fault_step_fault", "fault_step", ["fault"], unique=False)
-
-
-def downgrade() -> None:
-    """Go back."""
-    op.drop_table("fault_step")
-    with op.batch_alter_table("fault", schema=None) as batch_op:
-        batch_op.drop_index(batch_op.f("ix_fault_part_of"))
-        batch_op.drop_index("ix_fault_work")
-        batch_op.drop_constraint("work", type_="check")
-        for name in ("version", "battery_until_ms", "units", "part_of", "owner_ms", "owner", "work", "areas", "began_ms"):
-            batch_op.drop_column(name)
-    op.drop_table("feed_entry")

@@ -203,17 +203,3 @@ def upgrade() -> None:
         ),
         sa.PrimaryKeyConstraint("tip", "place"),
     )
-
-
-def downgrade() -> None:
-    """Go back."""
-    op.drop_table("tip_read")
-    op.drop_table("tip_area")
-    op.drop_table("task")
-    op.drop_table("matter_step")
-    op.drop_table("drill_unit")
-    op.drop_table("tip")
-    op.drop_table("matter")
-    op.drop_table("drill")
-    op.drop_table("away")
-    op.drop_table("admitted")

@@ -8,7 +8,3 @@ depends_on = None
 
 def upgrade() -> None:
     """Go forward."""
-
-
-def downgrade() -> None:
-    """Go back."""

@@ -22,8 +22,3 @@ def upgrade() -> None:
         sa.CheckConstraint("seq > 0", name="order"),
         sa.PrimaryKeyConstraint("gateway", "epoch"),
     )
-
-
-def downgrade() -> None:
-    """Go back."""
-    op.drop_table("chain_head")
