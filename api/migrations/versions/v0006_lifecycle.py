@@ -15,21 +15,7 @@ depends_on = None
 
 CHILDREN = ("alarm_event", "alarm_step")
 
-BEFORE: Mapping[str, Mapping[str, str]] = {
-    "alarm": {
-        "acknowledged": "(acknowledged_ms IS NULL) = (acknowledged_by IS NULL) AND (state != 'acknowledged') = (acknowledged_ms IS NULL)",
-        "state": "state IN ('received', 'cancelled_by_household', 'acknowledged')",
-    },
-    "alarm_event": {
-        "part": "part IN ('press', 'duration', 'cancel', 'cancel_refused')",
-    },
-    "alarm_step": {
-        "action": "action IN ('receive', 'cancel', 'acknowledge')",
-        "state": "state IN ('received', 'cancelled_by_household', 'acknowledged')",
-        "somebody": "(officer IS NULL) != (event IS NULL)",
-    },
-}
-AFTER: Mapping[str, Mapping[str, str]] = {
+CHECKS: Mapping[str, Mapping[str, str]] = {
     "alarm": {
         "acknowledged": "(acknowledged_ms IS NULL) = (acknowledged_by IS NULL) AND (state IN ('received', 'cancelled_by_household')) = (acknowledged_ms IS NULL)",
         "state": "state IN ('received', 'cancelled_by_household', 'acknowledged', 'verified', 'dispatched', 'on_the_way', 'on_scene', 'resolved', 'followed_up', 'archived')",
@@ -90,7 +76,7 @@ def upgrade() -> None:
             alarm.add_column(sa.Column("satisfaction", sa.Integer(), nullable=True))
             alarm.add_column(sa.Column("archived_ms", sa.BigInteger(), nullable=True))
             alarm.alter_column("gateway", existing_type=sa.String(), nullable=True)
-            _exchange(alarm, "alarm", AFTER)
+            _exchange(alarm, "alarm")
             for name, words in ADDED.items():
                 alarm.create_check_constraint(name, words)
         with op.batch_alter_table("alarm", **_as_it_is("alarm")) as alarm:
@@ -100,12 +86,12 @@ def upgrade() -> None:
         op.create_index("ix_alarm_incident", "alarm", ["incident"])
         op.create_index("ix_alarm_place", "alarm", ["place", "happened_ms", "incident"])
         with op.batch_alter_table("alarm_event", **_as_it_is("alarm_event")) as event:
-            _exchange(event, "alarm_event", AFTER)
+            _exchange(event, "alarm_event")
         with op.batch_alter_table("alarm_step", **_as_it_is("alarm_step")) as step:
             step.add_column(sa.Column("behalf", sa.String(), nullable=True))
             step.add_column(sa.Column("reason", sa.String(), nullable=True))
             step.add_column(sa.Column("detail", sa.Text(), nullable=True))
-            _exchange(step, "alarm_step", AFTER)
+            _exchange(step, "alarm_step")
     alarms = sa.table("alarm", *(sa.column(name) for name in ("group", "group_known", "owner", "acknowledged_by")))
     op.execute(sa.update(alarms).values(group_known=alarms.c.group.is_not(None), owner=alarms.c.acknowledged_by))
     op.create_table(
@@ -239,7 +225,7 @@ def upgrade() -> None:
 
 
 @contextmanager
-def _children_aside(without: tuple[str, ...] = ()) -> Iterator[None]:
+def _children_aside() -> Iterator[None]:
     """Empty the tables that refer to alarms while theirs is made anew: a table with children is not dropped."""
     kept: dict[str, sa.Table] = {}
     for name in CHILDREN:
@@ -250,7 +236,7 @@ def _children_aside(without: tuple[str, ...] = ()) -> Iterator[None]:
         kept[name] = aside
     yield
     for name, aside in kept.items():
-        columns = [column for column in aside.columns if column.name not in without]
+        columns = [*aside.columns]
         whole = sa.table(name, *(sa.column(column.name) for column in columns))
         op.execute(sa.insert(whole).from_select([column.name for column in columns], sa.select(*columns)))
         op.drop_table(aside.name)
@@ -266,7 +252,7 @@ def _as_it_is(name: str) -> dict[str, Any]:
     return {"copy_from": table, "table_kwargs": {"sqlite_autoincrement": name == "alarm"}}
 
 
-def _exchange(batch: Any, table: str, to: Mapping[str, Mapping[str, str]]) -> None:
-    for name, words in to[table].items():
+def _exchange(batch: Any, table: str) -> None:
+    for name, words in CHECKS[table].items():
         batch.drop_constraint(name, type_="check")
         batch.create_check_constraint(name, words)
