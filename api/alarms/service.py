@@ -19,6 +19,7 @@ from api.problems import NoSuchAlarm
 from api.register import repository as register_rows
 from api.register.models import Purpose
 from api.register.service import Register
+from api.register.sheets import NOTES
 from api.rights.rules import Authority, Role, rights
 from broker.ids import EventId, GatewayId
 from broker.kinds import Kind
@@ -109,7 +110,7 @@ class Alarms:
             session, station, place.id, place.occupant, Purpose.RESPONDER_NOTES
         ):
             notes = register_rows.notes(session, station, place.occupant)
-            told = [f"{note}: {words}" if words else note.value for note, words in notes.items()]
+            told = [f"{NOTES[note].zh} {NOTES[note].en}{': ' if words else ''}{words}" for note, words in notes.items()]
         return [text for text in (place.way_in, *told) if text]
 
     def may_be_sent(self, session: Session, account: str, alarm: AlarmRecord, at_ms: int) -> bool:

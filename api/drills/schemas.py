@@ -4,12 +4,12 @@ from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Final
 
-from pydantic import AwareDatetime, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
 from api.clock import iso
 from api.drills.models import Drill
 from api.drills.rules import Readiness
-from api.shapes import Answer, Asked, WordsAnswer, words_answer
+from api.shapes import Answer, Asked, Moment, WordsAnswer, words_answer
 from broker.ids import SEGMENT
 from broker.kinds import Words
 
@@ -49,8 +49,8 @@ class NewDrill(Asked):
 
     group: Segment
     units: Annotated[tuple[Segment, ...], Field(min_length=1, max_length=30)]
-    begins: AwareDatetime
-    ends: AwareDatetime
+    begins: Moment
+    ends: Moment
     purpose: Annotated[str, StringConstraints(min_length=1, max_length=200)] = Field(examples=["每月一呼九应演练"])
 
 
@@ -96,8 +96,8 @@ class ReadinessAnswer(Answer):
 class AbsenceAsked(Asked):
     """From when until when nobody is at home. Without `until`: until it is taken back."""
 
-    begins: AwareDatetime | None = None
-    until: AwareDatetime | None = None
+    begins: Moment | None = None
+    until: Moment | None = None
 
 
 class AbsenceAnswer(Answer):

@@ -3,10 +3,10 @@
 from datetime import datetime
 from typing import Annotated
 
-from pydantic import AwareDatetime, Field, StringConstraints
+from pydantic import Field, StringConstraints
 
 from api.clock import iso
-from api.shapes import Answer, Asked, WordsAnswer, words_answer
+from api.shapes import Answer, Asked, Moment, WordsAnswer, words_answer
 from api.tips.models import Tip
 from api.tips.rules import STATE_WORDS, TIP_WORDS, Span, TipKind, TipState
 from broker.ids import SEGMENT
@@ -21,8 +21,8 @@ class NewTip(Asked):
     title: Annotated[str, StringConstraints(min_length=1, max_length=120)] = Field(examples=["冒充客服诈骗高发"])
     text: Annotated[str, StringConstraints(min_length=1, max_length=4_000)]
     areas: Annotated[tuple[Area, ...], Field(min_length=1, max_length=200, description="Whom it is for, by area")]
-    begins: AwareDatetime | None = None
-    expires: AwareDatetime
+    begins: Moment | None = None
+    expires: Moment
 
 
 class ReadCount(Answer):
