@@ -1,6 +1,6 @@
 """What every body that HTTP takes or gives has in common."""
 
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from typing import Annotated, Final
 
 from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict
@@ -9,6 +9,7 @@ from broker.kinds import Words
 
 EARLIEST: Final = datetime(2000, 1, 1, tzinfo=UTC)
 LATEST: Final = datetime(2200, 1, 1, tzinfo=UTC)
+LATEST_MS: Final = round(LATEST.timestamp() * 1_000)
 
 
 def _thinkable(moment: datetime) -> datetime:
@@ -19,6 +20,16 @@ def _thinkable(moment: datetime) -> datetime:
 
 Moment = Annotated[AwareDatetime, AfterValidator(_thinkable)]
 """A moment that somebody asks for. At the ends of the calendar other zones have years 0 and 10000, never shown."""
+
+
+def _thinkable_day(day: date) -> date:
+    if not EARLIEST.date() <= day < LATEST.date():
+        raise ValueError("this is not in our time")
+    return day
+
+
+CivilDay = Annotated[date, AfterValidator(_thinkable_day)]
+"""A day that somebody asks for, with a week and a month around it."""
 
 
 class Answer(BaseModel):

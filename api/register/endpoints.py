@@ -51,6 +51,7 @@ from api.register.schemas import (
 )
 from api.register.snapshot import PlaceNow
 from api.rights.rules import Over, Role, Subject
+from api.shapes import LATEST_MS
 from api.station import CurrentStation, Station
 from broker.ids import SEGMENT
 from broker.policy import Audience
@@ -689,7 +690,7 @@ def get_assignment(
     *,
     by: Annotated[Authority, may("register.unit.read")],
     unit: Id,
-    at_ms: Annotated[int | None, Query(ge=0, lt=1 << 53, description="Unix milliseconds; now without it")] = None,
+    at_ms: Annotated[int | None, Query(ge=0, lt=LATEST_MS, description="Unix milliseconds; now without it")] = None,
 ) -> AssignmentAnswer:
     """Its place, occupant and group then, and what the group lay in."""
     with station.database.read() as session:

@@ -1,6 +1,5 @@
 """Reports over HTTP: JSON for programs, CSV and XLSX for people who reckon, a page for paper."""
 
-from datetime import date
 from http import HTTPStatus
 from typing import Annotated, Final
 
@@ -25,6 +24,7 @@ from api.reports.schemas import (
     span_words,
 )
 from api.reports.tables import Table, as_csv, as_page, as_xlsx
+from api.shapes import CivilDay
 from api.station import CurrentStation, Station
 from broker.ids import SEGMENT
 
@@ -44,7 +44,9 @@ MAY: Final = "report.read"
 XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 Area = Annotated[str, Path(pattern=SEGMENT, description="An area of yours; the station's id is the whole station")]
-Day = Annotated[date, Query(description="Any day of the period, in the station's civil time", examples=["2026-11-22"])]
+Day = Annotated[
+    CivilDay, Query(description="Any day of the period, in the station's civil time", examples=["2026-11-22"])
+]
 Form = Annotated[Format, Query(alias="format")]
 
 _FILES = {

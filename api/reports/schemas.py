@@ -26,7 +26,6 @@ class Whose(StrEnum):
     COMMUNITY = "community"
     STATION = "station"
     HANDLER = "handler"
-    DEPARTMENT = "department"
 
 
 class ShareAnswer(Answer):

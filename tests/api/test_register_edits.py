@@ -418,6 +418,7 @@ class TestOverHttp:
         call(served, "POST", "/units/u1/lost", if_match=unit.headers["ETag"])
         assert call(served, "GET", "/units/u1").json()["state"] == "lost"
         assert call(served, "GET", "/assignments/u1?at_ms=5").json()["place"] == "h01"
+        assert call(served, "GET", f"/assignments/u1?at_ms={(1 << 53) - 1}", status=422).json()["type"] == "malformed"
         assert call(served, "GET", "/units").json()["items"] == []
 
     def test_a_company_and_a_team_are_put_there_and_changed(self, served: Served) -> None:

@@ -176,6 +176,16 @@ def test_what_is_no_day_is_told(officer: Somebody, query: str) -> None:
     officer.get(f"/api/v1/reports/north/alarms?{query}", status=422)
 
 
+@pytest.mark.parametrize("period", ["day", "week", "month"])
+@pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31"])
+def test_a_day_at_the_ends_of_the_calendar_is_refused(officer: Somebody, day: str, period: str) -> None:
+    officer.get(f"/api/v1/reports/north/alarms?day={day}&period={period}", status=422)
+
+
+def test_departments_have_a_report_of_their_own_and_no_cards(officer: Somebody) -> None:
+    officer.get(f"/api/v1/reports/north/cards?day={DAY}&whose=department", status=422)
+
+
 def test_no_cell_becomes_a_formula() -> None:
     bad = Table("x", ("a",), (("=HYPERLINK(1)",), ("-1+2",), (-3,), (None,)))
     assert "'=HYPERLINK" in as_csv([bad]).decode()
