@@ -3,20 +3,31 @@
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
-from pydantic import AfterValidator, AwareDatetime, BaseModel, ConfigDict, Field, SecretStr, StringConstraints
+from pydantic import AfterValidator, BaseModel, ConfigDict, Field, SecretStr, StringConstraints
 from sqlalchemy import Row
 
 from api.accounts import proofs
 from api.accounts.service import Proof
 from api.clock import iso
 from api.rights.rules import Grant, Role
+from api.shapes import Moment
 
 Login = Annotated[str, StringConstraints(min_length=2, max_length=64, pattern=r"^[^\s\x00-\x1f\x7f]+$")]
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64)]
 Phone = Annotated[str, StringConstraints(pattern=r"^\+?[0-9 -]{3,24}$")]
 Language = Literal["zh", "en"]
-Password = Annotated[SecretStr, Field(min_length=10, max_length=256)]
-GivenSecret = Annotated[SecretStr, Field(min_length=1, max_length=256)]
+
+
+def _of_characters(secret: SecretStr) -> SecretStr:
+    try:
+        secret.get_secret_value().encode()
+    except UnicodeEncodeError:
+        raise ValueError("half a character is none") from None
+    return secret
+
+
+Password = Annotated[SecretStr, Field(min_length=10, max_length=256), AfterValidator(_of_characters)]
+GivenSecret = Annotated[SecretStr, Field(min_length=1, max_length=256), AfterValidator(_of_characters)]
 
 
 def _six_digits(pin: SecretStr) -> SecretStr:
@@ -125,8 +136,8 @@ class NewGrant(Asked):
 
     role: Role
     scope: Scope = ""
-    from_: Annotated[AwareDatetime | None, Field(alias="from")] = None
-    to: AwareDatetime | None = None
+    from_: Annotated[Moment | None, Field(alias="from")] = None
+    to: Moment | None = None
     deputy_of: Scope | None = None
 
 
