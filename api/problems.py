@@ -172,6 +172,15 @@ def install(app: FastAPI) -> None:
 
     @app.exception_handler(HTTPException)
     async def _http(_request: Request, error: HTTPException) -> JSONResponse:
+        if error.status_code == HTTPStatus.BAD_REQUEST:  # FastAPI's, for a body that is no text or no form at all
+            fault = {"where": ["body"], "why": str(error.detail)}
+            return answer(
+                HTTPStatus.UNPROCESSABLE_ENTITY,
+                kind="malformed",
+                title="The request is malformed",
+                detail=f"body: {error.detail}"[:512],
+                more={"faults": [fault]},
+            )
         title = HTTPStatus(error.status_code).phrase
         return answer(error.status_code, title=title, detail=str(error.detail), headers=error.headers)
 

@@ -71,6 +71,23 @@ class TestProblems:
         assert body["title"]
         assert body["detail"]
 
+    @pytest.mark.parametrize(
+        "body",
+        [
+            b"{",
+            b'{"login": "\xff\xfe"}',
+            b'{"login": "li", "password": "\\ud800"}',
+            b'{"login": "\\udfff", "password": "x"}',
+            b'{"login": ' + b"9" * 5_000 + b"}",
+            b"[" * 100_000,
+        ],
+        ids=["cut off", "no UTF-8", "half a character", "half a name", "a number without end", "deep"],
+    )
+    def test_a_body_that_cannot_be_read_is_malformed(self, served: Served, body: bytes) -> None:
+        answer = served.client.post("/api/v1/session", content=body, headers={"Content-Type": "application/json"})
+        assert (answer.status_code, answer.json()["type"]) == (422, "malformed")
+        assert answer.json()["faults"]
+
     def test_every_operation_documents_its_errors_in_that_shape(self, served: Served) -> None:
         for _method, path, operation in operations(served.client):
             for status, response in operation["responses"].items():
