@@ -1,13 +1,12 @@
 """What is asked of an alarm over HTTP. `behalf` names who did it, when somebody else enters it for him (代录)."""
 
-from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Final, Literal, Self
 
-from pydantic import AwareDatetime, Field, StringConstraints, field_validator, model_validator
+from pydantic import Field, StringConstraints, model_validator
 
 from api.alarms.rules import Cause, Outcome, Whereabouts
-from api.shapes import Asked
+from api.shapes import Asked, Moment
 from broker.ids import EVENT_ID, SEGMENT
 from broker.kinds import Answer, Kind
 from broker.messages import _CONTROLS as CONTROLS
@@ -135,14 +134,7 @@ class FollowedUp(Entered):
 class Urged(Reasoned):
     """督办, with a deadline."""
 
-    due: AwareDatetime
-
-    @field_validator("due")
-    @classmethod
-    def _of_our_time(cls, due: datetime) -> datetime:
-        if not 2020 <= due.year <= 2199:
-            raise ValueError("a deadline is of our time")
-        return due
+    due: Moment
 
 
 class Given(Reasoned):
