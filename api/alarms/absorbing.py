@@ -98,8 +98,8 @@ class Batch:
         for alarm, place, answer, event in self._said:
             repository.add_answer(self._session, alarm.id, place=place, answer=answer, event=event,
                                   at_ms=self._received_ms)  # fmt: skip
-        for change in self._news:
-            self._changing.hear(self._session, change)
+        if self._news:
+            self._changing.hear(self._session, *self._news)
 
     def _press(self, event: GatewayEvent) -> None:
         """A press opens an alarm or joins the one that it already is."""

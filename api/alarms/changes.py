@@ -4,7 +4,7 @@ Escalation, notifications, the live feed and the ladder back to the lamp listen 
 nothing else: what leaves the station is sent by a worker after the commit.
 """
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
 from sqlmodel import Session
@@ -24,4 +24,5 @@ class Change:
     by: str | None = None
 
 
-Consequence = Callable[[Session, Change], None]
+Consequence = Callable[[Session, Sequence[Change]], None]
+"""Hears of the changes of a transaction, in order: of a batch of events all at once."""

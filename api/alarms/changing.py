@@ -98,10 +98,10 @@ class Changing:
         self.hear(session, Change(alarm=alarm, action=action, before=before, at_ms=at_ms,
                                   by=None if by is None else by.account))  # fmt: skip
 
-    def hear(self, session: Session, change: Change) -> None:
-        """Hand a change to every consequence."""
+    def hear(self, session: Session, *changes: Change) -> None:
+        """Hand changes to every consequence."""
         for consequence in self._consequences:
-            consequence(session, change)
+            consequence(session, changes)
 
     def _say(
         self,

@@ -39,16 +39,18 @@ def page(
         below = last.number
     stored = {state for state in State if state in states or COARSE[state] in states}
     found: list[Seen] = []
+    many = limit + 1  # `within` lets little through that `look` does not
     while len(found) <= limit:
-        chunk = repository.page(session, where=where, below=below, states=stored, limit=max(CHUNK, limit + 1))
+        chunk = repository.page(session, where=where, below=below, states=stored, limit=many)
         tied = ties(session, [alarm.id for alarm in chunk])
         for alarm in chunk:
             seen = look(by, alarm, register, tied)
             if seen is not None and seen.shown.state in states:
                 found.append(seen)
-        if not chunk or len(chunk) < max(CHUNK, limit + 1):
+        if len(chunk) < many:
             break
         below = chunk[-1].number
+        many = max(CHUNK, many)
     return Page(found[:limit], len(found) > limit)
 
 

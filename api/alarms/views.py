@@ -19,6 +19,7 @@ Theory:
 
 from collections.abc import Mapping
 from dataclasses import dataclass
+from functools import cache
 from typing import Final
 
 from sqlalchemy import ColumnElement, Table, and_, false, or_, true
@@ -170,6 +171,7 @@ class Shown:
     version: int | None = None
 
 
+@cache
 def may_know(
     kind: str,
     mark: str | None,
@@ -235,14 +237,28 @@ def show(alarm: AlarmRecord, eyes: Audience | None, *, own: bool = False, dispat
 
 def fields_for(alarm: AlarmRecord, eyes: Audience | None, *, own: bool, dispatched: bool) -> frozenset[str]:
     """The columns that may be read, once it is settled that the alarm may be known."""
-    facts = _facts(Kind(alarm.kind), alarm.mark, _group(alarm))
+    return _fields(alarm.kind, alarm.mark, _group(alarm) is not None, eyes, own=own, dispatched=dispatched)
+
+
+@cache
+def _fields(
+    kind: str,
+    mark: str | None,
+    group_known: bool,  # noqa: FBT001 - as above
+    eyes: Audience | None,
+    *,
+    own: bool,
+    dispatched: bool,
+) -> frozenset[str]:
+    """The policy is asked once for each sort of alarm: its answer hangs on nothing else."""
+    facts = _facts(Kind(kind), mark, GroupId("known") if group_known else None)
     fields: set[str] = set()
     if eyes is not None and (row := granted(facts, _membership(facts), eyes)) is not None:
         fields.update(name for name in row if name in POLICY_FIELDS)
         fields.update(LIFE[eyes])
-    if own and Kind(alarm.kind) not in _HIDDEN:
+    if own and Kind(kind) not in _HIDDEN:
         fields.update(OWN)
-    if dispatched and Kind(alarm.kind) not in _HIDDEN:
+    if dispatched and Kind(kind) not in _HIDDEN:
         fields.update(DISPATCHED)
     return frozenset(fields)
 

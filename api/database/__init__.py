@@ -4,7 +4,7 @@ Database.open("sqlite:////var/lib/shouwang/north/station.db")
 Database.open("postgresql+psycopg://shouwang:secret@db.example/shouwang")
 """
 
-from api.database.bulk import Bulk
+from api.database.bulk import Bulk, write_later
 from api.database.door import Commit, Database
 from api.database.errors import DatabaseError, DatabaseInUse, DatabaseNewer, DatabaseUnsafe
 from api.database.postgresql import PostgreSQL
@@ -24,4 +24,5 @@ __all__ = [
     "SQLite",
     "Turns",
     "migrations",
+    "write_later",
 ]

@@ -1,15 +1,33 @@
 """Reading and writing the roster, desks and sheets. Never commits."""
 
 from collections.abc import Collection, Sequence
+from typing import Final
 
-from sqlalchemy import func, or_, update
-from sqlmodel import Session, col, select
+from sqlalchemy import BigInteger, bindparam, func, or_, update
+from sqlalchemy import select as sql_select
+from sqlmodel import Session, SQLModel, col, select
 
 from api.accounts.models import Account, AccountGrant
 from api.accounts.rules import State
 from api.duty.models import DutyLeave, DutyShift, Handover, LiveDesk
 from api.duty.rules import Leave, Shift
 from api.rights.rules import Role
+
+_SHIFT: Final = SQLModel.metadata.tables["duty_shift"]
+_AT: Final = bindparam("at", type_=BigInteger)
+_AREAS: Final = (
+    sql_select(_SHIFT.c.area)
+    .where(
+        _SHIFT.c.role == bindparam("role"), _SHIFT.c.from_ms <= _AT, or_(_SHIFT.c.to_ms.is_(None), _SHIFT.c.to_ms > _AT)
+    )
+    .distinct()
+)
+_DESK: Final = SQLModel.metadata.tables["live_desk"]
+_ATTENDED: Final = (
+    sql_select(_DESK.c.name)
+    .where(_DESK.c.station == bindparam("station"), _DESK.c.seen_ms > bindparam("since", type_=BigInteger))
+    .limit(1)
+)
 
 
 def shifts(
@@ -32,9 +50,7 @@ def shifts(
 
 def areas_with_shifts(session: Session, *, role: Role, at_ms: int) -> set[str]:
     """The areas for which anybody is on the roster of a role at a moment."""
-    ends = or_(col(DutyShift.to_ms).is_(None), col(DutyShift.to_ms) > at_ms)
-    found = select(DutyShift.area).where(DutyShift.role == role.value, DutyShift.from_ms <= at_ms, ends).distinct()
-    return set(session.exec(found))
+    return {*session.connection().execute(_AREAS, {"role": role.value, "at": at_ms}).scalars()}
 
 
 def same_shift(session: Session, shift: DutyShift) -> DutyShift | None:
@@ -118,6 +134,12 @@ def desks(session: Session, station: str, *, since_ms: int) -> Sequence[LiveDesk
     """Desks that were heard of since then."""
     found = select(LiveDesk).where(LiveDesk.station == station, LiveDesk.seen_ms > since_ms)
     return session.exec(found.order_by(col(LiveDesk.name))).all()
+
+
+def is_attended(session: Session, station: str, *, since_ms: int) -> bool:
+    """Whether any desk was heard of since then."""
+    asked = {"station": station, "since": since_ms}
+    return session.connection().execute(_ATTENDED, asked).first() is not None
 
 
 def beats(session: Session, station: str) -> int:

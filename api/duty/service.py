@@ -137,7 +137,7 @@ def desk_attended(session: Session, station: str, at_ms: int) -> bool:
     known: dict[object, bool] = session.info.setdefault(_DESKS, {})
     if (station, at_ms) not in known:
         since_ms = at_ms - int(rules.UNATTENDED_S * 1_000)
-        known[station, at_ms] = bool(repository.desks(session, station, since_ms=since_ms))
+        known[station, at_ms] = repository.is_attended(session, station, since_ms=since_ms)
     return known[station, at_ms]
 
 

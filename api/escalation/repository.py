@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from sqlalchemy import Table, bindparam, func, select, update
+from sqlalchemy import BigInteger, Table, bindparam, case, func, select, update
 from sqlmodel import Session, SQLModel, col
 from sqlmodel import select as select_rows
 
@@ -15,17 +15,27 @@ from api.escalation import rules
 from api.escalation.models import DeadlineRow, LadderRow
 from api.escalation.rules import Cause, Deadline, Ladder, Outcome, Rung, Stage
 
+Key = tuple[str, str, int]
+"""A stage of an alarm, and how often it had begun before."""
+Row = tuple[object, ...]
+
 DEADLINE: Final[Table] = SQLModel.metadata.tables["deadline"]
 
+LADDER: Final[Table] = SQLModel.metadata.tables["ladder"]
+_SET: Final = (
+    select(LADDER.c.stage, LADDER.c.kind, LADDER.c.area, LADDER.c.rungs)
+    .where(LADDER.c.station == bindparam("station"), LADDER.c.to_ms.is_(None))
+    .order_by(LADDER.c.number)
+)
 _ADD: Final = Bulk(
     "deadline",
     (
         "station", "alarm", "stage", "round", "level", "rung", "opened_ms", "due_ms", "remaining_s", "outcome",
-        "cause", "late", "people",
+        "cause", "late", "people", "done_ms",
     ),
 )  # fmt: skip
 _RUNNING: Final = (
-    select(*(DEADLINE.c[name] for name in ("number", "alarm", "stage", "round", "level", "due_ms", "remaining_s")))
+    select(DEADLINE.c.number, DEADLINE.c.due_ms, DEADLINE.c.remaining_s)
     .where(
         DEADLINE.c.station == bindparam("station"),
         DEADLINE.c.outcome == Outcome.RUNNING.value,
@@ -37,6 +47,20 @@ _SAVE: Final = (
     update(DEADLINE)
     .where(DEADLINE.c.number == bindparam("this"), DEADLINE.c.outcome == Outcome.RUNNING.value)
     .values(remaining_s=bindparam("left"))
+)
+_AT: Final = bindparam("at", type_=BigInteger)
+_COUNT_DOWN: Final = (
+    update(DEADLINE)
+    .where(
+        DEADLINE.c.station == bindparam("this_station"),
+        DEADLINE.c.outcome == Outcome.RUNNING.value,
+        DEADLINE.c.number.between(bindparam("first"), bindparam("last")),
+    )
+    .values(remaining_s=case((DEADLINE.c.due_ms > _AT, (DEADLINE.c.due_ms - _AT) // 1_000), else_=0))
+)
+_KEY: Final = (DEADLINE.c.alarm, DEADLINE.c.stage, DEADLINE.c.round)
+_KEYS: Final = select(DEADLINE.c.number, *_KEY).where(
+    DEADLINE.c.number.in_(bindparam("numbers", expanding=True)), DEADLINE.c.outcome == Outcome.RUNNING.value
 )
 _LEVELS: Final = (
     select(DEADLINE.c.number, DEADLINE.c.level, DEADLINE.c.rung)
@@ -52,28 +76,20 @@ _CLAIM: Final = (
     update(DEADLINE)
     .where(DEADLINE.c.number == bindparam("this"), DEADLINE.c.outcome == Outcome.RUNNING.value)
     .values(
-        outcome=bindparam("this_outcome"), cause=bindparam("why"), late=bindparam("is_late"), done_ms=bindparam("at")
+        outcome=bindparam("this_outcome"), cause=bindparam("why"), late=bindparam("is_late"),
+        people=bindparam("many"), done_ms=bindparam("at"),
     )
-)
-_TOLD: Final = update(DEADLINE).where(DEADLINE.c.number == bindparam("this")).values(people=bindparam("many"))
+)  # fmt: skip
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
-class Waiting:
-    """A running deadline as a clock needs it."""
+class Mark:
+    """What becomes of a level. `people`: how many it tells."""
 
-    number: int
-    alarm: str
-    stage: str
-    round: int
-    level: int
-    due_ms: int
-    remaining_s: int
-
-    @property
-    def key(self) -> tuple[str, str, int]:
-        """The stage that it is a level of."""
-        return self.alarm, self.stage, self.round
+    outcome: Outcome
+    cause: Cause
+    late: bool
+    people: int = 0
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,12 +103,12 @@ class Running:
 
 def ladders(session: Session, station: str, stage: Stage) -> dict[tuple[str, str], Ladder]:
     """The ladders that somebody set for a stage, by kind and area. Read once a transaction."""
-    known: dict[Stage, dict[tuple[str, str], Ladder]] = session.info.setdefault("ladders", {})
-    if stage not in known:
-        known[stage] = {
-            (row.kind, row.area): rungs(row.rungs) for row in rows(session, station) if row.stage == stage.value
-        }
-    return known[stage]
+    known: dict[str, dict[tuple[str, str], Ladder]] | None = session.info.get("ladders")
+    if known is None:
+        known = session.info["ladders"] = {one.value: {} for one in Stage}
+        for stage_, kind, area, text in session.connection().execute(_SET, {"station": station}):
+            known[stage_][kind, area] = rungs(text)
+    return known[stage.value]
 
 
 def rows(session: Session, station: str) -> Sequence[LadderRow]:
@@ -136,21 +152,27 @@ def text(ladder: Iterable[Rung]) -> str:
     return json.dumps([rules.as_data(rung) for rung in ladder])
 
 
-def add(
-    session: Session, deadlines: Iterable[Deadline], *, station: str, alarm: str, stage: Stage, round_: int,
-    opened_ms: int,
-) -> None:  # fmt: skip
-    """Insert the levels of a stage, running."""
-    _ADD.insert(
-        session,
-        [
+def rows_of(
+    deadlines: Iterable[Deadline], marks: Mapping[int, Mark], *, station: str, key: Key, opened_ms: int
+) -> list[Row]:
+    """The levels of a stage: running, but for those of which it is decided already what becomes of them."""
+    alarm, stage, round_ = key
+    running = Mark(outcome=Outcome.RUNNING, cause=Cause.TIMER, late=False)
+    found: list[Row] = []
+    for one in deadlines:
+        mark = marks.get(one.level, running)
+        found.append(
             (
-                station, alarm, stage.value, round_, one.level, _text(one.rung), opened_ms,
-                one.due_ms, one.remaining_s, Outcome.RUNNING.value, Cause.TIMER.value, False, 0,
+                station, alarm, stage, round_, one.level, _text(one.rung), opened_ms, one.due_ms, one.remaining_s,
+                mark.outcome.value, mark.cause.value, mark.late, mark.people, None if mark is running else opened_ms,
             )
-            for one in deadlines
-        ],
-    )  # fmt: skip
+        )  # fmt: skip
+    return found
+
+
+def add(session: Session, rows: Sequence[Row]) -> None:
+    """Insert levels as `rows_of` makes them."""
+    _ADD.insert(session, rows)
 
 
 def next_round(session: Session, alarm: str, stage: Stage) -> int:
@@ -173,8 +195,9 @@ def settle(session: Session, alarm: str, *, stages: Collection[Stage], at_ms: in
     )
 
 
-def running_levels(session: Session, alarm: str, stage: str, round_: int) -> list[Running]:
+def running_levels(session: Session, key: Key) -> list[Running]:
     """What runs of a stage, lowest first."""
+    alarm, stage, round_ = key
     asked = {"this_alarm": alarm, "this_stage": stage, "this_round": round_}
     return [
         Running(number=number, level=level, rung=_rung(text))
@@ -182,10 +205,16 @@ def running_levels(session: Session, alarm: str, stage: str, round_: int) -> lis
     ]
 
 
-def waiting(session: Session, station: str, *, above: int = 0) -> list[Waiting]:
-    """What runs, with numbers above `above`."""
+def waiting(session: Session, station: str, *, above: int = 0) -> list[tuple[int, int, int]]:
+    """What runs, with numbers above `above`: number, due_ms, remaining_s."""
     found = session.connection().execute(_RUNNING, {"station": station, "above": above})
-    return [Waiting(**row) for row in found.mappings()]
+    return [(number, due_ms, remaining_s) for number, due_ms, remaining_s in found]
+
+
+def keys(session: Session, numbers: Collection[int]) -> dict[int, Key]:
+    """The stages of those of these levels that run, by number."""
+    found = session.connection().execute(_KEYS, {"numbers": [*numbers]})
+    return {number: (alarm, stage, round_) for number, alarm, stage, round_ in found}
 
 
 def save(session: Session, remaining_s: Mapping[int, int]) -> None:
@@ -194,21 +223,29 @@ def save(session: Session, remaining_s: Mapping[int, int]) -> None:
         session.connection().execute(_SAVE, [{"this": number, "left": left} for number, left in remaining_s.items()])
 
 
-def claim(session: Session, number: int, outcome: Outcome, *, cause: Cause, late: bool, at_ms: int) -> bool:
+def count_down(session: Session, station: str, *, first: int, last: int, at_ms: int) -> None:
+    """Write down how many seconds remained at `at_ms` of what runs from number `first` to `last`."""
+    asked = {"this_station": station, "first": first, "last": last, "at": at_ms}
+    session.connection().execute(_COUNT_DOWN, asked)
+
+
+def claim(session: Session, number: int, mark: Mark, *, at_ms: int) -> bool:
     """Compare and set: True for the one who has the level now, whatever was read before."""
-    values = {"this": number, "this_outcome": outcome.value, "why": cause.value, "is_late": late, "at": at_ms}
+    values = {
+        "this": number, "this_outcome": mark.outcome.value, "why": mark.cause.value, "is_late": mark.late,
+        "many": mark.people, "at": at_ms,
+    }  # fmt: skip
     done = session.connection().execute(_CLAIM, values)
     return done.rowcount == 1
 
 
-def told(session: Session, number: int, *, people: int) -> None:
-    """Note how many people a level told."""
-    session.connection().execute(_TOLD, {"this": number, "many": people})
-
-
-def find(session: Session, number: int) -> DeadlineRow | None:
-    """The deadline of this number."""
-    return session.get(DeadlineRow, number)
+def level(session: Session, key: Key, level: int) -> DeadlineRow | None:
+    """One level of a stage."""
+    alarm, stage, round_ = key
+    found = select_rows(DeadlineRow).where(
+        DeadlineRow.alarm == alarm, DeadlineRow.stage == stage, DeadlineRow.round == round_, DeadlineRow.level == level
+    )
+    return session.exec(found).first()
 
 
 def of_alarm(session: Session, alarm: str) -> Sequence[DeadlineRow]:

@@ -18,7 +18,7 @@ from api.alarms.rules import Action, State
 from api.clock import Clock
 from api.duty.service import UNATTENDED, desk_attended, on_duty, without
 from api.escalation import repository, rules
-from api.escalation.rules import ANSWERS_COUNT, STAGE_OF, Cause, Due, Outcome, Rung, Stage, Target
+from api.escalation.rules import ANSWERS_COUNT, STAGE_OF, Cause, Due, Outcome, Rung, Sound, Stage, Target
 from api.faults.service import raise_fault
 from api.notify.rules import Notice
 from api.register.service import Register
@@ -79,6 +79,18 @@ class Put(Protocol):
 Answers = Callable[[Session, AlarmRecord], Answered]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class _Plan:
+    """What becomes of levels, and who is told what by the one that is `told`."""
+
+    marks: Mapping[int, repository.Mark]
+    told: int | None = None
+    sound: Sound | None = None
+    targets: tuple[Target, ...] = ()
+    notices: tuple[tuple[Target, Notice, list[str]], ...] = ()
+    nobody: bool = False
+
+
 class Escalation:
     """The ladders of one station."""
 
@@ -104,27 +116,35 @@ class Escalation:
 
     # What begins and ends
 
-    def follow(self, session: Session, change: Change) -> None:
-        """The consequence: open the deadlines of a stage that begins, settle those of one that is over."""
-        alarm, state = change.alarm, State(change.alarm.state)
-        kind, mark = Kind(alarm.kind), None if alarm.mark is None else Mark(alarm.mark)
-        if not rules.climbs(kind, mark):
-            return
-        if change.before is None:
-            for stage in rules.stages(state, None):
-                self._begin(session, alarm, stage, at_ms=change.at_ms, first=True)
-            return
-        before, now = STAGE_OF[change.before], STAGE_OF[state]
-        if before is now and change.action is not Action.SET_KIND:
-            return
-        over = {*Stage} - {Stage.ANSWERS}
-        if state not in ANSWERS_COUNT or change.action is Action.SET_KIND:
-            over.add(Stage.ANSWERS)
-        repository.settle(session, alarm.id, stages=over, at_ms=change.at_ms)
-        if now is not None:
-            self._begin(session, alarm, now, at_ms=change.at_ms)
+    def follow(self, session: Session, changes: Sequence[Change]) -> None:
+        """The consequence: open the deadlines of stages that begin, settle those of stages that are over."""
+        rows: list[repository.Row] = []
+        for change in changes:
+            alarm, state = change.alarm, State(change.alarm.state)
+            if not rules.climbs(Kind(alarm.kind), None if alarm.mark is None else Mark(alarm.mark)):
+                continue
+            if change.before is None:
+                for stage in rules.stages(state, None):
+                    rows += self._begin(session, alarm, stage, 0, at_ms=change.at_ms)
+                continue
+            before, now = STAGE_OF[change.before], STAGE_OF[state]
+            if before is now and change.action is not Action.SET_KIND:
+                continue
+            repository.add(session, rows)
+            rows = []
+            over = {*Stage} - {Stage.ANSWERS}
+            if state not in ANSWERS_COUNT or change.action is Action.SET_KIND:
+                over.add(Stage.ANSWERS)
+            repository.settle(session, alarm.id, stages=over, at_ms=change.at_ms)
+            if now is not None:
+                round_ = repository.next_round(session, alarm.id, now)
+                rows += self._begin(session, alarm, now, round_, at_ms=change.at_ms)
+        repository.add(session, rows)
 
-    def _begin(self, session: Session, alarm: AlarmRecord, stage: Stage, *, at_ms: int, first: bool = False) -> None:
+    def _begin(
+        self, session: Session, alarm: AlarmRecord, stage: Stage, round_: int, *, at_ms: int
+    ) -> list[repository.Row]:
+        """The levels of a stage as they are to be written; what is due at once is done."""
         kind = Kind(alarm.kind)
         ladder = rules.pick(
             repository.ladders(session, self._register.station, stage),
@@ -133,13 +153,16 @@ class Escalation:
             areas=self._areas(alarm),
         )
         if not ladder:
-            return
+            return []
+        key = (alarm.id, stage.value, round_)
         planned = rules.plan(ladder, at_ms)
-        round_ = 0 if first else repository.next_round(session, alarm.id, stage)
-        station = self._register.station
-        repository.add(session, planned, station=station, alarm=alarm.id, stage=stage, round_=round_, opened_ms=at_ms)
+        marks: Mapping[int, repository.Mark] = {}
         if planned[0].due_ms <= at_ms:
-            self.fire(session, alarm, (alarm.id, stage.value, round_), {0: 0}, now_ms=at_ms)
+            due = Due(told=0, passed=(), late=False)
+            plan = self._plan(session, alarm, stage, due, dict(enumerate(ladder)), now_ms=at_ms, cause=Cause.TIMER)
+            self._tell(session, alarm, key, plan, now_ms=at_ms)
+            marks = plan.marks
+        return repository.rows_of(planned, marks, station=self._register.station, key=key, opened_ms=at_ms)
 
     # What is due
 
@@ -157,35 +180,30 @@ class Escalation:
 
         Levels that do not run any more are left alone, whatever the caller thought.
         """
-        running = {row.level: row for row in repository.running_levels(session, *key)}
+        running = {row.level: row for row in repository.running_levels(session, key)}
         due = rules.due({level: left for level, left in remaining_ms.items() if level in running})
         if due is None:
             return False
-        stage = Stage(key[1])
         rungs = {level: row.rung for level, row in running.items()}
-        if stage is Stage.ANSWERS and self._enough(session, alarm, rungs[due.told]):
-            for level in (*due.passed, due.told):
-                self._claim(session, running[level].number, Outcome.ENOUGH, cause=cause, late=due.late, now_ms=now_ms)
-            return True
-        for level in due.passed:
-            self._claim(session, running[level].number, Outcome.PASSED, cause=cause, late=True, now_ms=now_ms)
-        numbers = {level: row.number for level, row in running.items()}
-        self._climb(session, alarm, stage, due, numbers=numbers, rungs=rungs, now_ms=now_ms, cause=cause)
+        plan = self._plan(session, alarm, Stage(key[1]), due, rungs, now_ms=now_ms, cause=cause)
+        mine = [repository.claim(session, running[one].number, mark, at_ms=now_ms) for one, mark in plan.marks.items()]
+        if all(mine):
+            self._tell(session, alarm, key, plan, now_ms=now_ms)
         return True
 
     def undeliverable(self, session: Session, escalation: str, now_ms: int) -> None:
         """Nobody whom this level told could be reached: the next one is due at once."""
-        row = repository.find(session, int(escalation))
+        alarm_id, stage, round_, level = escalation.split(":")
+        key = (alarm_id, stage, int(round_))
+        row = repository.level(session, key, int(level))
         if row is None or row.outcome != Outcome.TOLD:
             return
-        stage = (row.stage, row.round)
         found = repository.of_alarm(session, row.alarm)
-        above = [one for one in found if (one.stage, one.round) == stage and one.level > row.level]
+        above = [one for one in found if (one.stage, one.round) == key[1:] and one.level > row.level]
         alarm = alarms.find(session, row.alarm)
         if alarm is None or not above or any(one.outcome != Outcome.RUNNING for one in above):
             return  # it was the last, or has climbed already
-        key, next_level = (row.alarm, row.stage, row.round), min(one.level for one in above)
-        self.fire(session, alarm, key, {next_level: 0}, now_ms=now_ms, cause=Cause.UNDELIVERABLE)
+        self.fire(session, alarm, key, {min(one.level for one in above): 0}, now_ms=now_ms, cause=Cause.UNDELIVERABLE)
 
     def desk_unattended(self, session: Session, now_ms: int) -> None:
         """Tell the level above that nobody sits at any desk."""
@@ -200,47 +218,53 @@ class Escalation:
             told.update(accounts)
             self._notify(session, accounts=accounts, notice=notice, now_ms=now_ms)
 
-    def _climb(
+    def _plan(
         self,
         session: Session,
         alarm: AlarmRecord,
         stage: Stage,
         due: Due,
-        *,
-        numbers: Mapping[int, int],
         rungs: Mapping[int, Rung],
+        *,
         now_ms: int,
         cause: Cause,
-    ) -> None:
-        people = {
-            level: self._people(session, alarm, rung, now_ms=now_ms)
-            for level, rung in rungs.items()
-            if level >= due.told
-        }
-        climb = rules.climb(people, lambda level: bool(people[level]))
+    ) -> _Plan:
+        """What becomes of the levels that are due, and of those above it that they come to at once."""
+        if stage is Stage.ANSWERS and self._enough(session, alarm, rungs[due.told]):
+            enough = repository.Mark(outcome=Outcome.ENOUGH, cause=cause, late=due.late)
+            return _Plan(marks=dict.fromkeys((*due.passed, due.told), enough))
+        passed = repository.Mark(outcome=Outcome.PASSED, cause=cause, late=True)
+        marks = dict.fromkeys(due.passed, passed)
+        people: dict[int, dict[Target, tuple[str, ...]]] = {}
+
+        def somebody(level: int) -> bool:
+            people[level] = self._people(session, alarm, rungs[level], now_ms=now_ms)
+            return bool(people[level])
+
+        climb = rules.climb((level for level in rungs if level >= due.told), somebody)
         why = cause
         for level in climb.skipped:
             late = due.late and level == due.told
-            self._claim(session, numbers[level], Outcome.SKIPPED, cause=why, late=late, now_ms=now_ms)
+            marks[level] = repository.Mark(outcome=Outcome.SKIPPED, cause=why, late=late)
             why = Cause.NOBODY
         if climb.told is None:
-            self._nobody(session, alarm, now_ms=now_ms)
-            return
-        if self._claim(session, numbers[climb.told], Outcome.TOLD, cause=why, late=due.late, now_ms=now_ms):
-            told = people[climb.told]
-            if due.late:
-                told = self._people(session, alarm, Rung(after_s=0, tell=(Target.DUTY_OFFICER,)), now_ms=now_ms) | told
-            self._tell(
-                session,
-                alarm,
-                stage,
-                told,
-                level=climb.told,
-                number=numbers[climb.told],
-                rung=rungs[climb.told],
-                late=due.late,
-                now_ms=now_ms,
-            )
+            return _Plan(marks=marks, nobody=True)
+        told = people[climb.told]
+        if due.late:
+            told = self._people(session, alarm, Rung(after_s=0, tell=(Target.DUTY_OFFICER,)), now_ms=now_ms) | told
+        notices: list[tuple[Target, Notice, list[str]]] = []
+        heard: set[str] = set()
+        for target, accounts in told.items():
+            if target is Target.NEIGHBOURS:
+                continue
+            notice = self._notice(alarm, target.eyes, level=climb.told, late=due.late)
+            if notice is not None:
+                notices.append((target, notice, [account for account in accounts if account not in heard]))
+                heard.update(accounts)
+        marks[climb.told] = repository.Mark(outcome=Outcome.TOLD, cause=why, late=due.late, people=len(heard))
+        return _Plan(
+            marks=marks, told=climb.told, sound=rungs[climb.told].sound, targets=tuple(told), notices=tuple(notices)
+        )
 
     def _people(
         self, session: Session, alarm: AlarmRecord, rung: Rung, *, now_ms: int
@@ -268,33 +292,22 @@ class Escalation:
                         found[target] = tuple(accounts)
         return found
 
-    def _tell(
-        self,
-        session: Session,
-        alarm: AlarmRecord,
-        stage: Stage,
-        people: Mapping[Target, tuple[str, ...]],
-        *,
-        level: int,
-        number: int,
-        rung: Rung,
-        late: bool,
-        now_ms: int,
-    ) -> None:
-        told: set[str] = set()
-        for target, accounts in people.items():
-            notice = self._notice(alarm, target.eyes, level=level, late=late)
-            if notice is None or target is Target.NEIGHBOURS:
-                continue
+    def _tell(self, session: Session, alarm: AlarmRecord, key: repository.Key, plan: _Plan, *, now_ms: int) -> None:
+        """Owe everybody what a plan says, once its levels are ours."""
+        if plan.nobody:
+            self._nobody(session, alarm, now_ms=now_ms)
+        if plan.told is None:
+            return
+        escalation = ":".join((*map(str, key), str(plan.told)))
+        for target, notice, accounts in plan.notices:
             if target is Target.DESK:
                 self._to_desk(session, notice=notice, now_ms=now_ms)
-                continue
-            fresh = [account for account in accounts if account not in told]
-            told.update(fresh)
-            self._notify(session, accounts=fresh, notice=notice, now_ms=now_ms, escalation=str(number))
+            else:
+                self._notify(session, accounts=accounts, notice=notice, now_ms=now_ms, escalation=escalation)
         # Neighbours' screens would let a household hear that the presser's excludes; they learn from the alarm itself.
-        eyes = {target.eyes for target in people} - {Audience.NEIGHBOUR} | {Audience.POLICE}
-        body = {"action": "escalate", "stage": stage.value, "level": level, "late": late, "sound": rung.sound}
+        eyes = {target.eyes for target in plan.targets} - {Audience.NEIGHBOUR} | {Audience.POLICE}
+        late = plan.marks[plan.told].late
+        body = {"action": "escalate", "stage": key[1], "level": plan.told, "late": late, "sound": plan.sound}
         self._put(
             session,
             topic="alarm",
@@ -304,7 +317,6 @@ class Escalation:
             eyes=frozenset(one for one in eyes if one is not None and self._may(alarm, one)),
             at_ms=now_ms,
         )
-        repository.told(session, number, people=len(told))
 
     def _nobody(self, session: Session, alarm: AlarmRecord, *, now_ms: int) -> None:
         """Say so to whoever may know that there is an alarm; a fault is read by others as well."""
@@ -343,9 +355,6 @@ class Escalation:
     def _enough(self, session: Session, alarm: AlarmRecord, rung: Rung) -> bool:
         found = self._answers(session, alarm)
         return rules.enough(answered=found.answered, reachable=found.reachable, share=rung.share or 0.0)
-
-    def _claim(self, session: Session, number: int, outcome: Outcome, *, cause: Cause, late: bool, now_ms: int) -> bool:
-        return repository.claim(session, number, outcome, cause=cause, late=late, at_ms=now_ms)
 
     def _may(self, alarm: AlarmRecord, eyes: Audience) -> bool:
         return views.may_know(alarm.kind, alarm.mark, alarm.group_known, eyes)

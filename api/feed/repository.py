@@ -22,8 +22,8 @@ Row = tuple[str, str, str, str, str, str, int]
 
 
 def add(session: Session, rows: Sequence[Row]) -> None:
-    """Insert entries."""
-    _ADD.insert(session, rows)
+    """Insert entries before the commit: nobody reads them until then."""
+    _ADD.later(session, rows)
 
 
 def after(session: Session, number: int, *, until: int | None = None, limit: int) -> list[Entry]:

@@ -206,15 +206,16 @@ class Feed:
         """How many listen."""
         return len(self._viewers) + len(self._joining)
 
-    def follow(self, session: Session, change: Change) -> None:
-        """Let screens hear of a change of an alarm. Who hears it, and what, is judged when it is told."""
-        body = {
-            "action": change.action.value,
-            "before": None if change.before is None else change.before.value,
-            "state": change.alarm.state,
-        }
-        put(session, topic=rules.ALARM, about=f"alarm:{change.alarm.id}", body=body, subject=Subject(),
-            eyes=rules.ANY_EYES, at_ms=change.at_ms)  # fmt: skip
+    def follow(self, session: Session, changes: Sequence[Change]) -> None:
+        """Let screens hear of changes of alarms. Who hears it, and what, is judged when it is told."""
+        for change in changes:
+            body = {
+                "action": change.action.value,
+                "before": None if change.before is None else change.before.value,
+                "state": change.alarm.state,
+            }
+            put(session, topic=rules.ALARM, about=f"alarm:{change.alarm.id}", body=body, subject=Subject(),
+                eyes=rules.ANY_EYES, at_ms=change.at_ms)  # fmt: skip
 
     def join(self, viewer: Viewer) -> None:
         """Let a viewer listen. Raises TooManyViewers."""

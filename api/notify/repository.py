@@ -1,17 +1,23 @@
 """Reading and writing channels and deliveries. Never commits."""
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Collection, Sequence
 from typing import Final
 
-from sqlalchemy import Table, and_, func, insert, or_, update
+from sqlalchemy import Table, and_, func, or_, update
 from sqlalchemy import select as sa_select
 from sqlmodel import Session, SQLModel, col, select
 
+from api.database import Bulk
 from api.notify.models import Delivery, NotifyChannel, NotifyHost
 
 DELIVERY: Final[Table] = SQLModel.metadata.tables["delivery"]
 CHANNEL: Final[Table] = SQLModel.metadata.tables["notify_channel"]
 OPEN: Final = ("waiting", "failed")
+NAMES: Final = (
+    "id", "station", "channel", "account", "notice", "police", "urgent", "escalation", "state", "tries", "made_ms",
+    "due_ms", "expires_ms",
+)  # fmt: skip
+_ADD: Final = Bulk("delivery", NAMES)
 
 
 def channels_of(session: Session, accounts: Collection[str]) -> Sequence[NotifyChannel]:
@@ -64,10 +70,9 @@ def remove_host(session: Session, row: NotifyHost) -> None:
     session.flush()
 
 
-def add(session: Session, rows: Sequence[Mapping[str, object]]) -> None:
-    """Insert deliveries, waiting."""
-    if rows:
-        session.connection().execute(insert(DELIVERY), [*rows])
+def add(session: Session, rows: Sequence[tuple[object, ...]]) -> None:
+    """Insert deliveries (in the order of `NAMES`) before the commit: nobody reads them until then."""
+    _ADD.later(session, rows)
 
 
 def due_channels(session: Session, station: str, *, now_ms: int, claimed_before_ms: int) -> list[tuple[str, str]]:

@@ -8,12 +8,12 @@ bounded, one host has half of them at most, and so have all channels together th
 import json
 import secrets
 import threading
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Hashable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
-from typing import Final
+from typing import Final, TypeVar
 from zoneinfo import ZoneInfo
 
 import structlog
@@ -40,6 +40,9 @@ LOOK_S: Final = 0.5
 LEASE_MS: Final = 90_000
 """After so long a delivery that somebody had in hand is anybody's: he was killed."""
 
+_CHANNELS: Final = "notify.channels"
+_T = TypeVar("_T", bound=Hashable)
+
 log = structlog.get_logger("api.notify")
 
 Undeliverable = Callable[[Session, str, int], None]
@@ -54,12 +57,13 @@ def notify(
 
     `escalation`: the deadline that tells, so that the next one comes at once when an account cannot be reached.
     """
-    return _owe(session, repository.channels_of(session, accounts), notice=notice, now_ms=now_ms, escalation=escalation)
+    channels = _known(session, frozenset(accounts), repository.channels_of)
+    return _owe(session, channels, notice=notice, now_ms=now_ms, escalation=escalation)
 
 
 def notify_desk(session: Session, *, station: str, notice: Notice, now_ms: int, escalation: str | None = None) -> int:
     """Owe a notice to the station's own channels. `notice` is for the police's eyes; others' channels get less."""
-    channels = repository.channels_of_station(session, station)
+    channels = _known(session, station, repository.channels_of_station)
     police = [one for one in channels if one.police]
     others = [] if notice.police_only else [one for one in channels if not one.police]
     less = replace(notice, number=None)
@@ -68,33 +72,34 @@ def notify_desk(session: Session, *, station: str, notice: Notice, now_ms: int, 
     )
 
 
+def _known(
+    session: Session, whose: _T, find: Callable[[Session, _T], Sequence[NotifyChannel]]
+) -> Sequence[NotifyChannel]:
+    """Channels, looked up once a transaction: a storm asks for every alarm."""
+    known: dict[Hashable, Sequence[NotifyChannel]] = session.info.setdefault(_CHANNELS, {})
+    if whose not in known:
+        known[whose] = find(session, whose)
+    return known[whose]
+
+
 def _owe(
     session: Session, channels: Sequence[NotifyChannel], *, notice: Notice, now_ms: int, escalation: str | None
 ) -> int:
     carried = [one for one in channels if one.police or not notice.police_only]
+    if not carried:
+        return 0
     expires_ms = now_ms + (rules.EXPIRES_MS if notice.urgent else rules.PATIENT_MS)
     text = notice.text()
     repository.add(
         session,
         [
-            {
-                "id": secrets.token_hex(16),
-                "station": one.station,
-                "channel": one.id,
-                "account": one.account,
-                "notice": text,
-                "police": notice.police_only,
-                "urgent": notice.urgent,
-                "escalation": escalation,
-                "state": "waiting",
-                "tries": 0,
-                "made_ms": now_ms,
-                "due_ms": now_ms,
-                "expires_ms": expires_ms,
-            }
+            (
+                secrets.token_hex(16), one.station, one.id, one.account, text, notice.police_only, notice.urgent,
+                escalation, "waiting", 0, now_ms, now_ms, expires_ms,
+            )
             for one in carried
         ],
-    )
+    )  # fmt: skip
     return len(carried)
 
 

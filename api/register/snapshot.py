@@ -132,6 +132,19 @@ class Snapshot:
 
     def ancestors(self, area: str) -> tuple[str, ...]:
         """What an area lies in: the government's tree from near to far, then the police's. Not the area itself."""
+        found = self._ancestors.get(area)
+        if found is None:
+            found = self._look_up(area)
+            if area in self.areas:
+                self._ancestors[area] = found
+        return found
+
+    @cached_property
+    def _ancestors(self) -> dict[str, tuple[str, ...]]:
+        """Answers given before: it is asked for every alarm."""
+        return {}
+
+    def _look_up(self, area: str) -> tuple[str, ...]:
         above = tuple(self._chain(area, Tree.GOVERNMENT))
         own = next((one for one in (area, *above) if self._parent(one, Tree.POLICE) is not None), None)
         police = () if own is None else tuple(self._chain(own, Tree.POLICE))

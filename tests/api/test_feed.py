@@ -299,5 +299,6 @@ def test_entries_are_kept_for_a_day(running: Live) -> None:
     tell(running, "new")
     with running.station.database.write() as session:
         put(session, topic="news", about="x", body={}, subject=HERE, eyes=ANY_EYES, at_ms=5)
+    with running.station.database.write() as session:
         assert repository.prune(session, before_ms=running.station.clock() - rules.KEPT_MS) == 1
     assert len(rows(running.station.settings.database, "SELECT * FROM feed_entry")) == 1
