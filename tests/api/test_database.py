@@ -1,7 +1,7 @@
 """One writer, commits that survive, tables that check themselves; on both databases."""
 
 import threading
-from contextlib import ExitStack, closing
+from contextlib import ExitStack, closing, suppress
 from dataclasses import fields
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ from sqlmodel import Session, SQLModel
 from api.alarms.models import AlarmRecord, PartRecord, StepRecord
 from api.alarms.repository import add_alarms
 from api.database import Database, DatabaseInUse, DatabaseNewer, SQLite, Turns, migrations
+from api.feed import repository as feed
 from api.ingest.models import StationRow
 from api.outgoing.models import Outgoing
 from tests.api.conftest import only_sqlite
@@ -238,3 +239,24 @@ def test_rows_written_by_the_classes_are_read_by_them(database: Database) -> Non
         assert station is not None
         assert owed is not None
         assert (station.generation, owed.state) == (1, "waiting")
+
+
+def _news(*numbers: int) -> list[tuple[str, str, str, str, str, str, int]]:
+    return [(f"{number:032}", "news", "x", "{}", "{}", "police", number) for number in numbers]
+
+
+def test_what_is_put_off_is_written_in_order_before_the_commit_and_goes_where_its_transaction_goes(
+    database: Database,
+) -> None:
+    with database.write() as session:
+        feed.add(session, _news(*range(1, 38)))  # two whole statements and some rows
+        assert feed.top(session) == 0
+        with suppress(ZeroDivisionError), session.begin_nested():
+            feed.add(session, _news(90))
+            raise ZeroDivisionError
+        feed.add(session, _news(38))
+    with suppress(ZeroDivisionError), database.write() as session:
+        feed.add(session, _news(91))
+        raise ZeroDivisionError
+    with database.read() as session:
+        assert [entry.at_ms for entry in feed.after(session, 0, limit=100)] == [*range(1, 39)]
