@@ -60,7 +60,8 @@ class FeedResponse(StreamingResponse):
             "description": "`hello`, then events named by their topic, `heartbeat` at least every 10 s, `resync` when "
             "something was missed (read the lists again), `end` before the stream ends",
             "content": {"text/event-stream": {"schema": {"type": "string"}, "example": EXAMPLE}},
-        }
+        },
+        **answers(HTTPStatus.UNPROCESSABLE_ENTITY),
     },
 )
 async def listen(
