@@ -86,7 +86,7 @@ class LadderClock:
         self._thread.start()
 
     def stop(self) -> None:
-        """Finish what is due in hand, and write down what remains."""
+        """Finish what is in hand, and write down what remains."""
         self._stopping.set()
         if self._thread.ident is not None:
             self._thread.join()
@@ -108,6 +108,8 @@ class LadderClock:
             due = [number for number, due_s in zip(self._numbers, self._due_s, strict=True) if due_s <= now_s]
             stages = iter(self._stages(due).items())
             while some := dict(islice(stages, AT_ONCE)):
+                if self._stopping.is_set():
+                    return fired  # what is due stays due: whoever starts next finds it
                 with self._database.write() as session:
                     fired += sum([self._fire(session, key, now_s=now_s) for key in some])
                 self._forget(number for numbers in some.values() for number in numbers)
