@@ -15,8 +15,8 @@ bench: # floors and product in one run, printed as ratios
 	@scripts/setup run
 	@shouwang bench $(ARGS)
 
-test: setup # two at a time, since most of a test is waiting; what needs the clock to itself stays on one worker
-	@pytest -n 2 --dist loadgroup $(ARGS)
+test: setup # two files at a time, since most of a test is waiting
+	@pytest -n 2 --dist loadfile $(ARGS)
 
 check: setup # what a reviewer need not look at; every step runs, so that one run tells all
 	@failed=0; \

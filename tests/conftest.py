@@ -10,16 +10,6 @@ pytest_plugins = ["tests.proving"]
 
 HERE = Path(__file__).parent
 PROGRAMS_WITH_A_LOOP = ("gateway", "api")
-ON_WIRES = ("bench", "deploy", "firmware_sim", "gateway", "paths")
-"""Folders whose tests run programs against real time: never two of them at once."""
-
-
-@pytest.hookimpl(tryfirst=True)
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Keep the tests that run against real time together, on one worker of pytest-xdist."""
-    for item in items:
-        if item.path.relative_to(HERE).parts[0] in ON_WIRES:
-            item.add_marker(pytest.mark.xdist_group("wires"))
 
 
 @pytest.fixture(scope="session")
