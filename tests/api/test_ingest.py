@@ -327,13 +327,14 @@ def test_receipts_and_hellos_say_which_head_of_the_chain_the_station_holds(serve
     assert gateway.bodies(Receipt)[-1].holds == Head(epoch=gateway.epoch, seq=1)  # it greets before it takes a new one
     gateway.say_status(head=5)
     gateway.say_status(head=4)
-    assert open_faults(served, gateway) == []
+    for _ in range(2):  # the first may come in one batch with the statuses
+        assert open_faults(served, gateway) == []
     chain = ChainHead(seq=5, digest=digest("a", 5))
-    assert gateway.bodies(Receipt)[-1].holds == Head(epoch=gateway.epoch, seq=2, chain=chain)
+    assert gateway.bodies(Receipt)[-1].holds == Head(epoch=gateway.epoch, seq=3, chain=chain)
     reconnect(gateway)
     gateway.say_status(head=9, chain="another")
     hello = gateway.greeted(lambda hello: any(head.chain for head in hello.highest))
-    assert hello.highest == (Head(epoch=gateway.epoch, seq=2, chain=chain),)
+    assert hello.highest == (Head(epoch=gateway.epoch, seq=3, chain=chain),)
 
 
 @pytest.mark.proves("N15")
