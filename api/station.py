@@ -19,7 +19,7 @@ from api.clock import Clock, wall_ms
 from api.database import Database
 from api.drills.service import Drills
 from api.duty.opened import opened, owners
-from api.duty.service import DeskWatch, Duty
+from api.duty.service import LOOK_S, DeskWatch, Duty
 from api.escalation.clock import LadderClock
 from api.escalation.ladders import Ladders
 from api.escalation.service import Answered, Escalation
@@ -148,6 +148,7 @@ class Station:
         )
         self.rounds = Rounds(
             [
+                Job(name="desk", every_s=LOOK_S, run=self._look_at_desks),
                 Job(name="faults", every_s=FAULTS_S, run=self.faults.supervise),
                 Job(name="register", every_s=5, run=self._look_at_register),
                 Job(name="sessions", every_s=60, run=self._sweep),
@@ -168,7 +169,6 @@ class Station:
         self.ingest.start()
         self.link.start()
         self.rounds.start()
-        self.desk_watch.start()
         self.ladder_clock.start()
         self.notifier.start()
         if self.tenure is not None:
@@ -177,7 +177,6 @@ class Station:
 
     def stop(self) -> None:
         """Finish what is in hand, say that we go, and give everything back."""
-        self.desk_watch.stop()
         self.ladder_clock.stop()
         self.notifier.stop()
         self.rounds.stop()
@@ -189,6 +188,9 @@ class Station:
             self.tenure.stop()
         self.database.close()
         log.info("station.stopped", station=self.settings.station)
+
+    def _look_at_desks(self, _now_ms: int) -> None:
+        self.desk_watch.look()
 
     def _order_drills(self, now_ms: int) -> None:
         self.drills.order(self.database, now_ms, wake=self.sender.wake)

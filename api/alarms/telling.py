@@ -9,14 +9,12 @@ from api.alarms.models import AlarmRecord
 from api.alarms.rules import CLIMBS, Part, Source, State
 from api.clock import Clock
 from api.outgoing import service as outgoing
-from api.outgoing.service import NOBODY_YET
 from api.register.service import Register
 from broker.ids import EVENT_ID_RANDOM_BYTES, EventId, GatewayId, GroupId, HouseholdId, PressKey, UnitId, event_id
 from broker.kinds import Kind, Mark, UpdateState
 from broker.messages import Action as Order
-from broker.messages import AlarmUpdate, Command, alarm_update, audience_of
+from broker.messages import AlarmUpdate, alarm_update
 from broker.policy import AlarmFacts, Membership, neighbours, views
-from broker.topics import Name, build
 
 PRESS = rules.PRESS
 
@@ -107,20 +105,16 @@ class Telling:
         """Owe a gateway an order about an alarm that is no secret."""
         if gateway is None or not rules.shows_on_lamp(Kind(about.kind)):
             return
-        topic = build(Name.GATEWAY_COMMAND, self._register.station, gateway)
-        command = Command.model_validate(
-            {
-                "topic": topic,
-                "audience": audience_of(topic),
-                "id": self.new_id(),
-                "age_ms": 0,
-                "session": NOBODY_YET,
-                "counter": 0,
-                "action": action,
-                **fields,
-            }
+        outgoing.order(
+            session,
+            gateway,
+            action,
+            station=self._register.station,
+            id=self.new_id(),
+            happened_ms=happened_ms,
+            about=about.id,
+            **fields,
         )
-        outgoing.owe(session, [command], alarm=about.id, happened_ms=happened_ms, command_to=gateway)
 
     def new_id(self) -> EventId:
         """An id of our own, in the form of an event's."""

@@ -30,8 +30,7 @@ from api.problems import NotThere, Problem
 from api.register.service import Register
 from api.rights.rules import Authority, Over, Role
 from broker.ids import EVENT_ID_RANDOM_BYTES, event_id
-from broker.messages import Action, Command, audience_of
-from broker.topics import Name, build
+from broker.messages import Action
 
 
 class BadTimes(Problem):
@@ -199,23 +198,18 @@ class Drills:
         gateway = self._register.gateway_of(drill.group)
         if gateway is None:
             return
-        topic = build(Name.GATEWAY_COMMAND, self._register.station, gateway)
         now = self._clock()
-        command = Command.model_validate(
-            {
-                "topic": topic,
-                "audience": audience_of(topic),
-                "id": event_id(now, self._random_bytes(EVENT_ID_RANDOM_BYTES)),
-                "age_ms": 0,
-                "session": outgoing.NOBODY_YET,
-                "counter": 0,
-                "action": Action.DRILL,
-                "group": drill.group,
-                "units": tuple(sorted(units)),
-                "lasts_ms": lasts_ms,
-            }
+        outgoing.order(
+            session,
+            gateway,
+            Action.DRILL,
+            station=self._register.station,
+            id=event_id(now, self._random_bytes(EVENT_ID_RANDOM_BYTES)),
+            happened_ms=now,
+            group=drill.group,
+            units=tuple(sorted(units)),
+            lasts_ms=lasts_ms,
         )
-        outgoing.owe(session, [command], alarm=None, happened_ms=now, command_to=gateway)
 
     def _show(self, session: Session, drills: Sequence[Drill]) -> list[DrillAnswer]:
         units = repository.units(session, [drill.number for drill in drills if drill.number is not None])

@@ -6,7 +6,6 @@ SheetChanged            409: alarms came or went since it was made; it was made 
 BadZone                 422: no such time zone
 """
 
-import threading
 from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from http import HTTPStatus
@@ -419,18 +418,6 @@ class DeskWatch:
         self._monotonic_s = monotonic_s
         self._attention = rules.Attention(began_s=monotonic_s())
         self._told: bool | None = None
-        self._stopping = threading.Event()
-        self._thread = threading.Thread(target=self._run, name="desk", daemon=True)
-
-    def start(self) -> None:
-        """Begin to watch."""
-        self._thread.start()
-
-    def stop(self) -> None:
-        """Watch no more."""
-        self._stopping.set()
-        if self._thread.ident is not None:
-            self._thread.join()
 
     def look(self) -> bool:
         """Look once; write only what has changed. Returns whether the desk is unattended."""
@@ -453,13 +440,6 @@ class DeskWatch:
     def _areas(self) -> frozenset[str]:
         """The station and all that it lies in: whoever is above it sees the fault."""
         return frozenset((self._station, *self._register.ancestors(self._station)))
-
-    def _run(self) -> None:
-        while not self._stopping.wait(LOOK_S):
-            try:
-                self.look()
-            except Exception:  # the next look is soon
-                log.exception("duty.look_failed")
 
 
 def _ms(moment: datetime | None) -> int | None:

@@ -2,13 +2,7 @@
 
 from typing import Literal
 
-from pydantic import BaseModel, ConfigDict
-
-
-class Answer(BaseModel):
-    """What is answered."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+from api.shapes import Answer
 
 
 class DatabaseHealth(Answer):

@@ -4,16 +4,9 @@ import json
 from datetime import datetime
 from typing import Any
 
-from pydantic import BaseModel, ConfigDict
-
 from api.clock import iso
 from api.ingest.models import DeadLetter, Gap, Gateway, Inbox, Rejection
-
-
-class Answer(BaseModel):
-    """What is answered: closed, so that nothing slips in that nobody decided to show."""
-
-    model_config = ConfigDict(extra="forbid", frozen=True)
+from api.shapes import Answer
 
 
 class EnvelopeAnswer(Answer):

@@ -16,7 +16,6 @@ from api.installing.models import Installation, InstallationWindow
 from api.installing.problems import BadWindow, NotReady, OtherAddress
 from api.installing.schemas import InstallationAnswer, LeftAnswer, WindowAnswer, WindowAsked
 from api.outgoing import service as outgoing
-from api.outgoing.service import NOBODY_YET
 from api.problems import NotThere
 from api.register.registrar import Edit
 from api.register.service import Register
@@ -25,8 +24,7 @@ from api.rights.rules import Authority, Subject
 from api.shapes import words_answer
 from broker.ids import EVENT_ID_RANDOM_BYTES, event_id
 from broker.kinds import EventType, Kind
-from broker.messages import Action, Command, GatewayEvent, GatewayStatus, audience_of
-from broker.topics import Name, build
+from broker.messages import Action, GatewayEvent, GatewayStatus
 
 
 def _table(name: str) -> Table:
@@ -244,21 +242,16 @@ class Installing:
         )
 
     def _tell(self, session: Session, window: InstallationWindow, now_ms: int) -> None:
-        topic = build(Name.GATEWAY_COMMAND, self._register.station, window.gateway)
-        command = Command.model_validate(
-            {
-                "topic": topic,
-                "audience": audience_of(topic),
-                "id": event_id(now_ms, self._random_bytes(EVENT_ID_RANDOM_BYTES)),
-                "age_ms": 0,
-                "session": NOBODY_YET,
-                "counter": 0,
-                "action": Action.INSTALL,
-                "place": window.place,
-                "lasts_ms": max(0, window.to_ms - now_ms),
-            }
+        outgoing.order(
+            session,
+            window.gateway,
+            Action.INSTALL,
+            station=self._register.station,
+            id=event_id(now_ms, self._random_bytes(EVENT_ID_RANDOM_BYTES)),
+            happened_ms=now_ms,
+            place=window.place,
+            lasts_ms=max(0, window.to_ms - now_ms),
         )
-        outgoing.owe(session, [command], alarm=None, happened_ms=now_ms, command_to=window.gateway)
 
     def _window(self, window: InstallationWindow, now_ms: int) -> WindowAnswer:
         assert window.number is not None

@@ -25,8 +25,10 @@ from api.mqtt import IN_FLIGHT, NO_SUBSCRIBERS, Link, LinkError
 from api.outgoing import repository
 from api.outgoing.models import OwedRecord
 from api.steps import Wrap
-from broker.messages import AlarmUpdate, Body, Command, ConfigPart, parse_body
+from broker.ids import EventId, StationId
+from broker.messages import Action, AlarmUpdate, Body, Command, ConfigPart, audience_of, parse_body
 from broker.signing import Signer
+from broker.topics import Name, build
 
 AT_ONCE: Final = IN_FLIGHT
 LOOK_S: Final = 5.0
@@ -65,6 +67,24 @@ def owe(
             for body in bodies
         ],
     )
+
+
+def order(
+    session: Session,
+    gateway: str,
+    action: Action,
+    *,
+    station: str,
+    id: EventId,  # noqa: A002 - an id is what it is
+    happened_ms: int,
+    about: str | None = None,
+    **fields: object,
+) -> None:
+    """Owe a gateway a command, whose session and counter are not known yet. `about`: the alarm it is filed under."""
+    topic = build(Name.GATEWAY_COMMAND, StationId(station), gateway)
+    head = {"topic": topic, "audience": audience_of(topic), "id": id, "age_ms": 0, "session": NOBODY_YET, "counter": 0}
+    command = Command.model_validate(head | {"action": action} | fields)
+    owe(session, [command], alarm=about, happened_ms=happened_ms, command_to=gateway)
 
 
 def owes(session: Session) -> bool:
