@@ -1,9 +1,11 @@
 """Fixtures that every test gets. What only some tests need stands beside them."""
 
+import logging
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
+import structlog
 from blockbuster import blockbuster_ctx
 
 pytest_plugins = ["tests.proving"]
@@ -26,3 +28,13 @@ def event_loop_never_blocks(request: pytest.FixtureRequest) -> Iterator[None]:
             yield
     else:
         yield
+
+
+@pytest.fixture(autouse=True)
+def logs_go_where_they_went() -> Iterator[None]:
+    """A command that runs inside a test sets up logs for the whole process, on an output that is closed afterwards."""
+    root = logging.getLogger()
+    handlers, level = root.handlers[:], root.level
+    yield
+    structlog.reset_defaults()
+    root.handlers[:], root.level = handlers, level
