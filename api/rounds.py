@@ -72,7 +72,7 @@ class Rounds:
         began = monotonic()
         try:
             job.run(now_ms)
+            if (took_s := monotonic() - began) > SLOW_S:
+                log.warning("rounds.slow", job=job.name, took_s=round(took_s, 1))
         except Exception:  # what is due stays due
             log.exception("rounds.failed", job=job.name)
-        if (took_s := monotonic() - began) > SLOW_S:
-            log.warning("rounds.slow", job=job.name, took_s=round(took_s, 1))

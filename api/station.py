@@ -1,9 +1,9 @@
 """The parts of a running station, made from settings and put together; nothing here starts by itself."""
 
 import secrets
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Annotated
+from typing import Annotated, Protocol
 
 import structlog
 from fastapi import Depends, Request
@@ -47,6 +47,18 @@ from broker.messages import GatewayStatus
 from broker.signing import Signer, Verifier
 
 log = structlog.get_logger("api.station")
+
+
+class Worker(Protocol):
+    """Works in a thread of its own."""
+
+    @property
+    def alive(self) -> bool:
+        """Whether it works."""
+        ...
+
+    def stop(self) -> None:
+        """Finish what is in hand."""
 
 
 class Station:
@@ -188,6 +200,11 @@ class Station:
             self.tenure.stop()
         self.database.close()
         log.info("station.stopped", station=self.settings.station)
+
+    @property
+    def workers(self) -> Mapping[str, Worker]:
+        """Without them nothing climbs, nobody is told, and nothing is shown or looked after."""
+        return {"escalation": self.ladder_clock, "notify": self.notifier, "feed": self.feed, "rounds": self.rounds}
 
     def _look_at_desks(self, _now_ms: int) -> None:
         self.desk_watch.look()

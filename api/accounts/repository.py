@@ -5,7 +5,7 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 from sqlalchemy import Row, Table, and_, bindparam, delete, func, insert, or_, select, update
-from sqlmodel import Session, SQLModel
+from sqlmodel import Session
 
 from api.accounts.models import (
     Account,
@@ -18,21 +18,17 @@ from api.accounts.models import (
     SignInFailure,
 )
 from api.accounts.rules import Ended, Limits, State
+from api.database import table_of
 from api.rights.rules import Grant, Role
 
-
-def _table(model: type[SQLModel]) -> Table:
-    return SQLModel.metadata.tables[str(model.__tablename__)]
-
-
-ACCOUNT: Final = _table(Account)
-GRANT: Final = _table(AccountGrant)
-SIGN_IN: Final = _table(SignIn)
-DESK: Final = _table(Desk)
-TOKEN: Final = _table(ApiToken)
-RECOVERY: Final = _table(RecoveryCode)
-JOINING: Final = _table(Joining)
-FAILURE: Final = _table(SignInFailure)
+ACCOUNT: Final = table_of(Account)
+GRANT: Final = table_of(AccountGrant)
+SIGN_IN: Final = table_of(SignIn)
+DESK: Final = table_of(Desk)
+TOKEN: Final = table_of(ApiToken)
+RECOVERY: Final = table_of(RecoveryCode)
+JOINING: Final = table_of(Joining)
+FAILURE: Final = table_of(SignInFailure)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

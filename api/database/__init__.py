@@ -9,6 +9,7 @@ from api.database.door import Commit, Database
 from api.database.errors import DatabaseError, DatabaseInUse, DatabaseNewer, DatabaseUnsafe
 from api.database.postgresql import PostgreSQL
 from api.database.sqlite import SQLite
+from api.database.tables import table_of
 from api.database.turns import Turns
 from api.database.upgrade import migrations
 
@@ -24,5 +25,6 @@ __all__ = [
     "SQLite",
     "Turns",
     "migrations",
+    "table_of",
     "write_later",
 ]

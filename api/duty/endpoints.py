@@ -210,7 +210,7 @@ def print_handover(
 ) -> HTMLResponse:
     """One A4 page or more, in Chinese and English."""
     with station.database.read() as session:
-        return HTMLResponse(station.duty.page(session, number))
+        return HTMLResponse(station.duty.page(session, number, zone=station.settings.zone))
 
 
 @router.post(

@@ -16,6 +16,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import structlog
 from sqlmodel import Session
 
+from api.alarms.schemas import STATE_WORDS
 from api.audit.service import record
 from api.clock import Clock
 from api.database import Database
@@ -76,17 +77,6 @@ class BadZone(Problem):
     type = "bad_zone"
     title = "There is no such time zone"
 
-
-STATE_ZH: Final = {
-    "received": "待签收",
-    "cancelled_by_household": "住户撤销·待核实",
-    "acknowledged": "已签收",
-    "verified": "已核实",
-    "dispatched": "已派警",
-    "on_the_way": "出警途中",
-    "on_scene": "已到场",
-}
-"""An open alarm's states on a sheet."""
 
 Look = Callable[[Session], Sheet]
 """What is open now."""
@@ -304,8 +294,8 @@ class Duty:
             raise NotThere(f"no sheet {number} here")
         return row
 
-    def page(self, session: Session, number: int) -> str:
-        """One sheet as a page to print. Raises NotThere."""
+    def page(self, session: Session, number: int, *, zone: ZoneInfo) -> str:
+        """One sheet as a page to print, in the station's civil time. Raises NotThere."""
         row = self.handover(session, number)
         sheet = Sheet.read(row.sheet)
         owners = {one.owner for one in sheet.alarms if one.owner is not None}
@@ -321,7 +311,8 @@ class Duty:
             took_ms=row.took_ms,
             sheet=sheet,
         )
-        return page(signed, names=repository.names(session, people), states=STATE_ZH)
+        states = {state.value: words.zh for state, words in STATE_WORDS.items()}
+        return page(signed, names=repository.names(session, people), states=states, zone=zone)
 
     def handovers(self, session: Session, *, below: int | None, limit: int) -> Sequence[Handover]:
         """Sheets, newest first."""

@@ -7,13 +7,11 @@ import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
-from typing import Any, Final
+from typing import Any
 from zoneinfo import ZoneInfo
 
 from api import paper
 from broker.kinds import KIND_WORDS, Kind
-
-ZONE: Final = ZoneInfo("Asia/Shanghai")
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -91,7 +89,7 @@ class Signed:
     sheet: Sheet
 
 
-def page(signed: Signed, *, names: Mapping[str, str], states: Mapping[str, str], zone: ZoneInfo = ZONE) -> str:
+def page(signed: Signed, *, names: Mapping[str, str], states: Mapping[str, str], zone: ZoneInfo) -> str:
     """The sheet as a page to print on A4. `names` by account; `states` are the words of an alarm's states."""
     return paper.page(
         "api.duty",

@@ -49,5 +49,7 @@ class Health(Answer):
     broker: BrokerHealth
     ingest: IngestHealth
     outgoing: OutgoingHealth
+    stopped: tuple[str, ...]
+    """Workers that ought to run and do not: escalation, notifications, the feed, the rounds."""
     dead_letters: int
     open_faults: int

@@ -57,10 +57,11 @@ def examine(station: Station, pulse: Pulse) -> Health:
         writable = False
     connected = station.link.alive and station.link.ready.is_set()
     works = writable and connected and station.ingest.alive and station.sender.alive and station.ingest.trouble is None
+    stopped = tuple(name for name, worker in station.workers.items() if not worker.alive)
     calm = not dead_letters and not faults and station.ingest.lag_ms <= LAG_MOST_MS
     counts = station.ingest.counts
     return Health(
-        status="failing" if not works else "ok" if calm else "attention",
+        status="failing" if stopped or not works else "ok" if calm else "attention",
         station=station.settings.station,
         generation=station.ingest.generation,
         database=DatabaseHealth(writable=writable),
@@ -77,6 +78,7 @@ def examine(station: Station, pulse: Pulse) -> Health:
             statuses=counts.statuses,
         ),
         outgoing=OutgoingHealth(alive=station.sender.alive, waiting=owed),
+        stopped=stopped,
         dead_letters=dead_letters,
         open_faults=faults,
     )

@@ -11,12 +11,13 @@ from dataclasses import dataclass, replace
 from hashlib import sha256
 from typing import Any
 
-from sqlalchemy import Table, select
-from sqlmodel import Session, SQLModel
+from sqlalchemy import select
+from sqlmodel import Session
 
 from api.alarms import rules as life
 from api.alarms.models import AlarmEvent, AlarmStep
 from api.alarms.rules import Action, Part
+from api.database import table_of
 from api.drills import repository as drills
 from api.drills.rules import judge
 from api.ingest.models import Inbox
@@ -25,14 +26,9 @@ from api.reports.rules import Case, Span
 from broker.kinds import Kind, Mark
 from broker.messages import GatewayEvent, parse_body
 
-
-def _table(model: type[SQLModel]) -> Table:
-    return SQLModel.metadata.tables[str(model.__tablename__)]
-
-
-_STEP = _table(AlarmStep)
-_PART = _table(AlarmEvent)
-_INBOX = _table(Inbox)
+_STEP = table_of(AlarmStep)
+_PART = table_of(AlarmEvent)
+_INBOX = table_of(Inbox)
 
 
 @dataclass(frozen=True, slots=True)

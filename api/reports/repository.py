@@ -4,28 +4,23 @@ from collections import defaultdict
 from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import Table, and_, func, select
-from sqlmodel import Session, SQLModel
+from sqlalchemy import and_, func, select
+from sqlmodel import Session
 
 from api.alarms import views
 from api.alarms.models import Alarm
+from api.database import table_of
 from api.ingest.models import Fault
 from api.register.models import AreaParent, Tree
 from api.reports.rules import Case, Share, Span
 from api.tasks.models import Admitted, Task
 from broker.policy import Audience
 
-
-def _table(model: type[SQLModel]) -> Table:
-    """The table of a model, for SQL without the class."""
-    return SQLModel.metadata.tables[str(model.__tablename__)]
-
-
-_ALARM = _table(Alarm)
-_PARENT = _table(AreaParent)
-_FAULT = _table(Fault)
-_TASK = _table(Task)
-_ADMITTED = _table(Admitted)
+_ALARM = table_of(Alarm)
+_PARENT = table_of(AreaParent)
+_FAULT = table_of(Fault)
+_TASK = table_of(Task)
+_ADMITTED = table_of(Admitted)
 _COLUMNS = (
     "id", "kind", "mark", "place", "group", "happened_ms", "received_ms", "acknowledged_ms", "on_scene_ms",
     "resolved_ms", "outcome", "due_ms", "followed_up_ms", "satisfaction",

@@ -2,6 +2,7 @@
 
 from datetime import UTC, datetime
 from typing import Any
+from zoneinfo import ZoneInfo
 
 import pytest
 from sqlmodel import select
@@ -335,8 +336,8 @@ class TestHandingOver:
         number = self.hand_over(stage)
         self.sign(stage, number, "li", 1)
         with stage.database.read() as session:
-            text = stage.duty.page(session, number)
-        parts = ("紧急报警", "已签收", "gateway_lost", "李警官", "2026-11-23 08:00", "未签", "A4")
+            text = stage.duty.page(session, number, zone=ZoneInfo("Asia/Shanghai"))
+        parts = ("紧急报警", "<td>签收</td>", "gateway_lost", "李警官", "2026-11-23 08:00", "未签", "A4")
         for part in (*parts, "&lt;b&gt;赵", "&lt;script&gt;"):
             assert part in text
         assert "<script" not in text

@@ -170,6 +170,13 @@ class TestHealth:
         assert health["outgoing"] == {"alive": True, "waiting": 0}
 
     @pytest.mark.proves("N8")
+    @pytest.mark.parametrize("worker", ["escalation", "notify", "feed", "rounds"])
+    def test_a_worker_that_has_stopped_is_no_secret(self, served: Served, worker: str) -> None:
+        served.station.workers[worker].stop()
+        health = served.health()
+        assert (health["status"], health["stopped"]) == ("failing", [worker])
+
+    @pytest.mark.proves("N8")
     def test_without_its_broker_it_says_so_and_still_shows_what_it_has(
         self, served: Served, gateway: Gateway, broker: PrivateBroker
     ) -> None:
