@@ -578,6 +578,7 @@ class Ingest:
         row.clock = status.clock
         row.faults = " ".join(status.faults)
         row.seen_ms = now_ms
+        session.flush()  # the receipts of this batch look it up
         if status.online:
             clear_fault(session, GATEWAY_OFFLINE, gateway=status.gateway, about="", now_ms=now_ms)
         elif faults.present(session, GATEWAY_OFFLINE, status.gateway) is None:
