@@ -88,11 +88,13 @@ class Peer:
             STATION, {one.kid: one.public for one in (GATEWAY_SIGNER, OTHER_SIGNER, STATION_SIGNER)}
         )
         self._ready = False
+        self._fences: set[int] = set()
         self._client = Client(CallbackAPIVersion.VERSION2, client_id=who.user, protocol=MQTTProtocolVersion.MQTTv5)
         self._client.username_pw_set(who.user, broker.password(who))
         self._client.reconnect_delay_set(1, 1)
         self._client.on_connect = self._on_connect
         self._client.on_subscribe = self._on_subscribe
+        self._client.on_unsubscribe = self._on_unsubscribe
         self._client.on_message = self._on_message
         self._port = broker.port
 
@@ -117,6 +119,15 @@ class Peer:
     def publish(self, topic: str, payload: bytes, *, retain: bool = False) -> None:
         self._client.publish(topic, payload, qos=1, retain=retain)
 
+    def catch_up(self) -> None:
+        """On a thread of its own: everything that the broker had for this peer until now has arrived.
+
+        A broker answers in the order in which it sends: whatever it had queued stands before this answer.
+        """
+        _, mid = self._client.unsubscribe(f"sw1/{STATION}/nothing")
+        assert mid is not None
+        self.wait(lambda: mid in self._fences)
+
     def bodies(self, kind: type[Any]) -> list[Any]:
         return [body for _, body, _ in list(self.arrived) if isinstance(body, kind)]
 
@@ -126,6 +137,11 @@ class Peer:
     def _on_subscribe(self, *_: Any) -> None:
         with self.changed:
             self._ready = True
+            self.changed.notify_all()
+
+    def _on_unsubscribe(self, _client: Client, _userdata: Any, mid: int, *_: Any) -> None:
+        with self.changed:
+            self._fences.add(mid)
             self.changed.notify_all()
 
     def _on_message(self, _client: Client, _userdata: Any, message: MQTTMessage) -> None:

@@ -80,6 +80,8 @@ async def test_a_press_reaches_the_station_and_each_audience_and_nobody_else(
         event = press(CLOCK)
         await keep(gateway, event)
         await until_delivered(gateway)
+        for peer in peers:
+            await asyncio.to_thread(peer.catch_up)
         told = {who.audience: peer.bodies(AlarmView) for who, peer in zip(AUDIENCES, peers, strict=True)}
         reached = {audience for audience, views in told.items() if views}
         assert reached == {"police", "community:c1", "grid:r1", "household:h03", "household:h04"}
