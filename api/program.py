@@ -1,6 +1,6 @@
 """The station program: HTTP in the foreground, the consumer and the sender behind it.
 
-    python -m api.program settings.json
+    python -m api.program settings.json [ROLE]
 
 It is ready when it has logged `station.ready` (with the HTTP port) or, the same, when GET /healthz answers.
 A broker that is away does not keep it from starting: /healthz says so, and alarms come when it is back.
@@ -22,14 +22,16 @@ from anyio import to_thread
 from fastapi import FastAPI
 from sqlalchemy.exc import DBAPIError
 
-from api import logs, problems
+from api import bodies, logs, problems
 from api.clock import Clock, wall_ms
 from api.database import DatabaseError, DatabaseInUse
+from api.health.endpoints import router as health
 from api.health.service import Pulse
 from api.ingest.road import Gate
+from api.leases.rules import Role
 from api.routes import ROUTERS
 from api.settings import SettingsError, StationSettings, load
-from api.station import Station
+from api.station import OnlyShared, Station
 from api.steps import Wrap, unwrapped
 
 EXIT_OK: Final = 0
@@ -48,13 +50,15 @@ four threads waits 20 ms and more while ingest is busy; at this it does not, and
 log = structlog.get_logger("api.program")
 
 
-def build(settings: StationSettings, *, wrap: Wrap = unwrapped, clock: Clock = wall_ms) -> FastAPI:
+def build(
+    settings: StationSettings, *, role: Role = Role.ALL, wrap: Wrap = unwrapped, clock: Clock = wall_ms
+) -> FastAPI:
     """The application around one station. Its lifespan starts and stops the station.
 
     `wrap` is called for each named step (`api.steps`) and returns what is to be called instead. Raises SettingsError
     and DatabaseError, before anything runs.
     """
-    station = Station(settings, wrap=wrap, clock=clock)
+    station = Station(settings, role=role, wrap=wrap, clock=clock)
 
     @asynccontextmanager
     async def lifespan(_app: FastAPI) -> AsyncIterator[None]:
@@ -69,17 +73,18 @@ def build(settings: StationSettings, *, wrap: Wrap = unwrapped, clock: Clock = w
     app.state.pulse = Pulse(station)
     app.state.gate = Gate()
     problems.install(app)
-    for router in ROUTERS:
+    for router in ROUTERS if role.serves else [health]:
         app.include_router(router)
+    bodies.install(app)
     return app
 
 
-def run(settings: StationSettings, *, wrap: Wrap = unwrapped) -> None:
+def run(settings: StationSettings, *, role: Role = Role.ALL, wrap: Wrap = unwrapped) -> None:
     """Serve until SIGTERM or SIGINT. Raises SettingsError, DatabaseError, or OSError for the HTTP port."""
     logs.configure()
     sys.setswitchinterval(SWITCH_S)
     with _listen(settings) as listener:
-        app = build(settings, wrap=wrap)
+        app = build(settings, role=role, wrap=wrap)
         config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=STOP_S)
         server = _Server(config, app.state.station.feed.close)
         app.state.station.superseded = lambda: setattr(server, "should_exit", True)
@@ -116,20 +121,20 @@ class _Server(uvicorn.Server):
         await super().shutdown(sockets)
 
 
-def main(settings_path: Path) -> int:
+def main(settings_path: Path, role: Role = Role.ALL) -> int:
     """Run from a settings file. Returns an exit code; what is wrong goes to standard error in one sentence."""
     try:
         settings = load(settings_path)
     except SettingsError as error:
         return _fail(error, EXIT_USAGE)
-    return serve(settings)
+    return serve(settings, role=role)
 
 
-def serve(settings: StationSettings, *, wrap: Wrap = unwrapped) -> int:
+def serve(settings: StationSettings, *, role: Role = Role.ALL, wrap: Wrap = unwrapped) -> int:
     """Run until told to stop. Returns an exit code as `main` does."""
     try:
-        run(settings, wrap=wrap)
-    except SettingsError as error:
+        run(settings, role=role, wrap=wrap)
+    except (SettingsError, OnlyShared) as error:
         return _fail(error, EXIT_USAGE)
     except DatabaseInUse as error:
         return _fail(error, EXIT_IN_USE)
@@ -149,6 +154,6 @@ def _fail(error: Exception | str, code: int) -> int:
 
 
 if __name__ == "__main__":
-    if len(sys.argv) != 2:
-        sys.exit("usage: python -m api.program settings.json")
-    sys.exit(main(Path(sys.argv[1])))
+    if len(sys.argv) not in {2, 3} or sys.argv[2:] not in [[], *([role.value] for role in Role)]:
+        sys.exit(f"usage: python -m api.program settings.json [{'|'.join(Role)}]")
+    sys.exit(main(Path(sys.argv[1]), *map(Role, sys.argv[2:])))

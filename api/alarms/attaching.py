@@ -10,13 +10,13 @@ from sqlmodel import Session
 from api.alarms import repository
 from api.alarms.changing import Actor
 from api.alarms.models import AlarmAttachment, AlarmRecord
-from api.alarms.problems import FileRefused, FileTooLarge
+from api.alarms.problems import FileRefused
 from api.alarms.rules import TABLE, Action, State
 from api.alarms.service import Alarms
 from broker.messages import clean
 
 MOST: Final = 8 * 1024 * 1024
-"""Octets of one file."""
+"""Octets of one file; its route takes no more."""
 
 _BEGINNINGS: Final = (
     (b"\xff\xd8\xff", "image/jpeg"),
@@ -46,9 +46,7 @@ def attach(
     content: bytes,
     name: str,
 ) -> AlarmRecord:
-    """Keep a file. The same one again is no second one. Raises FileTooLarge, FileRefused."""
-    if len(content) > MOST:
-        raise FileTooLarge(MOST)
+    """Keep a file. The same one again is no second one. Raises FileRefused."""
     kind = type_of(content)
     if kind is None:
         raise FileRefused

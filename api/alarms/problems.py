@@ -10,7 +10,7 @@ CannotSend              409: this account may not be sent to this alarm
 NotOffered              409: no such offer waits for an answer
 AskedDifferently        422: this Idempotency-Key was used for something else
 NotARealPlace           422: there is no such place, or none that may be named here
-FileRefused             415 and 413: not a kind of file that is kept, or too large
+FileRefused             415: not a kind of file that is kept
 """
 
 from http import HTTPStatus
@@ -142,14 +142,3 @@ class FileRefused(Problem):
 
     def __init__(self) -> None:
         super().__init__("pictures (JPEG, PNG, WebP), sound (MP3, OGG, WAV) and PDF are kept")
-
-
-class FileTooLarge(Problem):
-    """More than is kept."""
-
-    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-    type = "file_too_large"
-    title = "This file is too large"
-
-    def __init__(self, most: int) -> None:
-        super().__init__(f"a file has at most {most} octets", most=most)

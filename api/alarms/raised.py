@@ -3,7 +3,7 @@
 from http import HTTPStatus
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Depends, Header, Path, Query, Request
+from fastapi import APIRouter, Depends, Header, Path, Query
 from sqlmodel import Session
 from starlette.responses import FileResponse
 
@@ -11,11 +11,11 @@ from api.access import Authority, may
 from api.alarms import attaching, raising, repository
 from api.alarms.doing import AlarmId, Key, On, actor, once, people_of
 from api.alarms.models import AlarmErrand
-from api.alarms.problems import FileTooLarge
 from api.alarms.requests import Called, Done, Raised
 from api.alarms.schemas import ERRAND_WORDS, AlarmAnswer, ErrandAnswer, ErrandsAnswer, alarm_answer, at
 from api.alarms.sight import look, ties, within
 from api.audit import service as audit
+from api.bodies import holds, whole
 from api.clock import iso
 from api.problems import NoSuchAlarm, NotThere, answers
 from api.shapes import words_answer
@@ -70,16 +70,6 @@ def enter_call(
     return once(station, by, work, what="call", request=what, key=key)
 
 
-async def _content(request: Request) -> bytes:
-    """The body, as far as it is kept. Raises FileTooLarge before all of it is read."""
-    content = bytearray()
-    async for part in request.stream():
-        content += part
-        if len(content) > attaching.MOST:
-            raise FileTooLarge(attaching.MOST)
-    return bytes(content)
-
-
 @router.post(
     "/alarms/{alarm}/attachments",
     summary="Attach a file",
@@ -87,10 +77,10 @@ async def _content(request: Request) -> bytes:
         HTTPStatus.NOT_FOUND,
         HTTPStatus.CONFLICT,
         HTTPStatus.PRECONDITION_FAILED,
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     ),
     openapi_extra={
+        **holds(attaching.MOST),
         "requestBody": {
             "required": True,
             "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
@@ -100,7 +90,7 @@ async def _content(request: Request) -> bytes:
 def attach(
     on: On,
     by: Annotated[Authority, may("alarm.report")],
-    content: Annotated[bytes, Depends(_content)],
+    content: Annotated[bytes, Depends(whole)],
     name: Annotated[str, Query(max_length=200, description="What it was called; shown as text only")] = "",
 ) -> AlarmAnswer:
     """The body is the file. What it is, is judged by its content: JPEG, PNG, WebP, MP3, OGG, WAV, PDF."""

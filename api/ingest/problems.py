@@ -1,7 +1,6 @@
 """What can be wrong with events that come by HTTP.
 
 NotBelieved                 403: .reasons; nothing in the request is genuine
-TooLarge                    413: more octets than one request may have
 TooOften                    429: .wait_s; what was not taken stays with the gateway, which comes again
 """
 
@@ -22,17 +21,6 @@ class NotBelieved(Problem):
     def __init__(self, reasons: Collection[str]) -> None:
         self.reasons = sorted(reasons)
         super().__init__("no envelope is signed by this gateway for its own topic", reasons=self.reasons)
-
-
-class TooLarge(Problem):
-    """A body that nobody reads to its end."""
-
-    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-    type = "too_large"
-    title = "The request is too large"
-
-    def __init__(self, most: int) -> None:
-        super().__init__(f"at most {most} octets: send fewer events at a time", most=most)
 
 
 class TooOften(Problem):

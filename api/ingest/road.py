@@ -11,8 +11,9 @@ from anyio import to_thread
 from fastapi import APIRouter, Path, Request
 
 from api.access import anybody
+from api.bodies import holds, whole
 from api.ingest import rules
-from api.ingest.problems import NotBelieved, NotEvents, TooLarge, TooOften
+from api.ingest.problems import NotBelieved, NotEvents, TooOften
 from api.ingest.rules import Allowances
 from api.ingest.schemas import EnvelopeAnswer, ReceiptsAnswer
 from api.problems import answers
@@ -33,6 +34,7 @@ _ENVELOPE: Final = {
     },
 }
 _BODY: Final[dict[str, Any]] = {
+    **holds(rules.HTTP_BYTES_MOST),
     "requestBody": {
         "required": True,
         "content": {
@@ -52,7 +54,7 @@ _BODY: Final[dict[str, Any]] = {
                 },
             }
         },
-    }
+    },
 }
 
 
@@ -87,7 +89,6 @@ class Gate:
     summary="Take a gateway's signed events, as the broker does",
     responses=answers(
         HTTPStatus.FORBIDDEN,
-        HTTPStatus.REQUEST_ENTITY_TOO_LARGE,
         HTTPStatus.UNPROCESSABLE_ENTITY,
         HTTPStatus.TOO_MANY_REQUESTS,
         HTTPStatus.SERVICE_UNAVAILABLE,
@@ -107,7 +108,7 @@ async def post_events(
     gate: Gate = request.app.state.gate
     address = "" if request.client is None else request.client.host
     gate.ask(gateway, address, monotonic())
-    payloads = _envelopes(await _bounded(request))
+    payloads = _envelopes(await whole(request))
     return await to_thread.run_sync(_take, station, gate, gateway, address, payloads)
 
 
@@ -119,16 +120,6 @@ def _take(station: Station, gate: Gate, gateway: str, address: str, payloads: Se
         raise
     gate.passed(gateway, monotonic())
     return ReceiptsAnswer(receipts=[EnvelopeAnswer.model_validate_json(receipt) for receipt in receipts])
-
-
-async def _bounded(request: Request) -> bytes:
-    """The body, of which no more is read than may be there."""
-    whole = bytearray()
-    async for piece in request.stream():
-        whole += piece
-        if len(whole) > rules.HTTP_BYTES_MOST:
-            raise TooLarge(rules.HTTP_BYTES_MOST)
-    return bytes(whole)
 
 
 def _envelopes(body: bytes) -> list[bytes]:

@@ -3,12 +3,13 @@
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Depends, Query, Request, Response
+from fastapi import APIRouter, Depends, Query, Response
 
 from api.access import Authority, may
 from api.audit.service import record
+from api.bodies import holds, whole
 from api.etags import expect
-from api.problems import NotThere, Problem, answers
+from api.problems import NotThere, answers
 from api.register import files, importing
 from api.register.endpoints import EDITED, REASON_CHARS, IfMatchIfThere, Reason
 from api.register.files import BYTES_MOST, Format
@@ -38,28 +39,6 @@ MEDIA: Final = {
 }
 
 
-class TooLarge(Problem):
-    """A file of more octets than are taken."""
-
-    status = HTTPStatus.REQUEST_ENTITY_TOO_LARGE
-    type = "too_large"
-    title = "The file is too large"
-
-    def __init__(self) -> None:
-        super().__init__(f"at most {BYTES_MOST} octets", zh="文件太大，分成几个导入", limit=BYTES_MOST)
-
-
-async def _uploaded(request: Request) -> bytes:
-    """The body, as far as it is not too large. Raises TooLarge before more than that is in memory."""
-    data = bytearray()
-    async for part in request.stream():
-        data += part
-        if len(data) > BYTES_MOST:
-            raise TooLarge
-    return bytes(data)
-
-
-Uploaded = Annotated[bytes, Depends(_uploaded)]
 OneSheet = Annotated[Sheet | None, Query(description="Which sheet a CSV file is")]
 BODY: Final = {"content": {media: {"schema": {"type": "string", "format": "binary"}} for media in MEDIA.values()}}
 
@@ -72,14 +51,14 @@ def _whole_station(station: Station, by: Authority) -> None:
 @router.post(
     "/import",
     summary="Import a spreadsheet or a site file, or see what it would do",
-    responses=EDITED | answers(HTTPStatus.REQUEST_ENTITY_TOO_LARGE),
-    openapi_extra={"requestBody": {"required": True, **BODY}},
+    responses=EDITED,
+    openapi_extra={**holds(BYTES_MOST), "requestBody": {"required": True, **BODY}},
 )
 def import_register(
     station: CurrentStation,
     *,
     by: Annotated[Authority, may("register.import")],
-    data: Uploaded,
+    data: Annotated[bytes, Depends(whole)],
     form: Annotated[Format, Query(alias="format")] = Format.XLSX,
     sheet: OneSheet = None,
     dry_run: bool = True,
