@@ -319,7 +319,9 @@ class GatewayStatus(Envelope):
 
     `head` is the highest sequence number of `epoch`, `digest` the head of its chain there (zeros where `head` is 0),
     `low` the lowest that is not done: what the station misses below `low` is a gap. `queued` counts events without a
-    receipt. `register_version`: the register slice that it runs (0: what it was set up with).
+    receipt. `register_version`: the register slice that it runs (0: what it was set up with). `audit`: the newest head
+    of the station's own record that it was told and has on disk; absent as long as it was told none. `sealing_key`: the
+    X25519 key (hexadecimal) for which the station seals what only this gateway may read.
     """
 
     type: Literal["gateway_status"] = "gateway_status"
@@ -354,6 +356,8 @@ Body = (
     | Command
     | ConfigPart
     | GatewayStatus
+    sealing_key: DigestField | None = None
+    audit: ChainHead | None = None
     | StationStatus
 )
 

@@ -202,6 +202,10 @@ class Verifier:
 
     def __init__(self, station: StationId, keys: Mapping[str, bytes]) -> None:
         self._station = station
+        self.believe(keys)
+
+    def believe(self, keys: Mapping[str, bytes]) -> None:
+        """Believe these and nobody else from now on. Any thread may ask meanwhile."""
         self._keys = {kid: Ed25519PublicKey.from_public_bytes(key) for kid, key in keys.items()}
 
     def open(self, topic: str, payload: bytes, *, retained: bool = False) -> Body:

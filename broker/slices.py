@@ -2,22 +2,27 @@
 
 The text is the RFC 8785 form of a `RegisterSlice`. It travels in `ConfigPart`s, each of which the station signs; each
 carries the SHA-256 of the whole, so that nothing but one and the same text is ever put together. A slice replaces the
-one before it whole, and its version is higher. No key travels in it: a unit without a key stays unknown until its key
-is there by another way.
+one before it whole, and its version is higher.
+
+Two kinds of keys travel in it. `peers` are the other gateways whose messages may ring here, with their public keys.
+`sealed` are the keys of the units, which only this gateway can open (broker/sealing.py): whoever reads the broker
+learns how many there are, and nothing else. A unit whose key is not in it keeps the key that the gateway has.
 """
 
+import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from hashlib import sha256
-from typing import Annotated, Final, Literal
+from typing import Annotated, Final, Literal, Self
 
-from pydantic import Field, StringConstraints
+from pydantic import Field, StringConstraints, model_validator
 
 from broker.ids import SEGMENT, CommunityId, EventId, GridId, StationId
 from broker.messages import (
     CONFIG_PART_CHARS,
     ConfigPart,
+    DigestField,
     Door,
     GatewayField,
     GroupField,
@@ -28,7 +33,8 @@ from broker.messages import (
     UnitField,
     audience_of,
 )
-from broker.signing import canonical
+from broker.sealing import SealBroken, seal, unseal
+from broker.signing import canonical, gateway_kid
 from broker.topics import Name, build
 
 PART_OCTETS: Final = CONFIG_PART_CHARS // 4 * 3
@@ -79,9 +85,30 @@ class SliceUnit(Part):
 
 
 class RegisterSlice(Part):
-    """All that a gateway knows of people and places, and of nobody else."""
+    """All that a gateway knows of people and places, and of nobody else.
+
+    `peers` None: nothing is said of whom it believes. `sealed`: see `seal_keys`.
+    """
 
     v: Literal[1] = 1
+class SlicePeer(Part):
+    """Another gateway with somebody of the same groups on it: what `public` (by kid) has signed may ring here.
+
+    Without a key in `public`, whoever has one for it already goes on believing that one.
+    """
+
+    gateway: GatewayField
+    public: dict[str, DigestField] = Field(default_factory=dict)
+
+    @model_validator(mode="after")
+    def _its_own(self) -> Self:
+        """A peer's key stands for the peer: never for the station, and for no third gateway."""
+        own = gateway_kid(self.gateway)
+        if any(kid.partition("#")[0] != own for kid in self.public):
+            raise ValueError(f"a key of {self.gateway} under somebody else's name")
+        return self
+
+
     station: Segment
     gateway: GatewayField
     version: UInt
@@ -92,10 +119,36 @@ class RegisterSlice(Part):
     def text(self) -> bytes:
         """Its canonical form."""
         return canonical(self.model_dump(mode="json", exclude_none=True))
+    peers: tuple[SlicePeer, ...] | None = None
+    sealed: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]+$")] | None = None
 
     def content(self) -> str:
-        """The digest of all but the version: two slices that say the same have the same."""
-        return sha256(self.model_copy(update={"version": 0}).text()).hexdigest()
+        """The digest of all but the version and the seal: two slices that say the same have the same."""
+        return sha256(self.model_copy(update={"version": 0, "sealed": None}).text()).hexdigest()
+
+
+def seal_keys(keys: Mapping[str, bytes], one: RegisterSlice, *, key: bytes, secret: bytes) -> str:
+    """`RegisterSlice.sealed`: keys of units by id, for the owner of the public `key`.
+
+    `secret`: 32 random octets. Raises ValueError when `key` is no key.
+    """
+    text = canonical({unit: value.hex() for unit, value in keys.items()})
+    return seal(text, key=key, about=_about(one), secret=secret)
+
+
+def open_keys(one: RegisterSlice, *, seed: bytes) -> dict[str, bytes]:
+    """The keys of units that a slice carries. Raises SliceRefused."""
+    if one.sealed is None:
+        return {}
+    try:
+        found = json.loads(unseal(one.sealed, seed=seed, about=_about(one)))
+        return {str(unit): bytes.fromhex(value) for unit, value in found.items()}
+    except (SealBroken, ValueError, AttributeError, TypeError):
+        raise SliceRefused("bad_seal") from None
+
+
+def _about(one: RegisterSlice) -> str:
+    return f"{one.station}/{one.gateway}"
 
 
 def parts(text: bytes, *, station: StationId, gateway: str, version: int, ids: Iterator[EventId]) -> list[ConfigPart]:

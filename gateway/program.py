@@ -33,6 +33,7 @@ from broker.messages import (
     StationHello,
 )
 from broker.signing import Signer, Verifier, gateway_kid
+from broker.sealing import sealing_key
 from broker.slices import SliceRefused
 from devices.frames import FRAME_BYTES
 from devices.line_link import LineLink, UnitKey
@@ -86,10 +87,15 @@ class Gateway:
         self._set_up = settings
         """As the site file says; what the station said of people and places since then is in `_settings`."""
         kept = stores.found.kept
-        applied = Applied(settings) if kept is None else apply(settings, kept.slice)
+        applied = Applied(settings) if kept is None else apply(settings, kept.slice, kept.keys)
         self._unusable = applied.unusable
         self._drift = stores.found.drift
-        self._incoming = Incoming(settings, runs=0 if kept is None else kept.slice.version)
+        self._incoming = (
+            Incoming(settings, runs=0)
+            if kept is None
+            else Incoming(settings, runs=kept.slice.version, keys=kept.keys)
+        )
+        self._sealing_key = sealing_key(settings.signing_seed.get_secret_value()).hex()
         self._settings = settings = applied.settings
         self._keeping_slice: asyncio.Task[None] | None = None
         self._clock = clock
@@ -151,6 +157,7 @@ class Gateway:
         self._zigbee: ZigbeeLink | None = None
         self._remote = {household.id for household in settings.households if household.remote}
         self._uplink = self._make_uplink()
+        self._verifier = Verifier(settings.station, public_keys(settings))
         self._history = History(self._keeper, told=self._history_told)
         self._renewing: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -299,7 +306,7 @@ class Gateway:
             gateway=settings.gateway,
             access=Access(broker.host, broker.port, broker.user, broker.password.get_secret_value(), broker.ca),
             signer=Signer(gateway_kid(settings.gateway), settings.signing_seed.get_secret_value()),
-            verifier=Verifier(settings.station, public_keys(settings)),
+            verifier=self._verifier,
             keeper=self._keeper,
             outbox=self._outbox,
             clock=self._clock,
@@ -471,7 +478,7 @@ class Gateway:
 
     def _apply(self, kept: Kept) -> None:
         """Let a slice count, in one turn of the loop: no reading is judged by half of it."""
-        applied = apply(self._set_up, kept.slice)
+        applied = apply(self._set_up, kept.slice, kept.keys)
         natives = [line for line in self._lines.values() if isinstance(line, NativeLine)]
         for line in natives:
             self._heard |= {str(unit): window for unit, window in line.windows.items()}
@@ -495,6 +502,7 @@ class Gateway:
 
     async def _keep_slice(self, kept: Kept, *, after: asyncio.Task[None] | None) -> None:
         """Keep it as the last known good one, and say that it runs."""
+        self._verifier.believe(public_keys(applied.settings))
         if after is not None:
             await asyncio.gather(after, return_exceptions=True)
         trouble = ""
@@ -551,6 +559,8 @@ class Gateway:
     # Timers
 
     def _wake(self) -> None:
+            sealing_key=self._sealing_key,
+            audit=None if keeper.audit is None else told_head(keeper.audit),
         """Set the clock for whatever is due next: sirens that end, police that are not reached."""
         dues = [due for due in (self._alert.next_due(), self._ladder.next_due()) if due is not None]
         if self._timer is not None:

@@ -1,8 +1,13 @@
 """The slice of the register that this gateway runs: taken whole, kept as last known good, and never an older one.
 
 Theory. What the box was set up with (the site file) is version 0. A slice that the station signs replaces it whole:
-units, households, groups, exclusions, consents, doors. Hardware and keys are only ever local: a unit whose line is not
-here, or whose key is not here yet, stays unknown, which the police see when it is pressed.
+units, households, groups, exclusions, consents, doors, and the gateways whose alarms may ring here. Hardware is only
+ever local: a unit whose line is not here, or whose key is not here yet, stays unknown, which the police see when it is
+pressed.
+
+Keys of units come sealed in the slice, or lie here. A key that works is never lost: one that the slice does not have
+stays what it was, and where it has another one than the site file, the unit is believed by either. A slice that cannot
+be opened is refused whole.
 
 The slice is kept as it came, in signed parts, in `register.json`: what is read back at a start is verified like what
 came over the wire, so an edit of that file by hand is refused. So is an edit of the slice in the site file: beside the
@@ -15,15 +20,19 @@ from __future__ import annotations
 import json
 import os
 from base64 import b64decode, b64encode
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from hashlib import sha256
 from pathlib import Path
 from typing import Any, Final, TypeVar
 
+from pydantic import SecretBytes
+
 from broker.messages import ConfigPart
+from broker.sealing import SECRET_BYTES, SealBroken, seal, sealing_key, unseal
 from broker.signing import EnvelopeError, Verifier
-from broker.slices import Assembly, RegisterSlice, SliceRefused, SliceUnit
+from broker.slices import Assembly, RegisterSlice, SliceRefused, SliceUnit, open_keys
+from devices.sealing import KEY_BYTES
 from gateway.settings import Contact, GatewaySettings, Group, Household, Remote, Unit, ZigbeeButton
 
 FILE: Final = "register.json"
@@ -34,11 +43,12 @@ Device = TypeVar("Device", Remote, ZigbeeButton)
 
 @dataclass(frozen=True, slots=True)
 class Kept:
-    """A slice with the envelopes that it came in, by topic."""
+    """A slice with the envelopes that it came in, by topic, and the keys of units that came in it or before it."""
 
     slice: RegisterSlice
     topic: str
     envelopes: tuple[bytes, ...]
+    keys: Mapping[str, bytes] = field(default_factory=dict, repr=False)
 
 
 @dataclass(frozen=True, slots=True)
@@ -49,10 +59,13 @@ class Applied:
     unusable: dict[str, str] = field(default_factory=dict)
 
 
-def apply(settings: GatewaySettings, one: RegisterSlice) -> Applied:
-    """What the gateway shall work with: hardware and keys as they are set up here, everything else from the slice."""
+def apply(settings: GatewaySettings, one: RegisterSlice, keys: Mapping[str, bytes] | None = None) -> Applied:
+    """What the gateway shall work with: hardware as it is set up here, everything else from the slice.
+
+    `keys`: what came sealed in it or in an earlier one, by unit.
+    """
     by_id = {unit.id: unit for unit in one.units}
-    units, unusable = _units(settings, one.units)
+    units, unusable = _units(settings, one.units, keys or {})
     sounding = {sounder.household for sounder in settings.sounders}
     remote_here = {household.id for household in settings.households if household.remote and household.id in sounding}
     changed = {
@@ -74,13 +87,30 @@ def apply(settings: GatewaySettings, one: RegisterSlice) -> Applied:
         ),
         "units": units,
         "contacts": tuple(_contact(contact, by_id) for contact in settings.contacts),
+        "known_keys": _believed(settings, one),
         "remotes": _devices(settings.remotes, by_id),
         "zigbee_buttons": _devices(settings.zigbee_buttons, by_id),
     }  # fmt: skip
     return Applied(settings.model_copy(update=changed), unusable)
 
 
-def _units(settings: GatewaySettings, said: Iterable[SliceUnit]) -> tuple[tuple[Unit, ...], dict[str, str]]:
+def _believed(settings: GatewaySettings, one: RegisterSlice) -> dict[str, str]:
+    """Public keys by kid: the station's as it is set up here; of gateways those that the slice names, and no others."""
+    if one.peers is None:
+        return settings.known_keys
+    here: dict[str, dict[str, str]] = {}
+    for kid, key in settings.known_keys.items():
+        role, _, gateway = kid.partition("#")[0].partition(":")
+        here.setdefault(gateway if role == "gateway" else "", {})[kid] = key
+    believed = here.get("", {})
+    for peer in one.peers:
+        believed = believed | (peer.public or here.get(peer.gateway, {}))
+    return believed
+
+
+def _units(
+    settings: GatewaySettings, said: Iterable[SliceUnit], sealed: Mapping[str, bytes]
+) -> tuple[tuple[Unit, ...], dict[str, str]]:
     here = {unit.id: unit for unit in settings.units}
     keys = {unit.id: unit.key for unit in settings.units} | settings.unit_keys
     lines = {line.name for line in settings.lines if line.kind == "native"}
@@ -90,12 +120,14 @@ def _units(settings: GatewaySettings, said: Iterable[SliceUnit]) -> tuple[tuple[
     for unit in said:
         if unit.sort != "native":
             continue
-        wired, key = here.get(unit.id), keys.get(unit.id)
+        wired, key, other = here.get(unit.id), keys.get(unit.id), sealed.get(unit.id)
+        came = None if other is None else SecretBytes(other)
+        was_offered = None if wired is None else wired.next_key
         line = unit.line or (None if wired is None else wired.line)
         address = unit.address or (None if wired is None else wired.address)
         if line is None or address is None or line not in lines or (line, address) in taken:
             unusable[unit.id] = "line"
-        elif key is None:
+        elif key is None and came is None:
             unusable[unit.id] = "key"
         else:
             taken.add((line, address))
@@ -105,8 +137,8 @@ def _units(settings: GatewaySettings, said: Iterable[SliceUnit]) -> tuple[tuple[
                     line=line,
                     address=address,
                     household=unit.household,
-                    key=key,
-                    next_key=None if wired is None else wired.next_key,
+                    key=key or came,
+                    next_key=was_offered if key is None or came in (None, key) else came,
                     silent=unit.silent,
                     volume=unit.volume,
                     night_volume=unit.night_volume,
@@ -171,7 +203,20 @@ def load(settings: GatewaySettings, verifier: Verifier) -> Found:
         return Found()
     except (OSError, ValueError, KeyError, TypeError, EnvelopeError, SliceRefused) as error:
         return Found(drift=True, trouble=type(error).__name__)
-    return Found(Kept(whole, topic, envelopes), drift=seed != seed_digest(settings))
+    keys = _kept_keys(settings, values.get("keys"))
+    kept = Kept(whole, topic, envelopes, keys or {})
+    return Found(kept, drift=keys is None or seed != seed_digest(settings))
+
+
+def _kept_keys(settings: GatewaySettings, sealed: object) -> dict[str, bytes] | None:
+    """The keys that were kept; None: somebody changed them, or this box has another identity now."""
+    if sealed is None:
+        return {}
+    try:
+        found = json.loads(unseal(str(sealed), seed=settings.signing_seed.get_secret_value(), about=FILE))
+        return {str(unit): bytes.fromhex(key) for unit, key in found.items()}
+    except (SealBroken, ValueError, AttributeError, TypeError):
+        return None
 
 
 def _verify(settings: GatewaySettings, verifier: Verifier, topic: str, envelopes: Sequence[bytes]) -> RegisterSlice:
@@ -187,7 +232,9 @@ def _verify(settings: GatewaySettings, verifier: Verifier, topic: str, envelopes
 
 
 def keep(settings: GatewaySettings, kept: Kept) -> None:
-    """Keep a slice durably, in place of the one before it. Blocking. Raises OSError."""
+    """Keep a slice durably, in place of the one before it; the keys sealed for this box. Blocking. Raises OSError."""
+    keys = json.dumps({unit: key.hex() for unit, key in kept.keys.items()}).encode()
+    own = sealing_key(settings.signing_seed.get_secret_value())
     values = {
         "version": kept.slice.version,
         "topic": kept.topic,
@@ -195,6 +242,7 @@ def keep(settings: GatewaySettings, kept: Kept) -> None:
         "parts": [b64encode(one).decode() for one in kept.envelopes],
     }
     _replace(settings.state / FILE, json.dumps(values).encode())
+        "keys": seal(keys, key=own, about=FILE, secret=os.urandom(SECRET_BYTES)),
 
 
 def _replace(path: Path, data: bytes) -> None:
@@ -219,11 +267,13 @@ def _replace(path: Path, data: bytes) -> None:
 class Incoming:
     """Parts of slices as they come in, with the envelopes that prove them."""
 
-    def __init__(self, settings: GatewaySettings, *, runs: int) -> None:
-        """`runs`: the version that this gateway runs."""
+    def __init__(self, settings: GatewaySettings, *, runs: int, keys: Mapping[str, bytes] | None = None) -> None:
+        """`runs`: the version that this gateway runs; `keys`: of units, as they came before."""
         self._assembly = Assembly(settings.station, settings.gateway, runs=runs)
         self._envelopes: dict[int, bytes] = {}
         self._of: tuple[int, str] = (0, "")
+        self._seed = settings.signing_seed
+        self._keys = dict(keys or {})
 
     @property
     def runs(self) -> int:
@@ -241,7 +291,17 @@ class Incoming:
             self._envelopes[part.part] = envelope
         if whole is None:
             return None
-        kept = Kept(whole, topic, tuple(self._envelopes[number] for number in sorted(self._envelopes)))
+        envelopes = tuple(self._envelopes[number] for number in sorted(self._envelopes))
         self._of, self._envelopes = (0, ""), {}
         self._assembly.runs = whole.version
         return kept
+        kept = Kept(whole, topic, envelopes, self._keys_for(whole))
+        self._keys = dict(kept.keys)
+
+    def _keys_for(self, one: RegisterSlice) -> dict[str, bytes]:
+        """The keys of a slice's units: what it brings; where it brings none, what was here. Raises SliceRefused."""
+        came = open_keys(one, seed=self._seed.get_secret_value())
+        if any(len(key) != KEY_BYTES for key in came.values()):
+            raise SliceRefused("bad_seal")
+        here = {str(unit.id) for unit in one.units}
+        return {unit: key for unit, key in (self._keys | came).items() if unit in here}

@@ -18,12 +18,8 @@ EVENT_IDS = st.builds(event_id, st.integers(0, 2**48 - 1), st.binary(min_size=10
 EPOCHS = st.binary(min_size=8, max_size=8).map(bytes.hex)
 SESSIONS = st.binary(min_size=16, max_size=16).map(bytes.hex)
 DIGESTS = st.binary(min_size=32, max_size=32).map(bytes.hex)
-HEADS = st.builds(
-    messages.Head,
-    epoch=EPOCHS,
-    seq=UINTS,
-    chain=st.none() | st.builds(messages.ChainHead, seq=st.integers(1, 2**53 - 1), digest=DIGESTS),
-)
+CHAINS = st.builds(messages.ChainHead, seq=st.integers(1, 2**53 - 1), digest=DIGESTS)
+HEADS = st.builds(messages.Head, epoch=EPOCHS, seq=UINTS, chain=st.none() | CHAINS)
 PRESSES = st.from_regex(r"[a-z0-9-]{1,32}:[0-9]{1,5}:[0-9]{1,10}", fullmatch=True)
 CLOCKS = st.sampled_from(["synced", "unsynced"])
 ROLES = st.sampled_from(["handler", "household", "installer"])
@@ -125,6 +121,8 @@ OWN_FIELDS: Final[Mapping[str, Fields]] = {
         "register_version": st.none() | UINTS,
     },
     "station_status": {"online": st.booleans(), "generation": UINTS},
+        "sealing_key": st.none() | DIGESTS,
+        "audit": st.none() | CHAINS,
 }
 
 ROW_OF: Final = {type_: row for row in TABLE for type_ in row.bodies}
@@ -220,3 +218,5 @@ def largest(type_: str, to_json: Callable[[object], bytes]) -> Body:
     topic = build(row.name, StationId(_SEG), _SEG if row.owner else "")
     head = {"v": 1, "type": type_, "topic": topic, "audience": audience_of(topic), "id": _ID, "age_ms": _BIG}
     return messages.parse_body(to_json({**head, **LARGEST[type_]}))
+        "sealing_key": "f" * 64,
+        "audit": _HEAD["chain"],

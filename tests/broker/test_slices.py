@@ -10,7 +10,20 @@ from hypothesis import strategies as st
 
 from broker.ids import EventId, GatewayId, StationId, event_id
 from broker.messages import ConfigPart
-from broker.slices import Assembly, RegisterSlice, SliceGroup, SliceHousehold, SliceRefused, SliceUnit, parts
+from broker.sealing import sealing_key
+from broker.slices import (
+    Assembly,
+    RegisterSlice,
+    SliceGroup,
+    SliceHousehold,
+    SlicePeer,
+    SliceRefused,
+    SliceUnit,
+    open_keys,
+    parts,
+    read,
+    seal_keys,
+)
 
 
 def ids() -> Iterator[EventId]:
@@ -89,3 +102,40 @@ def test_a_newer_one_puts_a_half_sent_one_aside() -> None:
     assembly.runs = 2
     with pytest.raises(SliceRefused):
         assembly.take(first[1])
+
+
+SEED, OTHER_SEED = bytes(range(32)), bytes(range(1, 33))
+KEYS = {"u1": bytes(range(16)), "u2": bytes(range(16, 32))}
+
+
+def sealed(one: RegisterSlice, secret: int = 7) -> RegisterSlice:
+    text = seal_keys(KEYS, one, key=sealing_key(SEED), secret=bytes([secret]) * 32)
+    return one.model_copy(update={"sealed": text})
+
+
+@pytest.mark.proves("N13")
+def test_keys_of_units_are_opened_by_the_gateway_of_the_slice_and_by_nobody_else() -> None:
+    one = sealed(slice_of(3))
+    assert open_keys(read(one.text(), station="north", gateway="g1", version=1), seed=SEED) == KEYS
+    assert open_keys(slice_of(3), seed=SEED) == {}
+    for other, seed in ((one, OTHER_SEED), (one.model_copy(update={"gateway": GatewayId("g2")}), SEED)):
+        with pytest.raises(SliceRefused) as caught:
+            open_keys(other, seed=seed)
+        assert caught.value.code == "bad_seal"
+    for key in KEYS.values():
+        assert key.hex().encode() not in one.text()
+        assert key not in one.text()
+
+
+def test_a_seal_is_another_one_each_time_and_changes_nothing_of_what_is_said() -> None:
+    assert sealed(slice_of(3)).sealed != sealed(slice_of(3), secret=8).sealed
+    assert sealed(slice_of(3)).content() == slice_of(3).content()
+
+
+@pytest.mark.proves("N13")
+@pytest.mark.parametrize("kid", ["station", "gateway:g3", "gateway:g22", "gateway:g2x#2", "g2"])
+def test_a_peers_key_stands_for_nobody_else(kid: str) -> None:
+    with pytest.raises(ValueError, match="somebody else's name"):
+        SlicePeer(gateway=GatewayId("g2"), public={kid: "0" * 64})
+    both = {"gateway:g2#2": "0" * 64, "gateway:g2": "1" * 64}
+    assert SlicePeer(gateway=GatewayId("g2"), public=both).public == both

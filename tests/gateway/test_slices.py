@@ -3,18 +3,22 @@
 import json
 import threading
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from itertools import count
 from pathlib import Path
 from typing import Any
 
 import pytest
+from pydantic import SecretBytes
 
 from broker.ids import EventId, HouseholdId, UnitId, event_id
 from broker.kinds import EventType
 from broker.messages import Action, Command
-from broker.signing import Signer, Verifier
-from broker.slices import RegisterSlice, SliceRefused, SliceUnit, parts
+from broker.sealing import sealing_key
+from broker.signing import Signer, Verifier, canonical
+from broker.slices import RegisterSlice, SliceRefused, SliceUnit, parts, seal_keys
 from devices.commands import Pattern
+from gateway.mqtt import Arrived
 from gateway.program import Gateway
 from gateway.register import Register
 from gateway.settings import GatewaySettings, public_keys
@@ -25,6 +29,7 @@ from tests.gateway.waiting import until
 from tests.gateway.wire import Units, Wire
 
 TOPIC = f"sw1/{STATION}/gateway/{GATEWAY}/config"
+NEW_KEY, OTHER_KEY = b"n" * 16, b"o" * 16
 
 
 def ids() -> Iterator[EventId]:
@@ -67,6 +72,12 @@ def kept(one: RegisterSlice, signer: Signer = STATION_SIGNER) -> Kept:
     return Kept(one, TOPIC, tuple(envelope for _, envelope in sent(one, signer)))
 
 
+def sealed(one: RegisterSlice, keys: dict[str, bytes], owner: bytes | None = None) -> RegisterSlice:
+    owner = owner or settings(Path("/nowhere")).signing_seed.get_secret_value()
+    text = seal_keys(keys, one, key=sealing_key(owner), secret=bytes([one.version]) * 32)
+    return one.model_copy(update={"sealed": text})
+
+
 def verifier(here: GatewaySettings) -> Verifier:
     return Verifier(STATION, public_keys(here))
 
@@ -104,6 +115,45 @@ class TestApplying:
         assert register.unit("line1", 9) is not None
         assert register.unit("line1", 3) is None
         assert applied.unusable == {"u07": "key", "u08": "line"}
+
+    @pytest.mark.proves("N13")
+    def test_a_unit_that_only_the_slice_has_a_key_of_is_heard_and_a_key_that_works_is_never_lost(self) -> None:
+        here = settings(Path("/nowhere"))
+        units = [
+            {"id": "u01", "household": "h01"},
+            {"id": "u02", "household": "h02"},
+            {"id": "u07", "household": "h04", "line": "line1", "address": 7},
+            {"id": "u08", "household": "h04", "line": "line1", "address": 8},
+        ]
+        own = here.units[0].key
+        came = {"u01": own.get_secret_value(), "u02": NEW_KEY, "u07": NEW_KEY, "u99": NEW_KEY}
+        register = Register((applied := apply(here, slice_of(units=units), came)).settings)
+        found = {str(unit.id): (unit.key, unit.next_key) for unit in register.units()}
+        assert found == {
+            "u01": (own, None),
+            "u02": (here.units[1].key, SecretBytes(NEW_KEY)),
+            "u07": (SecretBytes(NEW_KEY), None),
+        }
+        assert applied.unusable == {"u08": "key"}
+
+    @pytest.mark.proves("N4", "N13")
+    def test_of_gateways_those_are_believed_that_the_slice_names_and_the_station_as_it_is_set_up_here(self) -> None:
+        station = STATION_SIGNER.public.hex()
+        old, new = "1" * 64, "2" * 64
+        here = settings(
+            Path("/nowhere"),
+            known_keys={"station": station, "gateway:gw3": old, "gateway:gw4": old, "gateway:gw5": old},
+        )
+        peers = [
+            {"gateway": "gw2", "public": {"gateway:gw2": new}},
+            {"gateway": "gw3", "public": {"gateway:gw3#2": new}},
+            {"gateway": "gw4", "public": {}},
+        ]
+        assert apply(here, slice_of(peers=peers)).settings.known_keys == {
+            "station": station, "gateway:gw2": new, "gateway:gw3#2": new, "gateway:gw4": old,
+        }  # fmt: skip
+        assert apply(here, slice_of(peers=[])).settings.known_keys == {"station": station}
+        assert apply(here, slice_of()).settings.known_keys == here.known_keys
 
     def test_what_is_wired_or_radio_rings_for_the_place_that_the_slice_names(self) -> None:
         here = settings(
@@ -148,6 +198,21 @@ class TestKeeping:
         found = load(here, verifier(here))
         assert (found.kept, found.drift) == (None, True)
 
+    @pytest.mark.proves("N13")
+    def test_keys_are_kept_sealed_and_those_that_somebody_changed_are_none(self, tmp_path: Path) -> None:
+        here = settings(tmp_path)
+        keep(here, replace(kept(slice_of(3)), keys={"u07": NEW_KEY}))
+        text = (tmp_path / FILE).read_text()
+        assert NEW_KEY.hex() not in text
+        found = load(here, verifier(here)).kept
+        assert found is not None
+        assert found.keys == {"u07": NEW_KEY}
+        values = json.loads(text)
+        (tmp_path / FILE).write_text(json.dumps(values | {"keys": "A" + values["keys"][1:]}))
+        again = load(here, verifier(here))
+        assert again.drift
+        assert again.kept == kept(slice_of(3))
+
     def test_an_edit_of_the_site_file_is_drift_and_does_not_count(self, tmp_path: Path) -> None:
         keep(settings(tmp_path), kept(slice_of(3)))
         edited = settings(tmp_path, groups=[{"id": "g1", "community": "c1", "grid": "elsewhere"}])
@@ -157,6 +222,35 @@ class TestKeeping:
 
 
 class TestIncoming:
+    @pytest.mark.proves("N13")
+    def test_keys_that_came_stay_when_a_later_slice_lacks_them_and_go_with_their_unit(self) -> None:
+        incoming = Incoming(settings(Path("/nowhere")), runs=0)
+        units = [{"id": one, "household": "h01", "line": "line1", "address": n} for n, one in enumerate("abc", start=1)]
+        taken = []
+        for version, names, brings in ((1, 3, {"a": NEW_KEY, "b": NEW_KEY}), (2, 3, {"b": OTHER_KEY}), (3, 1, {})):
+            one = sealed(slice_of(version, units=units[:names]), brings)
+            for body, envelope in sent(one):
+                taken.append(incoming.take(body, TOPIC, envelope))
+        first, second, third = (one.keys for one in taken if one is not None)
+        assert first == {"a": NEW_KEY, "b": NEW_KEY}
+        assert second == {"a": NEW_KEY, "b": OTHER_KEY}
+        assert third == {"a": NEW_KEY}
+
+    @pytest.mark.proves("N13")
+    def test_one_that_cannot_be_opened_is_refused_whole_until_one_comes_that_can(self) -> None:
+        incoming = Incoming(settings(Path("/nowhere")), runs=1)
+        for wrong in (
+            sealed(slice_of(2), {"u01": NEW_KEY}, seed("somebody else")),
+            sealed(slice_of(2), {"u01": b"short"}),
+        ):
+            with pytest.raises(SliceRefused) as caught:
+                [incoming.take(body, TOPIC, envelope) for body, envelope in sent(wrong)]
+            assert caught.value.code == "bad_seal"
+            assert incoming.runs == 1
+        good = sealed(slice_of(2), {"u01": NEW_KEY})
+        assert [incoming.take(body, TOPIC, envelope) for body, envelope in sent(good)][-1] is not None
+        assert incoming.runs == 2
+
     @pytest.mark.proves("N13")
     def test_an_older_slice_is_refused_and_the_same_one_is_nothing(self) -> None:
         incoming = Incoming(settings(Path("/nowhere")), runs=5)
@@ -259,6 +353,25 @@ class TestRunning:
             assert gateway._uplink.refused["bad_hash"] == 1
             configure(gateway, slice_of(3))
             await until(lambda: "slice_refused" not in gateway._supervision.faults)
+
+    @pytest.mark.proves("N4", "N13")
+    async def test_a_gateway_that_the_slice_names_is_believed_from_then_on(self, wire: Wire, tmp_path: Path) -> None:
+        topic = f"sw1/{STATION}/household/h05/alarm"
+        view = {"v": 1, "type": "alarm", "topic": topic, "audience": "household:h05", "id": event_id(9, bytes(10)),
+                "age_ms": 0, "kind": "panic", "word_zh": "紧急报警", "word_en": "panic"}  # fmt: skip
+        new = Signer("gateway:gw9", seed("gw9"))
+        rung = Arrived(topic, new.seal(canonical(view)), retained=False)
+        households = [one.model_dump(mode="json") | {"remote": one.id == "h05"} for one in slice_of().households]
+        peers = [{"gateway": "gw9", "public": {new.kid: new.public.hex()}}]
+        async with running(place(wire, tmp_path)) as gateway:
+            configure(gateway, slice_of(1, households=households))
+            gateway._uplink.arrived(rung)
+            assert gateway._uplink.refused == {"unknown_key": 1}
+            assert not gateway._alert.ringing
+            configure(gateway, slice_of(2, households=households, peers=peers))
+            gateway._uplink.arrived(rung)
+            assert gateway._uplink.refused == {"unknown_key": 1}
+            assert gateway._alert.ringing
 
     async def test_a_unit_without_a_key_is_a_fault_and_stays_unknown(self, wire: Wire, tmp_path: Path) -> None:
         units = [unit.model_dump(mode="json") for unit in slice_of().units]
