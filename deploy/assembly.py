@@ -225,6 +225,7 @@ def station_settings(
             host=site.station.host, port=site.station.port if http_port is None else http_port
         ),
         signing=station_side.SigningKey(path=keys.seed_path(STATION_KID)),
+        notify=station_side.NotifySettings(link=site.notify.link or "", loopback=site.notify.loopback),
         gateway_keys={kid: keys.public_key(kid) for kid in (gateway_kid(gateway.id) for gateway in site.gateways)},
         officers=tuple(
             station_side.Officer(

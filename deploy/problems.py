@@ -232,6 +232,18 @@ CATALOGUE: Final[Mapping[str, Kind]] = {
         "到 {value} 的连接没有加密（缺少 ca），密码会在网上明文传送",
         "the way to {value} is not encrypted (no ca): passwords travel in the clear",
     ),
+    "bad_link": _error(
+        "{value} 不是网页地址：应当以 https:// 或 http:// 开头，有主机名，没有空格",
+        "{value} is no address of a page: it begins with https:// or http://, names a machine and holds no spaces",
+    ),
+    "open_link": _warning(
+        "{value} 没有加密：打开警情的人的登录会在网上明文传送",
+        "{value} is not encrypted: whoever opens an alarm there sends his sign-in in the clear",
+    ),
+    "loopback_channels": _warning(
+        "loopback = true 只供测试：通知会发往本机，而且不加密",
+        "loopback = true is for tests: channels may then send to this machine, and without TLS",
+    ),
 }
 
 

@@ -17,6 +17,7 @@ from difflib import get_close_matches
 from ipaddress import ip_address
 from itertools import chain
 from typing import Final
+from urllib.parse import urlsplit
 
 from broker.ids import GatewayId, GroupId, HouseholdId
 from broker.kinds import Kind, Words
@@ -433,6 +434,29 @@ def _machines_have_names(draft: Draft) -> Iterator[Finding]:
         yield finding("open_broker", broker.at or ("broker",), value=shorten(broker.host))
 
 
+def _people_are_told(draft: Draft) -> Iterator[Finding]:
+    notify = draft.site.notify
+    if notify.link is not None:
+        path = (*notify.at, "link")
+        scheme, host = _page(notify.link)
+        if scheme not in {"http", "https"} or not (HOST.fullmatch(host) or _is_address(host)):
+            yield finding("bad_link", path, value=shorten(notify.link))
+        elif scheme == "http" and not _is_here(host):
+            yield finding("open_link", path, value=shorten(notify.link))
+    if notify.loopback:
+        yield finding("loopback_channels", (*notify.at, "loopback"))
+
+
+def _page(link: str) -> tuple[str, str]:
+    """The scheme and the host of a page's address; nothing where it is none."""
+    try:
+        parts = urlsplit(link)
+        usable = parts.port != 0 and link.isprintable() and not any(map(str.isspace, link))
+        return (parts.scheme, parts.hostname or "") if usable else ("", "")
+    except ValueError:
+        return "", ""
+
+
 def _bad_host(entry: Entry, host: str) -> Iterator[Finding]:
     if not HOST.fullmatch(host) and not _is_address(host):
         yield finding("bad_host", (*entry.at, "host"), value=shorten(host))
@@ -484,6 +508,7 @@ RULES: Final[Sequence[Callable[[Draft], Iterator[Finding]]]] = (
     _remotes_are_heard,
     _zigbee_is_reachable,
     _machines_have_names,
+    _people_are_told,
     _somebody_is_there,
 )
 

@@ -85,6 +85,11 @@ class Broker(Entry):
     ca: Word | None = None
 
 
+class Notify(Entry):
+    link: Word | None = None
+    loopback: StrictBool = False
+
+
 class Officer(Entry):
     id: Name
     label: Annotated[Text, Field(strict=True, max_length=64)] = ""
@@ -237,6 +242,7 @@ class Site(Entry):
 
     station: Station
     broker: Broker = Broker()
+    notify: Notify = Notify()
     officers: Annotated[tuple[Officer, ...], Field(alias="officer")] = ()
     communities: Annotated[tuple[Community, ...], Field(alias="community")] = ()
     grids: Annotated[tuple[Grid, ...], Field(alias="grid")] = ()

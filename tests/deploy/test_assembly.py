@@ -8,7 +8,7 @@ from random import Random
 import pytest
 
 from api.register.service import Register as StationRegister
-from api.settings import StationSettings
+from api.settings import NotifySettings, StationSettings
 from broker.acl import Principal, acl_file, rights
 from broker.ids import GatewayId, HouseholdId
 from broker.kinds import Kind
@@ -374,6 +374,12 @@ def test_an_officers_token_opens_the_station(folder: Path) -> None:
     (officer,) = assembly.station_settings(VILLAGE, made.keys, state=STATE).officers
     assert (officer.id, officer.name, officer.role) == ("desk", "值班台", "officer")
     assert officer.token_hash == made.keys.officer("desk")
+
+
+def test_where_an_alarm_is_opened_is_said_in_the_site_file(village_keys: Keys, two_keys: Keys) -> None:
+    station = assembly.station_settings(VILLAGE, village_keys, state=STATE)
+    assert (station.notify.link, station.notify.loopback) == ("http://localhost:8080/api/v1/alarms/", False)
+    assert assembly.station_settings(TWO, two_keys, state=STATE).notify == NotifySettings()
 
 
 def test_the_stations_settings_pass_through_their_file(village_keys: Keys) -> None:

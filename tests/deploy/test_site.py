@@ -428,6 +428,15 @@ WRONG: dict[str, tuple[list[Change], list[str]]] = {
         ["private_elsewhere @ broker host", "private_elsewhere @ broker ca"],
     ),
     "a broker far away without TLS": ([added('[broker]\nhost = "mqtt.example.org"')], ["open_broker @ broker"]),
+    "a link that is no page": ([added('[notify]\nlink = "desk.north.example/"')], ["bad_link @ notify link"]),
+    "a link of another kind": ([added('[notify]\nlink = "ftp://desk.north.example/"')], ["bad_link @ notify link"]),
+    "a link with a gap": ([added('[notify]\nlink = "https://desk.north.example/a b"')], ["bad_link @ notify link"]),
+    "a link to nowhere": ([added('[notify]\nlink = "https:///alarms/"')], ["bad_link @ notify link"]),
+    "a link to no port": ([added('[notify]\nlink = "https://desk:99999/"')], ["bad_link @ notify link"]),
+    "a link with a password": ([added('[notify]\nlink = "https://li:pw@desk/"')], ["secret @ notify link"]),
+    "a link that is a number": ([added("[notify]\nlink = 8080")], ["not_text @ notify link"]),
+    "a link in the clear": ([added('[notify]\nlink = "http://desk.north.example/"')], ["open_link @ notify link"]),
+    "channels to this machine": ([added("[notify]\nloopback = true")], ["loopback_channels @ notify loopback"]),
 }
 
 
