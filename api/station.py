@@ -1,9 +1,17 @@
-"""The parts of a running station, made from settings and put together; nothing here starts by itself."""
+"""The parts of a running station, made from settings and put together; nothing here starts by itself.
+
+On PostgreSQL several processes may run one station (ADR 11). Each is made of the same parts and starts those of its
+role; what it owes to another process is a row, which that one finds by looking.
+
+DatabaseError
++-- OnlyShared              .role: a file is one process's, so a role of its own needs PostgreSQL
+"""
 
 import secrets
+import threading
 from collections.abc import Callable, Mapping
 from functools import partial
-from typing import Annotated, Protocol
+from typing import Annotated, Final, Protocol
 
 import structlog
 from fastapi import Depends, Request
@@ -14,23 +22,28 @@ from api.accounts.service import Accounts
 from api.alarms.answering import answers
 from api.alarms.models import AlarmRecord
 from api.alarms.service import Alarms
+from api.audit.witnesses import Witnesses
 from api.board.service import Boards
 from api.clock import Clock, wall_ms
-from api.database import Database
+from api.database import Database, DatabaseError
 from api.drills.service import Drills
 from api.duty.opened import opened, owners
-from api.duty.service import LOOK_S, DeskWatch, Duty
+from api.duty.service import LOOK_S as DESK_S
+from api.duty.service import DeskWatch, Duty
 from api.escalation.clock import LadderClock
 from api.escalation.ladders import Ladders
 from api.escalation.service import Answered, Escalation
 from api.faults.service import LOOK_S as FAULTS_S
 from api.faults.service import Faults
 from api.feed.service import Feed, put
-from api.ingest.service import Ingest, filters, next_generation
+from api.ingest.service import Ingest, filters, next_generation, present_generation
 from api.installing.service import Installing
-from api.leases.service import Tenure, this_process
+from api.leases.rules import Job as Leased
+from api.leases.rules import Role
+from api.leases.service import Place, Tenure, here, this_process, where
 from api.mqtt import Link, Will
 from api.notify.service import PURPOSE, Channels, Notifier, notify, notify_desk
+from api.outgoing.service import LOOK_S as SENDER_S
 from api.outgoing.service import Sender
 from api.privacy.service import Privacy
 from api.register.registrar import Registrar
@@ -46,7 +59,21 @@ from api.tips.service import Tips
 from broker.messages import GatewayStatus
 from broker.signing import Signer, Verifier
 
+LOOK_S: Final = 0.25
+"""How often what another process owes is looked for: commands to gateways, slices of a register that changed."""
+
 log = structlog.get_logger("api.station")
+
+
+class OnlyShared(DatabaseError):
+    """Several processes need a database that several processes can have. Field: `role`."""
+
+    def __init__(self, role: Role) -> None:
+        self.role = role
+        url = "postgresql+psycopg://..."
+        super().__init__(
+            f"a SQLite file is one process's: {role.value!r} by itself needs PostgreSQL (--database {url})"
+        )
 
 
 class Worker(Protocol):
@@ -62,32 +89,44 @@ class Worker(Protocol):
 
 
 class Station:
-    """One police station: its tables, its broker connection, its consumer and its sender."""
+    """One police station, or the part of it that this process was started for."""
 
     def __init__(
         self,
         settings: StationSettings,
         *,
+        role: Role = Role.ALL,
         wrap: Wrap = unwrapped,
         clock: Clock = wall_ms,
         random_bytes: Callable[[int], bytes] = secrets.token_bytes,
     ) -> None:
-        """Take the station for this process, and bring its tables up to date. Raises DatabaseError, SettingsError."""
+        """Bring the tables up to date; for `Role.ALL` take the station for this process, too.
+
+        Raises DatabaseError, SettingsError.
+        """
         self.settings = settings
+        self.role = role
         self.clock = clock
         self.register = Register(settings)
         signer = Signer(settings.signing.kid, settings.signing.seed())
         verifier = Verifier(settings.station, settings.public_keys)
+        if role is not Role.ALL and not Database.kind(settings.database).shared:
+            raise OnlyShared(role)
         self.database = Database.open(settings.database, station=settings.station)
         self.superseded: Callable[[], None] = lambda: None
         """Called when another process has taken this station over; whoever runs us ends us then."""
+        self._taken_over = False
+        self.at_work: frozenset[Leased] = frozenset()
+        """The jobs that this process does now."""
+        self._changing = threading.Lock()
+        self._stopping = False
         self.tenure = self._claim()
         self.register.begin(self.database)
         self.accounts = Accounts(settings.accounts, clock=clock, random_bytes=random_bytes, issuer=settings.station)
         self.office = Office(settings.accounts, self.register, clock=clock, random_bytes=random_bytes)
         self._begin_accounts()
         self.slices = Slices(self.register, clock=clock, random_bytes=random_bytes)
-        self.slices.renew(self.database)
+        self._sliced = self._renew_slices()
         self.boards = Boards(self.register, clock=clock)
         self.installing = Installing(self.register, clock=clock, random_bytes=random_bytes)
         self.registrar = Registrar(
@@ -119,7 +158,8 @@ class Station:
         )
         self.link = Link(settings.broker, filters=filters(self.register), will=self._will)
         self.faults = Faults(self.database, self.register, self.link, clock=clock)
-        self.sender = Sender(self.database, self.link, signer, clock=clock, wrap=wrap)
+        look_s = LOOK_S if self.database.shared else SENDER_S
+        self.sender = Sender(self.database, self.link, signer, clock=clock, wrap=wrap, look_s=look_s)
         self.duty = Duty(self.register, clock=clock, look=opened, change_owner=owners(self.alarms.changing))
         self.desk_watch = DeskWatch(self.database, self.register, above=self.escalation.desk_unattended, clock=clock)
         self.ladders = Ladders(self.register, clock=clock)
@@ -143,6 +183,7 @@ class Station:
         self.tasks = Tasks(self.register, clock=clock)
         self.drills = Drills(self.register, clock=clock, random_bytes=random_bytes)
         self.reports = Reports(self.register, self.drills, clock=clock, zone=settings.zone)
+        self.witnesses = Witnesses(self.register, clock=clock, above=self.escalation.record_changed)
         self.ingest = Ingest(
             self.database,
             self.link,
@@ -152,59 +193,111 @@ class Station:
             register=self.register,
             clock=clock,
             random_bytes=random_bytes,
-            generation=next_generation(self.database, clock=clock),
+            generation=present_generation(self.database),
             owes=self.sender.wake,
             reported=self._reported,
             judge=self.installing.judge,
+            witness=self.witnesses.heard,
             wrap=wrap,
         )
-        self.rounds = Rounds(
-            [
-                Job(name="desk", every_s=LOOK_S, run=self._look_at_desks),
+        jobs = {
+            Leased.INGEST: [
                 Job(name="faults", every_s=FAULTS_S, run=self.faults.supervise),
-                Job(name="register", every_s=5, run=self._look_at_register),
+                Job(name="register", every_s=look_s, run=self._look_at_register),
+            ],
+            Leased.NOTIFIER: [
+                Job(name="desk", every_s=DESK_S, run=self._look_at_desks),
+                Job(name="quieting", every_s=5, run=self.registrar.end_quietings),
                 Job(name="sessions", every_s=60, run=self._sweep),
                 Job(name="retention", every_s=60, run=self.privacy.retain_next),
-                Job(
-                    name="drills",
-                    every_s=1,
-                    run=self._order_drills,
-                ),
+                Job(name="drills", every_s=1, run=self._order_drills),
             ],
-            clock=clock,
-        )
+        }
+        self.rounds = Rounds([job for one in role.jobs for job in jobs[one]], clock=clock)
 
     def start(self) -> None:
-        """Begin to connect, to take in and to send. Returns at once; a broker that is away is waited for."""
-        self.sender.start()
-        self.feed.start()
-        self.ingest.start()
-        self.link.start()
-        self.rounds.start()
-        self.ladder_clock.start()
-        self.notifier.start()
+        """Begin with what the role asks for; what another process does is stood by for.
+
+        Returns at once; a broker that is away is waited for.
+        """
+        if self.role.serves:
+            self.feed.start()
+        if self.role is Role.ALL:
+            self._work()
         if self.tenure is not None:
             self.tenure.start()
-        log.info("station.started", station=self.settings.station, generation=self.ingest.generation)
+        log.info("station.started", station=self.settings.station, role=self.role.value)
 
     def stop(self) -> None:
         """Finish what is in hand, say that we go, and give everything back."""
-        self.ladder_clock.stop()
-        self.notifier.stop()
+        with self._changing:
+            self._stopping = True
+        if Leased.NOTIFIER in self.at_work:
+            self.ladder_clock.stop()
+            self.notifier.stop()
         self.rounds.stop()
         self.feed.stop()
-        self.sender.stop()
-        self.link.stop(self.ingest.status(online=False))
-        self.ingest.stop()
+        if Leased.INGEST in self.at_work:
+            self.sender.stop()
+            # Whoever was taken over from does not say that nobody is here.
+            self.link.stop(None if self._taken_over else self.ingest.status(online=False))
+            self.ingest.stop()
         if self.tenure is not None:
             self.tenure.stop()
         self.database.close()
         log.info("station.stopped", station=self.settings.station)
 
+    def _work(self) -> None:
+        """Begin to do the jobs, which are ours now."""
+        with self._changing:
+            if self._stopping:
+                return
+            if Leased.INGEST in self.role.jobs:
+                self.register.refresh(self.database)
+                self._sliced = self._renew_slices()
+                self.ingest.generation = next_generation(self.database, clock=self.clock)
+                self.sender.start()
+                self.ingest.start()
+                self.link.start()
+            if Leased.NOTIFIER in self.role.jobs:
+                self.ladder_clock.start()
+                self.notifier.start()
+            self.rounds.start()
+            self.at_work = frozenset(self.role.jobs)
+
     @property
     def workers(self) -> Mapping[str, Worker]:
-        """Without them nothing climbs, nobody is told, and nothing is shown or looked after."""
-        return {"escalation": self.ladder_clock, "notify": self.notifier, "feed": self.feed, "rounds": self.rounds}
+        """Of what this process does, that without which nothing climbs, nobody is told, and nothing is shown."""
+        found: dict[str, Worker] = {}
+        if Leased.NOTIFIER in self.at_work:
+            found |= {"escalation": self.ladder_clock, "notify": self.notifier}
+        if self.role.serves:
+            found["feed"] = self.feed
+        if self.at_work:
+            found["rounds"] = self.rounds
+        if self.tenure is not None:
+            found["lease"] = self.tenure
+        return found
+
+    @property
+    def connected(self) -> bool:
+        """Whether this process has the broker."""
+        return self.link.alive and self.link.ready.is_set()
+
+    @property
+    def works(self) -> bool:
+        """Whether what this process does gets through; one that stands by has nothing to fail at."""
+        if any(not worker.alive for worker in self.workers.values()):
+            return False
+        if Leased.INGEST not in self.at_work:
+            return True
+        return self.connected and self.ingest.alive and self.sender.alive and self.ingest.trouble is None
+
+    def where(self, session: Session) -> Mapping[Leased, Place | None]:
+        """Where each job of the station is done now; None: nowhere."""
+        if not self.database.shared:
+            return dict.fromkeys(self.role.jobs, here())
+        return where(session, self.settings.station, now_ms=self.clock())
 
     def _look_at_desks(self, _now_ms: int) -> None:
         self.desk_watch.look()
@@ -213,24 +306,28 @@ class Station:
         self.drills.order(self.database, now_ms, wake=self.sender.wake)
 
     def _claim(self) -> Tenure | None:
-        """Where other processes could run this station too, take it for this one."""
-        if not self.database.shared:
+        """Where other processes could run this station too: what says whose turn it is. All at once is taken now."""
+        if not self.database.shared or not self.role.jobs:
             return None
         tenure = Tenure(
             self.database,
+            self.role.jobs,
             station=self.settings.station,
             holder=this_process(),
             clock=self.clock,
             superseded=self._give_way,
+            gained=self._work,
         )
-        try:
-            tenure.claim()
-        except BaseException:
-            self.database.close()
-            raise
+        if self.role is Role.ALL:
+            try:
+                tenure.claim()
+            except BaseException:
+                self.database.close()
+                raise
         return tenure
 
     def _give_way(self) -> None:
+        self._taken_over = True
         self.superseded()
 
     def link_to(self, alarm: str) -> str:
@@ -271,13 +368,20 @@ class Station:
         self.installing.reported(session, status)
 
     def _look_at_register(self, _now_ms: int) -> None:
-        """Another process may have changed it."""
-        if self.register.refresh(self.database):
+        """Another process may have changed it, and have ended before it made the slices."""
+        self.register.refresh(self.database)
+        if self.register.version != self._sliced:
             self._register_changed()
 
     def _register_changed(self) -> None:
-        if self.slices.renew(self.database):
-            self.sender.wake()
+        self._sliced = self._renew_slices()
+        self.sender.wake()
+
+    def _renew_slices(self) -> int:
+        """Let every gateway have its slice of the register as it is now; returns of which version that is."""
+        version = self.register.version
+        self.slices.renew(self.database)
+        return version
 
     def _will(self) -> Will:
         return self.ingest.status(online=False)

@@ -147,7 +147,10 @@ class GatewayEvent(Envelope):
 
 
 class AlarmView(Envelope):
-    """An alarm in the words of one audience; `id` is the alarm's event id. What the policy withholds is absent."""
+    """An alarm in the words of one audience; `id` is the alarm's event id. What the policy withholds is absent.
+
+    `quiet`: an officer quieted the neighbours' sirens for that place, so whoever receives this makes no sound of it.
+    """
 
     type: Literal["alarm"] = "alarm"
     kind: Kind
@@ -156,6 +159,7 @@ class AlarmView(Envelope):
     mark: Mark | None = None
     door: Door | None = None
     label: Text | None = None
+    quiet: Literal[True] | None = None
     group: GroupField | None = None
     place: HouseholdField | None = None
     gateway: GatewayField | None = None
@@ -194,7 +198,7 @@ class Rejection(Part):
 
 
 class ChainHead(Part):
-    """The head of a journal's chain: whoever has it can tell whether anything up to `seq` was changed since (N15)."""
+    """The head of a hash chain: whoever has it can tell whether anything up to `seq` was changed since (N15)."""
 
     seq: Seq
     digest: DigestField
@@ -245,6 +249,19 @@ class StationHello(Envelope):
     highest: Annotated[tuple[Head, ...], Field(max_length=MAX_EPOCHS)] = ()
 
 
+class StationAudit(Envelope):
+    """Where the station's own record of who did what ends, for a gateway to keep and to tell back (N15).
+
+    It answers a status: `follows` is what that status told back, and a gateway that holds anything else keeps that.
+    `rewritten`: the station's record does not hold what it follows, and somebody answered for that by name.
+    """
+
+    type: Literal["audit"] = "audit"
+    head: ChainHead
+    follows: ChainHead | None = None
+    rewritten: bool = False
+
+
 class Action(StrEnum):
     """What a station may order a gateway to do."""
 
@@ -271,7 +288,8 @@ _NEEDS: Final[dict[Action, tuple[str, ...]]] = {
 class Command(Envelope):
     """An order to a gateway. Refused unless `session` is that of its present connection and `counter` rose.
 
-    `alarm` is the event id of the alarm that it is about; for `alert`, of the press that the station journalled.
+    `alarm` is the event id of the alarm that it is about; for `alert`, of the press that the station journalled, and
+    `quiet` says that an officer quieted the neighbours' sirens for that place.
     `drill`: presses of `units` in `group` are part of a drill for `lasts_ms` from when the station said so (that is,
     less the age of the command); it replaces an earlier one of that group, and 0 ends it.
     `install`: for `lasts_ms`, units that are not handed over (of `place`; without it, of the whole gateway) are being
@@ -291,6 +309,7 @@ class Command(Envelope):
     door: Door | None = None
     label: Text | None = None
     mark: Mark | None = None
+    quiet: Literal[True] | None = None
     units: Annotated[tuple[UnitField, ...], Field(max_length=MAX_DRILL_UNITS)] | None = None
     lasts_ms: Annotated[int, Field(ge=0, le=LONGEST_DRILL_MS)] | None = None
 
@@ -337,6 +356,8 @@ class GatewayStatus(Envelope):
     queued: UInt
     faults: Annotated[tuple[Word, ...], Field(max_length=MAX_FAULTS)] = ()
     register_version: UInt | None = None
+    sealing_key: DigestField | None = None
+    audit: ChainHead | None = None
 
 
 class StationStatus(Envelope):
@@ -353,11 +374,10 @@ Body = (
     | AlarmUpdate
     | Receipt
     | StationHello
+    | StationAudit
     | Command
     | ConfigPart
     | GatewayStatus
-    sealing_key: DigestField | None = None
-    audit: ChainHead | None = None
     | StationStatus
 )
 
@@ -367,6 +387,7 @@ BODIES: Final[dict[str, type[Body]]] = {
     "update": AlarmUpdate,
     "receipt": Receipt,
     "hello": StationHello,
+    "audit": StationAudit,
     "command": Command,
     "config": ConfigPart,
     "gateway_status": GatewayStatus,

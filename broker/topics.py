@@ -170,8 +170,8 @@ TABLE: Final = (
         publisher=Role.STATION,
         receivers=(Role.GATEWAY,),
         audience=Role.GATEWAY,
-        bodies=("receipt", "hello"),
-        purpose="event ids that the station has committed, and what it holds of this gateway",
+        bodies=("receipt", "hello", "audit"),
+        purpose="event ids that the station has committed, what it holds of this gateway, where its own record ends",
     ),
     Row(
         Name.GATEWAY_COMMAND,

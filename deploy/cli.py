@@ -158,6 +158,15 @@ def gateway(
         fail(error, STORE)
 
 
+class StationRole(StrEnum):
+    """What a station's process is for."""
+
+    all = "all"
+    ingest = "ingest"
+    notifier = "notifier"
+    web = "web"
+
+
 @app.command()
 def station(
     site: Annotated[Path | None, typer.Option("--site", help="The site file (docs/site.md).")] = None,
@@ -168,11 +177,16 @@ def station(
         str | None,
         typer.Option(envvar="SHOUWANG_DATABASE", help="postgresql+psycopg://..., not a file in the state folder."),
     ] = None,
+    role: Annotated[
+        StationRole, typer.Option(help="With PostgreSQL: the part of the station that this process is for.")
+    ] = StationRole.all,
+    port: Annotated[int | None, typer.Option(help="Serve HTTP here, not where the site or the settings say.")] = None,
     interfere: Interfere = None,
 ) -> None:
     """Run the police station's side: take alarms in, acknowledge them, answer over HTTP."""
     from api import program
     from api import settings as station_settings
+    from api.leases.rules import Role
     from deploy import assembly, check, mosquitto
     from deploy import keys as keyring
 
@@ -195,7 +209,9 @@ def station(
         fail(error, USAGE)
     except OSError as error:
         fail(error, STORE)
-    raise typer.Exit(program.serve(read, wrap=wrap))
+    if port is not None:
+        read = read.model_copy(update={"http": read.http.model_copy(update={"port": port})})
+    raise typer.Exit(program.serve(read, role=Role(role.value), wrap=wrap))
 
 
 audit = typer.Typer(help="The station's own record of who did what.", no_args_is_help=True)
@@ -228,7 +244,52 @@ def audit_verify(
     except DatabaseError as error:
         fail(error, STORE)
     sys.stdout.write((verifying.as_json(verdict) if json_ else verifying.as_text(verdict)) + "\n")
-    raise typer.Exit(OK if verdict.bad is None else BAD)
+    raise typer.Exit(OK if verdict.ok else BAD)
+
+
+admin = typer.Typer(help="For whoever has the station's machine.", no_args_is_help=True)
+app.add_typer(admin, name="admin")
+
+
+@admin.command("recover")
+def admin_recover(
+    account: Annotated[str | None, typer.Option(help="Login of the administrator; where there is one, he.")] = None,
+    settings: Annotated[Path | None, typer.Option(help="The station's settings as JSON.")] = None,
+    state: Annotated[Path, typer.Option("--state", help="Or: its state folder.")] = Path("/var/lib/shouwang/station"),
+    reason: Annotated[str | None, typer.Option(help="Why; stands in the record of who did what.")] = None,
+    force: Annotated[bool, typer.Option("--force", help="Although another administrator could do it.")] = False,
+    json_: AsJson = False,
+) -> None:
+    """Let an administrator in again who lost password and second factor: a password that is good once."""
+    import secrets
+
+    from api import settings as station_settings
+    from api.accounts import recovering
+    from api.clock import wall_ms
+    from api.database import DatabaseError, DatabaseInUse
+
+    try:
+        done = recovering.recover(
+            station_settings.load(settings or state / "settings.json"),
+            login=account,
+            forced=force,
+            reason=reason,
+            clock=wall_ms,
+            random_bytes=secrets.token_bytes,
+        )
+    except station_settings.SettingsError as error:
+        fail(error, USAGE)
+    except recovering.NotRecovered as error:
+        fail(error, BAD if error.code == "somebody_else_could" else USAGE)
+    except DatabaseInUse as error:
+        fail(f"{error}; end the station first, it can be started again at once", MISSING)
+    except (DatabaseError, OSError) as error:
+        fail(error, STORE)
+    if json_:
+        said = {"account": done.account, "login": done.login, "secret": done.secret}
+        sys.stdout.write(json.dumps(said) + "\n")
+    else:
+        sys.stdout.write(f"{done.login}: {done.secret}   (shown once, kept nowhere / 仅显示一次)\n")
 
 
 class Period(StrEnum):

@@ -113,6 +113,16 @@ class ChainHead(NamedTuple):
     digest: bytes
 
 
+@dataclass(frozen=True, slots=True)
+class Witness:
+    """Where the station's own record ends, as it told, and what that follows."""
+
+    head: ChainHead
+    follows: ChainHead | None = None
+    rewritten: bool = False
+    """Somebody at the station answered for it that `follows` is not in that record."""
+
+
 class Delivery(NamedTuple):
     """One event on its way to one target. It belongs to one journal file, which `epoch` names."""
 
@@ -146,6 +156,8 @@ class Carried:
     """With the targets that they still must reach."""
     heard: Sequence[Heard] = ()
     known: Mapping[str, EventId] = field(default_factory=dict)
+    audit: ChainHead | None = None
+    """Where the station's own record ended, as this gateway was told last."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -187,6 +199,8 @@ class Journal:
             self._db: sqlite3.Connection | None = self._connect()
             self._prepare()
             self.epoch = Epoch(self._meta("epoch"))
+            self.audit = _read_witness(self._row("SELECT value FROM meta WHERE name = 'audit'"))
+            """The newest head of the station's own record that is kept here."""
             last = self._row("SELECT seq, head FROM event ORDER BY seq DESC LIMIT 1")
         except (sqlite3.Error, OSError) as error:
             self._lock.close()
@@ -214,7 +228,7 @@ class Journal:
         """Keep `first`, and then what was in another file, in one durable commit."""
         events = [*((event, event.targets(self._gateway)) for event in first), *carried.events]
         known = [*carried.known.items()][-KNOWN_PER_START:]
-        return self._append(events, heard=carried.heard, known=known)
+        return self._append(events, heard=carried.heard, known=known, audit=carried.audit)
 
     def _append(
         self,
@@ -223,6 +237,7 @@ class Journal:
         marks: Marks | None = None,
         heard: Sequence[Heard] = (),
         known: Sequence[tuple[str, EventId]] = (),
+        audit: ChainHead | None = None,
     ) -> list[Entry]:
         entries: list[Entry] = []
         head = self.head.digest
@@ -241,12 +256,29 @@ class Journal:
             _insert(db, "INSERT INTO delivery VALUES", deliveries)
             _insert(db, "INSERT OR REPLACE INTO heard VALUES", [(row.unit, row.counter) for row in heard])
             _insert(db, "INSERT OR REPLACE INTO carried VALUES", known)
+            if audit is not None:
+                _write_witness(db, audit)
             if marks is not None:
                 _mark(db, self.epoch, marks)
 
         self._transact(work)
         self.head = ChainHead(self.head_seq + len(entries), head)  # at once: other threads read it
+        self.audit = audit or self.audit
         return entries
+
+    def witness(self, told: Witness) -> bool:
+        """Keep where the station's own record ends, durably. Returns False, and keeps what there is, unless it follows.
+
+        Only what follows what is kept here was held against it. A lower head needs somebody who answered for it.
+        """
+        held = self.audit
+        rewinds = held is not None and told.head.seq <= held.seq and told.head != held
+        if told.follows != held or (rewinds and not told.rewritten):
+            return False
+        if told.head != held:
+            self._transact(lambda db: _write_witness(db, told.head))
+            self.audit = told.head
+        return True
 
     def mark(self, marks: Marks) -> None:
         """Note what happened to deliveries, in a commit of its own."""
@@ -555,10 +587,13 @@ def salvage(path: Path, *, station: StationId) -> Carried:
     events: list[tuple[Event, list[str]]] = []
     heard: list[Heard] = []
     known: dict[str, EventId] = {}
+    audit: ChainHead | None = None
     with suppress(sqlite3.Error), closing(sqlite3.connect(path, isolation_level=None)) as db:
         # Each table for itself, and each row for itself: the bad page may be in any of them.
         with suppress(sqlite3.Error):
             heard += [Heard(unit, counter) for unit, counter in db.execute("SELECT unit, counter FROM heard")]
+        with suppress(sqlite3.Error):
+            audit = _read_witness(db.execute("SELECT value FROM meta WHERE name = 'audit'").fetchone())
         for sql in (
             "SELECT message, id FROM carried ORDER BY rowid",
             "SELECT message, id FROM event WHERE message IS NOT NULL ORDER BY seq",
@@ -574,7 +609,21 @@ def salvage(path: Path, *, station: StationId) -> Carried:
                 row = db.execute("SELECT id, payload, message FROM event WHERE seq = ?", (seq,)).fetchone()
                 if row is not None and row[1] is not None:
                     events.append((_read_event(path, seq, *row, station=station), open_))
-    return Carried(events, heard, known)
+    return Carried(events, heard, known, audit)
+
+
+def _write_witness(db: sqlite3.Connection, head: ChainHead) -> None:
+    db.execute("INSERT OR REPLACE INTO meta VALUES ('audit', ?)", (f"{head.seq}:{head.digest.hex()}",))
+
+
+def _read_witness(row: tuple[Any, ...] | None) -> ChainHead | None:
+    """What stands in `meta`; None when there is nothing, or nothing that reads: the station tells it anew."""
+    with suppress(ValueError):
+        if row is not None:
+            seq, _, digest = str(row[0]).partition(":")
+            head = ChainHead(int(seq), bytes.fromhex(digest))
+            return head if head.seq > 0 and len(head.digest) == len(GENESIS) else None
+    return None
 
 
 def _read_event(path: Path, seq: int, id_: str, payload: bytes, message: str | None, *, station: StationId) -> Event:

@@ -127,6 +127,11 @@ class Keeper:
         journal = self.journal
         return (NO_EPOCH, ChainHead(0, GENESIS)) if journal is None else (journal.epoch, journal.head)
 
+    @property
+    def audit(self) -> ChainHead | None:
+        """The newest head of the station's own record that is on disk."""
+        return None if self.journal is None else self.journal.audit
+
     async def append(self, events: Sequence[Event], *, heard: Sequence[Heard] = ()) -> list[Entry]:
         """Keep `events`; when this returns they are on disk. JournalError: they are not, try again later."""
         loop = asyncio.get_running_loop()

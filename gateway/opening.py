@@ -89,6 +89,7 @@ def union(found: Carried, told: Carried) -> Carried:
         [(event, targets) for event, targets in events.values() if event.type is not EventType.EPOCH_OPENED],
         [Heard(unit, counter) for unit, counter in heard.items()],
         {**found.known, **told.known},
+        told.audit or found.audit,
     )
 
 

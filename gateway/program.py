@@ -30,10 +30,11 @@ from broker.messages import (
     GatewayStatus,
     Outcome,
     Receipt,
+    StationAudit,
     StationHello,
 )
-from broker.signing import Signer, Verifier, gateway_kid
 from broker.sealing import sealing_key
+from broker.signing import Signer, Verifier, gateway_kid
 from broker.slices import SliceRefused
 from devices.frames import FRAME_BYTES
 from devices.line_link import LineLink, UnitKey
@@ -42,7 +43,7 @@ from gateway import logs
 from gateway.alert import Alert, Play, Switch
 from gateway.drills import Drills
 from gateway.events import Entry
-from gateway.history import History, highest
+from gateway.history import History, highest, told_head
 from gateway.installing import Windows
 from gateway.intake import Intake, ZigbeeAction
 from gateway.journal import Carried, Heard, JournalError
@@ -156,9 +157,9 @@ class Gateway:
         self._simulator: asyncio.AbstractServer | None = None
         self._zigbee: ZigbeeLink | None = None
         self._remote = {household.id for household in settings.households if household.remote}
-        self._uplink = self._make_uplink()
         self._verifier = Verifier(settings.station, public_keys(settings))
-        self._history = History(self._keeper, told=self._history_told)
+        self._uplink = self._make_uplink()
+        self._history = History(self._keeper, told=self._history_told, refused=self._uplink.count)
         self._renewing: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._failures = 0
@@ -244,7 +245,7 @@ class Gateway:
         """What must not be lost with a journal file."""
         natives = [line for line in self._lines.values() if isinstance(line, NativeLine)]
         heard = [Heard(unit, window) for line in natives for unit, window in line.windows.items()]
-        return Carried(self._outbox.open, heard, self._recorder.known)
+        return Carried(self._outbox.open, heard, self._recorder.known, self._keeper.audit)
 
     def _journal_renewed(self) -> None:
         """What was not delivered is in the new journal; read it from there."""
@@ -450,6 +451,10 @@ class Gateway:
             self._renewing = self._loop.create_task(self._open_epoch())
         self._history.compare(hello.highest)
 
+    def witnessed(self, audit: StationAudit) -> None:
+        """Where the station's own record ends: to be kept, and told back with the next status."""
+        self._history.witness(audit)
+
     async def _open_epoch(self) -> None:
         try:
             await self._keeper.open_epoch()
@@ -497,12 +502,12 @@ class Gateway:
         for fault in ("slice_refused", "register_drift"):
             self._own.note(self._supervision.state(fault, "register", wrong=False))
         self._remote = {household.id for household in applied.settings.households if household.remote}
+        self._verifier.believe(public_keys(applied.settings))
         self._uplink.set_remote(tuple(sorted(self._remote)))
         log.info("register slice applied", version=kept.slice.version, units=len(units), unusable=len(self._unusable))
 
     async def _keep_slice(self, kept: Kept, *, after: asyncio.Task[None] | None) -> None:
         """Keep it as the last known good one, and say that it runs."""
-        self._verifier.believe(public_keys(applied.settings))
         if after is not None:
             await asyncio.gather(after, return_exceptions=True)
         trouble = ""
@@ -554,13 +559,13 @@ class Gateway:
             queued=self._keeper.queued,
             faults=self._supervision.faults,
             register_version=self._incoming.runs,
+            sealing_key=self._sealing_key,
+            audit=None if keeper.audit is None else told_head(keeper.audit),
         )
 
     # Timers
 
     def _wake(self) -> None:
-            sealing_key=self._sealing_key,
-            audit=None if keeper.audit is None else told_head(keeper.audit),
         """Set the clock for whatever is due next: sirens that end, police that are not reached."""
         dues = [due for due in (self._alert.next_due(), self._ladder.next_due()) if due is not None]
         if self._timer is not None:

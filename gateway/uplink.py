@@ -23,6 +23,7 @@ from broker.messages import (
     ConfigPart,
     GatewayStatus,
     Receipt,
+    StationAudit,
     StationHello,
     StationStatus,
     audience_of,
@@ -58,6 +59,9 @@ class Hearer(Protocol):
 
     def greeted(self, hello: StationHello) -> None:
         """What the station holds of this gateway."""
+
+    def witnessed(self, audit: StationAudit) -> None:
+        """Where the station's own record ends."""
 
     def configured(self, part: ConfigPart, topic: str, envelope: bytes) -> None:
         """A part of a slice of the register, whose signature is good, as it came."""
@@ -326,6 +330,8 @@ class Uplink:
                     self.pump()
             case StationHello():
                 self._hearer.greeted(body)
+            case StationAudit():
+                self._hearer.witnessed(body)
             case Command():
                 if self._may_command(body, retained=retained):
                     self._hearer.commanded(body)

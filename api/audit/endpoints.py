@@ -77,3 +77,26 @@ def get_head(station: CurrentStation, by: Annotated[Authority, may("audit.read")
     _whole_station(station, by)
     with station.database.read() as session:
         return schemas.head_answer(service.head(session))
+
+
+@router.get("/witnesses", summary="What the gateways were told of the chain, and whether it holds that")
+def list_witnesses(station: CurrentStation, by: Annotated[Authority, may("audit.read")]) -> list[schemas.WitnessAnswer]:
+    """Each gateway keeps the newest head that it was told and tells it back: nobody can change both unnoticed."""
+    _whole_station(station, by)
+    with station.database.read() as session:
+        return [schemas.witness_answer(row) for row in repository.witnesses(session)]
+
+
+@router.post(
+    "/witnesses/explain",
+    summary="Answer for a chain that does not hold what gateways were told",
+    responses=answers(HTTPStatus.CONFLICT),
+    status_code=HTTPStatus.NO_CONTENT,
+)
+def explain_witnesses(
+    station: CurrentStation, by: Annotated[Authority, may("audit.explain")], explanation: schemas.Explanation
+) -> None:
+    """After a copy was restored, say. It is an entry of the chain that names the heads; then the fault is over."""
+    _whole_station(station, by)
+    with station.database.write() as session:
+        station.witnesses.explain(session, by, {*explanation.gateways}, reason=explanation.reason)

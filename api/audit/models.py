@@ -44,6 +44,27 @@ class AuditWords(SQLModel, table=True):
     words: str = Field(sa_type=Text)
 
 
+class AuditWitness(SQLModel, table=True):
+    """The newest head of the chain that a gateway says it was told, and what is wrong with it (`Why`, empty: nothing).
+
+    `explained_ms`: somebody answered for it by name; the chain has an entry that says who, and why.
+    """
+
+    __tablename__ = "audit_witness"
+    __table_args__ = (
+        CheckConstraint(HEX64, name="digest"),
+        CheckConstraint("seq > 0", name="order"),
+        CheckConstraint("why IN ('', 'cut_off', 'missing', 'other_history')", name="why"),
+    )
+
+    gateway: str = Field(primary_key=True)
+    seq: int = Field(sa_type=BigInteger)
+    digest: str
+    said_ms: int = Field(sa_type=BigInteger)
+    why: str = ""
+    explained_ms: int | None = Field(sa_type=BigInteger, default=None)
+
+
 class AuditHead(SQLModel, table=True):
     """The one row that says where the chain ends. Whoever writes to the chain locks it."""
 

@@ -6,9 +6,10 @@ from operator import attrgetter
 from typing import Any, Final
 
 from sqlalchemy import Table, bindparam, delete, or_, select, update
-from sqlmodel import Session, SQLModel
+from sqlmodel import Session, SQLModel, col
+from sqlmodel import select as select_rows
 
-from api.audit.models import Audit, AuditHead, AuditWords
+from api.audit.models import Audit, AuditHead, AuditWitness, AuditWords
 from api.audit.rules import Entry, Head, Words
 from api.database import Bulk
 
@@ -95,6 +96,33 @@ def of_actions(
     if before_ms is not None:
         found = found.where(AUDIT.c.at_ms < before_ms)
     return [_both(row) for row in session.connection().execute(found)]
+
+
+def digest_at(session: Session, seq: int) -> str | None:
+    """The digest of one entry; None when there is none of this number."""
+    return session.connection().execute(select(AUDIT.c.digest).where(AUDIT.c.seq == seq)).scalar_one_or_none()
+
+
+def witness(session: Session, gateway: str) -> AuditWitness | None:
+    """What a gateway says it was told."""
+    return session.get(AuditWitness, gateway)
+
+
+def witnesses(session: Session) -> Sequence[AuditWitness]:
+    """What gateways say they were told, by gateway."""
+    return session.exec(select_rows(AuditWitness).order_by(col(AuditWitness.gateway))).all()
+
+
+def disputes(session: Session) -> Sequence[AuditWitness]:
+    """What gateways were told and the chain does not hold, and nobody answered for."""
+    found = select_rows(AuditWitness).where(AuditWitness.why != "", col(AuditWitness.explained_ms).is_(None))
+    return session.exec(found.order_by(col(AuditWitness.gateway))).all()
+
+
+def add_witness(session: Session, row: AuditWitness) -> None:
+    """Insert what a gateway says for the first time."""
+    session.add(row)
+    session.flush()
 
 
 def erase_words(session: Session, seqs: Sequence[int]) -> int:

@@ -19,6 +19,8 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Final
 
+AUDIT_CHANGED: Final = "audit_changed"
+"""The code of the fault: the chain does not hold what gateways were told."""
 SALT_BYTES: Final = 16
 BEGINNING: Final = "0" * 64
 """Stands for the digest before the first entry."""
@@ -30,6 +32,18 @@ class Head:
 
     seq: int = 0
     digest: str = BEGINNING
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Telling:
+    """What a gateway is told: where the chain ends, and what of that it told back.
+
+    `rewritten`: what it told back is not in the chain, and somebody answered for that.
+    """
+
+    head: Head
+    follows: Head | None
+    rewritten: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -69,12 +83,30 @@ class Why(StrEnum):
     """Somebody was told another digest for this number."""
 
 
+IN_WORDS: Final[Mapping[Why, str]] = {
+    Why.CUT_OFF: "it was told entry {seq}, and the chain ends before that: it was cut off, or an older copy restored",
+    Why.MISSING: "it was told entry {seq}, which is not in the chain: it was taken out",
+    Why.OTHER_HISTORY: "it was told another entry {seq} than the chain has: it was rewritten, or went on from an older "
+    "copy",
+}
+"""What is wrong with a chain that a witness was told otherwise of."""
+
+
 @dataclass(frozen=True, slots=True)
 class Bad:
     """The first row that is not as it was written."""
 
     seq: int
     why: Why
+
+
+def held_against(told: Head, *, head: Head, digest: str | None) -> Why | None:
+    """What is wrong with a chain that ends at `head`, whose entry `told.seq` has this digest, when `told` was told."""
+    if told.seq > head.seq:
+        return Why.CUT_OFF
+    if digest is None:
+        return Why.MISSING
+    return None if digest == told.digest else Why.OTHER_HISTORY
 
 
 def words_of(detail: Mapping[str, object] | None, reason: str | None) -> str:

@@ -2,12 +2,15 @@
 
 import json
 from datetime import datetime
-from typing import Any, Final
+from typing import Annotated, Any, Final
 
-from pydantic import BaseModel
+from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
-from api.audit.rules import Entry, Head, Words
+from api.audit.models import AuditWitness
+from api.audit.rules import IN_WORDS, Entry, Head, Why, Words
 from api.clock import iso
+from api.shapes import Answer, Asked
+from broker.ids import SEGMENT
 
 WITHOUT_ALARMS: Final = ("session.", "account.", "grant.", "token.", "desk.", "joining.", "privacy.")
 """How actions begin whose entries say nothing about any alarm."""
@@ -37,6 +40,42 @@ class HeadAnswer(BaseModel):
 
     seq: int
     digest: str
+
+
+class WitnessAnswer(Answer):
+    """What a gateway says it was told of this chain. `wrong`: what is wrong with that, in words; null: nothing."""
+
+    gateway: str
+    seq: int
+    digest: str
+    said_at: datetime
+    wrong: str | None
+    explained_at: datetime | None
+
+
+class Explanation(Asked):
+    """Whoever answers for it that this chain does not hold what these gateways were told, and why that is so."""
+
+    model_config = ConfigDict(
+        json_schema_extra={
+            "examples": [{"gateways": ["gw1"], "reason": "restored from the copy of 03:00 after the disk had failed"}]
+        },
+    )
+
+    gateways: Annotated[list[Annotated[str, StringConstraints(pattern=SEGMENT)]], Field(min_length=1, max_length=1_000)]
+    reason: Annotated[str, StringConstraints(strip_whitespace=True, min_length=10, max_length=500)]
+
+
+def witness_answer(row: AuditWitness) -> WitnessAnswer:
+    """A gateway as a witness."""
+    return WitnessAnswer(
+        gateway=row.gateway,
+        seq=row.seq,
+        digest=row.digest,
+        said_at=iso(row.said_ms),
+        wrong=IN_WORDS[Why(row.why)].format(seq=row.seq) if row.why else None,
+        explained_at=None if row.explained_ms is None else iso(row.explained_ms),
+    )
 
 
 def entry_answer(entry: Entry, words: Words | None) -> EntryAnswer:

@@ -6,7 +6,7 @@ other in a circle nor find the same place in the chain. What rolls back leaves n
 """
 
 import secrets
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from typing import Final
 
@@ -15,7 +15,7 @@ from sqlalchemy.orm import Session as PlainSession
 from sqlmodel import Session
 
 from api.audit import repository, rules
-from api.audit.rules import Bad, Head
+from api.audit.rules import Bad, Head, Why
 
 PENDING: Final = "audit"
 
@@ -31,6 +31,16 @@ class _Recorded:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Dispute:
+    """A gateway was told a head that this chain does not hold. `explained`: somebody answered for that by name."""
+
+    gateway: str
+    head: Head
+    why: Why
+    explained: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Verdict:
     """What came of a look at the whole chain: `rows` are good, `erased` of them have no words any more."""
 
@@ -38,6 +48,13 @@ class Verdict:
     erased: int
     head: Head
     bad: Bad | None
+    disputes: tuple[Dispute, ...] = ()
+    """What gateways were told and the chain does not hold, explained or not."""
+
+    @property
+    def ok(self) -> bool:
+        """Whether nothing is wrong for which nobody answered."""
+        return self.bad is None and all(one.explained for one in self.disputes)
 
 
 def record(
@@ -75,10 +92,18 @@ def head(session: Session) -> Head:
 
 
 def verify(session: Session, *, told: Mapping[int, str] | None = None) -> Verdict:
-    """Look at every entry. `told`: heads that others were given, digests by number."""
+    """Look at every entry, and at what gateways say they were told. `told`: what others were, digests by number."""
     end = repository.head(session)
     rows, erased, bad = rules.check(repository.walk(session), head=end, told=told)
-    return Verdict(rows=rows, erased=erased, head=end, bad=bad)
+    return Verdict(rows=rows, erased=erased, head=end, bad=bad, disputes=tuple(_disputes(session, end)))
+
+
+def _disputes(session: Session, end: Head) -> Iterator[Dispute]:
+    for row in repository.witnesses(session):
+        head = Head(row.seq, row.digest)
+        why = rules.held_against(head, head=end, digest=repository.digest_at(session, head.seq))
+        if why is not None:
+            yield Dispute(gateway=row.gateway, head=head, why=why, explained=row.explained_ms is not None)
 
 
 @event.listens_for(PlainSession, "before_commit")

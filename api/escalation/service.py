@@ -15,6 +15,7 @@ from api.alarms import views
 from api.alarms.changes import Change
 from api.alarms.models import AlarmRecord
 from api.alarms.rules import Action, State
+from api.audit.rules import AUDIT_CHANGED
 from api.clock import Clock
 from api.duty.service import UNATTENDED, desk_attended, on_duty, without
 from api.escalation import repository, rules
@@ -207,11 +208,16 @@ class Escalation:
 
     def desk_unattended(self, session: Session, now_ms: int) -> None:
         """Tell the level above that nobody sits at any desk."""
+        self._tell_above(session, UNATTENDED, now_ms)
+
+    def record_changed(self, session: Session, now_ms: int) -> None:
+        """Tell the level above that the record of who did what does not hold what gateways were told of it."""
+        self._tell_above(session, AUDIT_CHANGED, now_ms)
+
+    def _tell_above(self, session: Session, fault: str, now_ms: int) -> None:
         station = self._register.station
         areas = (station, *self._register.ancestors(station))
-        notice = Notice(
-            kind_shown=None, fault=UNATTENDED, grid=None, number=None, link=self._link(""), police_only=False
-        )
+        notice = Notice(kind_shown=None, fault=fault, grid=None, number=None, link=self._link(""), police_only=False)
         told: set[str] = set()
         for role in (Role.DUTY_LEADER, Role.COMMAND_CENTRE):
             accounts = [one for one in on_duty(session, role=role, areas=areas, at_ms=now_ms) if one not in told]

@@ -43,6 +43,7 @@ WORDS: Final[Mapping[str, Words]] = {
     "unit_unusable": Words("报警器登记无法使用", "a unit of the register cannot be used"),
     # found by the station
     "gateway_offline": Words("网关失联", "gateway lost"),
+    "audit_changed": Words("操作审计链被改动或截断", "the record of who did what was changed or cut off"),
     "clone": Words("两台网关使用同一身份", "two gateways with one identity"),
     "gap": Words("网关事件缺失", "events of a gateway are missing"),
     "desk_unattended": Words("接警台无人值守", "no attended desk"),

@@ -33,6 +33,8 @@ from sqlalchemy.exc import DBAPIError, InterfaceError, OperationalError, SQLAlch
 from sqlmodel import Session
 
 from api.alarms.service import Alarms
+from api.audit.rules import Telling
+from api.audit.witnesses import chain_head
 from api.clock import Clock
 from api.database import Database
 from api.faults import repository as faults
@@ -58,6 +60,7 @@ from broker.messages import (
     Head,
     Receipt,
     Rejection,
+    StationAudit,
     StationHello,
     StationStatus,
     audience_of,
@@ -125,6 +128,8 @@ class _Outcome:
     counts: Counts = field(default_factory=Counts)
     alarms: int = 0
     owes: bool = False
+    tell: dict[GatewayId, Telling] = field(default_factory=dict)
+    """Where the audit chain ends, for gateways that were told otherwise."""
 
 
 class Ingest:
@@ -145,12 +150,13 @@ class Ingest:
         owes: Callable[[], None],
         reported: Callable[[Session, GatewayStatus], None] = lambda _session, _status: None,
         judge: Callable[[Session, Sequence[GatewayEvent]], Sequence[GatewayEvent]] = lambda _session, events: events,
+        witness: Callable[[Session, GatewayStatus], Telling | None] = lambda _session, _status: None,
         wrap: Wrap = unwrapped,
     ) -> None:
         """`owes` is called after a commit that may have left something to be sent.
 
         `reported` hears every status of a gateway's present connection, in its transaction. `judge` takes new events
-        out that are of no concern to a desk.
+        out that are of no concern to a desk. `witness` says what a gateway that is there is told of the audit chain.
         """
         self.counts = Counts()
         self.generation = generation
@@ -166,6 +172,7 @@ class Ingest:
         self._random_bytes = random_bytes
         self._reported = reported
         self._judge = judge
+        self._witness = witness
         self._owes = owes
         self._limit = rules.BATCH_MOST
         self._backlog: deque[Incoming] = deque()
@@ -232,6 +239,8 @@ class Ingest:
             self._turn_away(gateway, batch)
             raise NotBelieved({one.reason for one in batch})
         receipts: list[bytes] = []
+        if not self.alive:  # another process has the broker, and counts
+            self.generation = present_generation(self._database)
         for outcome in self._keep_each(batch):
             self._tell_counts(outcome)
             receipts += [
@@ -587,6 +596,9 @@ class Ingest:
         if clone is not None and now_ms - clone.last_ms >= CLONE_OVER_MS:
             end(session, clone, now_ms=now_ms)
         self._reported(session, status)
+        told = self._witness(session, status) if status.online else None
+        if told is not None:
+            outcome.tell[status.gateway] = told
         self._look_for_gaps(session, status, now_ms=now_ms)
         greeted = not new_session and status.gateway not in outcome.greet  # the hello goes when this batch is kept
         self._look_at_chain(session, status, greeted=greeted, now_ms=now_ms)
@@ -657,6 +669,8 @@ class Ingest:
             )
         for gateway in sorted(outcome.greet):
             self._greet(gateway)
+        for gateway, told in outcome.tell.items():
+            self._tell_audit(gateway, told)
         if outcome.owes:
             self._owes()
 
@@ -761,6 +775,21 @@ class Ingest:
         with suppress(LinkError):
             self._link.publish(topic, self._signer.envelope(hello))
 
+    def _tell_audit(self, gateway: GatewayId, told: Telling) -> None:
+        """Let a gateway be a witness of who did what here. Its loss costs nothing: the next status is answered too."""
+        topic = build(Name.GATEWAY_RECEIPT, self._register.station, gateway)
+        body = StationAudit(
+            topic=topic,
+            audience=audience_of(topic),
+            id=self._new_id(),
+            age_ms=0,
+            head=chain_head(told.head),
+            follows=None if told.follows is None else chain_head(told.follows),
+            rewritten=told.rewritten,
+        )
+        with suppress(LinkError):
+            self._link.publish(topic, self._signer.envelope(body))
+
     def _next_generation(self) -> int:
         return next_generation(self._database, clock=self._clock)
 
@@ -775,6 +804,12 @@ def next_generation(database: Database, *, clock: Clock) -> int:
         row = repository.station(session, now_ms=now)
         row.generation = max(row.generation + 1, now)
         return row.generation
+
+
+def present_generation(database: Database) -> int:
+    """The generation as it stands; 0 before there was any."""
+    with database.read() as session:
+        return repository.generation(session)
 
 
 def filters(register: Register) -> tuple[str, str]:

@@ -20,6 +20,7 @@ from broker.ids import CommunityId, Epoch, EventId, GatewayId, GridId, Household
 from broker.kinds import EventType, Kind
 from broker.messages import (
     Body,
+    ChainHead,
     Command,
     GatewayEvent,
     GatewayStatus,
@@ -269,6 +270,7 @@ class Gateway(Maker, Peer):
         chain: str = "a",
         register_version: int | None = None,
         faults: tuple[str, ...] = (),
+        audit: ChainHead | None = None,
     ) -> None:
         """Publish the retained status. `chain` makes the digest: another one is another history."""
         topic = build(Name.GATEWAY_STATUS, STATION, self.name)
@@ -289,6 +291,7 @@ class Gateway(Maker, Peer):
             queued=0,
             register_version=register_version,
             faults=faults,
+            audit=audit,
         )
         self.publish(topic, self.signer.envelope(body), retain=True)
 

@@ -65,6 +65,7 @@ OWN_FIELDS: Final[Mapping[str, Fields]] = {
         "verified": st.none() | st.booleans(),
         "at_ms": st.none() | UINTS,
         "clock": st.none() | CLOCKS,
+        "quiet": st.none() | st.just(True),
     },
     "update": {
         "alarm": EVENT_IDS,
@@ -86,6 +87,7 @@ OWN_FIELDS: Final[Mapping[str, Fields]] = {
         "generation": UINTS,
         "highest": st.lists(HEADS, max_size=4).map(tuple),
     },
+    "audit": {"head": CHAINS, "follows": st.none() | CHAINS, "rewritten": st.booleans()},
     "command": PLACE
     | {
         "kind": st.sampled_from(kinds.Kind),
@@ -119,10 +121,10 @@ OWN_FIELDS: Final[Mapping[str, Fields]] = {
         "queued": UINTS,
         "faults": st.lists(WORDS, max_size=4).map(tuple),
         "register_version": st.none() | UINTS,
-    },
-    "station_status": {"online": st.booleans(), "generation": UINTS},
         "sealing_key": st.none() | DIGESTS,
         "audit": st.none() | CHAINS,
+    },
+    "station_status": {"online": st.booleans(), "generation": UINTS},
 }
 
 ROW_OF: Final = {type_: row for row in TABLE for type_ in row.bodies}
@@ -168,7 +170,15 @@ LARGEST: Final[Mapping[str, Mapping[str, object]]] = {
     },
     "alarm": _PLACE
     | _UNIT
-    | {"word_zh": _TEXT, "word_en": _TEXT, "gateway": _SEG, "verified": False, "at_ms": _BIG, "clock": "unsynced"},
+    | {
+        "word_zh": _TEXT,
+        "word_en": _TEXT,
+        "gateway": _SEG,
+        "verified": False,
+        "at_ms": _BIG,
+        "clock": "unsynced",
+        "quiet": True,
+    },
     "update": {"alarm": _ID, "state": "cancelled_by_household", "word_zh": _TEXT, "word_en": _TEXT, "by": _WORD},
     "receipt": {
         "generation": _BIG,
@@ -176,6 +186,7 @@ LARGEST: Final[Mapping[str, Mapping[str, object]]] = {
         "holds": _HEAD,
     },
     "hello": {"generation": _BIG, "highest": [_HEAD] * messages.MAX_EPOCHS},
+    "audit": {"head": _HEAD["chain"], "follows": _HEAD["chain"], "rewritten": True},
     "command": _PLACE
     | {
         "session": "f" * 32,
@@ -184,6 +195,7 @@ LARGEST: Final[Mapping[str, Mapping[str, object]]] = {
         "alarm": _ID,
         "state": "police_not_reached",
         "by": _WORD,
+        "quiet": True,
         "units": [_SEG] * messages.MAX_DRILL_UNITS,
         "lasts_ms": messages.LONGEST_DRILL_MS,
     },
@@ -207,6 +219,8 @@ LARGEST: Final[Mapping[str, Mapping[str, object]]] = {
         "queued": _BIG,
         "faults": [_WORD] * messages.MAX_FAULTS,
         "register_version": _BIG,
+        "sealing_key": "f" * 64,
+        "audit": _HEAD["chain"],
     },
     "station_status": {"online": False, "generation": _BIG},
 }
@@ -218,5 +232,3 @@ def largest(type_: str, to_json: Callable[[object], bytes]) -> Body:
     topic = build(row.name, StationId(_SEG), _SEG if row.owner else "")
     head = {"v": 1, "type": type_, "topic": topic, "audience": audience_of(topic), "id": _ID, "age_ms": _BIG}
     return messages.parse_body(to_json({**head, **LARGEST[type_]}))
-        "sealing_key": "f" * 64,
-        "audit": _HEAD["chain"],

@@ -17,12 +17,14 @@ from broker.ids import EventId, GatewayId
 from broker.messages import (
     Action,
     Body,
+    ChainHead,
     Command,
     GatewayEvent,
     GatewayStatus,
     Head,
     Receipt,
     Rejection,
+    StationAudit,
     StationHello,
     StationStatus,
     audience_of,
@@ -205,6 +207,11 @@ class Station(Peer):
         self.send(
             StationHello(**self._head(Name.GATEWAY_RECEIPT, GATEWAY), generation=self.generation, highest=highest)
         )
+
+    def tell_audit(self, head: ChainHead, *, follows: ChainHead | None = None, rewritten: bool = False) -> None:
+        """Where the station's own record ends."""
+        told = self._head(Name.GATEWAY_RECEIPT, GATEWAY)
+        self.send(StationAudit(**told, head=head, follows=follows, rewritten=rewritten))
 
     def order(self, action: Action, *, retain: bool = False, **more: Any) -> Command:
         values = {

@@ -19,6 +19,7 @@ from broker.kinds import EventType, Kind, Lane
 from gateway.events import Event
 from gateway.journal import (
     Carried,
+    ChainHead,
     Damaged,
     Delivery,
     Dropped,
@@ -27,6 +28,7 @@ from gateway.journal import (
     Journal,
     Marks,
     Refused,
+    Witness,
     salvage,
 )
 from tests.gateway.disks import SmallDisk
@@ -293,6 +295,50 @@ def test_what_is_carried_keeps_the_targets_that_are_left(journal: Journal) -> No
         (2, ["grid:r1", "station"]),
         (1, ["station"]),
     ]
+
+
+# A witness of the station's record
+
+FIRST, LATER, OTHER = ChainHead(5, b"1" * 32), ChainHead(9, b"2" * 32), ChainHead(3, b"3" * 32)
+
+
+@pytest.mark.proves("N15")
+def test_a_head_of_the_station_is_kept_over_a_restart_and_goes_along_into_another_file(path: Path) -> None:
+    with closing(opened(path)) as journal:
+        assert journal.audit is None
+        assert journal.witness(Witness(FIRST))
+    with closing(opened(path)) as journal:
+        assert journal.audit == FIRST
+        assert journal.witness(Witness(LATER, FIRST))
+    assert salvage(path, station=STATION).audit == LATER
+    other = path.with_name("other.db")
+    with closing(opened(other)) as journal:
+        journal.carry(Carried(audit=LATER), first=[fault()])
+    with closing(opened(other)) as journal:
+        assert journal.audit == LATER
+
+
+@pytest.mark.proves("N15")
+def test_only_what_follows_takes_the_place_of_a_head_and_a_lower_one_needs_somebody_to_answer(journal: Journal) -> None:
+    assert journal.witness(Witness(FIRST))
+    assert not journal.witness(Witness(LATER))
+    assert not journal.witness(Witness(LATER, OTHER))
+    assert not journal.witness(Witness(OTHER, FIRST))
+    assert not journal.witness(Witness(ChainHead(FIRST.seq, b"9" * 32), FIRST))
+    assert journal.audit == FIRST
+    assert journal.witness(Witness(OTHER, FIRST, rewritten=True))
+    assert journal.audit == OTHER
+
+
+@pytest.mark.parametrize("spoiled", ["nonsense", "5:zz", "5:00", "0:" + "00" * 32, "-1:" + "00" * 32])
+def test_a_head_that_does_not_read_is_asked_for_anew(path: Path, spoiled: str) -> None:
+    with closing(opened(path)) as journal:
+        journal.witness(Witness(FIRST))
+    with closing(sqlite3.connect(path, isolation_level=None)) as db:
+        db.execute("UPDATE meta SET value = ? WHERE name = 'audit'", (spoiled,))
+    with closing(opened(path)) as journal:
+        assert journal.audit is None
+        assert journal.witness(Witness(LATER))
 
 
 # A disk that refuses

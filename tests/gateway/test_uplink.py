@@ -462,6 +462,30 @@ async def test_a_gateway_whose_history_is_not_the_one_that_the_station_was_told_
             await until(lambda: "history_changed" not in gateway._supervision.faults)
 
 
+@pytest.mark.proves("N15")
+async def test_a_gateway_tells_back_the_head_of_the_stations_record_that_it_keeps_and_no_other(
+    broker: PrivateBroker, station: Station, tmp_path: Path
+) -> None:
+    first, later = ChainHead(seq=7, digest="a" * 64), ChainHead(seq=9, digest="b" * 64)
+    async with sending(broker, tmp_path) as gateway:
+        await until(lambda: bool(station.statuses()))
+        assert station.statuses()[-1].audit is None
+        station.tell_audit(first)
+        await until(lambda: gateway._keeper.audit is not None)
+        station.tell_audit(later, follows=later)
+        await until(lambda: gateway._uplink.refused == {"audit_unrelated": 1})
+        await gateway._keeper.open_epoch()
+        gateway._uplink.tell_status()
+        await until(lambda: station.statuses()[-1].audit == first)
+    async with sending(broker, tmp_path) as gateway:
+        station.tell_audit(later, follows=first)
+        await until(lambda: gateway._keeper.audit is not None and gateway._keeper.audit.seq == 9)
+        station.tell_audit(first, follows=later)
+        await until(lambda: gateway._uplink.refused == {"audit_unrelated": 1})
+        gateway._uplink.tell_status()
+        await until(lambda: station.statuses()[-1].audit == later)
+
+
 # Households that other gateways ring
 
 

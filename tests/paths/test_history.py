@@ -31,6 +31,7 @@ def test_a_journal_that_was_changed_is_a_fault_that_the_station_shows_and_a_pres
     own_town.box.wait_until(lambda: "journal" in changes(own_town), "the station knows", timeout_s=20)
     own_town.press("u03")
     own_town.settle()
+    own_town.box.wait_until(lambda: witnessed(own_town) > 0, "the gateway told the station's head back", timeout_s=60)
     verdict = own_town.verdict()
     assert not verdict.untold
     assert not verdict.unrung
@@ -40,6 +41,12 @@ def told_head(running: Town) -> int:
     """The highest head that the station will hold against the gateway's journal."""
     with closing(sqlite3.connect(f"file:{running.database}?mode=ro", uri=True)) as db:
         return int(db.execute("SELECT coalesce(max(seq), 0) FROM chain_head").fetchone()[0])
+
+
+def witnessed(running: Town) -> int:
+    """The highest head of the station's own record that its gateway keeps."""
+    with closing(sqlite3.connect(f"file:{running.database}?mode=ro", uri=True)) as db:
+        return int(db.execute("SELECT coalesce(max(seq), 0) FROM audit_witness WHERE why = ''").fetchone()[0])
 
 
 def changes(running: Town) -> set[str]:
