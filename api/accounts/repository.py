@@ -166,6 +166,12 @@ def holders(session: Session, role: Role, *, now_ms: int) -> list[str]:
     return [*session.connection().execute(found, {"now": now_ms}).scalars()]
 
 
+def ever(session: Session, role: Role) -> list[str]:
+    """Accounts that have or had a role, closed ones too."""
+    found = select(GRANT.c.account).where(GRANT.c.role == role.value).order_by(GRANT.c.account).distinct()
+    return [*session.connection().execute(found).scalars()]
+
+
 def end_sessions(
     session: Session, why: Ended, *, now_ms: int, account: str | None = None, desk: str | None = None,
     digest: str | None = None, but: str | None = None,
