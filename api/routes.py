@@ -8,6 +8,7 @@ from api.accounts import endpoints as accounts
 from api.alarms import endpoints as alarms
 from api.audit import endpoints as audit
 from api.board import endpoints as board
+from api.brokers import endpoints as brokers
 from api.drills import endpoints as drills
 from api.duty import endpoints as duty
 from api.escalation import endpoints as escalation
@@ -21,7 +22,7 @@ from api.manual import endpoints as manual
 from api.notify import endpoints as notify
 from api.privacy import endpoints as privacy
 from api.register import endpoints as register
-from api.register import transfer
+from api.register import quieting, transfer
 from api.reports import endpoints as reports
 from api.tasks import endpoints as tasks
 from api.tips import endpoints as tips
@@ -38,8 +39,10 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     reports.router,
     register.router,
     transfer.router,
+    quieting.router,
     installing.router,
     board.router,
+    brokers.router,
     accounts.router,
     audit.router,
     privacy.router,

@@ -17,6 +17,8 @@ import structlog
 from fastapi import Depends, Request
 from sqlmodel import Session
 
+from api.accounts.factors import PURPOSE as SECOND_FACTOR
+from api.accounts.factors import Factors
 from api.accounts.office import ADMIN_LOGIN, Office, secret_path, write_secret
 from api.accounts.service import Accounts
 from api.alarms.answering import answers
@@ -24,6 +26,7 @@ from api.alarms.models import AlarmRecord
 from api.alarms.service import Alarms
 from api.audit.witnesses import Witnesses
 from api.board.service import Boards
+from api.brokers.service import Brokers
 from api.clock import Clock, wall_ms
 from api.database import Database, DatabaseError
 from api.drills.service import Drills
@@ -46,9 +49,11 @@ from api.notify.service import PURPOSE, Channels, Notifier, notify, notify_desk
 from api.outgoing.service import LOOK_S as SENDER_S
 from api.outgoing.service import Sender
 from api.privacy.service import Privacy
+from api.register.believing import Believing
 from api.register.registrar import Registrar
 from api.register.service import Register
 from api.register.slices import Slices
+from api.register.unit_keys import UnitKeys
 from api.reports.service import Reports
 from api.rounds import Job, Rounds
 from api.sealing import Sealer
@@ -57,7 +62,7 @@ from api.steps import Wrap, unwrapped
 from api.tasks.service import Tasks
 from api.tips.service import Tips
 from broker.messages import GatewayStatus
-from broker.signing import Signer, Verifier
+from broker.signing import Signer
 
 LOOK_S: Final = 0.25
 """How often what another process owes is looked for: commands to gateways, slices of a register that changed."""
@@ -109,7 +114,7 @@ class Station:
         self.clock = clock
         self.register = Register(settings)
         signer = Signer(settings.signing.kid, settings.signing.seed())
-        verifier = Verifier(settings.station, settings.public_keys)
+        verifier = Believing(self.register)
         if role is not Role.ALL and not Database.kind(settings.database).shared:
             raise OnlyShared(role)
         self.database = Database.open(settings.database, station=settings.station)
@@ -122,11 +127,20 @@ class Station:
         self._stopping = False
         self.tenure = self._claim()
         self.register.begin(self.database)
-        self.accounts = Accounts(settings.accounts, clock=clock, random_bytes=random_bytes, issuer=settings.station)
+        self.accounts = Accounts(
+            settings.accounts,
+            Factors(Sealer.of(settings.signing, SECOND_FACTOR)),
+            clock=clock,
+            random_bytes=random_bytes,
+            issuer=settings.station,
+        )
         self.office = Office(settings.accounts, self.register, clock=clock, random_bytes=random_bytes)
         self._begin_accounts()
-        self.slices = Slices(self.register, clock=clock, random_bytes=random_bytes)
+        self.unit_keys = UnitKeys(settings)
+        self.slices = Slices(self.register, clock=clock, random_bytes=random_bytes, keys=self.unit_keys)
         self._sliced = self._renew_slices()
+        self.brokers = Brokers(settings, self.register, clock=clock, random_bytes=random_bytes)
+        self.brokers.begin(self.database)
         self.boards = Boards(self.register, clock=clock)
         self.installing = Installing(self.register, clock=clock, random_bytes=random_bytes)
         self.registrar = Registrar(
@@ -165,10 +179,12 @@ class Station:
         self.ladders = Ladders(self.register, clock=clock)
         self.channels = Channels(
             settings.station,
-            Sealer(settings.signing.seed(), PURPOSE),
+            Sealer.of(settings.signing, PURPOSE),
             clock=clock,
             loopback=settings.notify.loopback,
         )
+        with self.database.write() as session:
+            self.channels.seal_anew(session)
         self.notifier = Notifier(
             self.database,
             self.channels,
@@ -351,6 +367,7 @@ class Station:
         path = secret_path(self.settings)
         with self.database.write() as session:
             self.office.seed(session, self.settings)
+            self.accounts.factors.seal_all(session)
             if first and self.office.needs_administrator(session):  # of several processes, one
                 write_secret(path, secret)
                 self.office.first_administrator(session, hashed)
@@ -372,9 +389,12 @@ class Station:
         self.register.refresh(self.database)
         if self.register.version != self._sliced:
             self._register_changed()
+        elif self.brokers.owes:
+            self.brokers.write_down(self.database)
 
     def _register_changed(self) -> None:
         self._sliced = self._renew_slices()
+        self.brokers.write_down(self.database)
         self.sender.wake()
 
     def _renew_slices(self) -> int:

@@ -14,6 +14,8 @@ Theory, in the order in which it is applied:
    more, in words that are the same for both, so that the difference is not to be seen.
 4. Neighbours are the group's households without the presser and without those that the presser's household
    excluded. An excluded one gets no message and no siren frame. (It may hear next door.)
+5. An officer may quiet the neighbours' sirens for one place. It takes sound away and nothing else: everybody is told
+   by message as before, with the remark `quiet`. Fire sounds all the same, because it is the neighbours' own danger.
 
 For duress the neighbour may be the danger: police only, no sound, no lamp, and no other topic carries a byte.
 Names and phone numbers are in no row: messages do not have such fields.
@@ -22,7 +24,7 @@ Names and phone numbers are in no row: messages do not have such fields.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from typing import Final
+from typing import Final, Literal
 
 from broker.ids import CommunityId, GatewayId, GridId, GroupId, HouseholdId, PressKey, StationId, UnitId
 from broker.kinds import AUDIBLE, KIND_WORDS, NEIGHBOUR_HELP, Kind, Mark, Words
@@ -41,7 +43,7 @@ class Audience(StrEnum):
 Fields = tuple[str, ...]
 Grants = Mapping[Audience, Fields | None]
 
-_NEIGHBOUR: Final = ("door", "label")
+_NEIGHBOUR: Final = ("door", "label", "quiet")
 _GRID: Final = (*_NEIGHBOUR, "group", "place", "verified", "at_ms", "clock")
 _COMMUNITY: Final = (*_GRID, "gateway")
 _POLICE: Final = (*_COMMUNITY, "unit", "press", "reason")
@@ -80,6 +82,11 @@ POLICY: Final[Mapping[Kind, Grants]] = {
 }
 
 
+QUIET: Final = "quiet"
+"""In the detail of a press: its gateway sounded at no neighbour's, by an officer's order for that place."""
+LONGEST_QUIET_MS: Final = 72 * 3_600_000
+"""So long at most may an officer quiet the neighbours' sirens of one place."""
+
 _MARKS: Final = {Kind.TEST: Mark.TEST, Kind.DRILL: Mark.DRILL}
 
 
@@ -89,7 +96,8 @@ class AlarmFacts:
 
     `place` is the household of the pressed unit, `group` that household's group (None: not known, and then only
     the police learn of it). `at_ms` is wall time in Unix milliseconds, `clock` its quality. `medical_consent` is
-    the presser's household's consent that neighbours read medical as medical.
+    the presser's household's consent that neighbours read medical as medical. `quiet`: an officer quieted the
+    neighbours' sirens for this place (`quieted` says when that counts); None: they sound.
     """
 
     kind: Kind
@@ -106,6 +114,7 @@ class AlarmFacts:
     clock: str | None = None
     mark: Mark | None = None
     medical_consent: bool = False
+    quiet: Literal[True] | None = None
 
     @property
     def marked(self) -> Mark | None:
@@ -182,6 +191,21 @@ def neighbours(facts: AlarmFacts, membership: Membership) -> tuple[HouseholdId, 
     if granted(facts, membership, Audience.NEIGHBOUR) is None:
         return ()
     return tuple(sorted(membership.households - membership.excluded - {facts.place}))
+
+
+def sounding(facts: AlarmFacts, membership: Membership) -> tuple[HouseholdId, ...]:
+    """The neighbours whose sirens sound: all who may know, or none where an officer quieted them for this place."""
+    return () if facts.quiet and facts.kind is not Kind.FIRE else neighbours(facts, membership)
+
+
+def quieted(kind: Kind, until_ms: int | None, now_ms: int, *, clock: str) -> Literal[True] | None:
+    """Whether a quieting until then counts for a press of this kind now. Whatever is not certain sounds.
+
+    A clock that nothing keeps right ends it at once; so does an end further away than any officer may set.
+    """
+    if until_ms is None or clock != "synced" or kind not in AUDIBLE or kind is Kind.FIRE:
+        return None
+    return True if now_ms < until_ms <= now_ms + LONGEST_QUIET_MS else None
 
 
 def siren(facts: AlarmFacts, membership: Membership) -> Kind | None:

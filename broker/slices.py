@@ -54,7 +54,10 @@ class SliceGroup(Part):
 
 
 class SliceHousehold(Part):
-    """A place. `excludes` shall not be told of what happens here; `remote`: it also rings for other gateways."""
+    """A place. `excludes` shall not be told of what happens here; `remote`: it also rings for other gateways.
+
+    `quiet_until_ms`: an officer quieted the neighbours' sirens for it until then (Unix ms).
+    """
 
     id: HouseholdField
     group: GroupField | None = None
@@ -64,6 +67,7 @@ class SliceHousehold(Part):
     medical_consent: bool = False
     duress: bool = False
     remote: bool = False
+    quiet_until_ms: UInt | None = None
 
 
 class SliceUnit(Part):
@@ -84,13 +88,6 @@ class SliceUnit(Part):
     installing: bool = False
 
 
-class RegisterSlice(Part):
-    """All that a gateway knows of people and places, and of nobody else.
-
-    `peers` None: nothing is said of whom it believes. `sealed`: see `seal_keys`.
-    """
-
-    v: Literal[1] = 1
 class SlicePeer(Part):
     """Another gateway with somebody of the same groups on it: what `public` (by kid) has signed may ring here.
 
@@ -109,18 +106,25 @@ class SlicePeer(Part):
         return self
 
 
+class RegisterSlice(Part):
+    """All that a gateway knows of people and places, and of nobody else.
+
+    `peers` None: nothing is said of whom it believes. `sealed`: see `seal_keys`.
+    """
+
+    v: Literal[1] = 1
     station: Segment
     gateway: GatewayField
     version: UInt
     groups: tuple[SliceGroup, ...] = ()
     households: tuple[SliceHousehold, ...] = ()
     units: tuple[SliceUnit, ...] = ()
+    peers: tuple[SlicePeer, ...] | None = None
+    sealed: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]+$")] | None = None
 
     def text(self) -> bytes:
         """Its canonical form."""
         return canonical(self.model_dump(mode="json", exclude_none=True))
-    peers: tuple[SlicePeer, ...] | None = None
-    sealed: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]+$")] | None = None
 
     def content(self) -> str:
         """The digest of all but the version and the seal: two slices that say the same have the same."""

@@ -3,7 +3,8 @@
 Theory: sound and alarm are two things. The gateway owns sound: 3 min for each alarm, then silence, while the
 alarm stays open at the station. Sound ends early by a signed command, by the presser's own cancel, or (for one's
 own sounder only) by a neighbour's key; never because somebody acknowledged. Of several alarms the highest kind
-plays, and the newest doors are named. It waits for nothing: no disk, no network, no right clock (N5).
+plays, and the newest doors are named. Where an officer quieted the neighbours' sirens for a place, only the presser's
+own sound; what rings already goes on. It waits for nothing: no disk, no network, no right clock (N5).
 """
 
 from __future__ import annotations
@@ -15,7 +16,7 @@ from typing import Final
 from broker.ids import EventId, GroupId, HouseholdId, UnitId
 from broker.kinds import Kind, Mark
 from broker.messages import AlarmView, Command
-from broker.policy import AlarmFacts, neighbours, siren
+from broker.policy import AlarmFacts, siren, sounding
 from devices.commands import MOST_DOORS, Pattern, Siren
 from gateway.events import Event
 from gateway.register import Register
@@ -49,6 +50,8 @@ class Ringing:
     stand_back: bool = False
     quiet: bool = False
     """It began before a restart and is too old to be rung again: what still plays is only ever told to end (N12)."""
+    alone: bool = False
+    """Neighbours are told by message only: no sounder of a whole group plays it either."""
 
     @property
     def pattern(self) -> Pattern:
@@ -107,7 +110,7 @@ class Alert:
         kind = None if event.membership is None else siren(facts, event.membership)
         if event.membership is None or kind is None:
             return []
-        audience = frozenset(neighbours(facts, event.membership))
+        audience = frozenset(sounding(facts, event.membership))
         self._is_night = event.stamp.quality == "synced" and self._night_at(event.stamp.wall_ms)
         return self._ring(
             event.id,
@@ -118,6 +121,7 @@ class Alert:
             audience=audience,
             now_ns=now_ns,
             quiet=quiet,
+            alone=facts.quiet is True,
         )
 
     def plays_at(self, now_ns: int, *, began_ns: int) -> bool:
@@ -130,7 +134,7 @@ class Alert:
 
     def ring_view(self, view: AlarmView, household: HouseholdId, *, now_ns: int) -> list[Play | Switch]:
         """Sound, at one household that is here, an alarm that another gateway told it by message."""
-        if view.kind not in PATTERNS:
+        if view.kind not in PATTERNS or view.quiet:
             return []
         key = (view.id, PATTERNS[Kind.DRILL if view.mark is Mark.DRILL else view.kind])
         known = self._ringing.get(key)  # of the same alarm, for another household here
@@ -156,6 +160,7 @@ class Alert:
             door=command.door,
             mark=command.mark,
             medical_consent=place is not None and place.medical_consent,
+            quiet=command.quiet,
         )
         kind = siren(facts, membership)
         if kind is None:
@@ -166,8 +171,9 @@ class Alert:
             door=command.door,
             presser=command.place,
             group=command.group,
-            audience=frozenset(neighbours(facts, membership)),
+            audience=frozenset(sounding(facts, membership)),
             now_ns=now_ns,
+            alone=facts.quiet is True,
         )
 
     def _ring(
@@ -181,8 +187,11 @@ class Alert:
         audience: frozenset[HouseholdId],
         now_ns: int,
         quiet: bool = False,
+        alone: bool = False,
     ) -> list[Play | Switch]:
         before = self._ringing.pop(key, None)
+        if alone and before is not None and not before.alone:  # quieted while it rang
+            audience, alone = before.audience, False
         ringing = Ringing(
             key=key,
             alarms=[*(before.alarms if before else ())[-MOST_PRESSES:], alarm],
@@ -194,6 +203,7 @@ class Alert:
             reference=before.reference if before and before.quiet <= quiet else _reference(alarm),
             stand_back=before.stand_back if before else False,
             quiet=quiet,
+            alone=alone,
         )
         self._ringing[key] = ringing
         self._of.update(dict.fromkeys(ringing.alarms, ringing))
@@ -302,4 +312,4 @@ def _concerns(sounder: Sounder, ringing: Ringing) -> bool:
     """A household's sounder plays for that household; a group's, or the whole box's, for any alarm there."""
     if sounder.household is not None:
         return sounder.household == ringing.presser or sounder.household in ringing.audience
-    return sounder.group is None or sounder.group == ringing.group
+    return not ringing.alone and (sounder.group is None or sounder.group == ringing.group)

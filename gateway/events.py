@@ -12,7 +12,7 @@ from typing import Any, Final
 from broker.ids import CommunityId, Epoch, EventId, GatewayId, GridId, GroupId, HouseholdId, PressKey, StationId, UnitId
 from broker.kinds import EventType, Kind, Lane, Mark, lane
 from broker.messages import AlarmView, GatewayEvent, alarm_view, audience_of, clean, plain
-from broker.policy import AlarmFacts, Audience, Membership, View, views
+from broker.policy import QUIET, AlarmFacts, Audience, Membership, View, views
 from broker.signing import canonical
 from broker.topics import Name, build
 from gateway.stamps import Stamp
@@ -84,6 +84,7 @@ class Event:
             clock=self.stamp.quality,
             mark=self.mark,
             medical_consent=self.medical_consent,
+            quiet=True if self.detail.get(QUIET) is True else None,  # settled when it was heard, whatever came later
         )
 
     def views(self, gateway: GatewayId) -> list[View]:

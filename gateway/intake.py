@@ -18,7 +18,7 @@ from broker import ids
 from broker.ids import Epoch, EventId, GatewayId, GroupId, HouseholdId, PressKey, UnitId
 from broker.kinds import AUDIBLE, OLD_AFTER_MS, Answer, EventType, Kind, Mark
 from broker.messages import Command, clean
-from broker.policy import Membership
+from broker.policy import QUIET, Membership, quieted
 from devices import readings
 from devices.readings import (
     AnswerGiven,
@@ -355,6 +355,7 @@ class Intake:
             late_ms=late_ms,
             verified=verified,
             reason=reason,
+            detail=_quieted(kind, stamp, household),
         )
         if kind in AUDIBLE and self._in_drill(unit, event.group, stamp.mono_ns - late_ms * 1_000_000):
             event = replace(event, mark=Mark.DRILL)
@@ -570,6 +571,11 @@ class Intake:
 
 def _contact_press(contact: UnitId, boot: int, count: int) -> PressKey:
     return PressKey(f"{contact}:{boot % 65_536}:{count}")
+
+
+def _quieted(kind: Kind, stamp: Stamp, household: Household | None) -> dict[str, str | int | bool]:
+    until_ms = None if household is None else household.quiet_until_ms
+    return {QUIET: True} if quieted(kind, until_ms, stamp.wall_ms, clock=stamp.quality) else {}
 
 
 def _told(reading: readings.Numbered) -> Told:

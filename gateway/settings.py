@@ -8,10 +8,11 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Annotated, Literal
 
-from pydantic import BaseModel, ConfigDict, Field, SecretBytes, SecretStr
+from pydantic import BaseModel, ConfigDict, Field, SecretBytes, SecretStr, field_validator
 
 from broker.ids import CommunityId, GatewayId, GridId, GroupId, HouseholdId, StationId, UnitId
 from broker.kinds import Kind
+from gateway.https import address_of
 
 LineKind = Literal["native", "rdm6300", "radio433"]
 
@@ -23,7 +24,10 @@ class Settings(BaseModel):
 
 
 class Household(Settings):
-    """A place behind a door. `excludes` are households that shall not be told; `remote`: rings through the broker."""
+    """A place behind a door. `excludes` are households that shall not be told; `remote`: rings through the broker.
+
+    `quiet_until_ms`: until then the neighbours' sirens do not sound for it; only the station says so.
+    """
 
     id: HouseholdId
     group: GroupId | None = None
@@ -33,6 +37,7 @@ class Household(Settings):
     medical_consent: bool = False
     duress: bool = False
     remote: bool = False
+    quiet_until_ms: int | None = None
 
 
 class Group(Settings):
@@ -128,6 +133,20 @@ class BrokerAccess(Settings):
     ca: Path | None = None
 
 
+class StationAccess(Settings):
+    """Where the station takes alarms by HTTPS when the broker's road fails, and how long that road is given."""
+
+    url: str
+    ca: Path | None = None
+    after_s: Annotated[int, Field(ge=1, le=600)] = 30
+
+    @field_validator("url")
+    @classmethod
+    def _usable(cls, url: str) -> str:
+        address_of(url)
+        return url
+
+
 class ZigbeeAccess(Settings):
     """The broker of Zigbee2MQTT, most often on this box."""
 
@@ -146,6 +165,7 @@ class GatewaySettings(Settings):
     place: str = ""
     state: Path
     broker: BrokerAccess
+    road: StationAccess | None = None
     signing_seed: SecretBytes
     known_keys: dict[str, str]
     """Public keys, hexadecimal, by kid: the station's, and those of gateways whose groups have remote units here."""

@@ -82,12 +82,13 @@ def apply(settings: GatewaySettings, one: RegisterSlice, keys: Mapping[str, byte
                 medical_consent=household.medical_consent,
                 duress=household.duress,
                 remote=household.remote or household.id in remote_here,
+                quiet_until_ms=household.quiet_until_ms,
             )
             for household in one.households
         ),
         "units": units,
-        "contacts": tuple(_contact(contact, by_id) for contact in settings.contacts),
         "known_keys": _believed(settings, one),
+        "contacts": tuple(_contact(contact, by_id) for contact in settings.contacts),
         "remotes": _devices(settings.remotes, by_id),
         "zigbee_buttons": _devices(settings.zigbee_buttons, by_id),
     }  # fmt: skip
@@ -177,6 +178,7 @@ def _plain(one: Group | Household) -> dict[str, Any]:
     values: dict[str, Any] = one.model_dump(mode="json")
     if isinstance(one, Household):
         values["excludes"] = sorted(one.excludes)
+        del values["quiet_until_ms"]  # only the station says it
     return values
 
 
@@ -240,9 +242,9 @@ def keep(settings: GatewaySettings, kept: Kept) -> None:
         "topic": kept.topic,
         "seed": seed_digest(settings),
         "parts": [b64encode(one).decode() for one in kept.envelopes],
+        "keys": seal(keys, key=own, about=FILE, secret=os.urandom(SECRET_BYTES)),
     }
     _replace(settings.state / FILE, json.dumps(values).encode())
-        "keys": seal(keys, key=own, about=FILE, secret=os.urandom(SECRET_BYTES)),
 
 
 def _replace(path: Path, data: bytes) -> None:
@@ -270,10 +272,10 @@ class Incoming:
     def __init__(self, settings: GatewaySettings, *, runs: int, keys: Mapping[str, bytes] | None = None) -> None:
         """`runs`: the version that this gateway runs; `keys`: of units, as they came before."""
         self._assembly = Assembly(settings.station, settings.gateway, runs=runs)
-        self._envelopes: dict[int, bytes] = {}
-        self._of: tuple[int, str] = (0, "")
         self._seed = settings.signing_seed
         self._keys = dict(keys or {})
+        self._envelopes: dict[int, bytes] = {}
+        self._of: tuple[int, str] = (0, "")
 
     @property
     def runs(self) -> int:
@@ -293,10 +295,10 @@ class Incoming:
             return None
         envelopes = tuple(self._envelopes[number] for number in sorted(self._envelopes))
         self._of, self._envelopes = (0, ""), {}
-        self._assembly.runs = whole.version
-        return kept
         kept = Kept(whole, topic, envelopes, self._keys_for(whole))
         self._keys = dict(kept.keys)
+        self._assembly.runs = whole.version
+        return kept
 
     def _keys_for(self, one: RegisterSlice) -> dict[str, bytes]:
         """The keys of a slice's units: what it brings; where it brings none, what was here. Raises SliceRefused."""

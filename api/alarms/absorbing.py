@@ -17,6 +17,7 @@ from api.register.service import Register
 from broker.ids import HouseholdId
 from broker.kinds import OLD_AFTER_MS, Answer, EventType, Kind, Mark, UpdateState
 from broker.messages import GatewayEvent
+from broker.policy import QUIET
 
 PRESS = rules.PRESS
 OF = "of:"
@@ -143,6 +144,7 @@ class Batch:
             happened_ms=happened_ms,
             received_ms=self._received_ms,
             during_drill=judged.during,
+            quiet=event.detail.get(QUIET) is True,
         )
         assign(alarm, self._register)
         if event.place is not None and rules.joins_incidents(kind, mark):
@@ -197,6 +199,7 @@ class Batch:
         alarm.presses += 1
         alarm.version += 1
         alarm.verified = alarm.verified or event.verified
+        alarm.quiet = alarm.quiet and event.detail.get(QUIET) is True
         if not event.verified:  # a key that is held repeats its code: the window moves on with it
             alarm.happened_ms = max(alarm.happened_ms, self._received_ms - _age_ms(event, self._received_ms))
         self._news.append(Change(alarm=alarm, action=Action.RECEIVE, before=before, at_ms=self._received_ms))

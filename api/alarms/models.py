@@ -104,6 +104,8 @@ class Alarm(SQLModel, table=True):
     ring: str | None = None
     during_drill: bool = False
     """In earnest, while a drill of the group went on (演练期间)."""
+    quiet: bool = False
+    """No neighbour's siren sounded for it, by an officer's order for that place."""
     owner: str | None = None
     """Who is responsible now: whoever acknowledged, until somebody else has accepted it."""
     checked_ms: int | None = Field(sa_type=BigInteger, default=None)
@@ -332,6 +334,7 @@ class AlarmRecord:
     accuracy_m: int | None = None
     ring: str | None = None
     during_drill: bool = False
+    quiet: bool = False
     owner: str | None = None
     checked_ms: int | None = None
     dispatched_ms: int | None = None

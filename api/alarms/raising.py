@@ -14,6 +14,7 @@ from api.alarms.service import Alarms
 from api.rights.rules import Over
 from broker.kinds import Kind
 from broker.messages import Action as Order
+from broker.policy import quieted
 
 
 def by_phone(session: Session, alarms: Alarms, by: Authority, actor: Actor, what: Raised) -> AlarmRecord:
@@ -96,6 +97,7 @@ def _raise(
         accuracy_m=None if position is None else position.accuracy_m,
     )
     assign(alarm, alarms.register)
+    alarm.quiet = bool(quieted(kind, None if known is None else known.quiet_until_ms, now, clock=alarm.clock))
     alarm.ring = _ring(session, alarm, away=away or whereabouts is Whereabouts.POSITION).value
     if place is not None and rules.joins_incidents(kind, None):
         recent = repository.last_incidents(session, [place], since_ms=now - rules.INCIDENT_MS)
@@ -106,7 +108,8 @@ def _raise(
     detail = {"source": source.value, "ring": alarm.ring, "kind": alarm.kind, "place": place, "group": alarm.group}
     alarms.changing.note(session, stored, Action.RECEIVE, None, at_ms=now, by=actor, detail=detail)
     if alarm.ring in {Ring.ORDERED, Ring.GATEWAY_OFFLINE}:  # one that comes back within a minute rings after all
-        told = {"kind": kind, "group": group, "place": place, "door": alarm.door, "label": alarm.label}
+        told = {"kind": kind, "group": group, "place": place, "door": alarm.door, "label": alarm.label,
+                "quiet": alarm.quiet or None}  # fmt: skip
         alarms.telling.order(session, alarm, alarm.gateway, Order.ALERT, happened_ms=now, alarm=id_,
                              **{name: value for name, value in told.items() if value is not None})  # fmt: skip
     return stored

@@ -39,7 +39,7 @@ _OPENING: Final = (
     "gateway",
     "at_ms", "clock", "age_ms", "happened_ms", "received_ms", "presses", "cancelled_ms", "acknowledged_ms",
     "acknowledged_by", "version", "source", "group_known", "consent", "excluded", "incident", "raised_by", "words",
-    "address", "whereabouts", "lat_e6", "lon_e6", "accuracy_m", "ring", "during_drill",
+    "address", "whereabouts", "lat_e6", "lon_e6", "accuracy_m", "ring", "during_drill", "quiet",
 )  # fmt: skip
 """Columns that may have a value when an alarm is opened."""
 
@@ -49,7 +49,7 @@ _ADD_STEP: Final = Bulk("alarm_step", _STEP_FIELDS)
 _alarm_values: Final = attrgetter(*_ADD_ALARM.names)
 _part_values: Final = attrgetter(*_PART_FIELDS)
 _step_values: Final = attrgetter(*_STEP_FIELDS)
-_CHANGING: Final = ("state", "verified", "happened_ms", "presses", "cancelled_ms", "version", "ring")
+_CHANGING: Final = ("state", "verified", "happened_ms", "presses", "cancelled_ms", "version", "ring", "quiet")
 """Columns of an alarm that later events change."""
 
 _ALARMS: Final = select(*(ALARM.c[name] for name in _ALARM_FIELDS))

@@ -61,10 +61,12 @@ class AlarmAnswer(Answer):
     whereabouts: Whereabouts | None
     position: PositionAnswer | None
     ring: Ring | None
-    during_drill: bool | None
-    """In earnest, while a drill of the group went on (演练期间)."""
     """What became of the neighbours' sirens, for an alarm that the station raised."""
     ring_words: WordsAnswer | None
+    quiet: bool | None
+    """No neighbour's siren sounded, by an officer's order for that place; everybody was told by message."""
+    during_drill: bool | None
+    """In earnest, while a drill of the group went on (演练期间)."""
     verified: bool | None
     reason: str | None
     """Why it is not verified, in one word."""
@@ -399,7 +401,7 @@ def person(account: str, people: People) -> PersonAnswer:
 _SAME: Final = (
     "id", "number", "kind", "state", "mark", "do_not_call", "source", "address", "whereabouts", "verified", "reason",
     "late", "place", "group", "door", "label", "unit", "gateway", "clock", "age_ms", "presses", "incident", "ring",
-    "during_drill", "police_number", "outcome", "cause", "satisfaction", "version", "first_kind",
+    "during_drill", "quiet", "police_number", "outcome", "cause", "satisfaction", "version", "first_kind",
 )  # fmt: skip
 _TIMES: Final = {
     "at": "at_ms", "happened": "happened_ms", "received": "received_ms", "cancelled": "cancelled_ms",

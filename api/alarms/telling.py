@@ -58,6 +58,7 @@ class Telling:
             clock=alarm.clock,
             mark=None if alarm.mark is None else Mark(alarm.mark),
             medical_consent=alarm.consent,
+            quiet=True if alarm.quiet else None,
         )
 
     def neighbours(self, alarm: AlarmRecord) -> tuple[HouseholdId, ...]:

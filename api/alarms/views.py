@@ -88,7 +88,7 @@ LIFE: Final[Mapping[Audience, Fields]] = {
 }
 """Columns beside the policy's that an audience reads."""
 
-OWN: Final[Fields] = (*_NEIGHBOUR, "door", "label", "place", "group", "unit", "ring", "source")
+OWN: Final[Fields] = (*_NEIGHBOUR, "door", "label", "quiet", "place", "group", "unit", "ring", "source")
 """What the household that pressed reads on its page. It knows the kind that it pressed."""
 
 DISPATCHED: Final[Fields] = (
@@ -97,7 +97,7 @@ DISPATCHED: Final[Fields] = (
 """What whoever was sent reads, while he is sent."""
 
 POLICY_FIELDS: Final[Fields] = (
-    "door", "label", "group", "place", "verified", "at_ms", "clock", "gateway", "unit", "reason",
+    "door", "label", "quiet", "group", "place", "verified", "at_ms", "clock", "gateway", "unit", "reason",
 )  # fmt: skip
 """Columns of which the policy of `broker` decides; `press` is no column."""
 
@@ -148,6 +148,7 @@ class Shown:
     accuracy_m: int | None = None
     ring: str | None = None
     during_drill: bool | None = None
+    quiet: bool | None = None
     first_kind: str | None = None
     cancelled_ms: int | None = None
     stood_back_ms: int | None = None

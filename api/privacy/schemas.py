@@ -45,6 +45,7 @@ class Export(BaseModel):
     notes: list[dict[str, Any]]
     consents: list[dict[str, Any]]
     exclusions: list[dict[str, Any]]
+    quietings: list[dict[str, Any]]
     accounts: list[dict[str, Any]]
     absences: list[dict[str, Any]]
     answers: list[dict[str, Any]]

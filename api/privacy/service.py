@@ -44,6 +44,8 @@ class Found:
     here: bool
     """Whether it lives there now."""
     alarms: tuple[RowMapping, ...]
+    since_ms: int
+    """Since when it lives there, or lived there first."""
 
     @property
     def alarm_ids(self) -> list[str]:
@@ -136,7 +138,8 @@ class Privacy:
         ]
         alarms = repository.rows(session, "alarm", alarm.c.place == place, or_(*during), order="number")
         here = any(row["to_ms"] is None for row in times)
-        return Found(place=place, occupant=times[0]["occupant"], here=here, alarms=tuple(alarms))
+        return Found(place=place, occupant=times[0]["occupant"], here=here, alarms=tuple(alarms),
+                     since_ms=times[0]["from_ms"])  # fmt: skip
 
     def export(self, session: Session, by: Authority, found: Found) -> dict[str, Any]:
         """Everything about one household that whoever asks may read, as plain JSON."""
@@ -164,6 +167,17 @@ class Privacy:
             "exclusions": _plain(
                 repository.rows(session, "exclusion", table("exclusion").c.occupant == found.occupant, order="number")
             ),
+            "quietings": _plain(
+                repository.rows(
+                    session,
+                    "quieting",
+                    table("quieting").c.place == found.place,
+                    table("quieting").c.from_ms >= found.since_ms,
+                    order="number",
+                )
+            )
+            if found.here
+            else [],
             "accounts": [
                 {"login": row["login"], "name": row["name"], "phone": row["phone"], "language": row["language"]}
                 for row in self._accounts(session, found)
@@ -249,7 +263,7 @@ class Privacy:
         self._take(session, "occupant", table("occupant").c.id == occupant, now=now)
         for name in ("contact", "responder_note", "exclusion"):
             self._take(session, name, table(name).c.occupant == occupant, now=now)
-        for name in ("place_detail", "away", "tip_read", "joining", "alarm_answer", "matter"):
+        for name in ("place_detail", "away", "tip_read", "joining", "alarm_answer", "matter", "quieting"):
             self._take(session, name, table(name).c.place == place, now=now)
         matters = [row["number"] for row in repository.rows(session, "matter", table("matter").c.place == place)]
         self._take(session, "matter_step", table("matter_step").c.matter.in_(matters), now=now)

@@ -14,6 +14,7 @@ HEADINGS: Final[Mapping[str, str]] = {
     "notes": "救助提示 · Notes for responders",
     "consents": "同意与撤回 · Consents",
     "exclusions": "不通知的邻户 · Neighbours not told",
+    "quietings": "邻户警笛静音 · Neighbours' sirens quieted",
     "accounts": "账号 · Accounts",
     "absences": "外出 · Absences",
     "answers": "对邻户报警的应答 · Answers to neighbours",

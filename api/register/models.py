@@ -11,6 +11,8 @@ from typing import Any
 from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, Text, text
 from sqlmodel import BigInteger, Field, SQLModel
 
+from broker.policy import LONGEST_QUIET_MS
+
 
 class Tree(StrEnum):
     """The two trees of areas."""
@@ -443,6 +445,29 @@ class ResponderNote(SQLModel, table=True):
     to_ms: int | None = Field(sa_type=BigInteger, default=None)
 
 
+class Quieting(SQLModel, table=True):
+    """The neighbours' sirens of a place, quieted by an officer until a moment; `to_ms`: when it really ended."""
+
+    __table_args__ = (
+        _of("place", "place"),
+        CheckConstraint(f"until_ms > from_ms AND until_ms - from_ms <= {LONGEST_QUIET_MS}", name="span"),
+        CheckConstraint("to_ms IS NULL OR (to_ms >= from_ms AND to_ms <= until_ms)", name="period"),
+        CheckConstraint("lifted_by IS NULL OR to_ms IS NOT NULL", name="lifted"),
+        _one_still("quieting", "place"),
+        _looked_up("quieting", "place"),
+    )
+
+    number: int | None = Field(primary_key=True, default=None)
+    station: str
+    place: str
+    reason: str
+    by: str | None = None
+    from_ms: int = Field(sa_type=BigInteger)
+    until_ms: int = Field(sa_type=BigInteger)
+    to_ms: int | None = Field(sa_type=BigInteger, default=None)
+    lifted_by: str | None = None
+
+
 class Unit(SQLModel, table=True):
     """Something to press. What it hangs on (`gateway`, and for a native one `line` and `address`) is as it is now."""
 
@@ -497,6 +522,38 @@ class UnitPlace(SQLModel, table=True):
     handed_by: str | None = None
 
 
+class UnitKey(SQLModel, table=True):
+    """The key of a unit, sealed for the station itself; a gateway gets it sealed for that gateway."""
+
+    __tablename__ = "unit_key"
+    __table_args__ = (_of("unit", "unit"),)
+
+    station: str = Field(primary_key=True)
+    unit: str = Field(primary_key=True)
+    sealed: str
+    by: str | None = None
+    from_ms: int = Field(sa_type=BigInteger)
+
+
+class GatewayKey(SQLModel, table=True):
+    """The public key of a gateway, from when to when it was believed."""
+
+    __tablename__ = "gateway_key"
+    __table_args__ = (
+        _period(),
+        CheckConstraint("length(public) = 64", name="public"),
+        _one_still("gateway_key", "gateway"),
+    )
+
+    number: int | None = Field(primary_key=True, default=None)
+    station: str
+    gateway: str
+    public: str
+    by: str | None = None
+    from_ms: int = Field(sa_type=BigInteger)
+    to_ms: int | None = Field(sa_type=BigInteger, default=None)
+
+
 class Company(SQLModel, table=True):
     """A guard company or another employer."""
 
@@ -548,7 +605,10 @@ class TeamMember(SQLModel, table=True):
 
 
 class GatewaySlice(SQLModel, table=True):
-    """The newest slice of the register for a gateway, and which one it said that it runs."""
+    """The newest slice of the register for a gateway, and which one it said that it runs.
+
+    `sealing_key` is the key for sealing that it told, `sealed_for` the one for which `text` was made.
+    """
 
     __tablename__ = "gateway_slice"
     __table_args__ = (CheckConstraint("version >= 0", name="version"),)
@@ -563,3 +623,5 @@ class GatewaySlice(SQLModel, table=True):
     runs_ms: int | None = Field(sa_type=BigInteger, default=None)
     drift: bool = False
     sent_ms: int | None = Field(sa_type=BigInteger, default=None)
+    sealing_key: str | None = None
+    sealed_for: str | None = None

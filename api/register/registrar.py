@@ -38,6 +38,8 @@ from api.register.problems import Impossible
 from api.register.rules import Fault
 from api.register.service import Register
 from api.register.snapshot import AreaNow, PlaceNow, Snapshot, UnitNow
+from broker.ids import GatewayId
+from broker.signing import gateway_kid, gateway_of_kid
 
 ID_BYTES: Final = 8
 
@@ -131,6 +133,15 @@ class Registrar:
         at_ms = self._clock()
         repository.rise(session, register.station, at_ms=at_ms)
         return Edit(session, register, now, by=by, at_ms=at_ms, random_bytes=self._random_bytes)
+
+    def end_quietings(self, now_ms: int) -> None:
+        """Close the rows of quietings that are over. Gateways and alarms go by the end that was set, not by this."""
+        with self._database.read() as session:
+            over = repository.quietings_over(session, self._register.station, now_ms=now_ms)
+        if over:
+            with self.edit(None) as edit:
+                for place in over:
+                    edit.end_quieting(place)
 
     def done(self) -> None:
         """An edit was committed."""
@@ -254,11 +265,41 @@ class Edit:
             raise Impossible([Fault("place_in_use", id_)])
         for name in ("place_detail", "place_group"):
             repository.end(self.session, name, {"station": self._station, "place": id_}, at_ms=self.at_ms)
+        self.end_quieting(id_, lifted=True)
         repository.end(self.session, "exclusion", {"station": self._station, "excluded": id_}, at_ms=self.at_ms)
         repository.change(
             self.session, "place", self._station, id_, {"to_ms": self.at_ms, "version": place.version + 1}
         )  # fmt: skip
         self._record("register.place.close", f"place:{id_}")
+
+    def quiet(self, place: str, *, minutes: int, reason: str) -> None:
+        """Quiet the neighbours' sirens of a place from now on, instead of what was ordered before. Raises NotThere."""
+        there = self._place(place)
+        self.end_quieting(place, lifted=True)
+        until_ms = self.at_ms + minutes * 60_000
+        row = {"place": place, "reason": reason, "by": self.by, "until_ms": until_ms}
+        repository.add(self.session, "quieting", [self._from_now(row)])
+        self._touch(there)
+        self._record("quieting.order", f"place:{place}", {"until_ms": until_ms}, reason=reason)
+
+    def lift_quieting(self, place: str, *, reason: str) -> None:
+        """Let the neighbours' sirens of a place sound again. Raises NotThere, also where they do sound."""
+        there = self._place(place)
+        if not self.end_quieting(place, lifted=True):
+            raise NotThere(f"no quieted sirens at {place!r}")
+        self._touch(there)
+        self._record("quieting.lift", f"place:{place}", reason=reason)
+
+    def end_quieting(self, place: str, *, lifted: bool = False) -> bool:
+        """End what was ordered for a place, if anything. Returns whether it still held."""
+        held = False
+        for row in repository.still(self.session, "quieting", self._station, place=place):
+            held = self.at_ms < row["until_ms"]
+            to_ms = max(row["from_ms"], min(self.at_ms, row["until_ms"]))
+            by = self.by if lifted and held else None
+            keys = {"number": row["number"]}
+            repository.change_where(self.session, "quieting", keys, {"to_ms": to_ms, "lifted_by": by})
+        return held
 
     def _group_faults(self, place: str, group: str | None, *, before: str | None) -> Iterator[Fault]:
         if group is None:
@@ -606,6 +647,42 @@ class Edit:
             if note in notes:
                 repository.add(self.session, "responder_note", [self._from_now(keys | {"words": notes[note]})])
 
+    def give_key(self, unit: str, sealed: str) -> None:
+        """Put down the key of a unit, sealed. Raises NotThere or Impossible."""
+        if self._unit_row(unit)["sort"] != UnitSort.NATIVE:
+            raise Impossible([Fault("not_native", unit)])
+        row = {"station": self._station, "unit": unit, "sealed": sealed, "by": self.by, "from_ms": self.at_ms}
+        repository.put_unit_key(self.session, row)
+        self._record("register.unit.key", f"unit:{unit}")
+
+    def believe(self, gateway: str, public: str) -> None:
+        """Believe a gateway by this key from now on, and by no other. Raises Impossible."""
+        known = self._register.gateway_keys
+        self._refuse(
+            Fault("key_is_another", other)
+            for kid, key in known.items()
+            if key == public and (other := gateway_of_kid(kid)) != gateway
+        )
+        self._end_key(gateway)
+        row = {"gateway": gateway, "public": public, "by": self.by}
+        repository.add(self.session, "gateway_key", [self._from_now(row)])
+        self._record("register.gateway.key", f"gateway:{gateway}", {"public": public})
+
+    def revoke(self, gateway: str) -> None:
+        """Believe a gateway no more, whatever the settings say. Raises NotThere."""
+        key = self._register.gateway_keys.get(gateway_kid(GatewayId(gateway)))
+        if gateway not in self._register.gateways:
+            raise NotThere(f"no gateway {gateway!r} here")
+        if not self._end_key(gateway) and key is not None:  # it is the settings' own
+            row = {"gateway": gateway, "public": key, "by": self.by, "to_ms": self.at_ms}
+            repository.add(self.session, "gateway_key", [self._from_now(row)])
+        self._record("register.gateway.revoke", f"gateway:{gateway}")
+
+    def _end_key(self, gateway: str) -> bool:
+        there = repository.still(self.session, "gateway_key", self._station, gateway=gateway)
+        repository.end(self.session, "gateway_key", {"station": self._station, "gateway": gateway}, at_ms=self.at_ms)
+        return bool(there)
+
     def add_unit(self, id_: str, fields: UnitFields, state: UnitState) -> None:
         """Write a new unit."""
         row = {"station": self._station, "id": id_, "state": state.value, "from_ms": self.at_ms, "version": 1}
@@ -707,6 +784,7 @@ class Edit:
             return
         lender = repository.lender(self.session, self._station, place.id)
         base = {"station": self._station, "place": str(place.id), "occupant": place.occupant}
+        self.end_quieting(place.id, lifted=True)
         repository.end(self.session, "occupancy", base, at_ms=self.at_ms, ended=how.value)
         if how is WentOut.LENT:
             return
@@ -749,8 +827,12 @@ class Edit:
     def _from_now(self, row: Mapping[str, object]) -> dict[str, object]:
         return {"station": self._station, "from_ms": self.at_ms, **row}
 
-    def _record(self, action: str, about: str, detail: Mapping[str, object] | None = None) -> None:
-        record(self.session, at_ms=self.at_ms, by=self.by, action=action, about=about, detail=detail)
+    def _record(
+        self, action: str, about: str, detail: Mapping[str, object] | None = None, *, reason: str | None = None
+    ) -> None:
+        record(
+            self.session, at_ms=self.at_ms, by=self.by, action=action, about=about, detail=detail, reason=reason
+        )  # fmt: skip
 
 
 def _some(**values: object) -> dict[str, object] | None:

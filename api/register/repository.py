@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Column, ColumnElement, RowMapping, Select, Table, and_, or_, select, update
+from sqlalchemy import Column, ColumnElement, RowMapping, Select, Table, and_, delete, or_, select, update
 from sqlmodel import Session, SQLModel
 
 from api.register import models
@@ -43,8 +43,11 @@ OCCUPANT: Final = table("occupant")
 OCCUPANCY: Final = table("occupancy")
 EXCLUSION: Final = table("exclusion")
 CONSENT: Final = table("consent")
+QUIETING: Final = table("quieting")
 UNIT: Final = table("unit")
 UNIT_PLACE: Final = table("unit_place")
+UNIT_KEY: Final = table("unit_key")
+GATEWAY_KEY: Final = table("gateway_key")
 
 
 def version(session: Session, station: str) -> int | None:
@@ -184,6 +187,24 @@ def page(session: Session, name: str, station: str, *, after: str | None, limit:
     return _all(session, found if after is None else found.where(one.c.id > after))
 
 
+def quietings(
+    session: Session, station: str, *, place: str | None, still_only: bool, below: int | None, limit: int
+) -> Sequence[RowMapping]:
+    """Quietings of this place (None: of all), newest first."""
+    found = _still(QUIETING, station) if still_only else select(QUIETING).where(QUIETING.c.station == station)
+    if place is not None:
+        found = found.where(QUIETING.c.place == place)
+    if below is not None:
+        found = found.where(QUIETING.c.number < below)
+    return _all(session, found.order_by(QUIETING.c.number.desc()).limit(limit))
+
+
+def quietings_over(session: Session, station: str, *, now_ms: int) -> list[str]:
+    """The places whose quieting is past its end, and not closed yet."""
+    found = _still(QUIETING, station).where(QUIETING.c.until_ms <= now_ms)
+    return [row["place"] for row in _all(session, found)]
+
+
 def seed(session: Session, contents: Contents, *, at_ms: int = 0) -> None:
     """Fill empty tables. What is there at the beginning has always been so, for every alarm that came before."""
     station, areas, places, units = contents.station, contents.areas, contents.places, contents.units
@@ -318,7 +339,30 @@ def load(session: Session, station: StationId) -> Contents:
         areas=tuple(_areas(session, station, {level.id: level.meaning for level in levels})),
         places=tuple(_places(session, station)),
         units=tuple(_units(session, station)),
+        gateway_keys={GatewayId(row["gateway"]): _still_believed(row) for row in gateway_keys(session, station)},
     )
+
+
+def gateway_keys(session: Session, station: str) -> Sequence[RowMapping]:
+    """Every key of a gateway that was ever put down, the newest of each gateway last."""
+    return _all(session, select(GATEWAY_KEY).where(GATEWAY_KEY.c.station == station).order_by(GATEWAY_KEY.c.number))
+
+
+def _still_believed(row: RowMapping) -> str | None:
+    return row["public"] if row["to_ms"] is None else None
+
+
+def unit_keys(session: Session, station: str) -> dict[str, str]:
+    """The sealed key of every unit that has one here."""
+    found = select(UNIT_KEY).where(UNIT_KEY.c.station == station)
+    return {row["unit"]: row["sealed"] for row in _all(session, found)}
+
+
+def put_unit_key(session: Session, row: Mapping[str, object]) -> None:
+    """Write the key of a unit in the place of an earlier one."""
+    keys = {"station": row["station"], "unit": row["unit"]}
+    session.connection().execute(delete(UNIT_KEY).where(*_with(UNIT_KEY, keys)))
+    add(session, "unit_key", [row])
 
 
 def _areas(session: Session, station: str, meanings: Mapping[str, Meaning]) -> Iterable[AreaNow]:
@@ -360,6 +404,7 @@ def _places(session: Session, station: str) -> Iterable[PlaceNow]:
     for row in _all(session, _still(CONSENT, station).where(CONSENT.c.given.is_(True))):
         if occupants.get(row["place"]) == row["occupant"]:
             consents[row["place"]].add(row["purpose"])
+    quiet = {row["place"]: row["until_ms"] for row in _all(session, _still(QUIETING, station))}
     found = (
         select(
             PLACE.c.id,
@@ -390,6 +435,7 @@ def _places(session: Session, station: str) -> Iterable[PlaceNow]:
             excludes=frozenset(excluded.get(place, ())),
             medical_consent=Purpose.MEDICAL_WORD in consents.get(place, ()),
             duress=Purpose.DURESS_KEY in consents.get(place, ()),
+            quiet_until_ms=quiet.get(place),
             version=row["version"],
         )
 

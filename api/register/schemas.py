@@ -21,11 +21,13 @@ from api.register.rules import NAME_CHARS, TEXT_CHARS
 from api.shapes import Answer, Asked, WordsAnswer
 from broker.ids import SEGMENT
 from broker.messages import Text
+from broker.policy import LONGEST_QUIET_MS
 
 Id = Annotated[str, StringConstraints(pattern=SEGMENT)]
 Name = Annotated[Text, Field(max_length=NAME_CHARS)]
 Line = Annotated[Text, Field(max_length=TEXT_CHARS)]
 """Words of people in one line."""
+Reason = Annotated[Line, Field(min_length=2)]
 Code = Annotated[str, StringConstraints(pattern=r"^[0-9A-Z-]{1,32}$")]
 Phone = Annotated[str, StringConstraints(pattern=r"^[0-9+ -]{3,20}$")]
 Longitude = Annotated[float, Field(ge=-180, le=180)]
@@ -137,6 +139,8 @@ class PlaceAnswer(Answer):
     latitude: float | None
     occupied: bool
     units: list[str]
+    quiet_until: datetime | None
+    """Until then the neighbours' sirens do not sound for it, by an officer's order."""
     version: int
 
 
@@ -144,6 +148,39 @@ class PlacePage(Answer):
     """Places, by id. `next`: ask for what comes after it."""
 
     items: list[PlaceAnswer]
+    next: str | None
+
+
+class QuietAsked(Asked):
+    """For how long the neighbours' sirens of a place shall not sound, and why."""
+
+    minutes: Annotated[int, Field(ge=1, le=LONGEST_QUIET_MS // 60_000, description="72 hours at most")]
+    reason: Reason = Field(examples=["一周内第三次误报，报警器待更换"])
+
+
+class LiftAsked(Asked):
+    """Why the neighbours' sirens shall sound again."""
+
+    reason: Reason
+
+
+class QuietingAnswer(Answer):
+    """An order to quiet the neighbours' sirens of one place. `ended`: when it ended or was lifted (None: it holds)."""
+
+    number: int
+    place: str
+    reason: str
+    by: str | None
+    since: datetime
+    until: datetime
+    ended: datetime | None
+    lifted_by: str | None
+
+
+class QuietingPage(Answer):
+    """Orders, newest first. `next`: ask for what comes after it."""
+
+    items: list[QuietingAnswer]
     next: str | None
 
 
@@ -391,6 +428,25 @@ class ReportAnswer(Answer):
     changes: list[ChangeAnswer]
     version: int
     """Of the register: send it as If-Match, so that what is imported is what was reported."""
+
+
+class KeyAsked(Asked):
+    """The key of a unit, as its label says it: 16 octets in hexadecimal. Nobody can read it again."""
+
+    key: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
+
+
+class GatewayAsked(Asked):
+    """What a gateway signs with: the public key that `shouwang keys` wrote on it, in hexadecimal."""
+
+    public_key: Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
+
+
+class GatewayAnswer(Answer):
+    """A gateway that is believed. `public_keys` by the name under which it signs."""
+
+    id: str
+    public_keys: dict[str, str]
 
 
 class GatewaySliceAnswer(Answer):

@@ -5,7 +5,8 @@ with what it was last told. So a station that is killed between a change and its
 What a gateway was set up with is version 0, and is sent to nobody.
 """
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
+from hashlib import sha256
 from typing import Final
 
 import structlog
@@ -17,9 +18,12 @@ from api.outgoing import service as outgoing
 from api.register.models import GatewaySlice
 from api.register.service import Register
 from api.register.snapshot import PlaceNow, Snapshot, UnitNow
+from api.register.unit_keys import UnitKeys
 from broker.ids import EVENT_ID_RANDOM_BYTES, EventId, GatewayId, event_id
 from broker.messages import GatewayStatus, clean
-from broker.slices import RegisterSlice, SliceGroup, SliceHousehold, SliceUnit, parts
+from broker.sealing import SECRET_BYTES
+from broker.signing import gateway_of_kid
+from broker.slices import RegisterSlice, SliceGroup, SliceHousehold, SlicePeer, SliceUnit, parts, seal_keys
 
 AGAIN_MS: Final = 10_000
 """A gateway that still runs an older slice so long after it was sent is sent it again."""
@@ -28,16 +32,21 @@ DRIFT: Final = "register_drift"
 log = structlog.get_logger("api.slices")
 
 
-def slice_of(now: Snapshot, gateway: str) -> RegisterSlice:
+def slice_of(now: Snapshot, gateway: str, *, keys: Mapping[str, str] | None = None) -> RegisterSlice:
     """What a gateway works with: its groups, everybody in them or with a unit on it, and nothing of anybody else."""
-    return _Slicer(now).make(gateway)
+    return Slicer(now, keys or {}).make(gateway)
 
 
-class _Slicer:
-    """Makes the slices of one snapshot."""
+class Slicer:
+    """Makes the slices of one snapshot. `keys`: public keys of gateways by kid."""
 
-    def __init__(self, now: Snapshot) -> None:
+    def __init__(self, now: Snapshot, keys: Mapping[str, str]) -> None:
         self._now = now
+        self._keys: dict[str, dict[str, str]] = {}
+        for kid, key in keys.items():
+            self._keys.setdefault(gateway_of_kid(kid), {})[kid] = key
+        self.gateways = frozenset(self._keys)
+        """Those that are believed."""
         self._units: dict[str, list[UnitNow]] = {}
         self._where: dict[str, set[str]] = {
             group: set() if found.gateway is None else {str(found.gateway)} for group, found in now.groups.items()
@@ -72,6 +81,10 @@ class _Slicer:
                 self._household(now.places[place], own=place in own) for place in sorted(places) if place in now.places
             ),
             units=tuple(_unit(unit) for unit in sorted(units, key=lambda unit: unit.id)),
+            peers=tuple(
+                SlicePeer(gateway=GatewayId(peer), public=self._keys.get(peer, {}))
+                for peer in sorted({peer for group in groups for peer in self._where[group]} - {gateway})
+            ),
         )
 
     def _household(self, place: PlaceNow, *, own: bool) -> SliceHousehold:
@@ -84,6 +97,7 @@ class _Slicer:
             medical_consent=place.medical_consent,
             duress=place.duress,
             remote=own and place.group is not None and len(self._where[place.group]) > 1,
+            quiet_until_ms=place.quiet_until_ms,
         )
 
 
@@ -102,6 +116,12 @@ def _unit(unit: UnitNow) -> SliceUnit:
     )
 
 
+def _content(one: RegisterSlice, marks: Mapping[str, str]) -> str:
+    """What a slice says with its units' keys, as a digest: another one means that it has to be sent."""
+    keyed = [f"{unit.id} {marks[unit.id]}" for unit in one.units if unit.id in marks and unit.sort == "native"]
+    return sha256("\n".join([one.content(), *keyed]).encode()).hexdigest() if keyed else one.content()
+
+
 class Slices:
     """Keeps every gateway's slice up to date."""
 
@@ -111,26 +131,33 @@ class Slices:
         *,
         clock: Clock,
         random_bytes: Callable[[int], bytes],
+        keys: UnitKeys,
     ) -> None:
         self._register = register
+        self._keys = keys
         self._clock = clock
         self._random_bytes = random_bytes
 
     def renew(self, database: Database) -> bool:
         """Make and owe what changed since it was last made. Returns whether anything did: then wake the sender."""
-        slicer = _Slicer(self._register.now)
+        now = self._register.now
+        slicer = Slicer(now, self._register.gateway_keys)
         made = [slicer.make(gateway) for gateway in sorted(self._register.gateways)]
         with database.read() as session:
+            marks = self._keys.marks(session)
             known = {one.gateway: self._row(session, one.gateway) for one in made}
             stale = [
-                one for one in made if (row := known[one.gateway]) is None or row.sha256 != one.content()
+                one for one in made if (row := known[one.gateway]) is None or row.sha256 != _content(one, marks)
             ]  # fmt: skip
         if not stale:
             return False
         with database.write() as session:
+            if old := self._register.now is not now:  # another process changed it: its slices may be there already
+                stale = []
+            marks = self._keys.marks(session)
             for one in stale:
-                self._renew(session, one)
-        return True
+                self._renew(session, one, _content(one, marks))
+        return self.renew(database) if old else True
 
     def reported(self, session: Session, status: GatewayStatus) -> None:
         """A gateway said which slice it runs. One that runs an older slice is sent the newest again."""
@@ -139,18 +166,19 @@ class Slices:
             return
         now_ms = self._clock()
         row.runs, row.runs_ms, row.drift = status.register_version, now_ms, DRIFT in status.faults
-        if row.runs > row.version:  # our tables are older than what it runs: what we say now shall count
-            row.version = row.runs + 1
-            row.text = self._versioned(row, row.version)
+        row.sealing_key = status.sealing_key or row.sealing_key
+        above = row.runs > row.version  # our tables are older than what it runs: what we say now shall count
+        if above or (row.version and row.sealed_for != row.sealing_key):
+            row.version = max(row.version, row.runs) + 1
+            row.text = self._text(session, row, RegisterSlice.model_validate_json(row.text))
             row.sent_ms = None
         if row.runs < row.version and (row.sent_ms is None or now_ms - row.sent_ms >= AGAIN_MS):
             self._owe(session, row)
         session.flush()
 
-    def _renew(self, session: Session, one: RegisterSlice) -> None:
+    def _renew(self, session: Session, one: RegisterSlice, content: str) -> None:
         row = self._row(session, one.gateway)
         now_ms = self._clock()
-        content = one.content()
         if row is None:  # what it was set up with: the station's settings and the gateway's came from one file
             version = 0 if self._register.version == 0 else 1
             text = one.model_copy(update={"version": version}).text().decode()
@@ -164,7 +192,7 @@ class Slices:
         else:
             row.version += 1
             row.sha256, row.made_ms = content, now_ms
-            row.text = one.model_copy(update={"version": row.version}).text().decode()
+            row.text = self._text(session, row, one)
         if row.version:
             self._owe(session, row)
         session.flush()
@@ -182,9 +210,17 @@ class Slices:
     def _row(self, session: Session, gateway: str) -> GatewaySlice | None:
         return session.get(GatewaySlice, (str(self._register.station), gateway))
 
-    def _versioned(self, row: GatewaySlice, version: int) -> str:
-        found = RegisterSlice.model_validate_json(row.text)
-        return found.model_copy(update={"version": version}).text().decode()
+    def _text(self, session: Session, row: GatewaySlice, one: RegisterSlice) -> str:
+        """The text of a slice in the version of its row, with its units' keys sealed for the gateway."""
+        row.sealed_for, sealed = row.sealing_key, None
+        if row.sealing_key is not None:
+            keys = self._keys.of(session, [unit.id for unit in one.units if unit.sort == "native"])
+            try:
+                key = bytes.fromhex(row.sealing_key)
+                sealed = seal_keys(keys, one, key=key, secret=self._random_bytes(SECRET_BYTES)) if keys else None
+            except ValueError:  # a point that is no key; it goes on with the keys that it has
+                log.warning("slices.no_sealing_key", gateway=row.gateway)
+        return one.model_copy(update={"version": row.version, "sealed": sealed}).text().decode()
 
     def _ids(self, now_ms: int) -> Iterator[EventId]:
         while True:

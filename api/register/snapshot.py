@@ -79,6 +79,8 @@ class PlaceNow:
     excludes: frozenset[HouseholdId] = frozenset()
     medical_consent: bool = False
     duress: bool = False
+    quiet_until_ms: int | None = None
+    """Until when an officer quieted the neighbours' sirens for it; a moment that may have passed."""
     version: int = 1
 
 
@@ -112,6 +114,8 @@ class Contents:
     areas: tuple[AreaNow, ...] = ()
     places: tuple[PlaceNow, ...] = ()
     units: tuple[UnitNow, ...] = ()
+    gateway_keys: Mapping[GatewayId, str | None] = field(default_factory=dict)
+    """Public keys that were put down here, hexadecimal; None: believed no more, whatever the settings say."""
 
 
 @dataclass(frozen=True)

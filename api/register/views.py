@@ -24,6 +24,7 @@ from api.register.schemas import (
     PersonAnswer,
     PlaceAnswer,
     PlaceAsked,
+    QuietingAnswer,
     TeamAnswer,
     UnitAnswer,
     UnitAsked,
@@ -58,6 +59,19 @@ def place_answer(place: PlaceNow, now: Snapshot) -> PlaceAnswer:
         latitude=None if place.lat_e7 is None else place.lat_e7 / E7,
         occupied=place.occupant is not None,
         units=[unit.id for unit in now.units_at.get(place.id, ())],
+        quiet_until=None if place.quiet_until_ms is None else iso(place.quiet_until_ms),
+    )
+
+
+def quieting_answer(row: RowMapping, *, now_ms: int) -> QuietingAnswer:
+    """An order to quiet sirens. One that is past its end has ended, whether its row was closed or not."""
+    over = row["until_ms"] if row["until_ms"] <= now_ms else None
+    ended = over if row["to_ms"] is None else row["to_ms"]
+    return QuietingAnswer(
+        **{name: row[name] for name in ("number", "place", "reason", "by", "lifted_by")},
+        since=iso(row["from_ms"]),
+        until=iso(row["until_ms"]),
+        ended=None if ended is None else iso(ended),
     )
 
 

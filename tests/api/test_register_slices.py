@@ -11,7 +11,7 @@ from broker.messages import ConfigPart
 from broker.slices import RegisterSlice
 from deploy.mosquitto import PrivateBroker
 from tests.api.conftest import Serve, Served
-from tests.api.peers import GATEWAYS, HOUSEHOLDS, Gateway
+from tests.api.peers import GATEWAYS, HOUSEHOLDS, Gateway, eventually
 
 
 def exclude(served: Served, place: str, *excluded: str) -> None:
@@ -33,6 +33,18 @@ def versions(served: Served) -> dict[str, tuple[int, int | None]]:
     return {one["gateway"]: (one["version"], one["runs"]) for one in listed}
 
 
+def home(served: Served, gateway: Gateway) -> None:
+    """Make `gateway` the home of the group."""
+    read = served.get("/api/v1/register/areas/gr1")
+    body = {"name": read["name"], "parent": read["parent"], "gateway": gateway.name}
+    answer = served.client.put(
+        "/api/v1/register/areas/gr1",
+        json=body,
+        headers={"Authorization": "Bearer token-of-zhao", "If-Match": f'"{read["version"]}"'},
+    )
+    assert answer.status_code == 200, answer.text
+
+
 @pytest.fixture
 def other(broker: PrivateBroker) -> Iterator[Gateway]:
     with Gateway(broker, GATEWAYS[1], salt=7) as connected:
@@ -50,7 +62,7 @@ class TestSlices:
     def test_a_change_reaches_the_gateway_that_it_touches_and_no_other(
         self, served: Served, gateway: Gateway, other: Gateway
     ) -> None:
-        self._home(served, gateway)
+        home(served, gateway)
         gateway.say_status(register_version=0)
         other.say_status(register_version=0)
         exclude(served, HOUSEHOLDS[0], HOUSEHOLDS[1])
@@ -67,7 +79,7 @@ class TestSlices:
     ) -> None:
         now = [1_790_000_000_000]
         with serve(clock=lambda: now[0]) as served:
-            self._home(served, gateway)
+            home(served, gateway)
             gateway.hear(ConfigPart)
             now[0] += 20_000
             gateway.say_status(register_version=0)
@@ -82,19 +94,23 @@ class TestSlices:
     def test_a_station_whose_tables_are_older_than_its_gateway_goes_on_above_it(
         self, served: Served, gateway: Gateway
     ) -> None:
-        self._home(served, gateway)
+        home(served, gateway)
         gateway.hear(ConfigPart)
         gateway.say_status(register_version=41)
         assert gateway.hear(ConfigPart, lambda part: part.version == 42).version == 42
 
     def test_drift_is_shown(self, served: Served, gateway: Gateway) -> None:
         gateway.say_status(register_version=0, faults=("register_drift",))
-        listed = served.get("/api/v1/register/slices", officer="zhao")
-        assert {one["gateway"]: one["drift"] for one in listed}[gateway.name]
+
+        def shown() -> bool:
+            listed = served.get("/api/v1/register/slices", officer="zhao")
+            return bool({one["gateway"]: one["drift"] for one in listed}[gateway.name])
+
+        eventually(shown, "drift")
 
     def test_a_slice_has_nothing_of_groups_that_are_elsewhere(self, served: Served, gateway: Gateway) -> None:
         assert slice_of(served.station.register.now, gateway.name).households == ()
-        self._home(served, gateway)
+        home(served, gateway)
         now: Snapshot = served.station.register.now
         assert {one.id for one in slice_of(now, gateway.name).households} == {*HOUSEHOLDS}
 
@@ -102,22 +118,10 @@ class TestSlices:
         self, serve: Serve, gateway: Gateway
     ) -> None:
         with serve() as served:
-            self._home(served, gateway)
+            home(served, gateway)
             with served.station.database.write() as session:
                 edit = served.station.registrar.within(session, "li")
                 edit.exclude(HOUSEHOLDS[0], [HOUSEHOLDS[1]], if_match='"1"')
         with serve() as served:
             gateway.hear(ConfigPart, lambda part: part.version == 2)
             assert versions(served)[gateway.name][0] == 2
-
-    @staticmethod
-    def _home(served: Served, gateway: Gateway) -> None:
-        """Make `gateway` the home of the group."""
-        read = served.get("/api/v1/register/areas/gr1")
-        body = {"name": read["name"], "parent": read["parent"], "gateway": gateway.name}
-        answer = served.client.put(
-            "/api/v1/register/areas/gr1",
-            json=body,
-            headers={"Authorization": "Bearer token-of-zhao", "If-Match": f'"{read["version"]}"'},
-        )
-        assert answer.status_code == 200, answer.text

@@ -42,7 +42,7 @@ def alarm(**changed: object) -> AlarmRecord:
         cancelled_ms=6, acknowledged_ms=7, acknowledged_by="li", version=8, source="phone",
         group_known=True, consent=False, excluded="", incident="0" * 36, first_kind="help", raised_by="h1",
         words="快来", address="槐树街1号", whereabouts="position", lat_e6=1, lon_e6=2, accuracy_m=3,
-        ring="shown", during_drill=True, owner="zhao", checked_ms=9, dispatched_ms=10, on_the_way_ms=11,
+        ring="shown", during_drill=True, quiet=True, owner="zhao", checked_ms=9, dispatched_ms=10, on_the_way_ms=11,
         on_scene_ms=12, stood_back_ms=13, due_ms=14, police_number="110-1", resolved_ms=15,
         resolved_by="li", outcome="real", cause=None, followed_up_ms=16, followed_up_by="wang",
         satisfaction=5, archived_ms=17,

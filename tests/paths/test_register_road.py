@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from gateway.stamps import kernel_synced
 from tests.paths.town import Town, town
 
 
@@ -83,3 +84,36 @@ def test_a_gateway_that_is_killed_goes_on_with_its_slice_and_one_that_missed_it_
     own_town.wait_siren("u02", message)
     own_town.settle()
     assert not told_of(own_town, "u01", 505)
+
+
+def quieted(town: Town, place: str, verb: str = "quiet") -> None:
+    body = {"reason": "一周内第三次误报"} | ({"minutes": 60} if verb == "quiet" else {})
+    version = runs(town)
+    ask(town, "POST", f"/places/{place}/{verb}", body)
+    town.box.wait_until(lambda: runs(town) > version, f"the gateway knows of {verb} {place}", timeout_s=20)
+
+
+@pytest.mark.proves("A7", "N6", "N14")
+def test_of_a_quieted_place_everybody_is_told_and_no_siren_sounds_until_it_is_lifted(own_town: Town) -> None:
+    own_town.wait_greeted()
+    quieted(own_town, "h08")
+    quieted(own_town, "h07")
+    if not kernel_synced():  # nothing keeps this machine's clock right: then it sounds
+        own_town.wait_siren("u01", own_town.press("u08"))
+    own_town.settle()
+    own_town.gateway.kill()
+    own_town.box.mutations = {"gateway": "clock_is_kept_right"}
+    own_town.restart(own_town.gateway)
+    message = own_town.press("u07")
+    for audience in ("police", "community:c1", "grid:w1", "household:h01", "household:h10"):
+        own_town.wait_told(audience, message)
+    own_town.wait_siren("u07", message)
+    own_town.settle()
+    neighbours = [f"u{number:02}" for number in range(1, 11) if number != 7]
+    assert [unit for unit in neighbours if told_of(own_town, unit, 507)] == []
+    assert own_town.witnesses.arrivals("household:h01")[-1].body["quiet"] is True
+    (alarm,) = [one for one in own_town.box.get("/api/v1/alarms")["items"] if one["door"] == 507]
+    assert (alarm["quiet"], alarm["state"]) == (True, "received")
+    own_town.village.do("cancel", unit="u07")
+    quieted(own_town, "h07", "quiet/lift")
+    own_town.wait_siren("u01", own_town.press("u07"))
