@@ -21,12 +21,14 @@ from pydantic import (
 )
 
 from broker.ids import SEGMENT, CommunityId, GatewayId, GridId, GroupId, HouseholdId, StationId, UnitId
-from broker.signing import SEED_BYTES, STATION_KID
+from broker.signing import SEED_BYTES, STATION_KID, gateway_of_kid
 
 Port = Annotated[int, Field(ge=0, le=65_535)]
 Name = Annotated[str, StringConstraints(min_length=1, max_length=64)]
 PublicKey = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{64}$")]
 """An Ed25519 public key, 32 octets in hexadecimal."""
+UnitKey = Annotated[str, StringConstraints(pattern=r"^[0-9a-f]{32}$")]
+"""The key of a unit, 16 octets in hexadecimal."""
 DatabaseUrl = Annotated[str, StringConstraints(pattern=r"^(sqlite:///.+|postgresql(\+psycopg)?://.+)$")]
 GatewayKid = Annotated[str, StringConstraints(pattern=r"^gateway:[a-z0-9-]{1,32}(#[0-9]{1,4})?$")]
 
@@ -200,6 +202,12 @@ class StationSettings(Settings):
             "group": [group.id for group in self.groups],
             "household": [household.id for household in self.households],
             "unit": [unit.id for unit in self.units],
+    unit_keys: dict[UnitId, UnitKey] = Field(default={}, repr=False)
+    """Keys of units, for the gateways on which they come to hang; one that is put down at the desk goes before."""
+    mqtt_households: tuple[HouseholdId, ...] = ()
+    """Households that were set up with an account at the broker."""
+    broker_access: Path | None = None
+    """The file that says who may do what at the broker, for whoever runs it; None: nobody asks."""
         }
         for what, ids in everybody.items():
             if twice := [id_ for id_, times in Counter(ids).items() if times > 1]:
@@ -247,7 +255,7 @@ class StationSettings(Settings):
     @property
     def gateways(self) -> frozenset[GatewayId]:
         """Every gateway that has a key here."""
-        return frozenset(GatewayId(kid.partition("#")[0].partition(":")[2]) for kid in self.gateway_keys)
+        return frozenset(gateway_of_kid(kid) for kid in self.gateway_keys)
 
     @property
     def public_keys(self) -> dict[str, bytes]:

@@ -137,6 +137,7 @@ class Station:
         self.office = Office(settings.accounts, self.register, clock=clock, random_bytes=random_bytes)
         self._begin_accounts()
         self.unit_keys = UnitKeys(settings)
+        self.unit_keys.begin(self.database)
         self.slices = Slices(self.register, clock=clock, random_bytes=random_bytes, keys=self.unit_keys)
         self._sliced = self._renew_slices()
         self.brokers = Brokers(settings, self.register, clock=clock, random_bytes=random_bytes)

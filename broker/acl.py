@@ -8,8 +8,10 @@ station). Default is deny; the file names what each may do, one line a topic, no
 mosquitto grants a SUBSCRIBE to anything and filters at delivery, so rights are tested by what arrives.
 """
 
+from base64 import b64encode
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
+from hashlib import pbkdf2_hmac
 from typing import Final
 
 from broker.ids import StationId, segment
@@ -23,6 +25,11 @@ MAX_KEEPALIVE_S: Final = 60
 QUEUED_MESSAGES: Final = 20_000
 """Per client: more than a day of a station's alarms. Beyond it the broker drops what it has acknowledged, and
 the receipts (not the broker) make up for it."""
+
+
+PBKDF2_ITERATIONS: Final = 101
+"""What mosquitto_passwd 2.0 uses. The passwords are long random texts, which more rounds would not make better."""
+SALT_BYTES: Final = 12
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -93,6 +100,12 @@ def _filters(row: Row, principal: Principal, *, writing: bool) -> list[str]:
         for role, _, id_ in (other.partition(":") for other in sorted(others))
         if role == row.owner
     ]
+
+
+def password_digest(password: str, *, salt: bytes) -> str:
+    """A line of mosquitto's password file behind the user name: `$7$101$salt$digest` (PBKDF2, SHA-512)."""
+    digest = pbkdf2_hmac("sha512", password.encode(), salt, PBKDF2_ITERATIONS)
+    return f"$7${PBKDF2_ITERATIONS}${b64encode(salt).decode()}${b64encode(digest).decode()}"
 
 
 def acl_file(principals: Iterable[Principal]) -> str:

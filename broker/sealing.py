@@ -3,7 +3,7 @@
 Each gateway has an X25519 key pair beside its signing key, made from the same seed by HKDF; the public key stands in
 its signed status. Whoever seals draws a key pair for this one text: X25519 between the two, HKDF-SHA256 over both
 public keys, AES-256-GCM. A sealed text is base64url of the drawn public key and the ciphertext. It does not say who
-sealed: that is what the station's signature around it is for (docs/adr/0011).
+sealed: that is what the station's signature around it is for (docs/adr/0012).
 
 SealBroken: it was sealed for somebody else, about something else, or changed.
 """

@@ -154,6 +154,11 @@ def gateway_kid(gateway: GatewayId, *, key: int = 1) -> str:
     return f"gateway:{gateway}" if key == 1 else f"gateway:{gateway}#{key}"
 
 
+def gateway_of_kid(kid: str) -> GatewayId:
+    """The gateway whose key that is."""
+    return GatewayId(kid.partition("#")[0].partition(":")[2])
+
+
 def _no_float(text: str) -> Never:
     raise ValueError(f"a float: {text[:32]}")
 

@@ -2,11 +2,15 @@
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
+from typing import Final
 
 from broker.acl import Principal
 from broker.ids import GatewayId, GroupId, HouseholdId
 from broker.topics import Role
 from deploy.site import Gateway, Group, Household, Site
+
+ACCESS_FILE: Final = "broker-access.json"
+"""In the station's state folder: who may do what at the broker by the register. From then on it counts, not this."""
 
 
 @dataclass(frozen=True, slots=True)

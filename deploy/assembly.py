@@ -9,7 +9,7 @@ import json
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import TYPE_CHECKING, Literal
+from typing import TYPE_CHECKING, Final, Literal
 
 from pydantic import SecretBytes, SecretStr
 
@@ -22,6 +22,9 @@ from deploy.site import Contact, Gateway, Line, Remote, Site, Zigbee, ZigbeeButt
 from devices.radio433 import Form
 from gateway import settings as gateway_side
 from gateway.settings import GatewaySettings
+
+FORMER: Final = "seed.former"
+"""Beside the station's signing key: the one that it had before."""
 
 if TYPE_CHECKING:
     from api.settings import StationSettings
@@ -263,6 +266,9 @@ def station_settings(
 def _station_units(site: Site) -> Iterator[StationUnit]:
     """Everything that somebody can press, on whichever gateway."""
     from api.settings import Unit
+        unit_keys={unit: key.hex() for unit, key in keys.units.items()},
+        mqtt_households=tuple(household.id for household in site.households if household.mqtt),
+        broker_access=state / accounts.ACCESS_FILE,
 
     for gateway in site.gateways:
         for unit in gateway.units:

@@ -25,7 +25,7 @@ from types import TracebackType
 from typing import Any, Final, Self
 
 from broker.acl import Principal, acl_file
-from deploy import accounts, assembly, children, keys
+from deploy import access, accounts, assembly, children, keys
 from deploy.mosquitto import LOOPBACK, BrokerError, MosquittoMissing, PrivateBroker, free_port, write_private
 from deploy.site import Site
 
@@ -180,6 +180,9 @@ class Box:
             passwords={principal.user: password for principal, password in principals.items()},
             render_acl=render_acl,
         )
+        self._following = access.Following(self.directory / "station" / accounts.ACCESS_FILE, self.broker.renew)
+        self._following.look()
+        self._follows = False
 
     def __enter__(self) -> Self:
         """Nothing is started by entering."""
@@ -189,6 +192,7 @@ class Box:
         self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
     ) -> None:
         """End everything."""
+        self._following.stop()
         for running in reversed(self.processes.values()):
             running.stop()
             running.close()
@@ -207,6 +211,9 @@ class Box:
         )
         path = self._state("station") / "settings.json"
         write_private(path, assembly.station_text(settings))
+        if not self._follows:
+            self._following.start()
+            self._follows = True
         running = self._start("station", ["station", "--settings", str(path)], interfere=interfere)
         self._wait(running, lambda: self._answers("/healthz"))
         return running

@@ -292,6 +292,63 @@ def admin_recover(
         sys.stdout.write(f"{done.login}: {done.secret}   (shown once, kept nowhere / 仅显示一次)\n")
 
 
+broker = typer.Typer(help="Rights at the broker, as the station's register has them.", no_args_is_help=True)
+app.add_typer(broker, name="broker")
+
+
+@broker.command("render")
+def broker_render(
+    out: Annotated[Path, typer.Option("--out", help="The folder of mosquitto's `acl` and `passwords`.")],
+    access: Annotated[Path | None, typer.Option(help="broker-access.json, as the station wrote it.")] = None,
+    state: Annotated[Path, typer.Option("--state", help="Or: its state folder.")] = Path("/var/lib/shouwang/station"),
+    site: Annotated[Path | None, typer.Option("--site", help="Whose keys hold the passwords of its accounts.")] = None,
+    keys: KeysFolder = None,
+    follow: Annotated[bool, typer.Option("--follow", help="Go on, and render what the station changes.")] = False,
+    pid_file: Annotated[Path | None, typer.Option(help="Of the mosquitto that is to read them anew.")] = None,
+) -> None:
+    """Write who may do what at the broker for an installed mosquitto, and let it read that anew."""
+    import signal
+    import threading
+
+    from broker.access import Access, NoAccess
+    from deploy import access as accessing
+    from deploy import keys as keyring
+    from deploy.accounts import ACCESS_FILE
+
+    folder = keys or (None if site is None else site.parent / "keys")
+    path = access or state / ACCESS_FILE
+    digests: dict[str, str] = {}
+    try:
+        passwords = {} if folder is None else keyring.read(folder).passwords
+    except keyring.KeysError as error:
+        fail(error, USAGE)
+
+    def renew(said: Access) -> None:
+        for user in accessing.render(said, out, passwords=passwords, digests=digests):
+            sys.stderr.write(f"{user} has no password: give it one at the station, or name its keys\n")
+        if pid_file is not None:
+            accessing.reload(pid_file)
+
+    if follow:
+        stop = threading.Event()
+        for number in (signal.SIGTERM, signal.SIGINT):
+            signal.signal(number, lambda *_: stop.set())
+        following = accessing.Following(path, renew, told=lambda line: sys.stderr.write(f"{line}\n"))
+        following.start()
+        stop.wait()
+        following.stop()
+        return
+    try:
+        said = accessing.read(path)
+        if said is None:
+            fail(f"{path} is not there: the station writes it when it starts", MISSING)
+        renew(said)
+    except NoAccess as error:
+        fail(f"{path}: {error}", USAGE)
+    except OSError as error:
+        fail(error, STORE)
+
+
 class Period(StrEnum):
     """How long an assessment is over."""
 

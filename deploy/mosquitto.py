@@ -15,16 +15,16 @@ import signal
 import socket
 import subprocess
 import threading
-from base64 import b64encode
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
-from hashlib import pbkdf2_hmac
 from pathlib import Path
 from time import monotonic
 from types import TracebackType
 from typing import Final, Self
 
-from broker.acl import BrokerSettings, Principal, acl_file, broker_file
+from broker import acl
+from broker.access import Access
+from broker.acl import SALT_BYTES, BrokerSettings, Principal, acl_file, broker_file
 from broker.ids import StationId
 from broker.topics import Role
 from deploy import children
@@ -39,8 +39,8 @@ LOG_TAIL_CHARS: Final = 2_000
 SBIN: Final = "/usr/local/sbin:/usr/sbin:/sbin"
 """Debian keeps mosquitto where an ordinary user's path does not look."""
 
-PBKDF2_ITERATIONS: Final = 101
-"""What mosquitto_passwd 2.0 uses. The passwords are long random texts, which more rounds would not make better."""
+SPARE_CONNECTIONS: Final = 1_000
+"""For accounts that the register gets while it runs: it reads their number at its start only."""
 
 PROBE: Final = Principal(station=StationId("probe"), role=Role.OBSERVER)
 """The account that asks whether the broker answers; it has no right at all."""
@@ -79,7 +79,8 @@ class PrivateBroker:
     Passwords that are not given (by user name) are drawn; `password` tells them. `port` 0 takes a free one at
     the first start and keeps it over restarts. `render_acl` is there for tests that break the rights on purpose.
     Used as a context manager it runs inside and is stopped at the end. The methods block for some ten
-    milliseconds: a coroutine calls them through `asyncio.to_thread`. Not for several threads at a time.
+    milliseconds: a coroutine calls them through `asyncio.to_thread`. One thread at a time starts and ends it; `renew`
+    may be called by another.
     """
 
     def __init__(
@@ -97,7 +98,10 @@ class PrivateBroker:
         self._principals = (*principals, PROBE)
         given = passwords or {}
         self._passwords = {p.user: given.get(p.user) or secrets.token_urlsafe(18) for p in self._principals}
+        self._digests: dict[str, str] = {}
+        """What a password came to, so that files that say the same are the same."""
         self._render_acl = render_acl
+        self._files = threading.RLock()
         self._process: subprocess.Popen[bytes] | None = None
         self._ended = threading.Event()
 
@@ -161,6 +165,20 @@ class PrivateBroker:
         self.stop()
         self.start(timeout_s=timeout_s)
 
+    def renew(self, access: Access) -> None:
+        """Let it have these accounts and rights from now on, without ending any connection that may stay.
+
+        Passwords that the station did not give out stay what they are; who has none cannot connect. mosquitto reads
+        both files anew within 0.1 s, drops who has no account any more, and delivers by the new rights. Raises OSError.
+        """
+        with self._files:
+            self._principals = (*access.principals, PROBE)
+            self._digests |= access.digests
+            self._write_rights()
+            if self.running:
+                with suppress(ProcessLookupError, BrokerError):
+                    os.kill(self.pid, signal.SIGHUP)
+
     def suspend(self) -> None:
         """Stop it in its tracks (SIGSTOP): connections stay open and nothing answers, until `resume`."""
         os.kill(self.pid, signal.SIGSTOP)
@@ -200,15 +218,21 @@ class PrivateBroker:
         settings = BrokerSettings(
             directory=str(self.directory),
             port=self.port,
-            connections=len(self._principals) + 64,  # each has one; some may be about to be taken over
+            connections=len(self._principals) + SPARE_CONNECTIONS,
             run_as="root" if os.geteuid() == 0 else None,
         )
-        write_private(Path(settings.acl_path), self._render_acl(self._principals))
-        write_private(
-            Path(settings.password_path),
-            "".join(f"{user}:{password_digest(password)}\n" for user, password in self._passwords.items()),
-        )
+        self._write_rights()
         write_private(self.directory / "mosquitto.conf", broker_file(settings))
+
+    def _write_rights(self) -> None:
+        with self._files:
+            write_private(self.directory / "acl", self._render_acl(self._principals))
+            write_private(self.directory / "passwords", password_file(self._principals, self._digest_of))
+
+    def _digest_of(self, user: str) -> str | None:
+        if user not in self._digests and user in self._passwords:
+            self._digests[user] = password_digest(self._passwords[user])
+        return self._digests.get(user)
 
     def _spawn(self) -> None:
         """Start the process, and a thread that notices its end."""
@@ -241,10 +265,14 @@ class PrivateBroker:
 
 
 def password_digest(password: str) -> str:
-    """A line of mosquitto's password file behind the user name: `$7$101$salt$digest` (PBKDF2, SHA-512)."""
-    salt = secrets.token_bytes(12)
-    digest = pbkdf2_hmac("sha512", password.encode(), salt, PBKDF2_ITERATIONS)
-    return f"$7${PBKDF2_ITERATIONS}${b64encode(salt).decode()}${b64encode(digest).decode()}"
+    """A line of mosquitto's password file behind the user name, with a salt of its own."""
+    return acl.password_digest(password, salt=secrets.token_bytes(SALT_BYTES))
+
+
+def password_file(principals: Iterable[Principal], digest_of: Callable[[str], str | None]) -> str:
+    """The text of mosquitto's `password_file`: a line for each of these who has a password."""
+    known = {one.user: digest_of(one.user) for one in principals}
+    return "".join(f"{user}:{digest}\n" for user, digest in sorted(known.items()) if digest is not None)
 
 
 def _find(program: str) -> str:
@@ -270,10 +298,12 @@ def free_port() -> int:
 
 
 def write_private(path: Path, text: str) -> None:
-    """Write a file that only its owner may read."""
-    path.unlink(missing_ok=True)
-    path.touch(mode=0o600, exist_ok=False)
-    path.write_text(text, encoding="utf-8")
+    """Put a file there whole that only its owner may read: whoever opens it meanwhile reads the one before it."""
+    fresh = path.with_name(f".{path.name}.new")
+    fresh.unlink(missing_ok=True)
+    with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        file.write(text)
+    fresh.replace(path)
 
 
 def _answers(port: int, user: str, password: str) -> bool:

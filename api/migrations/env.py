@@ -7,6 +7,7 @@ import api.accounts.models
 import api.alarms.models
 import api.audit.models
 import api.board.models
+import api.brokers.models
 import api.drills.models
 import api.duty.models
 import api.escalation.models

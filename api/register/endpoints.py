@@ -26,9 +26,12 @@ from api.register.schemas import (
     ConsentAsked,
     ContactsAsked,
     ExclusionsAsked,
+    GatewayAnswer,
+    GatewayAsked,
     GatewaySliceAnswer,
     HistoryAnswer,
     InstallAsked,
+    KeyAsked,
     LevelAnswer,
     LevelAsked,
     MembersAsked,
@@ -55,6 +58,7 @@ from api.shapes import LATEST_MS
 from api.station import CurrentStation, Station
 from broker.ids import SEGMENT
 from broker.policy import Audience
+from broker.signing import gateway_of_kid
 
 router: Final = APIRouter(
     prefix="/api/v1/register",
@@ -718,7 +722,55 @@ def _show_unit(station: Station, by: Authority, unit: str, response: Response) -
     return views.unit_answer(row, station.register.now, silent_shown=_silent_shown(by, subject))
 
 
-# Slices of gateways
+@router.put(
+    "/units/{unit}/key",
+    summary="Put down the key of a unit",
+    status_code=HTTPStatus.NO_CONTENT,
+    responses=answers(HTTPStatus.CONFLICT),
+)
+def put_unit_key(
+    station: CurrentStation, by: Annotated[Authority, may("register.unit.key")], unit: Id, asked: KeyAsked
+) -> None:
+    """It is sealed for the gateway on which the unit hangs, and can be read by nobody here."""
+    _unit(station, by, unit)
+    with station.registrar.edit(by.principal.account) as edit:
+        edit.give_key(unit, station.unit_keys.seal(unit, asked.key))
+
+
+# Gateways and their slices
+
+
+@router.get("/gateways", summary="The gateways that are believed")
+def list_gateways(station: CurrentStation, by: Annotated[Authority, may("register.slices")]) -> list[GatewayAnswer]:
+    """By id, with their public keys."""
+    _reached(by, station.register.subject_of_area(station.register.station), "gateways")
+    found: dict[str, dict[str, str]] = {}
+    for kid, key in sorted(station.register.gateway_keys.items()):
+        found.setdefault(gateway_of_kid(kid), {})[kid] = key
+    return [GatewayAnswer(id=gateway, public_keys=keys) for gateway, keys in sorted(found.items())]
+
+
+@router.put(
+    "/gateways/{gateway}",
+    summary="Believe a gateway by this key",
+    status_code=HTTPStatus.NO_CONTENT,
+    responses=answers(HTTPStatus.CONFLICT),
+)
+def put_gateway(
+    station: CurrentStation, by: Annotated[Authority, may("register.gateway")], gateway: Id, asked: GatewayAsked
+) -> None:
+    """A new one, or one that was set up anew: an earlier key counts no more. Its neighbours learn of it."""
+    _reached(by, station.register.subject_of_area(station.register.station), "gateways")
+    with station.registrar.edit(by.principal.account) as edit:
+        edit.believe(gateway, asked.public_key)
+
+
+@router.post("/gateways/{gateway}/revoke", summary="Believe a gateway no more", status_code=HTTPStatus.NO_CONTENT)
+def revoke_gateway(station: CurrentStation, by: Annotated[Authority, may("register.gateway")], gateway: Id) -> None:
+    """It was stolen or taken down: what it signs counts nowhere, and its account at the broker ends."""
+    _reached(by, station.register.subject_of_area(station.register.station), f"gateway {gateway!r}")
+    with station.registrar.edit(by.principal.account) as edit:
+        edit.revoke(gateway)
 
 
 @router.get("/slices", summary="Which slice of the register each gateway runs")

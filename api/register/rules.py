@@ -43,6 +43,8 @@ WORDS: Final = {
     "hangs": Words("报警器 {value} 还装在墙上", "unit {value} still hangs on a wall"),
     "hangs_nowhere": Words("报警器 {value} 没有装在任何地方", "unit {value} hangs nowhere"),
     "out_of_use": Words("报警器 {value} 已丢失或报废", "unit {value} is lost or scrapped"),
+    "not_native": Words("报警器 {value} 不接在串口线路上,没有密钥", "unit {value} is on no serial line: it has no key"),
+    "key_is_another": Words("公钥属于另一个网关 {value}", "that is the public key of gateway {value}"),
     "needs_line": Words("报警器 {value} 要有网关、线路和地址", "unit {value} needs a gateway, a line and an address"),
 }  # fmt: skip
 """What is wrong, by its code: `{value}` is the id that it is about."""

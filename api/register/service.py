@@ -7,6 +7,10 @@ The settings seed the tables once (version 0); from then on the tables are the a
 import threading
 from collections.abc import Mapping
 
+from dataclasses import dataclass
+from typing import Self
+
+from sqlmodel import Session
 from api.database import Database
 from api.register import repository
 from api.register.models import Meaning
@@ -17,6 +21,23 @@ from api.settings import Officer, StationSettings
 from broker.ids import CommunityId, GatewayId, GridId, GroupId, HouseholdId, UnitId
 from broker.policy import Membership
 
+from broker.signing import gateway_kid, gateway_of_kid
+
+
+@dataclass(frozen=True, slots=True)
+class _Keyed:
+    """Whose signatures count, worked out once for each version of the register."""
+
+    of: Mapping[GatewayId, str | None]
+    by_kid: Mapping[str, str]
+    gateways: frozenset[GatewayId]
+
+    @classmethod
+    def made(cls, stated: Mapping[str, str], put_down: Mapping[GatewayId, str | None]) -> Self:
+        """What was put down here goes before what the settings say, also where it says that a key counts no more."""
+        by_kid = {kid: key for kid, key in stated.items() if gateway_of_kid(kid) not in put_down}
+        by_kid |= {gateway_kid(gateway): key for gateway, key in put_down.items() if key is not None}
+        return cls(put_down, by_kid, frozenset(gateway_of_kid(kid) for kid in by_kid))
 
 class Register:
     """Who lives where, and who belongs together. Unknown is None, never an error: an unknown place may be in need.
@@ -27,7 +48,8 @@ class Register:
     def __init__(self, settings: StationSettings) -> None:
         """Until `begin` it is what the settings say."""
         self.station = settings.station
-        self.gateways = settings.gateways
+        self._stated = settings.gateway_keys
+        self._keyed: _Keyed | None = None
         self._officers = {officer.id: officer for officer in settings.officers}
         self._seed = contents_of(settings)
         self._now = Snapshot(self._seed)
@@ -76,6 +98,23 @@ class Register:
     def groups_in(self, area: str) -> frozenset[str]:
         """Every group that lies in an area."""
         return self._now.groups_by_area.get(area, frozenset())
+
+    @property
+    def gateways(self) -> frozenset[GatewayId]:
+        """Every gateway that has a key here."""
+        return self._keys.gateways
+
+    @property
+    def gateway_keys(self) -> Mapping[str, str]:
+        """Public keys of gateways, hexadecimal, by kid: those of the settings, and what was put down here since."""
+        return self._keys.by_kid
+
+    @property
+    def _keys(self) -> "_Keyed":
+        now, known = self._now, self._keyed
+        if known is None or known.of is not now.contents.gateway_keys:
+            known = self._keyed = _Keyed.made(self._stated, now.contents.gateway_keys)
+        return known
 
     def area(self, area: str | None) -> AreaNow | None:
         """The area of this id."""
