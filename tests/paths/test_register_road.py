@@ -8,6 +8,7 @@ from typing import Any
 import pytest
 
 from gateway.stamps import kernel_synced
+from tests.paths.audiences import DOORS
 from tests.paths.town import Town, town
 
 
@@ -110,9 +111,10 @@ def test_of_a_quieted_place_everybody_is_told_and_no_siren_sounds_until_it_is_li
     own_town.wait_siren("u07", message)
     own_town.settle()
     neighbours = [f"u{number:02}" for number in range(1, 11) if number != 7]
-    assert [unit for unit in neighbours if told_of(own_town, unit, 507)] == []
+    assert [unit for unit in neighbours if told_of(own_town, unit, DOORS["u07"])] == []
+    assert told_of(own_town, "u07", DOORS["u07"])
     assert own_town.witnesses.arrivals("household:h01")[-1].body["quiet"] is True
-    (alarm,) = [one for one in own_town.box.get("/api/v1/alarms")["items"] if one["door"] == 507]
+    (alarm,) = [one for one in own_town.box.get("/api/v1/alarms")["items"] if one["door"] == DOORS["u07"]]
     assert (alarm["quiet"], alarm["state"]) == (True, "received")
     own_town.village.do("cancel", unit="u07")
     quieted(own_town, "h07", "quiet/lift")
