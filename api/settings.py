@@ -72,22 +72,32 @@ class SigningKey(Settings):
 
     path: Path
     kid: Annotated[str, StringConstraints(pattern=r"^station(#[0-9]{1,4})?$")] = STATION_KID
+    former: tuple[Path, ...] = ()
+    """Keys that it had before: nothing is signed with them, but what they sealed in the tables still opens."""
 
     def seed(self) -> bytes:
         """Read the 32 octets. Raises SettingsError."""
-        try:
-            content = self.path.read_bytes()
-        except OSError as error:
-            raise SettingsError(self.path, f"the signing key cannot be read: {error.strerror}") from None
-        if len(content) == SEED_BYTES:
-            return content
-        try:
-            seed = bytes.fromhex(content.decode("ascii"))
-        except ValueError:
-            seed = b""
-        if len(seed) != SEED_BYTES:
-            raise SettingsError(self.path, f"a signing key is {SEED_BYTES} octets or their hexadecimal digits")
-        return seed
+        return _seed(self.path)
+
+    def former_seeds(self) -> tuple[bytes, ...]:
+        """The same of the keys before. Raises SettingsError."""
+        return tuple(map(_seed, self.former))
+
+
+def _seed(path: Path) -> bytes:
+    try:
+        content = path.read_bytes()
+    except OSError as error:
+        raise SettingsError(path, f"the signing key cannot be read: {error.strerror}") from None
+    if len(content) == SEED_BYTES:
+        return content
+    try:
+        seed = bytes.fromhex(content.decode("ascii"))
+    except ValueError:
+        seed = b""
+    if len(seed) != SEED_BYTES:
+        raise SettingsError(path, f"a signing key is {SEED_BYTES} octets or their hexadecimal digits")
+    return seed
 
 
 class Officer(Settings):
@@ -192,6 +202,12 @@ class StationSettings(Settings):
     groups: tuple[Group, ...] = ()
     households: tuple[Household, ...] = ()
     units: tuple[Unit, ...] = ()
+    unit_keys: dict[UnitId, UnitKey] = Field(default={}, repr=False)
+    """Keys of units, for the gateways on which they come to hang; one that is put down at the desk goes before."""
+    mqtt_households: tuple[HouseholdId, ...] = ()
+    """Households that were set up with an account at the broker."""
+    broker_access: Path | None = None
+    """The file that says who may do what at the broker, for whoever runs it; None: nobody asks."""
     area_names: dict[str, Annotated[str, StringConstraints(max_length=96)]] = {}
     """What people call a community, a grid, a group or the station, by its id."""
 
@@ -202,12 +218,6 @@ class StationSettings(Settings):
             "group": [group.id for group in self.groups],
             "household": [household.id for household in self.households],
             "unit": [unit.id for unit in self.units],
-    unit_keys: dict[UnitId, UnitKey] = Field(default={}, repr=False)
-    """Keys of units, for the gateways on which they come to hang; one that is put down at the desk goes before."""
-    mqtt_households: tuple[HouseholdId, ...] = ()
-    """Households that were set up with an account at the broker."""
-    broker_access: Path | None = None
-    """The file that says who may do what at the broker, for whoever runs it; None: nobody asks."""
         }
         for what, ids in everybody.items():
             if twice := [id_ for id_, times in Counter(ids).items() if times > 1]:

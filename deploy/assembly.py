@@ -96,6 +96,7 @@ def gateway_settings(
             password=SecretStr(keys.password(user)),
             ca=address.ca,
         ),
+        road=_road(site, state),
         signing_seed=SecretBytes(keys.seed(gateway_kid(own.id))),
         known_keys={kid: keys.public_key(kid) for kid in (STATION_KID, *(gateway_kid(one) for one in part.peers))},
         lines=tuple(_line(own, line, state) for line in own.lines),
@@ -181,6 +182,14 @@ def gateway_settings(
     )
 
 
+def _road(site: Site, state: Path) -> gateway_side.StationAccess | None:
+    """Where gateways reach the station when the broker's road fails."""
+    if site.road is None:
+        return None
+    ca = None if site.road.ca is None else state / site.road.ca
+    return gateway_side.StationAccess(url=site.road.url, ca=ca, after_s=site.road.after_s)
+
+
 def _line(gateway: Gateway, line: Line, state: Path) -> gateway_side.Line:
     reader = next((reader.id for reader in gateway.readers if reader.line == line.name), None)
     return gateway_side.Line(
@@ -214,6 +223,7 @@ def station_settings(
 
     user = accounts.station_user(site)
     address = broker or broker_address(site, state=state)
+    seed = keys.seed_path(STATION_KID)
     return station_side.StationSettings(
         station=site.station.id,
         broker=station_side.BrokerAccess(
@@ -227,7 +237,7 @@ def station_settings(
         http=station_side.HttpAddress(
             host=site.station.host, port=site.station.port if http_port is None else http_port
         ),
-        signing=station_side.SigningKey(path=keys.seed_path(STATION_KID)),
+        signing=station_side.SigningKey(path=seed, former=tuple(filter(Path.is_file, [seed.with_name(FORMER)]))),
         notify=station_side.NotifySettings(link=site.notify.link or "", loopback=site.notify.loopback),
         gateway_keys={kid: keys.public_key(kid) for kid in (gateway_kid(gateway.id) for gateway in site.gateways)},
         officers=tuple(
@@ -256,6 +266,9 @@ def station_settings(
             for household in site.households
         ),
         units=tuple(_station_units(site)),
+        unit_keys={unit: key.hex() for unit, key in keys.units.items()},
+        mqtt_households=tuple(household.id for household in site.households if household.mqtt),
+        broker_access=state / accounts.ACCESS_FILE,
         area_names={site.station.id: site.station.label}
         | {area.id: area.label for area in site.communities}
         | {area.id: area.label for area in site.grids}
@@ -266,9 +279,6 @@ def station_settings(
 def _station_units(site: Site) -> Iterator[StationUnit]:
     """Everything that somebody can press, on whichever gateway."""
     from api.settings import Unit
-        unit_keys={unit: key.hex() for unit, key in keys.units.items()},
-        mqtt_households=tuple(household.id for household in site.households if household.mqtt),
-        broker_access=state / accounts.ACCESS_FILE,
 
     for gateway in site.gateways:
         for unit in gateway.units:

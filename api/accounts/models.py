@@ -18,8 +18,8 @@ def _in(column: str, words: type[Kind | State | Role | Ended]) -> str:
 class Account(SQLModel, table=True):
     """Somebody, a machine or a desk. `login` is what a person types; a household needs none to be complete.
 
-    `password` and `pin` are Argon2 hashes. `one_time`: the password was made by somebody else and must be changed.
-    `totp_step` is the last step whose code was used; a code is good once.
+    `password` and `pin` are Argon2 hashes, `totp` and `totp_waiting` sealed (`factors`). `one_time`: the password was
+    made by somebody else and must be changed. `totp_step` is the last step whose code was used; a code is good once.
     """
 
     __table_args__ = (

@@ -13,6 +13,7 @@ from sqlalchemy import Row, Table
 from sqlmodel import Session
 
 from api.accounts import proofs, repository, rules
+from api.accounts.factors import Factors
 from api.accounts.problems import CodeNeeded, TooManyTries, WeakSecret, WrongOrder, WrongSecret
 from api.accounts.repository import ACCOUNT, DESK, RECOVERY, SIGN_IN, TOKEN, Known
 from api.accounts.rules import Ended, Limits, State
@@ -96,9 +97,16 @@ class Accounts:
     """Proving who one is."""
 
     def __init__(
-        self, settings: AccountSettings, *, clock: Clock, random_bytes: Callable[[int], bytes], issuer: str
+        self,
+        settings: AccountSettings,
+        factors: Factors,
+        *,
+        clock: Clock,
+        random_bytes: Callable[[int], bytes],
+        issuer: str,
     ) -> None:
         self.settings = settings
+        self.factors = factors
         self.passwords = proofs.Passwords()
         self._clock = clock
         self._random = random_bytes
@@ -276,7 +284,8 @@ class Accounts:
         return WrongSecret()
 
     def _code_fits(self, session: Session, account: Row[Any], code: str, now: int) -> bool:
-        step = proofs.totp_step(account.totp, code, at_ms=now, after=account.totp_step)
+        secret = self.factors.open(account.id, account.totp)
+        step = None if secret is None else proofs.totp_step(secret, code, at_ms=now, after=account.totp_step)
         if step is None:
             return repository.use_recovery_code(session, account.id, proofs.digest(code.upper()), now_ms=now)
         # Compare and set: of two requests with one code, one.
@@ -349,19 +358,25 @@ class Accounts:
         """A new secret for a second factor, and its address; it counts once it was confirmed."""
         account = self.own(session, proof)
         secret = proofs.new_totp(self._random(20))
-        repository.change_account(session, account.id, totp_waiting=secret)
+        repository.change_account(session, account.id, totp_waiting=self.factors.seal(account.id, secret))
         return secret, proofs.totp_address(secret, login=account.login or account.id, issuer=self._issuer)
 
     def confirm_totp(self, session: Session, proof: Proof, code: str) -> tuple[tuple[str, ...], Begun | None] | Problem:
         """Take the second factor into use; the recovery codes are told once."""
         account, now = self.own(session, proof), self._clock()
-        if account.totp_waiting is None:
+        secret = None if account.totp_waiting is None else self.factors.open(account.id, account.totp_waiting)
+        if secret is None:
             return WrongOrder("ask for a secret first")
-        step = proofs.totp_step(account.totp_waiting, code, at_ms=now, after=0)
+        step = proofs.totp_step(secret, code, at_ms=now, after=0)
         if step is None:
             return WrongSecret()
         self._change(
-            session, proof, "account.second_factor", totp=account.totp_waiting, totp_waiting=None, totp_step=step
+            session,
+            proof,
+            "account.second_factor",
+            totp=self.factors.seal(account.id, secret),
+            totp_waiting=None,
+            totp_step=step,
         )
         repository.forget_recovery_codes(session, account.id)
         codes = tuple(proofs.readable(self._random(10)) for _ in range(RECOVERY_CODES))

@@ -36,6 +36,12 @@ def channels_of_station(session: Session, station: str) -> Sequence[NotifyChanne
     return session.exec(found.order_by(col(NotifyChannel.made_ms), col(NotifyChannel.id))).all()
 
 
+def open_channels(session: Session, station: str) -> Sequence[NotifyChannel]:
+    """Everybody's channels that have not ended."""
+    found = select(NotifyChannel).where(NotifyChannel.station == station, col(NotifyChannel.ended_ms).is_(None))
+    return session.exec(found.order_by(col(NotifyChannel.id))).all()
+
+
 def channel(session: Session, station: str, channel: str) -> NotifyChannel | None:
     """The channel of this id, ended or not."""
     found = session.get(NotifyChannel, channel)

@@ -38,7 +38,8 @@ PURPOSE: Final = "notify channel"
 THREADS: Final = 8
 LOOK_S: Final = 0.5
 LEASE_MS: Final = 90_000
-"""After so long a delivery that somebody had in hand is anybody's: he was killed."""
+"""After so long a delivery that somebody had in hand is anybody's: he was killed. What was in hand when a notifier
+begins is its own at once: there is one at a time."""
 
 _CHANNELS: Final = "notify.channels"
 _T = TypeVar("_T", bound=Hashable)
@@ -116,6 +117,13 @@ class Channels:
         """What may be sent to now."""
         hosts = frozenset(row.host for row in repository.hosts(session, self._station))
         return Walls(hosts=hosts, loopback=self._loopback)
+
+    def seal_anew(self, session: Session) -> None:
+        """Seal with the station's present key what an earlier one sealed."""
+        for row in repository.open_channels(session, self._station):
+            if self._sealer.is_old(row.sealed, about=row.id):
+                row.sealed = self._sealer.seal(self._sealer.open(row.sealed, about=row.id), about=row.id)
+        session.flush()
 
     def address(self, row: NotifyChannel) -> Address:
         """Where a channel sends. Raises SealBroken."""
@@ -252,6 +260,7 @@ class Notifier:
         self._undeliverable = undeliverable
         self._clock = clock
         self._send = send
+        self._began_ms = 0
         self._lock = threading.Lock()
         self._busy: dict[str, str] = {}
         """The channels that are worked now, with their hosts."""
@@ -263,6 +272,7 @@ class Notifier:
 
     def start(self) -> None:
         """Begin with what an earlier run left behind."""
+        self._began_ms = self._clock()
         self._thread.start()
 
     def wake(self) -> None:
@@ -286,7 +296,7 @@ class Notifier:
         """Hand what is due to threads, as far as there are any. Returns how many channels began to be worked."""
         now = self._clock()
         with self._database.read() as session:
-            due = repository.due_channels(session, self._station, now_ms=now, claimed_before_ms=now - LEASE_MS)
+            due = repository.due_channels(session, self._station, now_ms=now, claimed_before_ms=self._stale_ms(now))
         began = 0
         for channel, host in due:
             with self._lock:
@@ -296,6 +306,10 @@ class Notifier:
             began += 1
             self._threads.submit(self._work, channel)
         return began
+
+    def _stale_ms(self, now: int) -> int:
+        """What was taken into hand before then is in nobody's."""
+        return max(now - LEASE_MS, self._began_ms)
 
     def _room(self, channel: str, host: str) -> bool:
         """Whether there is a thread: half of them at most for channels that failed last, and half for one host."""
@@ -339,7 +353,7 @@ class Notifier:
     def _claim(self, session: Session, channel: str) -> tuple[Address | None, Walls, list[tuple[str, Words]]] | None:
         """Take what is to be sent now into hand; end what is too late, put off what has to be quiet."""
         now = self._clock()
-        stale_ms = now - LEASE_MS
+        stale_ms = self._stale_ms(now)
         row = repository.channel(session, self._station, channel)
         if row is None:
             return None

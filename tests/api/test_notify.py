@@ -31,7 +31,7 @@ from api.notify.rules import (
     words,
 )
 from api.notify.schemas import NewChannel
-from api.notify.service import Channels, Notifier, notify, notify_desk
+from api.notify.service import PURPOSE, Channels, Notifier, notify, notify_desk
 from api.notify.transports import Address, CannotSend, Walls
 from api.rights.rules import Authority, Grant, Principal, Reach, Role
 from api.sealing import SealBroken, Sealer
@@ -463,6 +463,15 @@ class TestSending:
             assert len(post.notifier._busy) <= 5
         finally:
             stuck.close()
+
+    def test_after_a_change_of_the_stations_key_channels_are_sealed_anew(self, post: Post, receiver: Receiver) -> None:
+        channel = post.channel(receiver)
+        turned = Channels(STATION, Sealer(b"n" * 32, PURPOSE, former=[b"k" * 32]), clock=lambda: NOON, loopback=True)
+        with post.database.write() as session:
+            turned.seal_anew(session)
+        with post.database.read() as session:
+            later = Channels(STATION, Sealer(b"n" * 32, PURPOSE), clock=lambda: NOON, loopback=True)
+            assert later.address(later.find(session, channel)).url == receiver.url()
 
 
 class TestEyes:

@@ -382,6 +382,15 @@ def test_where_an_alarm_is_opened_is_said_in_the_site_file(village_keys: Keys, t
     assert assembly.station_settings(TWO, two_keys, state=STATE).notify == NotifySettings()
 
 
+def test_the_stations_former_key_is_named_when_it_lies_beside_the_present_one(folder: Path) -> None:
+    made = keys.provision(VILLAGE, folder).keys
+    assert assembly.station_settings(VILLAGE, made, state=STATE).signing.former == ()
+    former = folder / "station" / "seed.former"
+    former.write_text("00" * 32)
+    former.chmod(0o600)
+    assert assembly.station_settings(VILLAGE, keys.read(folder), state=STATE).signing.former == (former,)
+
+
 def test_the_stations_settings_pass_through_their_file(village_keys: Keys) -> None:
     settings = assembly.station_settings(VILLAGE, village_keys, state=STATE)
     again = StationSettings.model_validate_json(assembly.station_text(settings))
