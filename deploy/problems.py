@@ -232,6 +232,19 @@ CATALOGUE: Final[Mapping[str, Kind]] = {
         "到 {value} 的连接没有加密（缺少 ca），密码会在网上明文传送",
         "the way to {value} is not encrypted (no ca): passwords travel in the clear",
     ),
+    "bad_road": _error(
+        "{value} 不能作平台地址：应当以 https:// 开头，有主机名，没有账号、参数和空格",
+        "{value} cannot be the station's address: it begins with https://, names a machine, and holds no account, "
+        "no question mark and no spaces",
+    ),
+    "open_road": _error(
+        "{value} 没有加密：报警只能走 https://；http:// 只能用于本机",
+        "{value} is not encrypted: alarms go by https:// only; http:// is for this machine alone",
+    ),
+    "road_without_tls": _error(
+        "http:// 不用证书：去掉 ca，或改用 https://",
+        "http:// knows no certificates: leave ca out, or use https://",
+    ),
     "bad_link": _error(
         "{value} 不是网页地址：应当以 https:// 或 http:// 开头，有主机名，没有空格",
         "{value} is no address of a page: it begins with https:// or http://, names a machine and holds no spaces",

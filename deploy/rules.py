@@ -434,6 +434,24 @@ def _machines_have_names(draft: Draft) -> Iterator[Finding]:
         yield finding("open_broker", broker.at or ("broker",), value=shorten(broker.host))
 
 
+def _alarms_go_by_https(draft: Draft) -> Iterator[Finding]:
+    road = draft.site.road
+    if road is None:
+        return
+    path = (*road.at, "url")
+    scheme, host = _page(road.url)
+    if (
+        scheme not in {"http", "https"}
+        or {"@", "?", "#"} & set(road.url)
+        or not (HOST.fullmatch(host) or _is_address(host))
+    ):
+        yield finding("bad_road", path, value=shorten(road.url))
+    elif scheme == "http" and not _is_here(host):
+        yield finding("open_road", path, value=shorten(road.url))
+    elif scheme == "http" and road.ca is not None:
+        yield finding("road_without_tls", (*road.at, "ca"))
+
+
 def _people_are_told(draft: Draft) -> Iterator[Finding]:
     notify = draft.site.notify
     if notify.link is not None:
@@ -508,6 +526,7 @@ RULES: Final[Sequence[Callable[[Draft], Iterator[Finding]]]] = (
     _remotes_are_heard,
     _zigbee_is_reachable,
     _machines_have_names,
+    _alarms_go_by_https,
     _people_are_told,
     _somebody_is_there,
 )

@@ -85,6 +85,12 @@ class Broker(Entry):
     ca: Word | None = None
 
 
+class Road(Entry):
+    url: Word
+    ca: Word | None = None
+    after_s: Annotated[int, Field(strict=True, ge=1, le=600)] = 30
+
+
 class Notify(Entry):
     link: Word | None = None
     loopback: StrictBool = False
@@ -242,6 +248,7 @@ class Site(Entry):
 
     station: Station
     broker: Broker = Broker()
+    road: Road | None = None
     notify: Notify = Notify()
     officers: Annotated[tuple[Officer, ...], Field(alias="officer")] = ()
     communities: Annotated[tuple[Community, ...], Field(alias="community")] = ()

@@ -122,6 +122,8 @@ class Outbox:
     _closed_early: set[EventId] = field(default_factory=set)
     """Receipts that came before the PUBACK of what they are for."""
     _unsendable: dict[EventId, Entry] = field(default_factory=dict)
+    _owed: dict[EventId, int] = field(default_factory=dict)
+    """Alarms that have no receipt, by when they came here, oldest first."""
     _spilled: Lane | None = Lane.ALARM
     """The most urgent lane of which the journal may have deliveries that are not here."""
     _fresh_until_ns: int = 0
@@ -139,6 +141,7 @@ class Outbox:
             if self._since_reading is not None:
                 self._since_reading.add(entry.event.id)
             if self._has_room(entry.event.lane, now_ns):
+                self._owe(entry, targets, now_ns)
                 self._hold(entry, list(targets), now_ns)
             else:
                 self._spill(entry.event.lane, now_ns)
@@ -164,6 +167,7 @@ class Outbox:
         for entry, targets, age_ns in pending:
             event = entry.event.id
             if event not in self._held and event not in self._awaited and event not in came:
+                self._owe(entry, targets, now_ns)
                 self._hold(entry, targets, now_ns - age_ns)
         if not complete and pending:
             entry, _, age_ns = pending[-1]
@@ -225,6 +229,7 @@ class Outbox:
         self._in_flight.clear()
         self._closed_early.clear()
         self._unsendable.clear()
+        self._owed.clear()
         self._spilled = Lane.ALARM
         self._fresh_until_ns = 0
         self._spilled_since = (Lane.ALARM, 0)  # whatever a reading that is under way will find in the old one
@@ -247,6 +252,7 @@ class Outbox:
             if old and event not in self._awaited and not self._flies(event):
                 self._spill(held.entry.event.lane, held.known_ns)
                 self._let_go(event)
+                self._owed.pop(event, None)
                 return True
             if self._alarms == len(self._held):  # the first is the oldest: those behind it are no older
                 return False
@@ -337,6 +343,7 @@ class Outbox:
         self.counts.unsendable += 1
         if parcel.target == STATION:
             self._unsendable[parcel.entry.event.id] = parcel.entry
+            self._owed.pop(parcel.entry.event.id, None)
         self._settle(parcel.entry.event.id)
         return [] if parcel.target == STATION else [parcel.delivery]
 
@@ -407,6 +414,7 @@ class Outbox:
         done: list[Delivery] = []
         for event, outcome in outcomes.items():
             self.counts.rejected += outcome is Outcome.REJECTED
+            self._owed.pop(event, None)
             entry = self._close(event)
             if entry is not None:
                 self.counts.receipted += 1
@@ -431,6 +439,40 @@ class Outbox:
             self._closed_early.add(event)
             entry = flying.entry
         return entry
+
+    # The other road
+
+    def overdue(self, *, now_ns: int, after_ns: int, limit: int) -> list[Entry]:
+        """Alarms that are here for so long and have no receipt, oldest first. They go on as they are."""
+        found: list[Entry] = []
+        for event, since_ns in list(self._owed.items()):
+            if now_ns - since_ns < after_ns or len(found) >= limit:
+                break
+            entry = self._on_its_way(event)
+            if entry is None:
+                del self._owed[event]
+            else:
+                found.append(entry)
+        return found
+
+    def not_elsewhere(self, event: EventId) -> None:
+        """No message can be made of it: it is not overdue any more."""
+        self._owed.pop(event, None)
+
+    def _owe(self, entry: Entry, targets: Sequence[str], now_ns: int) -> None:
+        if entry.event.lane <= Lane.OLD_ALARM and STATION in targets:
+            self._owed.setdefault(entry.event.id, now_ns)
+
+    def _on_its_way(self, event: EventId) -> Entry | None:
+        """An event whose delivery to the station is here, sent or not."""
+        held = self._held.get(event)
+        if held is not None and STATION in held.targets:
+            return held.entry
+        flying = self._in_flight.get(event, {}).get(STATION)
+        if flying is not None:
+            return flying.entry
+        awaited = self._awaited.get(event)
+        return None if awaited is None else awaited.entry
 
     def station_started(self, generation: int, *, now_ns: int) -> None:
         """The station tells its generation; for a new one everything without a receipt goes again, once."""

@@ -44,6 +44,7 @@ from gateway.alert import Alert, Play, Switch
 from gateway.drills import Drills
 from gateway.events import Entry
 from gateway.history import History, highest, told_head
+from gateway.https import Client, address_of
 from gateway.installing import Windows
 from gateway.intake import Intake, ZigbeeAction
 from gateway.journal import Carried, Heard, JournalError
@@ -56,6 +57,7 @@ from gateway.outbox import Outbox
 from gateway.recorder import Recorder
 from gateway.register import Register
 from gateway.resumption import resume
+from gateway.road import Road
 from gateway.rounds import Rounds, Watched
 from gateway.settings import Contact, GatewaySettings, Line, Unit, public_keys
 from gateway.slices import Applied, Incoming, Kept, apply, keep
@@ -92,9 +94,7 @@ class Gateway:
         self._unusable = applied.unusable
         self._drift = stores.found.drift
         self._incoming = (
-            Incoming(settings, runs=0)
-            if kept is None
-            else Incoming(settings, runs=kept.slice.version, keys=kept.keys)
+            Incoming(settings, runs=0) if kept is None else Incoming(settings, runs=kept.slice.version, keys=kept.keys)
         )
         self._sealing_key = sealing_key(settings.signing_seed.get_secret_value()).hex()
         self._settings = settings = applied.settings
@@ -159,6 +159,7 @@ class Gateway:
         self._remote = {household.id for household in settings.households if household.remote}
         self._verifier = Verifier(settings.station, public_keys(settings))
         self._uplink = self._make_uplink()
+        self._road = self._make_road()
         self._history = History(self._keeper, told=self._history_told, refused=self._uplink.count)
         self._renewing: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
@@ -175,7 +176,8 @@ class Gateway:
                 own=self._own,
                 zigbee=lambda: None if self._zigbee is None else self._zigbee.link,
                 health=self.health,
-                failures=lambda: self._failures + self._uplink.link.failures,
+                failures=self._all_failures,
+                road=self._road,
             ),
             settings,
             clock=clock,
@@ -212,6 +214,8 @@ class Gateway:
             self._pins.close()
         if self._zigbee is not None:
             await self._zigbee.link.close()
+        if self._road is not None:
+            await self._road.close()
         await self._uplink.close()
         if self._renewing is not None:
             await asyncio.gather(self._renewing, return_exceptions=True)
@@ -319,6 +323,25 @@ class Gateway:
             jitter=lambda: random.uniform(0.7, 1.3),  # noqa: S311 - spreads reconnects, guards nothing
             wrap=self._wrap,
         )
+
+    def _make_road(self) -> Road | None:
+        """The road to the station by HTTPS, where the site file has one."""
+        access = self._settings.road
+        if access is None:
+            return None
+        return Road(
+            gateway=self._settings.gateway,
+            after_s=access.after_s,
+            outbox=self._outbox,
+            deliverer=self._uplink,
+            client=Client(address_of(access.url), ca=access.ca),
+            clock=self._clock,
+            jitter=lambda: random.uniform(0.7, 1.3),  # noqa: S311 - as above
+        )
+
+    def _all_failures(self) -> int:
+        """Times that something of ours raised, wherever it was."""
+        return self._failures + self._uplink.link.failures + (0 if self._road is None else self._road.failures)
 
     async def _start_pins(self) -> None:
         from gateway.links.gpio import GpioError, Pins, make_factory  # noqa: PLC0415 - 60 ms saved where there are no pins
@@ -595,6 +618,7 @@ class Gateway:
                 "trouble": self._uplink.link.trouble,
                 "refused": self._uplink.refused,
             },
+            "road": None if self._road is None else {"trouble": self._road.trouble, **_plain(self._road.counts)},
             "lines": {
                 line.name: {
                     "up": line.port.up,

@@ -21,6 +21,7 @@ from gateway.keeping import Keeper
 from gateway.lines import NativeLine, PortLine, Source
 from gateway.outbox import Outbox
 from gateway.recorder import Recorder
+from gateway.road import Road
 from gateway.settings import GatewaySettings
 from gateway.stamps import Clock
 from gateway.supervision import Change, Supervision
@@ -64,6 +65,7 @@ class Watched:
     zigbee: Callable[[], Linked | None]
     health: Callable[[], dict[str, object]]
     failures: Callable[[], int]
+    road: Road | None = None
 
 
 class Rounds:
@@ -125,6 +127,8 @@ class Rounds:
         await self._tell()
         to.uplink.refill()
         to.uplink.pump()
+        if to.road is not None:
+            to.road.look()
 
     def _look_inside(self, *, unsynced: bool) -> list[Change]:
         to, state = self._to, self._to.supervision.state
@@ -135,6 +139,9 @@ class Rounds:
         changes += state("journal", "disk", wrong=bool(to.keeper.trouble), detail={"why": to.keeper.trouble[:90]})
         changes += state("counters_improvised", "downlink", wrong=to.keeper.counters.improvised)
         changes += state("uplink", "broker", wrong=cut, detail={"why": to.uplink.link.trouble[:90]})
+        if to.road is not None:
+            trouble = to.road.trouble
+            changes += state("uplink_http", "station", wrong=bool(trouble), detail={"why": trouble[:90]})
         changes += state("subscription_refused", "broker", wrong=bool(to.uplink.link.deaf))
         changes += state("queue", "outbox", wrong=to.keeper.queued > QUEUE_DEEP)
         changes += state("unsendable", "outbox", wrong=to.outbox.counts.unsendable > 0)

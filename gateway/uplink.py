@@ -28,10 +28,10 @@ from broker.messages import (
     StationStatus,
     audience_of,
 )
-from broker.signing import EnvelopeError, Signer, Verifier, ring_refusal
+from broker.signing import EnvelopeError, Signer, Verifier, WrongTopic, ring_refusal
 from broker.topics import Name, build
 from gateway import stamps
-from gateway.events import Composer, Entry
+from gateway.events import STATION, Composer, Entry
 from gateway.journal import Delivery, JournalError
 from gateway.keeping import Keeper
 from gateway.mqtt import Access, Arrived, MqttLink, Will
@@ -299,6 +299,21 @@ class Uplink:
             self._hearer.configured(body, message.topic, message.payload)
         else:
             self._act(body, retained=message.retained)
+
+    def envelope(self, entry: Entry) -> bytes:
+        """An event as the station takes it, by whichever road. ValueError: no message can be made of it."""
+        age_ms = stamps.age_ms(entry.event.stamp, self._clock())
+        written = self._composer.write(entry, STATION, age_ms=age_ms)
+        assert written is not None, "the station is told everything"
+        return self._signer.seal(written.body)
+
+    def receipted_elsewhere(self, payload: bytes) -> frozenset[EventId]:
+        """A receipt that came by another road than the broker's: it counts like any. Raises EnvelopeError."""
+        body = self._verifier.open(self._receipts, payload)
+        if not isinstance(body, Receipt):
+            raise WrongTopic(self._receipts, f"is no receipt: {body.type}")
+        self._act(body, retained=False)
+        return frozenset(body.outcomes())
 
     def _may_ring(self, body: AlarmView | Command, alarm: EventId, *, retained: bool) -> bool:
         """The last of three gates: old, retained, known or foreign alarms do not ring (N4, N12)."""

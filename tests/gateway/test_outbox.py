@@ -158,6 +158,33 @@ def test_a_rejected_event_is_done_with_and_counted() -> None:
     assert road.outbox.counts.rejected == 1
 
 
+def test_an_alarm_is_overdue_as_long_as_it_has_no_receipt_wherever_it_is_and_nothing_else_ever_is() -> None:
+    road = Road()
+    road.keep(check_in(), fault())
+    held, flying, sent, bad = road.keep(*(press(CLOCK, number=number, kind=Kind.DURESS) for number in range(1, 5)))
+
+    def overdue(after_s: int = 30, limit: int = 9) -> list[int]:
+        found = road.outbox.overdue(now_ns=road.now_ns, after_ns=after_s * S, limit=limit)
+        return [entry.seq for entry in found]
+
+    parcels = iter(road.take, None)
+    by_event = {parcel.entry.event.id: parcel for parcel in parcels if parcel.target == STATION}
+    road.outbox.refused(by_event[held.event.id], now_ns=road.now_ns)
+    road.hand(by_event[sent.event.id])
+    road.journal.mark([], road.outbox.unsendable(by_event[bad.event.id]))
+    assert overdue() == []
+    road.now_ns += 30 * S
+    assert overdue() == [held.seq, flying.seq, sent.seq]
+    assert overdue(limit=2) == [held.seq, flying.seq]
+    road.outbox.lost(now_ns=road.now_ns)
+    assert overdue() == [held.seq, flying.seq, sent.seq]
+    road.receipt(flying.event.id)
+    assert overdue() == [held.seq, sent.seq]
+    road.outbox.not_elsewhere(held.event.id)
+    road.receipt(sent.event.id)
+    assert overdue() == []
+
+
 @pytest.mark.proves("N7")
 def test_lanes_go_in_order_and_by_sequence_inside_a_lane() -> None:
     road = Road()

@@ -338,13 +338,18 @@ def _rows_of_journal(path: Path) -> list[Row]:
 
 def open_deliveries(state: Path) -> list[str]:
     """Whom the gateway's journal still owes something, once for each event, sorted."""
+    return sorted(target for _, target in read_deliveries(state))
+
+
+def read_deliveries(state: Path) -> list[tuple[int, str]]:
+    """What the gateway's journal still owes: lane and target of each."""
     with TemporaryDirectory() as folder:
         copy = Path(folder) / "journal.db"
         for suffix in ("", "-wal"):
             if (state / f"journal.db{suffix}").exists():
                 shutil.copyfile(state / f"journal.db{suffix}", copy.with_name(copy.name + suffix))
         with closing(sqlite3.connect(copy)) as db:
-            return [target for (target,) in db.execute("SELECT target FROM delivery ORDER BY target")]
+            return [(int(lane), str(target)) for lane, target in db.execute("SELECT lane, target FROM delivery")]
 
 
 def read_inbox(database: Path) -> list[Row]:

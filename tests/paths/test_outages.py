@@ -8,6 +8,7 @@ from pathlib import Path
 import pytest
 
 from broker.acl import Principal, acl_file
+from broker.kinds import Lane
 from tests.paths.audiences import DOORS
 from tests.paths.town import Town, town
 
@@ -23,6 +24,11 @@ AT_ONCE = 550
 def own_town(tmp_path: Path) -> Iterator[Town]:
     with town(tmp_path) as running:
         yield running
+
+
+def alarms_owed(running: Town) -> int:
+    """How many alarms the gateway still owes the station."""
+    return sum(lane <= Lane.OLD_ALARM and target == "station" for lane, target in running.deliveries())
 
 
 @contextmanager
@@ -55,6 +61,27 @@ def test_a_broker_killed_in_a_storm_costs_no_alarm(own_town: Town) -> None:
     verdict = own_town.verdict()
     assert not verdict.wrong
     assert not verdict.untold
+
+
+@pytest.mark.proves("A1", "A4", "N2", "N3")
+def test_a_press_reaches_the_station_by_https_while_the_broker_is_dead_and_is_one_alarm_by_both_roads(
+    tmp_path: Path,
+) -> None:
+    with town(tmp_path, road_s=1) as cut:
+        cut.wait_greeted()
+        cut.box.broker.kill()
+        message = cut.press("u03")
+        assert cut.wait_siren("u08", message) < 1.0
+        cut.wait_confirmed(message)
+        cut.box.wait_until(lambda: bool(cut.box.get("/api/v1/alarms")["items"]), "the police have it", timeout_s=15)
+        cut.box.wait_until(lambda: not alarms_owed(cut), "its receipt closed it", timeout_s=15)
+        cut.box.broker.start()
+        cut.settle()
+        verdict = cut.verdict()
+        assert not verdict.wrong
+        assert not verdict.missing
+        assert len(cut.box.get("/api/v1/alarms")["items"]) == 1
+        assert [body["press"] for body in cut.stored("press")] == [message]
 
 
 @pytest.mark.proves("N2", "N7", "N9")

@@ -18,6 +18,7 @@ from typing import Any
 from broker.acl import Principal, acl_file
 from deploy import check
 from deploy.box import Box, BoxError, Running, Village
+from deploy.mosquitto import free_port
 from tests.paths.audiences import DOORS
 from tests.paths.sets import (
     Damaged,
@@ -28,6 +29,7 @@ from tests.paths.sets import (
     judge,
     open_deliveries,
     pressed,
+    read_deliveries,
     read_inbox,
     read_journal,
 )
@@ -265,6 +267,12 @@ class Town:
             return open_deliveries(self.state)
         return ["unreadable"]
 
+    def deliveries(self) -> list[tuple[int, str]]:
+        """What is open in the gateway's journal: lane and target of each."""
+        with contextlib.suppress(sqlite3.Error):  # copied while it wrote
+            return read_deliveries(self.state)
+        return [(0, "unreadable"), (0, "station")]
+
     def refused(self) -> Mapping[str, int]:
         """What the gateway says about itself: which of its messages were refused, by reason."""
         try:
@@ -337,9 +345,14 @@ def town(
     render_acl: RenderAcl = acl_file,
     mutations: Mapping[str, str] | None = None,
     gateway_state: Path | None = None,
+    road_s: int | None = None,
     start: bool = True,
 ) -> Iterator[Town]:
-    """A town in `folder`, everything in it started. `gateway_state`: where its gateway's disk is."""
+    """A town in `folder`, everything in it started. `gateway_state`: where its gateway's disk is.
+
+    `road_s`: so long without a receipt an alarm goes to the station by HTTP as well.
+    """
+    http_port = free_port()
     site_path = folder / "village.toml"
     folder.mkdir(parents=True, exist_ok=True)
     text = (ROOT / "examples" / "village.toml").read_text()
@@ -350,9 +363,12 @@ def town(
     ):
         assert old in text
         text = text.replace(old, new)
+    if road_s is not None:
+        text += f'\n[road]\nurl = "http://127.0.0.1:{http_port}"\nafter_s = {road_s}\n'
     site_path.write_text(text)
     with ExitStack() as stack:
-        box = stack.enter_context(HurtBox(check.load(site_path), site_path, folder / "box", render_acl=render_acl))
+        site = check.load(site_path)
+        box = stack.enter_context(HurtBox(site, site_path, folder / "box", render_acl=render_acl, http_port=http_port))
         box.mutations = mutations or {}
         if gateway_state is not None:
             (box.directory / "gateway-gw1").symlink_to(gateway_state)
