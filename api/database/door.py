@@ -37,6 +37,8 @@ class Database(ABC):
     def __init__(self, writer: Engine, readers: Engine) -> None:
         self.fence: Callable[[Session], None] | None = None
         """Asked before each commit, in the same transaction; raises where this process may not write any more."""
+        self.begun: Callable[[Session], None] | None = None
+        """Called first in each transaction, where other processes write as well: what is remembered may be old."""
         self._turns = Turns()
         self._writer = writer
         self._readers = readers
@@ -54,16 +56,21 @@ class Database(ABC):
 
         Raises DatabaseInUse, DatabaseUnsafe, DatabaseNewer, or what the database itself says.
         """
-        kind = cls._kinds.get(make_url(url).get_backend_name())
-        if kind is None:
-            raise DatabaseError(f"{make_url(url).drivername}: use {' or '.join(cls._kinds)}")
-        database = kind.at(url, station)
+        database = cls.kind(url).at(url, station)
         try:
             database.migrate()
         except BaseException:
             database.close()
             raise
         return database
+
+    @classmethod
+    def kind(cls, url: str) -> "type[Database]":
+        """Which database is behind a URL. Raises DatabaseError."""
+        kind = cls._kinds.get(make_url(url).get_backend_name())
+        if kind is None:
+            raise DatabaseError(f"{make_url(url).drivername}: use {' or '.join(cls._kinds)}")
+        return kind
 
     @classmethod
     @abstractmethod
@@ -90,6 +97,7 @@ class Database(ABC):
         The only place in the program that commits. `patient` waits until no person waits.
         """
         with self._turns.mine(patient=patient), Session(self._writer, autoflush=False) as session:
+            self._begin(session)
             yield session
             if self.fence is not None:
                 self.fence(session)
@@ -99,4 +107,9 @@ class Database(ABC):
     def read(self) -> Iterator[Session]:
         """Look, at one moment of the tables. Keep it short: a long reader keeps old rows from being cleared away."""
         with Session(self._readers) as session:
+            self._begin(session)
             yield session
+
+    def _begin(self, session: Session) -> None:
+        if self.begun is not None:
+            self.begun(session)

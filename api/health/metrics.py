@@ -16,6 +16,7 @@ from api.alarms.rules import OPEN, State
 from api.alarms.views import ALARM, visible
 from api.faults import repository as faulty
 from api.ingest import repository as ingest
+from api.leases.rules import Job as Leased
 from api.station import Station
 from broker.policy import Audience
 
@@ -37,10 +38,13 @@ class Figures:
     def collect(self) -> Iterator[Metric]:
         """One after the other. Raises what the database says."""
         station = self._station
-        yield _one("up", "1 while alarms are taken in and sent on", station.ingest.alive and station.sender.alive)
-        yield _one("broker_connected", "1 while connected and subscribed", station.link.ready.is_set())
-        yield _one("ingest_lag_seconds", "How long the oldest message in hand waits", station.ingest.lag_ms / 1_000)
-        yield _one("feed_viewers", "Screens that listen", station.feed.viewers)
+        yield _one("up", "1 while what this process was started for is done by it, or stood by for", _is_up(station))
+        yield _one("stands_by", "1 while another process does what this one was started for", _stands_by(station))
+        if Leased.INGEST in station.at_work:
+            yield _one("broker_connected", "1 while connected and subscribed", station.connected)
+            yield _one("ingest_lag_seconds", "How long the oldest message in hand waits", station.ingest.lag_ms / 1_000)
+        if station.role.serves:
+            yield _one("feed_viewers", "Screens that listen", station.feed.viewers)
         with station.database.read() as session:
             yield from self._alarms(session)
             yield _one("dead_letters", "Messages that could not be taken in", ingest.how_many_dead_letters(session))
@@ -71,6 +75,15 @@ class Figures:
                 waits_ms = max(waits_ms, self._station.clock() - first_ms)
         yield open_
         yield _one("alarm_waits_seconds", "How long the oldest alarm waits to be acknowledged", waits_ms / 1_000)
+
+
+def _is_up(station: Station) -> bool:
+    takes_in = Leased.INGEST not in station.at_work or (station.ingest.alive and station.sender.alive)
+    return takes_in and all(worker.alive for worker in station.workers.values())
+
+
+def _stands_by(station: Station) -> bool:
+    return bool(station.role.jobs) and not station.at_work
 
 
 def _one(name: str, about: str, value: float) -> Metric:

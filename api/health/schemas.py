@@ -2,6 +2,7 @@
 
 from typing import Literal
 
+from api.leases.rules import Job, Role
 from api.shapes import Answer
 
 
@@ -33,23 +34,36 @@ class IngestHealth(Answer):
 
 
 class OutgoingHealth(Answer):
-    """What is owed to others and not sent yet."""
+    """What is owed to others and not sent yet. `alive` is null where another process sends."""
 
-    alive: bool
+    alive: bool | None
     waiting: int
 
 
+class JobHealth(Answer):
+    """Where something is done that one process at a time does for the station; nowhere, if `host` is null."""
+
+    job: Job
+    here: bool
+    host: str | None
+    pid: int | None
+
+
 class Health(Answer):
-    """`ok`; `attention`: it works, and somebody should look; `failing`: alarms may not get through."""
+    """Of this process: `ok`; `attention`: it works, and somebody should look; `failing`: alarms may not get through."""
 
     status: Literal["ok", "attention", "failing"]
     station: str
+    role: Role
+    """What this process was started for."""
+    jobs: tuple[JobHealth, ...]
     generation: int
     database: DatabaseHealth
-    broker: BrokerHealth
-    ingest: IngestHealth
+    broker: BrokerHealth | None
+    """Null, as `ingest` is, where another process has the broker."""
+    ingest: IngestHealth | None
     outgoing: OutgoingHealth
     stopped: tuple[str, ...]
-    """Workers that ought to run and do not: escalation, notifications, the feed, the rounds."""
+    """Workers that ought to run here and do not: escalation, notify, feed, rounds, lease."""
     dead_letters: int
     open_faults: int

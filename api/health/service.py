@@ -1,14 +1,17 @@
 """Looks at every part of a station."""
 
 import threading
+from collections.abc import Mapping
 from time import monotonic
 from typing import Final
 
 from sqlalchemy.exc import SQLAlchemyError
 
 from api.faults import repository as faulty
-from api.health.schemas import BrokerHealth, DatabaseHealth, Health, IngestHealth, OutgoingHealth
+from api.health.schemas import BrokerHealth, DatabaseHealth, Health, IngestHealth, JobHealth, OutgoingHealth
 from api.ingest import repository as ingest
+from api.leases.rules import Job as Leased
+from api.leases.service import Place, here
 from api.outgoing import repository as outgoing
 from api.station import Station
 
@@ -48,37 +51,56 @@ def examine(station: Station, pulse: Pulse) -> Health:
     """All of it, at one moment."""
     writable = pulse.writable()
     dead_letters = owed = faults = 0
+    generation = station.ingest.generation
+    places: Mapping[Leased, Place | None] = {}
     try:
         with station.database.read() as session:
             dead_letters = ingest.how_many_dead_letters(session)
             owed = outgoing.how_many_waiting(session)
             faults = sum(faulty.how_many(session).values())
+            generation = ingest.generation(session)
+            places = station.where(session)
     except SQLAlchemyError:
         writable = False
-    connected = station.link.alive and station.link.ready.is_set()
-    works = writable and connected and station.ingest.alive and station.sender.alive and station.ingest.trouble is None
+    takes_in = Leased.INGEST in station.at_work
     stopped = tuple(name for name, worker in station.workers.items() if not worker.alive)
-    calm = not dead_letters and not faults and station.ingest.lag_ms <= LAG_MOST_MS
-    counts = station.ingest.counts
+    calm = not dead_letters and not faults and station.ingest.lag_ms <= LAG_MOST_MS and None not in places.values()
     return Health(
-        status="failing" if stopped or not works else "ok" if calm else "attention",
+        status="failing" if not writable or not station.works else "ok" if calm else "attention",
         station=station.settings.station,
-        generation=station.ingest.generation,
+        role=station.role,
+        jobs=tuple(_job(job, place) for job, place in places.items()),
+        generation=generation,
         database=DatabaseHealth(writable=writable),
-        broker=BrokerHealth(connected=connected, trouble=None if connected else station.link.trouble or "stopped"),
-        ingest=IngestHealth(
-            alive=station.ingest.alive,
-            trouble=station.ingest.trouble,
-            lag_ms=station.ingest.lag_ms,
-            waiting=station.ingest.waiting,
-            taken=counts.taken,
-            stored=counts.stored,
-            duplicate=counts.duplicate,
-            rejected=counts.rejected,
-            statuses=counts.statuses,
-        ),
-        outgoing=OutgoingHealth(alive=station.sender.alive, waiting=owed),
+        broker=_broker(station) if takes_in else None,
+        ingest=_ingest(station) if takes_in else None,
+        outgoing=OutgoingHealth(alive=station.sender.alive if takes_in else None, waiting=owed),
         stopped=stopped,
         dead_letters=dead_letters,
         open_faults=faults,
+    )
+
+
+def _job(job: Leased, place: Place | None) -> JobHealth:
+    host, pid = (None, None) if place is None else (place.host, place.pid)
+    return JobHealth(job=job, here=place == here(), host=host, pid=pid)
+
+
+def _broker(station: Station) -> BrokerHealth:
+    connected = station.connected
+    return BrokerHealth(connected=connected, trouble=None if connected else station.link.trouble or "stopped")
+
+
+def _ingest(station: Station) -> IngestHealth:
+    counts = station.ingest.counts
+    return IngestHealth(
+        alive=station.ingest.alive,
+        trouble=station.ingest.trouble,
+        lag_ms=station.ingest.lag_ms,
+        waiting=station.ingest.waiting,
+        taken=counts.taken,
+        stored=counts.stored,
+        duplicate=counts.duplicate,
+        rejected=counts.rejected,
+        statuses=counts.statuses,
     )

@@ -212,6 +212,12 @@ def station(session: Session, *, now_ms: int) -> StationRow:
     return row
 
 
+def generation(session: Session) -> int:
+    """The station's generation; 0 before there was any."""
+    row = session.get(StationRow, 1)
+    return 0 if row is None else row.generation
+
+
 def add(session: Session, rows: Iterable[DeadLetter | Gap]) -> None:
     """Insert rows now."""
     session.add_all(rows)

@@ -11,11 +11,10 @@ from api.leases.rules import Held
 LEASE: Final[Table] = SQLModel.metadata.tables[str(Lease.__tablename__)]
 
 
-def find(session: Session, station: str, job: str) -> Held | None:
-    """The lease of a job."""
-    found = select(LEASE.c.holder, LEASE.c.term, LEASE.c.until_ms)
-    row = session.connection().execute(found.where(LEASE.c.station == station, LEASE.c.job == job)).first()
-    return None if row is None else Held(*row)
+def leases(session: Session, station: str) -> dict[str, Held]:
+    """The leases of a station, by job."""
+    found = select(LEASE.c.job, LEASE.c.holder, LEASE.c.term, LEASE.c.until_ms).where(LEASE.c.station == station)
+    return {job: Held(*rest) for job, *rest in session.connection().execute(found)}
 
 
 def put(session: Session, station: str, job: str, *, was: Held | None, now: Held) -> bool:

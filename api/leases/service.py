@@ -1,4 +1,7 @@
-"""Holds a job of a station for this process, and keeps whoever lost it from committing anything.
+"""Holds the jobs of a process for a station, and keeps whoever lost one from committing anything.
+
+A process that was started for everything asks once and is refused (`claim`); one that was started for a single job
+stands by until it is its turn (`start`). A process with several jobs has all of them or none.
 
 StationInUse            .holder: another process does it; a DatabaseInUse
 LeaseLost               another process has taken it over: nothing of the transaction is kept; an OperationalError
@@ -7,8 +10,9 @@ LeaseLost               another process has taken it over: nothing of the transa
 import os
 import socket
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
@@ -19,10 +23,8 @@ from sqlmodel import Session
 from api.clock import Clock
 from api.database import Database, DatabaseInUse
 from api.leases import repository, rules
-from api.leases.rules import Held
+from api.leases.rules import Held, Job
 
-EVERYTHING: Final = "all"
-"""The one job there is now: all that a station does."""
 START_TIME: Final = 19
 """Where /proc/PID/stat says when a process began, counted behind its name."""
 
@@ -44,38 +46,58 @@ class LeaseLost(OperationalError):
         super().__init__("lease", None, RuntimeError("another process has taken the station over"))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Place:
+    """Where a job is done: the machine and the process there."""
+
+    host: str
+    pid: int
+
+
 class Tenure:
-    """One job of one station, held by this process from `claim` to `stop`."""
+    """Jobs of one station, held by this process from `claim`, or from some time after `start`, to `stop`."""
 
     def __init__(
-        self, database: Database, *, station: str, holder: str, clock: Clock, superseded: Callable[[], None]
+        self,
+        database: Database,
+        jobs: Sequence[Job],
+        *,
+        station: str,
+        holder: str,
+        clock: Clock,
+        superseded: Callable[[], None],
+        gained: Callable[[], None] = lambda: None,
     ) -> None:
-        """`superseded` is called once when another process has taken it over."""
+        """`gained` is called once when waiting is over, `superseded` once when another process has taken over."""
         self._database = database
+        self._jobs = tuple(jobs)
         self._station = station
         self._holder = holder
         self._clock = clock
         self._superseded = superseded
-        self._held: Held | None = None
+        self._gained = gained
+        self._held: Mapping[Job, Held] = {}
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="lease", daemon=True)
 
+    @property
+    def alive(self) -> bool:
+        """Whether it is renewed, or waited for."""
+        return self._thread.is_alive()
+
     def claim(self) -> None:
-        """Take it; from now on every transaction shows that it is ours. Raises StationInUse."""
+        """Take them; from now on every transaction shows that they are ours. Raises StationInUse."""
         with self._database.write() as session:
-            was = repository.find(session, self._station, EVERYTHING)
-            gone = was is not None and is_gone(was.holder)
-            now = rules.claim(was, by=self._holder, now_ms=self._clock(), gone=gone)
-            if now is None:
-                assert was is not None
-                raise StationInUse(self._station, was.holder)
-            taken = repository.put(session, self._station, EVERYTHING, was=was, now=now)
-            assert taken, "writers come one after another"
-        self._held = now
+            there = repository.leases(session, self._station)
+            held = {job: self._claimed(there.get(job)) for job in self._jobs}
+            for job, now in held.items():
+                taken = repository.put(session, self._station, job, was=there.get(job), now=now)
+                assert taken, "writers come one after another"
+        self._held = held
         self._database.fence = self.require
 
     def start(self) -> None:
-        """Renew it until `stop`."""
+        """Renew until `stop` what is held; else take it as soon as nobody else has it."""
         self._thread.start()
 
     def stop(self) -> None:
@@ -83,24 +105,38 @@ class Tenure:
         self._stopping.set()
         if self._thread.ident is not None:
             self._thread.join()
-        with suppress(SQLAlchemyError):  # gone, or the database is away: it runs out by itself
-            self.renew(until_ms=0)
+        if self._held:
+            with suppress(SQLAlchemyError):  # gone, or the database is away: it runs out by itself
+                self.renew(until_ms=0)
 
     def renew(self, *, until_ms: int | None = None) -> None:
         """Have it for longer. Raises LeaseLost."""
-        held = self._held
-        assert held is not None, "it is claimed first"
+        assert self._held, "it is claimed first"
         end = self._clock() + rules.HELD_MS if until_ms is None else until_ms
         with self._database.write() as session:  # which asks `require` before it commits
-            repository.put(session, self._station, EVERYTHING, was=held, now=Held(held.holder, held.term, end))
+            for job, held in self._held.items():
+                repository.put(session, self._station, job, was=held, now=Held(held.holder, held.term, end))
 
     def require(self, session: Session) -> None:
-        """Raise LeaseLost unless it is ours still. Writers come one after another, so it stays so until the commit."""
-        held, now = self._held, repository.find(session, self._station, EVERYTHING)
-        if held is None or now is None or (now.holder, now.term) != (held.holder, held.term):
-            raise LeaseLost
+        """Raise LeaseLost unless all is ours still. Writers come one after another, so it stays so until the commit."""
+        there = repository.leases(session, self._station)
+        for job, held in self._held.items():
+            now = there.get(job)
+            if now is None or (now.holder, now.term) != (held.holder, held.term):
+                raise LeaseLost
+
+    def _claimed(self, was: Held | None) -> Held:
+        """A lease as it is when it is ours. Raises StationInUse."""
+        gone = was is not None and is_gone(was.holder)
+        now = rules.claim(was, by=self._holder, now_ms=self._clock(), gone=gone)
+        if now is None:
+            assert was is not None
+            raise StationInUse(self._station, was.holder)
+        return now
 
     def _run(self) -> None:
+        if not self._held and not self._wait():
+            return
         while not self._stopping.wait(rules.RENEW_S):
             try:
                 self.renew()
@@ -110,6 +146,54 @@ class Tenure:
                 return
             except SQLAlchemyError as error:  # the database is away; nobody else can take it either
                 log.warning("lease.failed", error=type(error).__name__)
+
+    def _wait(self) -> bool:
+        """Stand by until it is ours and its work has begun."""
+        log.info("station.stands_by", station=self._station, jobs=[*self._jobs])
+        while not self._try():
+            if self._stopping.wait(rules.TRY_S):
+                return False
+        log.info("station.took_over", station=self._station, jobs=[*self._jobs])
+        try:
+            self._gained()
+        except Exception:  # another process, or this one started again, shall try
+            log.exception("station.took_over_in_vain")
+            self._superseded()
+            return False
+        return True
+
+    def _try(self) -> bool:
+        """Look, which disturbs no writer, and only where it is free take it."""
+        try:
+            with self._database.read() as session:
+                there = repository.leases(session, self._station)
+            for job in self._jobs:
+                self._claimed(there.get(job))
+            self.claim()
+        except StationInUse:
+            return False
+        except SQLAlchemyError as error:
+            log.warning("lease.failed", error=type(error).__name__)
+            return False
+        return True
+
+
+def where(session: Session, station: str, *, now_ms: int) -> dict[Job, Place | None]:
+    """Where each job is done; None: nowhere."""
+    there = repository.leases(session, station)
+    return {job: _place(there.get(job), now_ms=now_ms) for job in Job}
+
+
+def here() -> Place:
+    """This process."""
+    return Place(host=socket.gethostname(), pid=os.getpid())
+
+
+def _place(held: Held | None, *, now_ms: int) -> Place | None:
+    if held is None or held.until_ms <= now_ms or is_gone(held.holder):
+        return None
+    host, _, pid, _ = held.holder.rsplit("/", 3)
+    return Place(host=host, pid=int(pid))
 
 
 def this_process() -> str:

@@ -32,7 +32,7 @@ from broker.topics import Name, build
 
 AT_ONCE: Final = IN_FLIGHT
 LOOK_S: Final = 5.0
-"""How long the worker sleeps when nobody wakes it; also the pause after a refusal."""
+"""How long the worker sleeps where everybody can wake it; also the pause after a refusal."""
 ANSWER_S: Final = 10.0
 """How long the broker has for its answer. MQTT repeats nothing on a living connection, so after it the row waits."""
 
@@ -106,8 +106,12 @@ class _Ready:
 class Sender:
     """The worker, a thread of its own. `wake` it after a commit that may owe something."""
 
-    def __init__(self, database: Database, link: Link, signer: Signer, *, clock: Clock, wrap: Wrap) -> None:
+    def __init__(
+        self, database: Database, link: Link, signer: Signer, *, clock: Clock, wrap: Wrap, look_s: float = LOOK_S
+    ) -> None:
+        """`look_s`: how long it sleeps when nobody wakes it, which only its own process can."""
         self._database = database
+        self._look_s = look_s
         self._link = link
         self._signer = signer
         self._clock = clock
@@ -140,7 +144,7 @@ class Sender:
 
     def _run(self) -> None:
         while not self._stopping:
-            self._wake.wait(LOOK_S)
+            self._wake.wait(self._look_s)
             self._wake.clear()
             try:
                 self._send_all()

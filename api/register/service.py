@@ -1,16 +1,17 @@
 """The register, ready to be asked: one snapshot in memory, made of the tables, and made anew after each change of them.
 
 The settings seed the tables once (version 0); from then on the tables are the authority. Whoever changes them calls
-`refresh` after the commit; another process sees by the version in `register_state` that its snapshot is old.
+`refresh` after the commit. Where other processes may change them, each transaction begins with a look at the version
+in `register_state` (`keep_up`), so that no process judges by an older register than the rows that it reads.
 """
 
 import threading
 from collections.abc import Mapping
-
 from dataclasses import dataclass
 from typing import Self
 
 from sqlmodel import Session
+
 from api.database import Database
 from api.register import repository
 from api.register.models import Meaning
@@ -20,7 +21,6 @@ from api.rights.rules import Subject
 from api.settings import Officer, StationSettings
 from broker.ids import CommunityId, GatewayId, GridId, GroupId, HouseholdId, UnitId
 from broker.policy import Membership
-
 from broker.signing import gateway_kid, gateway_of_kid
 
 
@@ -38,6 +38,7 @@ class _Keyed:
         by_kid = {kid: key for kid, key in stated.items() if gateway_of_kid(kid) not in put_down}
         by_kid |= {gateway_kid(gateway): key for gateway, key in put_down.items() if key is not None}
         return cls(put_down, by_kid, frozenset(gateway_of_kid(kid) for kid in by_kid))
+
 
 class Register:
     """Who lives where, and who belongs together. Unknown is None, never an error: an unknown place may be in need.
@@ -66,14 +67,24 @@ class Register:
                     repository.rise(session, self.station, at_ms=0)
         with database.read() as session:
             self._now = Snapshot(repository.load(session, self.station))
+        if database.shared:
+            database.begun = self.keep_up
 
     def refresh(self, database: Database) -> bool:
         """Look whether the tables changed, and ask them anew if so. Call it after the commit of a change."""
-        with self._one_at_a_time, database.read() as session:
-            if repository.version(session, self.station) == self._now.contents.version:
-                return False
-            self._now = Snapshot(repository.load(session, self.station))
-            return True
+        before = self.version
+        with database.read() as session:
+            self.keep_up(session)
+        return self.version != before
+
+    def keep_up(self, session: Session) -> None:
+        """The same, in a transaction that has changed nothing yet."""
+        if repository.version(session, self.station) == self.version:
+            return
+        with self._one_at_a_time:  # whoever has it has a connection already, and waits for nobody
+            version = repository.version(session, self.station)
+            if version is not None and version > self.version:  # a reader's moment may be older than the snapshot
+                self._now = Snapshot(repository.load(session, self.station))
 
     @property
     def now(self) -> Snapshot:

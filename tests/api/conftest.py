@@ -169,7 +169,8 @@ class Process:
     def __init__(self, settings: StationSettings, folder: Path, *module: str) -> None:
         self.database = settings.database
         path = folder / "station.json"
-        path.write_text(as_json(settings))
+        if not path.exists():  # another process may be reading it
+            path.write_text(as_json(settings))
         name, *rest = module or ("api.program",)
         self.log: list[dict[str, Any]] = []
         self.said = ""
@@ -205,6 +206,10 @@ class Process:
     def ready(self) -> int:
         """Wait until it serves and is subscribed; return its HTTP port."""
         self.until("broker.connected")
+        return self.port()
+
+    def port(self) -> int:
+        """Wait until it serves; return its HTTP port."""
         port: int = self.until("station.ready")["port"]
         return port
 

@@ -1,4 +1,4 @@
-"""A station runs in one process; another takes it over when that one is gone, and the old one writes no more."""
+"""A job of a station is one process's; another takes it over when that one is gone, and the old one writes no more."""
 
 import os
 import socket
@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from api.alarms.repository import add_alarms
 from api.database import Database
-from api.leases.rules import HELD_MS, Held, claim
+from api.leases.rules import HELD_MS, Held, Role, claim
 from api.leases.service import LeaseLost, StationInUse, Tenure, is_gone, this_process
 from api.program import EXIT_IN_USE
 from broker.messages import Outcome
@@ -72,7 +72,8 @@ class TestTenure:
 
     @staticmethod
     def tenure(database: Database, holder: str, clock: Clock) -> Tenure:
-        return Tenure(database, station=STATION, holder=holder, clock=clock, superseded=lambda: None)
+        jobs = Role.ALL.jobs
+        return Tenure(database, jobs, station=STATION, holder=holder, clock=clock, superseded=lambda: None)
 
     def test_a_second_holder_is_refused_until_the_first_gives_it_back(
         self, database: Database, other: Database
@@ -134,7 +135,7 @@ class TestProcesses:
         gateway.send(events)
         assert set(gateway.receipted(events).values()) == {Outcome.STORED}
         assert httpx2.get(f"http://127.0.0.1:{port}/healthz").status_code == 200
-        assert rows(second.database, "SELECT term FROM lease") == [(2,)]
+        assert rows(second.database, "SELECT job, term FROM lease ORDER BY job") == [("ingest", 2), ("notifier", 2)]
 
     def test_a_process_that_was_taken_over_from_ends_in_order(self, launch: Launch) -> None:
         station = launch()

@@ -131,7 +131,10 @@ class TestSettings:
         done = subprocess.run(
             [sys.executable, "-m", "api.program"], cwd=ROOT, capture_output=True, text=True, check=False
         )
-        assert (done.returncode, done.stderr) == (1, "usage: python -m api.program settings.json\n")
+        assert (done.returncode, done.stderr) == (
+            1,
+            "usage: python -m api.program settings.json [all|ingest|notifier|web]\n",
+        )
 
     @pytest.mark.parametrize("content", [b"\x01" * 32, b"01" * 32 + b"\n"])
     def test_a_key_is_32_octets_or_their_digits(self, tmp_path: Path, content: bytes) -> None:

@@ -1,0 +1,169 @@
+"""One station in several processes on PostgreSQL: each does its part, and any of them may be killed."""
+
+import threading
+from contextlib import closing
+from pathlib import Path
+from time import monotonic
+from typing import Any
+
+import httpx2
+import pytest
+
+from api.audit import verifying
+from api.clock import wall_ms
+from api.database import Database
+from api.leases.rules import Role
+from api.notify.models import NotifyChannel
+from api.program import EXIT_USAGE, build, main
+from api.register.registrar import AreaFields, Registrar
+from api.register.service import Register
+from api.settings import StationSettings
+from api.station import OnlyShared
+from broker.messages import Action, Outcome
+from tests.api.conftest import TOKENS, Launch, Process, as_json, only_sqlite
+from tests.api.databases import rows
+from tests.api.peers import DEADLINE_S, GRID, STATION, Gateway, eventually
+from tests.api.streams import Screen
+from tests.api.test_escalation import Hill
+
+STORM = 300
+TAKEN_OVER_S = 10.0
+"""Half a second is what a process that stands by needs on an idle machine; this one may be busy with others."""
+
+
+class Web:
+    """What one process answers people."""
+
+    def __init__(self, process: Process) -> None:
+        self.port = process.port()
+
+    def get(self, path: str) -> Any:
+        return self._ask("GET", path, "li", 200)
+
+    def post(self, path: str, *, officer: str = "li", body: object = None, status: int = 200) -> Any:
+        return self._ask("POST", path, officer, status, body)
+
+    def job(self, name: str) -> Any:
+        """Where a job is done, by health."""
+        return next(job for job in self.get("/healthz")["jobs"] if job["job"] == name)
+
+    def _ask(self, method: str, path: str, officer: str, status: int, body: object = None) -> Any:
+        headers = {"Authorization": f"Bearer {TOKENS[officer]}"}
+        url = f"http://127.0.0.1:{self.port}{path}"
+        answer = httpx2.request(method, url, headers=headers, json=body, timeout=DEADLINE_S)
+        assert answer.status_code == status, answer.text
+        return answer.json()
+
+
+class TestPostgreSQL:
+    @pytest.fixture
+    def database_kind(self) -> str:
+        return "postgresql"
+
+    @pytest.mark.proves("A5", "A7", "N2", "N3", "N11", "N15")
+    def test_a_press_is_shown_by_two_webs_taken_at_one_and_goes_on_when_ingest_is_killed(
+        self, launch: Launch, gateway: Gateway, settings: StationSettings
+    ) -> None:
+        ingest = launch("api.program", "ingest")
+        webs = [launch("api.program", "web") for _ in range(2)]
+        ingest.ready()
+        second = launch("api.program", "ingest")  # stands by
+        one, other = (Web(web) for web in webs)
+        gateway.say_status()
+        with Screen(one.port, TOKENS["li"]) as li, Screen(other.port, TOKENS["zhao"]) as zhao:
+            press = gateway.event()
+            gateway.send([press])
+            for screen in (li, zhao):
+                screen.hear("alarm", lambda event: event.data["about"] == f"alarm:{press.id}")
+            path = f"/api/v1/alarms/{press.id}"
+            assert one.post(f"{path}/acknowledge")["state"] == "acknowledged"
+            began = monotonic()
+            refused = other.post(f"{path}/acknowledge", officer="zhao", status=409)
+            assert "李警官" in str(refused)
+            command = gateway.commanded(lambda command: command.action is Action.LADDER)
+            assert monotonic() - began < TAKEN_OVER_S
+            zhao.hear("alarm", lambda event: event.data["alarm"]["state"] == "acknowledged")
+        self._write_at_once(path, one, other)
+        assert verifying.verify(settings.database, station=STATION).bad is None
+        assert (one.job("ingest")["pid"], one.job("notifier")["pid"]) == (ingest.pid, None)
+        assert one.get("/healthz")["status"] == "attention"  # nobody climbs
+
+        second.until("station.stands_by")
+        events = gateway.presses(30)
+        gateway.send(events[:15])
+        ingest.kill()
+        gateway.send(events[15:])
+        second.until("station.took_over", deadline_s=TAKEN_OVER_S)
+        assert set(gateway.receipted(events).values()) <= {Outcome.STORED, Outcome.DUPLICATE}
+        assert rows(settings.database, "SELECT count(*) FROM inbox") == [(31,)]
+        assert other.job("ingest")["pid"] == second.pid
+        other.post(f"{path}/stand-back", body={})
+        later = gateway.commanded(lambda told: told.action is Action.STAND_BACK)
+        assert (later.session, later.counter > command.counter) == (command.session, True)
+
+    @staticmethod
+    def _write_at_once(path: str, *webs: Web) -> None:
+        def write(web: Web, officer: str) -> None:
+            for number in range(10):
+                web.post(f"{path}/notes", officer=officer, body={"words": f"{officer} {number}"})
+
+        threads = [threading.Thread(target=write, args=both) for both in zip(webs, TOKENS, strict=True)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+
+    @pytest.mark.proves("A8", "N11")
+    def test_a_notifier_that_is_killed_in_a_storm_leaves_each_level_told_once(
+        self, launch: Launch, database: Database, settings: StationSettings
+    ) -> None:
+        hill = Hill(database, settings)
+        hill.now = wall_ms() - 60_000
+        with database.write() as session:
+            session.add(
+                NotifyChannel(
+                    id="c1", station=STATION, sort="webhook", label="x", host="x", sealed="", police=True, zone="UTC",
+                    made_by="x", made_ms=1,
+                )
+            )  # fmt: skip
+        for number in range(STORM):
+            hill.open(number)
+        hill.passes(0)
+        first = launch("api.program", "notifier")
+
+        def told() -> int:
+            found = rows(settings.database, "SELECT count(*) FROM deadline WHERE level = 1 AND outcome = 'told'")
+            return int(found[0][0])
+
+        eventually(lambda: told() > 0, "begun")
+        with database.write():  # it cannot go on now
+            second = launch("api.program", "notifier")
+            first.kill()
+        assert 0 < told() < STORM
+        second.until("station.took_over")
+        eventually(lambda: told() == STORM, "each level told")
+        delivered = "SELECT count(*), count(DISTINCT notice) FROM delivery"
+        assert rows(settings.database, delivered) == [(STORM, STORM)]
+
+    def test_no_process_judges_by_an_older_register_than_the_rows_it_reads(
+        self, database: Database, settings: StationSettings
+    ) -> None:
+        with closing(Database.open(settings.database, station=STATION)) as other:
+            mine, others = Register(settings), Register(settings)
+            mine.begin(database)
+            others.begin(other)
+            registrar = Registrar(mine, database, clock=wall_ms, random_bytes=bytes)
+            with registrar.edit(None) as edit:
+                edit.change_area(GRID, AreaFields(name="西头", parent=mine.ancestors(GRID)[0]), if_match='"1"')
+            with other.read():
+                assert others.now.areas[GRID].name == "西头"
+
+
+@only_sqlite
+def test_a_file_is_one_processs(settings: StationSettings, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    with pytest.raises(OnlyShared):
+        build(settings, role=Role.WEB)
+    path = tmp_path / "settings.json"
+    path.write_text(as_json(settings))
+    assert main(path, Role.INGEST) == EXIT_USAGE
+    assert capsys.readouterr().err.startswith("error: a SQLite file is one process's: 'ingest' by itself needs Postg")
