@@ -3,9 +3,9 @@
     CannotSend          .trouble: one word for the row. Never what an address or a server says: both may hold secrets.
 
 What may be sent to is decided each time, when it is sent: https alone, to a host that an administrator allowed, whose
-addresses lie outside our own walls. A webhook is connected to the very address that was judged; apprise asks the
-resolver again, and is therefore kept to services with fixed hosts, e-mail by TLS, and JSON over https. Redirects are
-followed by neither.
+addresses lie outside our own walls. Both are connected to the very addresses that were judged, however the name is
+answered a moment later: a webhook by its own connection, apprise because in its thread nothing else is resolved while
+it sends. Apprise is kept to services with fixed hosts, e-mail by TLS, and JSON over https. Neither follows redirects.
 """
 
 import http.client
@@ -13,8 +13,8 @@ import logging
 import socket
 import ssl
 import threading
-from collections.abc import Callable, Collection, Mapping, Sequence
-from contextlib import suppress
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from typing import Any, Final
 from urllib.parse import urlsplit
@@ -82,6 +82,41 @@ def resolve(host: str, port: int) -> Collection[str]:
     except OSError:
         raise CannotSend("no_such_host") from None
     return [str(one[4][0]) for one in found]
+
+
+_system_getaddrinfo: Final = socket.getaddrinfo
+_pins = threading.local()
+
+
+def _getaddrinfo(host: bytes | str | None, *more: Any, **named: Any) -> Any:
+    """The system's; in a thread with pins only what they say. Plugins take neither a resolver nor a connection."""
+    pins: Mapping[str, Sequence[str]] | None = getattr(_pins, "of", None)
+    if pins is None:
+        return _system_getaddrinfo(host, *more, **named)
+    name = host.decode("ascii", "replace") if isinstance(host, bytes) else host or ""
+    found: list[Any] = []
+    for address in pins.get(name.lower(), ()):
+        with suppress(socket.gaierror):  # of the other family than what is wanted
+            found += _system_getaddrinfo(address, *more, **named)
+    if not found:
+        raise socket.gaierror(socket.EAI_NONAME, "not judged")
+    return found
+
+
+socket.getaddrinfo = _getaddrinfo
+
+
+@contextmanager
+def pinned(host: str, addresses: Sequence[str]) -> Iterator[None]:
+    """Let this thread connect by name to these addresses of this host, and to nothing else."""
+    names = {host.lower()}
+    with suppress(UnicodeError):
+        names.add(host.encode("idna").decode("ascii").lower())
+    _pins.of = dict.fromkeys(names, addresses)
+    try:
+        yield
+    finally:
+        del _pins.of
 
 
 def host_of(address: Address, *, loopback: bool) -> str:
@@ -204,7 +239,8 @@ def _send_apprise(address: Address, words: Words, *, walls: Walls, resolver: Res
     if plugin.secure is False and SERVICES.get(_scheme(address.url)) is None and not all(map(_is_loopback, judged)):
         raise CannotSend("address_not_allowed")
     try:
-        taken = plugin.notify(body=words.body, title=words.title)
+        with pinned(host, judged):
+            taken = plugin.notify(body=words.body, title=words.title)
     except Exception:  # noqa: BLE001 - a hundred authors' plugins; what they raise may hold the address
         raise CannotSend("plugin") from None
     if not taken:

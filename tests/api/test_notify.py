@@ -1,8 +1,10 @@
 """Told beyond the screen: each delivery a row, each channel by itself, and nothing that says who or where."""
 
 import json
+import socket
 import threading
 from collections.abc import Callable, Iterator, Mapping
+from concurrent.futures import ThreadPoolExecutor
 from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
@@ -267,6 +269,30 @@ class TestTransports:
             ("jsons://Hooks.Example/x", "hooks.example"),
         ):
             assert transports.host_of(Address(sort="apprise", url=url), loopback=False) == host
+
+    @pytest.mark.parametrize(("sort", "scheme"), [("webhook", "http"), ("apprise", "json")])
+    def test_it_is_connected_to_the_address_that_was_judged_whatever_the_name_says_a_moment_later(
+        self, receiver: Receiver, sort: str, scheme: str
+    ) -> None:
+        answers = iter([[LOOPBACK], ["10.0.0.7"]])
+        host = "hook.example"  # the system's resolver has never heard of it
+        address = Address(sort=sort, url=receiver.url(scheme=scheme, host=host), secret="s")
+        send(address, walls=replace(WALLS, hosts=frozenset({host})), resolver=lambda _host, _port: next(answers))
+        assert len(receiver.got) == 1
+        assert next(answers) == ["10.0.0.7"]
+
+    def test_while_a_plugin_sends_its_thread_reaches_nothing_else(self) -> None:
+        with transports.pinned("Wache.Bücher.example", ["192.0.2.7", "2001:db8::7"]):
+            theirs: tuple[str | bytes, ...] = ("wache.bücher.example", b"WACHE.xn--bcher-kva.example")
+            for name in theirs:
+                found = socket.getaddrinfo(name, 443, type=socket.SOCK_STREAM)
+                assert {one[4][0] for one in found} == {"192.0.2.7", "2001:db8::7"}
+            for other in ("localhost", "10.0.0.7", None):
+                with pytest.raises(socket.gaierror):
+                    socket.getaddrinfo(other, 443)
+            with ThreadPoolExecutor(1) as others:
+                assert others.submit(socket.getaddrinfo, "localhost", 443).result()
+        assert socket.getaddrinfo("localhost", 443)
 
     def test_a_service_that_is_away_is_one_word(self, receiver: Receiver) -> None:
         url = receiver.url()
