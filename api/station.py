@@ -197,7 +197,7 @@ class Station:
             self.database, self.escalation, station=settings.station, clock=clock, fired=self.notifier.wake
         )
         self.tips = Tips(self.register, clock=clock)
-        self.tasks = Tasks(self.register, clock=clock)
+        self.tasks = Tasks(self.register, clock=clock, random_bytes=random_bytes)
         self.drills = Drills(self.register, clock=clock, random_bytes=random_bytes)
         self.reports = Reports(self.register, self.drills, clock=clock, zone=settings.zone)
         self.witnesses = Witnesses(self.register, clock=clock, above=self.escalation.record_changed)

@@ -266,7 +266,8 @@ class Privacy:
         for name in ("place_detail", "away", "tip_read", "joining", "alarm_answer", "matter", "quieting"):
             self._take(session, name, table(name).c.place == place, now=now)
         matters = [row["number"] for row in repository.rows(session, "matter", table("matter").c.place == place)]
-        self._take(session, "matter_step", table("matter_step").c.matter.in_(matters), now=now)
+        for name in ("matter_step", "matter_photo"):
+            self._take(session, name, table(name).c.matter.in_(matters), now=now)
 
     def _erase_account(self, session: Session, account: str, by: str, now: int) -> None:
         self._office.shut(session, account, by=by, reason="erased")

@@ -3,14 +3,16 @@
 from http import HTTPStatus
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Path
+from fastapi import APIRouter, Depends, Path, Response
 
 from api.access import Authority, may
 from api.alarms.rules import State
+from api.bodies import holds, whole
 from api.pages import PAGE, Cursor, Limit, Number, below, cursor
+from api.pictures import JPEG, PNG, WEBP
 from api.problems import answers
 from api.station import CurrentStation
-from api.tasks import repository
+from api.tasks import photos, repository
 from api.tasks.rules import TaskState
 from api.tasks.schemas import (
     AdmittedAnswer,
@@ -23,14 +25,16 @@ from api.tasks.schemas import (
     NewMatter,
     NewStep,
     NewTask,
+    PhotoAnswer,
     TaskAnswer,
     TaskPage,
     admitted_answer,
     matter_answer,
     matter_detail,
+    photo_answer,
     task_answer,
 )
-from broker.ids import SEGMENT
+from broker.ids import EVENT_ID, SEGMENT
 
 router: Final = APIRouter(
     prefix="/api/v1",
@@ -44,6 +48,8 @@ router: Final = APIRouter(
         HTTPStatus.SERVICE_UNAVAILABLE,
     ),
 )
+
+PICTURES: Final = (JPEG, PNG, WEBP)
 
 Segment = Annotated[str, Path(pattern=SEGMENT)]
 
@@ -78,7 +84,57 @@ def get_matter(
 ) -> MatterDetailAnswer:
     """In your area, or reported by you."""
     with station.database.read() as session:
-        return matter_detail(station.tasks.matter(session, by, number), repository.steps(session, number))
+        matter = station.tasks.matter(session, by, number)
+        return matter_detail(matter, repository.steps(session, number), photos.listed(session, number))
+
+
+@router.post(
+    "/matters/{number}/photos",
+    summary="Attach a photo",
+    status_code=HTTPStatus.CREATED,
+    responses=answers(HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
+    openapi_extra={
+        **holds(photos.MOST),
+        "requestBody": {
+            "required": True,
+            "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
+        },
+    },
+)
+def attach_photo(
+    station: CurrentStation,
+    by: Annotated[Authority, may("matter.attach")],
+    number: Number,
+    content: Annotated[bytes, Depends(whole)],
+) -> PhotoAnswer:
+    """The body is the picture: JPEG, PNG or WebP by its content. Where and when it was taken is not kept."""
+    with station.database.write() as session:
+        return photo_answer(station.tasks.attach(session, by, number, content))
+
+
+@router.get(
+    "/matters/{number}/photos/{photo}",
+    summary="A photo of a matter",
+    response_class=Response,
+    responses={200: {"content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in PICTURES}}},
+)
+def get_photo(
+    station: CurrentStation,
+    by: Annotated[Authority, may("matter.read")],
+    number: Number,
+    photo: Annotated[str, Path(pattern=EVENT_ID)],
+) -> Response:
+    """To be saved or shown by whoever may read the matter; never as anything but the picture that it is."""
+    with station.database.read() as session:
+        found = station.tasks.photo(session, by, number, photo)
+        content, kind, name = found.content, found.type, found.sha256[:16]
+    headers = {
+        "Content-Disposition": f'attachment; filename="{name}.{kind.rpartition("/")[2]}"',
+        "X-Content-Type-Options": "nosniff",
+        "Content-Security-Policy": "default-src 'none'; sandbox",
+        "Cache-Control": "no-store",
+    }
+    return Response(content, media_type=kind, headers=headers)
 
 
 @router.post("/matters/{number}/steps", summary="Do something about a matter")

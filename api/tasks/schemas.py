@@ -9,7 +9,7 @@ from pydantic import Field, StringConstraints, model_validator
 from api.alarms.rules import Action, Outcome, State
 from api.clock import iso
 from api.shapes import Answer, Asked, WordsAnswer, words_answer
-from api.tasks.models import Admitted, Matter, MatterStep, Task
+from api.tasks.models import Admitted, Matter, MatterPhoto, MatterStep, Task
 from api.tasks.rules import MATTER_WORDS, TASK_WORDS, MatterKind, TaskState, overdue
 from broker.ids import SEGMENT
 
@@ -93,10 +93,21 @@ class MatterAnswer(Answer):
     version: int
 
 
+class PhotoAnswer(Answer):
+    """A photo of a matter. `by` is an account."""
+
+    id: str
+    type: str
+    size: int
+    by: str
+    at: datetime
+
+
 class MatterDetailAnswer(MatterAnswer):
-    """A matter with what was done about it."""
+    """A matter with what was done about it, and its photos."""
 
     steps: tuple[StepAnswer, ...]
+    photos: tuple[PhotoAnswer, ...]
 
 
 class MatterPage(Answer):
@@ -184,10 +195,16 @@ def matter_answer(matter: Matter) -> MatterAnswer:
     return MatterAnswer(**_matter(matter))
 
 
-def matter_detail(matter: Matter, steps: list[MatterStep]) -> MatterDetailAnswer:
-    """A row with its steps."""
+def photo_answer(photo: MatterPhoto) -> PhotoAnswer:
+    """A photo without what is on it."""
+    return PhotoAnswer(id=photo.id, type=photo.type, size=photo.size, by=photo.by, at=iso(photo.at_ms))
+
+
+def matter_detail(matter: Matter, steps: list[MatterStep], photos: list[MatterPhoto]) -> MatterDetailAnswer:
+    """A row with its steps and photos."""
     return MatterDetailAnswer(
         **_matter(matter),
+        photos=tuple(photo_answer(photo) for photo in photos),
         steps=tuple(
             StepAnswer(
                 action=Action(step.action), state=State(step.state), by=step.by, at=iso(step.at_ms), words=step.words

@@ -8,7 +8,7 @@ TaskProblem
 +-- AlreadyListed           409: an entry of that id is on the list
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 
 from sqlmodel import Session
@@ -19,10 +19,11 @@ from api.clock import Clock
 from api.problems import NotThere, Problem
 from api.register.service import Register
 from api.rights.rules import Authority, Over, Subject
-from api.tasks import repository
-from api.tasks.models import Admitted, Matter, MatterStep, Task
+from api.tasks import photos, repository
+from api.tasks.models import Admitted, Matter, MatterPhoto, MatterStep, Task
 from api.tasks.rules import TaskState, admits, due_ms, matter_after, may_ask, task_after
 from api.tasks.schemas import NewAdmitted, NewMatter, NewStep, NewTask
+from broker.ids import EVENT_ID_RANDOM_BYTES, event_id
 
 
 class NotNow(Problem):
@@ -87,9 +88,10 @@ class AlreadyListed(Problem):
 class Tasks:
     """The matters and tasks of one station."""
 
-    def __init__(self, register: Register, *, clock: Clock) -> None:
+    def __init__(self, register: Register, *, clock: Clock, random_bytes: Callable[[int], bytes]) -> None:
         self._register = register
         self._clock = clock
+        self._random_bytes = random_bytes
 
     # Matters
 
@@ -161,6 +163,24 @@ class Tasks:
             raise NotNow(new.action, matter.state)
         self._step(session, matter, by=by, action=action, words=new.words, now_ms=now)
         return matter
+
+    def attach(self, session: Session, by: Authority, number: int, content: bytes) -> MatterPhoto:
+        """Keep a photo of a matter that is not filed yet. Raises NotThere, NotNow or PhotoProblem."""
+        matter = self.matter(session, by, number)
+        if State(matter.state) is State.ARCHIVED:
+            raise NotNow("attach", matter.state)
+        now = self._clock()
+        account, id_ = by.principal.account, event_id(now, self._random_bytes(EVENT_ID_RANDOM_BYTES))
+        photo = photos.add(session, number, content, id_=id_, by=account, at_ms=now)
+        if photo.id == id_:
+            record(session, at_ms=now, by=account, action=by.action, about=f"matter:{number}",
+                   detail={"photo": photo.id, "type": photo.type})  # fmt: skip
+        return photo
+
+    def photo(self, session: Session, by: Authority, number: int, photo: str) -> MatterPhoto:
+        """A photo of a matter that the account reaches. Raises NotThere."""
+        self.matter(session, by, number)
+        return photos.one(session, number, photo)
 
     # The admitted list
 

@@ -12,6 +12,7 @@ from api.rights.rules import Role
 from api.tasks.rules import MATTER_ACTIONS, TaskState, matter_after, overdue, task_after
 from tests.api.conftest import Serve, Served
 from tests.api.people import Hands, Somebody, somebody
+from tests.api.test_pictures import SECRET, chunk, exif, jpeg, png, segment, webp
 
 MATTERS = "/api/v1/matters"
 ENTRY = {
@@ -164,3 +165,56 @@ def test_a_task_is_overdue_by_when_it_was_done() -> None:
     assert not overdue(TaskState.DONE, 10, 10, 99)
     assert overdue(TaskState.ACCEPTED, 10, 11, 99)
     assert task_after(TaskState.ACCEPTED, "send_back") is None
+
+
+def photo(who: Somebody, number: int, content: bytes, *, status: int = 201) -> Any:
+    return who.ask("POST", f"{MATTERS}/{number}/photos", status=status, content=content)
+
+
+@pytest.mark.proves("P11", "N4")
+def test_a_photo_is_seen_by_whoever_sees_the_matter_and_tells_nothing_but_the_picture(
+    station: Served, household: Somebody, worker: Somebody, officer: Somebody
+) -> None:
+    neighbour = somebody(station, "next", Role.HOUSEHOLD, "h02")
+    far = somebody(station, "far", Role.OFFICER, "elsewhere")
+    number = household.post(MATTERS, matter(), status=201)["number"]
+    kept = photo(household, number, jpeg(segment(0xE1, exif()), behind=SECRET))
+    assert photo(household, number, jpeg(segment(0xE1, exif())))["id"] == kept["id"]
+    for who in (household, worker, officer):
+        assert [one["id"] for one in who.get(f"{MATTERS}/{number}")["photos"]] == [kept["id"]]
+        got = who.get(f"{MATTERS}/{number}/photos/{kept['id']}")
+        assert SECRET not in got.content
+        assert (got.headers["content-type"], got.headers["x-content-type-options"]) == ("image/jpeg", "nosniff")
+        assert got.headers["content-disposition"].startswith("attachment")
+        assert len(got.content) == kept["size"]
+    for stranger in (neighbour, far):
+        stranger.get(f"{MATTERS}/{number}/photos/{kept['id']}", status=404)
+        photo(stranger, number, png(), status=404)
+    other = household.post(MATTERS, matter(), status=201)["number"]
+    household.get(f"{MATTERS}/{other}/photos/{kept['id']}", status=404)
+    assert photo(household, number, b"%PDF-1.7", status=415)["type"] == "no_photo"
+    assert photo(household, number, bytes(9 << 20), status=413)["type"] == "too_large"
+    for many in range(5):
+        photo(worker, number, png(chunk(b"bKGD", bytes([0, many]))))
+    assert photo(worker, number, webp(), status=409)["type"] == "enough_photos"
+
+
+@pytest.mark.proves("P11", "N16")
+def test_photos_go_after_their_period_and_with_the_household(
+    station: Served, household: Somebody, hands: Hands
+) -> None:
+    leader = somebody(station, "sun", Role.DUTY_LEADER, "north")
+    old = household.post(MATTERS, matter(place="h01"), status=201)["number"]
+    photo(household, old, jpeg())
+    hands.pass_(days=731)
+    station.station.privacy.retain(hands())
+    assert station.rows("SELECT count(*) FROM matter_photo") == [(0,)]
+    new = household.post(MATTERS, matter(place="h01"), status=201)["number"]
+    photo(household, new, jpeg())
+    answer = station.client.post(
+        "/api/v1/places/h01/erase",
+        json={"reason": "住户要求"},
+        headers={"Authorization": f"Bearer token-of-{leader.id}"},
+    )
+    assert answer.is_success, answer.text
+    assert station.rows("SELECT count(*) FROM matter_photo") == [(0,)]
