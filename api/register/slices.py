@@ -45,6 +45,7 @@ class Slicer:
         self._keys: dict[str, dict[str, str]] = {}
         for kid, key in keys.items():
             self._keys.setdefault(gateway_of_kid(kid), {})[kid] = key
+        self._revoked = {str(one) for one, key in now.contents.gateway_keys.items() if key is None}
         self.gateways = frozenset(self._keys)
         """Those that are believed."""
         self._units: dict[str, list[UnitNow]] = {}
@@ -83,7 +84,7 @@ class Slicer:
             units=tuple(_unit(unit) for unit in sorted(units, key=lambda unit: unit.id)),
             peers=tuple(
                 SlicePeer(gateway=GatewayId(peer), public=self._keys.get(peer, {}))
-                for peer in sorted({peer for group in groups for peer in self._where[group]} - {gateway})
+                for peer in sorted({one for group in groups for one in self._where[group]} - {gateway} - self._revoked)
             ),
         )
 

@@ -271,6 +271,7 @@ class Gateway(Maker, Peer):
         register_version: int | None = None,
         faults: tuple[str, ...] = (),
         audit: ChainHead | None = None,
+        sealing_key: str | None = None,
     ) -> None:
         """Publish the retained status. `chain` makes the digest: another one is another history."""
         topic = build(Name.GATEWAY_STATUS, STATION, self.name)
@@ -292,6 +293,7 @@ class Gateway(Maker, Peer):
             register_version=register_version,
             faults=faults,
             audit=audit,
+            sealing_key=sealing_key,
         )
         self.publish(topic, self.signer.envelope(body), retain=True)
 
