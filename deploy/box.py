@@ -22,12 +22,15 @@ from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
 from types import TracebackType
-from typing import Any, Final, Self
+from typing import TYPE_CHECKING, Any, Final, Self
 
 from broker.acl import Principal, acl_file
 from deploy import access, accounts, assembly, children, keys
 from deploy.mosquitto import LOOPBACK, BrokerError, MosquittoMissing, PrivateBroker, free_port, write_private
 from deploy.site import Site
+
+if TYPE_CHECKING:
+    from firmware_sim.settings import VillageSettings
 
 READY_S: Final = 20.0
 STOP_S: Final = 8.0
@@ -231,12 +234,19 @@ class Box:
         self._wait(running, lambda: "gateway ready" in running.said())
         return running
 
-    def start_village(self, gateway: str | None = None, *, heartbeat_s: float | None = None, seed: int = 1) -> Village:
-        """Start the simulated units of a gateway on its ports."""
+    def start_village(
+        self,
+        gateway: str | None = None,
+        *,
+        heartbeat_s: float | None = None,
+        seed: int = 1,
+        hung: "Callable[[VillageSettings], VillageSettings]" = lambda settings: settings,
+    ) -> Village:
+        """Start the simulated units of a gateway on its ports. `hung` changes what hangs there."""
         name = gateway or self.site.gateways[0].id
         settings = assembly.village_settings(self.site, self.keys, name, heartbeat_s=heartbeat_s, seed=seed)
         path = self._state("village") / f"{name}.json"
-        write_private(path, settings.to_json())
+        write_private(path, hung(settings).to_json())
         ports = assembly.ports(self.site, name, state=self.gateway_state(name))
         for port in ports.values():
             port.parent.mkdir(parents=True, exist_ok=True)

@@ -19,6 +19,7 @@ from broker.acl import Principal, acl_file
 from deploy import check
 from deploy.box import Box, BoxError, Running, Village
 from deploy.mosquitto import free_port
+from firmware_sim.settings import VillageSettings
 from tests.paths.audiences import DOORS
 from tests.paths.sets import (
     Damaged,
@@ -41,6 +42,7 @@ SETTLE_S = 30.0
 PAGE = 100
 
 RenderAcl = Callable[[Iterable[Principal]], str]
+Hung = Callable[[VillageSettings], VillageSettings]
 
 
 class HurtBox(Box):
@@ -347,9 +349,11 @@ def town(
     gateway_state: Path | None = None,
     road_s: int | None = None,
     start: bool = True,
+    hung: Hung = lambda settings: settings,
 ) -> Iterator[Town]:
     """A town in `folder`, everything in it started. `gateway_state`: where its gateway's disk is.
 
+    `hung`: changes what hangs on the lines; the site file does not know of it.
     `road_s`: so long without a receipt an alarm goes to the station by HTTP as well.
     """
     http_port = free_port()
@@ -359,6 +363,7 @@ def town(
     for old, new in (
         ("baud = 9600", f"baud = {baud}"),
         ("heartbeat_s = 60", "heartbeat_s = 60\nstatus_s = 5"),
+        ('id = "desk"', 'id = "desk"\nrole = "duty_officer"'),
         ('"ports/', f'"{folder}/ports/'),
     ):
         assert old in text
@@ -373,7 +378,7 @@ def town(
         if gateway_state is not None:
             (box.directory / "gateway-gw1").symlink_to(gateway_state)
         box.broker.start()
-        village = box.start_village(heartbeat_s=heartbeat_s)
+        village = box.start_village(heartbeat_s=heartbeat_s, hung=hung)
         stack.callback(_hang_up, village)
         if start:
             box.start_station()
