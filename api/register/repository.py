@@ -4,7 +4,7 @@ from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from typing import Any, Final
 
-from sqlalchemy import Column, ColumnElement, RowMapping, Select, Table, and_, delete, or_, select, update
+from sqlalchemy import Column, ColumnElement, RowMapping, Select, Table, and_, bindparam, delete, or_, select, update
 from sqlmodel import Session, SQLModel
 
 from api.register import models
@@ -50,10 +50,13 @@ UNIT_KEY: Final = table("unit_key")
 GATEWAY_KEY: Final = table("gateway_key")
 
 
+_VERSION: Final = select(table("register_state").c.version).where(table("register_state").c.station == bindparam("of"))
+"""Made once: on PostgreSQL every transaction asks it."""
+
+
 def version(session: Session, station: str) -> int | None:
     """The version of the tables; None: nothing has been put there yet."""
-    found = select(table("register_state").c.version).where(table("register_state").c.station == station)
-    return session.connection().execute(found).scalar_one_or_none()
+    return session.connection().execute(_VERSION, {"of": station}).scalar_one_or_none()
 
 
 def rise(session: Session, station: str, *, at_ms: int) -> int:
