@@ -89,12 +89,8 @@ class Client:
         self._whole_s = whole_s
         self._context: ssl.SSLContext | None = None
         self._connection: HTTPConnection | None = None
-        self._thread: threading.Thread | None = None
-
-    @property
-    def busy(self) -> bool:
+        self.busy = False
         """Whether a request is under way, also one that nobody waits for any more."""
-        return self._thread is not None and self._thread.is_alive()
 
     async def post(self, path: str, body: bytes) -> Answer:
         """Send `body` as JSON. Raises HttpError."""
@@ -113,12 +109,18 @@ class Client:
 
         def work() -> None:
             answer = self._ask(self._address.path + path, body)
+            self.busy = False
             with suppress(RuntimeError):  # the loop has ended meanwhile
                 loop.call_soon_threadsafe(settle, answer)
 
         # A thread that the program need not wait for at its end: a name may be looked up for half a minute.
-        self._thread = threading.Thread(target=work, name="https", daemon=True)
-        self._thread.start()
+        thread = threading.Thread(target=work, name="https", daemon=True)
+        self.busy = True
+        try:
+            thread.start()
+        except RuntimeError as error:  # the machine has no room for another thread
+            self.busy = False
+            raise HttpError("no_thread", str(error)) from None
         try:
             async with asyncio.timeout(self._whole_s):
                 return await answered

@@ -446,14 +446,23 @@ class Outbox:
         """Alarms that are here for so long and have no receipt, oldest first. They go on as they are."""
         found: list[Entry] = []
         for event, since_ns in list(self._owed.items()):
-            if now_ns - since_ns < after_ns or len(found) >= limit:
+            if len(found) >= limit:
                 break
+            if now_ns - since_ns < after_ns:
+                continue
             entry = self._on_its_way(event)
             if entry is None:
                 del self._owed[event]
             else:
                 found.append(entry)
         return found
+
+    def behind_others(self, events: Iterable[EventId]) -> None:
+        """These were tried in vain: others that are overdue come first now."""
+        for event in events:
+            since_ns = self._owed.pop(event, None)
+            if since_ns is not None:
+                self._owed[event] = since_ns
 
     def not_elsewhere(self, event: EventId) -> None:
         """No message can be made of it: it is not overdue any more."""

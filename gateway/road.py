@@ -6,7 +6,9 @@ station that does not hear its broker. It goes on trying the broker's road; the 
 that it is one alarm by both. A receipt closes the delivery whichever way it comes, when its signature is good.
 
 One request at a time, with at most SLICE alarms, the oldest first. What fails is tried again after 2 s, doubling to a
-minute, or when the station says. Check-ins, faults and telemetry wait for the broker.
+minute, or when the station says. An alarm that the station can do nothing with stands before no other: it goes behind
+them, and where a whole request could not be read, they go one by one. Check-ins, faults and telemetry wait for the
+broker.
 """
 
 from __future__ import annotations
@@ -35,13 +37,14 @@ SLICE: Final = 10
 FIRST_PAUSE_S: Final = 2.0
 LAST_PAUSE_S: Final = 60.0
 OK: Final = 200
+UNREADABLE: Final = frozenset({413, 422})
+"""What is said of a request as a whole, and may be due to one alarm in it."""
 
 
 class Post(Protocol):
     """`gateway.https.Client`."""
 
-    @property
-    def busy(self) -> bool: ...
+    busy: bool
 
     async def post(self, path: str, body: bytes) -> Answer: ...
 
@@ -91,6 +94,7 @@ class Road:
         self._task: asyncio.Task[None] | None = None
         self._not_before_ns = 0
         self._pause_s = FIRST_PAUSE_S
+        self._most = SLICE
         self.counts = RoadCounts()
         self.trouble = ""
         """Why what should go here does not; empty while nothing has to, or when it does."""
@@ -102,9 +106,10 @@ class Road:
         if self._task is not None or self._client.busy:
             return
         now_ns = self._clock().mono_ns
-        due = self._outbox.overdue(now_ns=now_ns, after_ns=self._after_ns, limit=SLICE)
+        due = self._outbox.overdue(now_ns=now_ns, after_ns=self._after_ns, limit=self._most)
         if not due:
             self._is_well()
+            self._most = SLICE
         elif now_ns >= self._not_before_ns:
             self._task = asyncio.get_running_loop().create_task(self._go(due), name="gateway.road")
 
@@ -146,10 +151,15 @@ class Road:
         self.counts.requests += 1
         self.counts.events += len(envelopes)
         answer = await self._client.post(self._path, b'{"events":[' + b",".join(envelopes) + b"]}")
+        sent = [entry.event.id for entry in due]
         if answer.status != OK:
+            if answer.status in UNREADABLE:
+                self._most = 1
+                self._outbox.behind_others(sent)
             raise _Refused(answer)
-        named = self._hear(answer.body) & {entry.event.id for entry in due}
+        named = self._hear(answer.body).intersection(sent)
         self.counts.receipted += len(named)
+        self._outbox.behind_others(one for one in sent if one not in named)
         if not named:
             raise HttpError("no_receipt", "the answer has no receipt for any of them")
 

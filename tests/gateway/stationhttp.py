@@ -27,6 +27,8 @@ class StationHttp:
         self.requests: list[int] = []
         """How many events came with each."""
         self.refuse: tuple[int, dict[str, str], bytes] | None = None
+        self.poison: dict[EventId, tuple[int, dict[str, str], bytes] | None] = {}
+        """What is answered when one of these comes; None: it is passed over without a word."""
         self.signer = STATION_SIGNER
         self.hold = Event()
         """Nothing is answered before it is set."""
@@ -41,7 +43,10 @@ class StationHttp:
         self.requests.append(len(events))
         if self.refuse is not None:
             return self.refuse
-        ids = [event.id for event in events if isinstance(event, GatewayEvent)]
+        for event in events:
+            if (refusal := self.poison.get(event.id)) is not None:
+                return refusal
+        ids = [event.id for event in events if isinstance(event, GatewayEvent) and event.id not in self.poison]
         fresh = [one for one in ids if one not in self.stored]
         self.stored += fresh
         receipt = receipt_of(fresh, [one for one in ids if one not in fresh], signer=self.signer)

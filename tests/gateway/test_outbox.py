@@ -180,6 +180,8 @@ def test_an_alarm_is_overdue_as_long_as_it_has_no_receipt_wherever_it_is_and_not
     assert overdue() == [held.seq, flying.seq, sent.seq]
     road.receipt(flying.event.id)
     assert overdue() == [held.seq, sent.seq]
+    road.outbox.behind_others([held.event.id, flying.event.id])
+    assert overdue() == [sent.seq, held.seq]
     road.outbox.not_elsewhere(held.event.id)
     road.receipt(sent.event.id)
     assert overdue() == []

@@ -147,18 +147,19 @@ async def test_a_station_that_refuses_is_a_fault_asked_again_later_and_later_and
         road._jitter = lambda: 1.0
         (alarm,) = await keep(gateway, press(clock))
         station.refuse = 503, {}, b'{"type": "database"}'
-        clock.pass_s(31)
+        clock.pass_s(30)
         for tries, pause_s in enumerate((2, 4, 8, 16, 32, LAST_PAUSE_S, LAST_PAUSE_S), 1):
+            clock.pass_s(0.5)
             look(gateway)
             await until(partial(has_failed, gateway, tries))
             clock.pass_s(pause_s - 0.5)
             look(gateway)
             assert road._task is None
-            clock.pass_s(0.5)
         assert road.trouble == "http_503: the station answered 503 database"
         await until_fault(gateway, "uplink_http")
         assert "uplink_http" in gateway._status(gateway._uplink.session, 1).faults
         station.refuse = 429, {"Retry-After": "300"}, b"{}"
+        clock.pass_s(0.5)
         look(gateway)
         await until(partial(has_failed, gateway, 8))
         clock.pass_s(299)
@@ -200,6 +201,30 @@ async def test_an_answer_that_is_no_genuine_receipt_closes_nothing(
         await until(lambda: bool(gateway._road and gateway._road.trouble))
         assert gateway._road.trouble.startswith(f"{trouble}:")
         assert alarm in await owed(gateway)
+
+
+@pytest.mark.proves("N7")
+@pytest.mark.parametrize("answer", [(422, {}, b"{}"), None])
+async def test_an_alarm_that_the_station_can_do_nothing_with_stands_before_no_other(
+    station: StationHttp, tmp_path: Path, answer: tuple[int, dict[str, str], bytes] | None
+) -> None:
+    clock = Clock()
+    async with cut_off(station, tmp_path, clock) as gateway:
+        bad, *good = await keep(gateway, *(press(clock, number=number) for number in range(1, SLICE + 3)))
+        station.poison = {bad: answer}
+        clock.pass_s(31)
+
+        def all_good_ones_are_there() -> bool:
+            clock.pass_s(LAST_PAUSE_S * 1.3)
+            look(gateway)
+            return set(station.stored) == set(good)
+
+        await until(all_good_ones_are_there)
+
+        async def only_the_bad_one_is_owed() -> bool:
+            return await owed(gateway) & {bad, *good} == {bad}
+
+        await until(only_the_bad_one_is_owed)
 
 
 async def test_a_gateway_that_ends_does_not_wait_for_a_station_that_says_nothing(
