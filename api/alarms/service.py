@@ -20,7 +20,7 @@ from api.register import repository as register_rows
 from api.register.models import Purpose
 from api.register.service import Register
 from api.register.sheets import NOTES
-from api.rights.rules import Authority, Role, rights
+from api.rights.rules import Authority, Role, Without, rights
 from broker.ids import EventId, GatewayId
 from broker.kinds import Kind
 from broker.messages import GatewayEvent
@@ -114,7 +114,7 @@ class Alarms:
         return [text for text in (place.way_in, *told) if text]
 
     def may_be_sent(self, session: Session, account: str, alarm: AlarmRecord, at_ms: int) -> bool:
-        """Whether there is such an account, and it may be sent to this alarm.
+        """Whether there is such an account, and it may be sent to this alarm: it could not read where otherwise.
 
         To what is for the police alone only police go, and whom the presser's household leaves out goes nowhere.
         """
@@ -127,7 +127,9 @@ class Alarms:
         account_row = accounts.one(session, accounts.ACCOUNT, id=account)
         if account_row is None or account_row.state != "active":
             return False
-        return any(not police_only or rights().eyes[role] is Audience.POLICE for role in roles)
+        readers = rights().actions["alarm.read"]
+        assert not isinstance(readers, Without), "it asks roles"
+        return any(role in readers and (not police_only or rights().eyes[role] is Audience.POLICE) for role in roles)
 
     def members(self, session: Session, team: str) -> frozenset[str]:
         """The accounts of a team now."""

@@ -5,7 +5,9 @@ between them stands here:
 
 1. A household that the presser's household leaves out has no eyes there, by whatever grant of a neighbour it looks.
 2. A household's grant reaches alarms of its own time only: who moves in later reads nothing of who lived there before.
-3. Whoever was sent sees from the dispatch until the alarm is closed or he is called back.
+3. Whoever was sent sees from the dispatch until the alarm is closed or he is called back, wherever his own area lies:
+   outside it with nobody's eyes, inside it with his own and what the sent are told. What is for the police alone is
+   shown to police alone, sent or not.
 4. Whom an alarm was offered to, shared with or reported to reaches it as if it lay in his area.
 """
 
@@ -79,12 +81,12 @@ def look(by: Authority, alarm: AlarmRecord, register: Register, tied: Ties) -> S
     """The alarm as this account sees it with this action; None: for it there is none."""
     subject = subject_of(alarm, register, tied)
     left_out = excluded(alarm, register)
+    sent = by.principal.account in subject.dispatched and alarm.state in _OPEN
     found: list[Seen] = []
     for held in by.reach.covers(subject):
         if held.eyes is Audience.NEIGHBOUR and not _neighbour(by, held, alarm, left_out):
             continue
-        sent = held.over is Over.DISPATCHED
-        if sent and alarm.state not in _OPEN:
+        if held.over is Over.DISPATCHED and not sent:
             continue
         own = held.role is Role.HOUSEHOLD and held.scope == alarm.place
         shown = show(alarm, held.eyes, own=own, dispatched=sent)
@@ -95,8 +97,18 @@ def look(by: Authority, alarm: AlarmRecord, register: Register, tied: Ties) -> S
 
 def within(by: Authority, register: Register) -> ColumnElement[bool]:
     """What this account may see at most, as a condition on the alarm table; `look` judges what it lets through."""
-    ways = [and_(_covered(held, by.principal.account, register), _visible(held)) for held in by.reach.held]
+    whole = register.areas_of(None)
+    everything = any(held.over is Over.AREA and held.scope in whole for held in by.reach.held if _police(held))
+    ways = [
+        and_(_covered(held, by.principal.account, register), _visible(held))
+        for held in by.reach.held
+        if not (everything and held.over is Over.DISPATCHED)  # it would add nothing
+    ]
     return or_(*ways) if ways else false()
+
+
+def _police(held: Held) -> bool:
+    return held.eyes is Audience.POLICE
 
 
 def _nearness(seen: Seen) -> tuple[int, bool]:

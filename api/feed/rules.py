@@ -20,7 +20,7 @@ from functools import cache
 from typing import Final
 
 from api.alarms.rules import COARSE, Action, State
-from api.rights.rules import Authority, Held, Over, Principal, Reach, Rights, Subject
+from api.rights.rules import Authority, Held, Principal, Reach, Rights, Subject
 from broker.policy import Audience
 
 ANY_EYES: Final[frozenset[Audience | None]] = frozenset({*Audience, None})
@@ -77,7 +77,7 @@ class After:
 
 @dataclass(frozen=True, slots=True)
 class Seat:
-    """How far a viewer hears: by action, whose reach. Two of the same `key` hear the same."""
+    """How far a viewer hears: by action, whose reach. Two of the same `key` hear the same, unless one is named."""
 
     principal: Principal
     reaches: Mapping[str, Reach]
@@ -103,8 +103,7 @@ def seat(principal: Principal, rights: Rights, *, groups: Mapping[str, str]) -> 
     reaches = {action: rights.reach(principal, action, groups=groups) for action in (LISTEN, *TOPICS.values())}
     if not reaches[LISTEN].held:
         return None
-    own = any(held.over in {Over.SELF, Over.DISPATCHED} for reach in reaches.values() for held in reach.held)
-    key = (principal.account if own else "", principal.grants, *(reach.held for reach in reaches.values()))
+    key = (principal.grants, *(reach.held for reach in reaches.values()))
     return Seat(principal, reaches, key)
 
 

@@ -158,6 +158,12 @@ class _Batch:
         alarms = {alarm.id: alarm for alarm in alarms_by_ids(session, ids)}
         return cls(session, entries, alarms, ties(session, ids))
 
+    @property
+    def named(self) -> frozenset[str]:
+        """Accounts that hear of something because it is theirs, or because they were sent to it."""
+        own = (entry.subject.accounts | entry.subject.dispatched for entry in self.entries)
+        return frozenset[str]().union(*own, *self.tied.sent.values())
+
 
 class Feed:
     """Hands out entries to viewers, in a thread of its own."""
@@ -276,8 +282,10 @@ class Feed:
     def _tell(self, batch: _Batch, viewers: Sequence[Viewer], told: dict[Viewer, list[bytes]]) -> None:
         """Judge each entry once for all viewers that sit alike."""
         alike: dict[object, list[Viewer]] = {}
+        named = batch.named
         for viewer in viewers:
-            alike.setdefault(viewer.seat.key, []).append(viewer)
+            alone = viewer.seat.account if viewer.seat.account in named else ""
+            alike.setdefault((alone, viewer.seat.key), []).append(viewer)
         for together in alike.values():
             frames = self._frames(batch, together[0])
             if frames:

@@ -12,8 +12,8 @@ Theory:
 """
 
 import tomllib
-from collections.abc import Mapping
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import cache
 from pathlib import Path
@@ -174,13 +174,15 @@ class Rights:
     actions: Mapping[str, Mapping[Role, Over] | Without]
     desk: frozenset[str] = frozenset()
     """What a desk on duty does by itself, with no officer signed in."""
+    sent: frozenset[str] = frozenset()
+    """What whoever was sent does with the alarm that he was sent to as well, wherever his grants lie."""
 
     def reach(self, principal: Principal, action: str, *, groups: Mapping[str, str]) -> Reach:
         """How far `principal` reaches with `action`; `groups`: the group of a place. KeyError: no action."""
         row = self.actions[action]
         if isinstance(row, Without):
             return Reach(account=principal.account, held=())
-        held = tuple(
+        held = [
             Held(
                 role=grant.role,
                 eyes=self.eyes[grant.role],
@@ -190,8 +192,18 @@ class Rights:
             )
             for grant in principal.grants
             if grant.role in row
-        )
-        return Reach(account=principal.account, held=held)
+        ]
+        if action in self.sent:
+            held += self._sent(held)
+        return Reach(account=principal.account, held=tuple(held))
+
+    @staticmethod
+    def _sent(held: Sequence[Held]) -> list[Held]:
+        """The same over what he was sent to: police with their own eyes, everybody else with nobody's."""
+        if any(one.over is Over.DISPATCHED for one in held):
+            held = [one for one in held if one.eyes is Audience.POLICE]
+        by_eyes = {one.eyes if one.eyes is Audience.POLICE else None: one for one in held}
+        return [replace(one, eyes=eyes, over=Over.DISPATCHED, group=None) for eyes, one in by_eyes.items()]
 
 
 @cache
@@ -210,9 +222,11 @@ def read(text: str) -> Rights:
     scopes = {Role(name): row["scope"] for name, row in roles.items()}
     actions = {action: _row(action, row) for action, row in table["actions"].items()}
     desk = frozenset(table.get("desk", {}).get("may", ()))
-    if strangers := desk - actions.keys():
-        raise RightsError("desk", f"no such action: {', '.join(sorted(strangers))}")
-    return Rights(eyes, scopes, actions, desk)
+    sent = frozenset(table.get("sent", {}).get("may", ()))
+    for where, named in (("desk", desk), ("sent", sent)):
+        if strangers := named - actions.keys():
+            raise RightsError(where, f"no such action: {', '.join(sorted(strangers))}")
+    return Rights(eyes, scopes, actions, desk, sent)
 
 
 def _row(action: str, row: str | dict[str, str]) -> Mapping[Role, Over] | Without:

@@ -6,10 +6,12 @@ from contextlib import ExitStack
 from http.client import HTTPConnection
 
 import pytest
+from sqlmodel import Session
 
+from api.alarms.sight import Ties
 from api.feed import repository, rules
 from api.feed.rules import ANY_EYES, After, Entry, Queue, Since
-from api.feed.service import AGAIN_S, VIEWERS_OF_ONE, put
+from api.feed.service import AGAIN_S, VIEWERS_OF_ONE, _Batch, put
 from api.rights.rules import Grant, Principal, Role, Subject, rights
 from api.settings import StationSettings
 from broker.kinds import Kind
@@ -77,14 +79,17 @@ class TestWhoHears:
     def test_whoever_has_no_row_may_not_listen(self) -> None:
         assert rules.seat(Principal(account="a", name="", grants=(), via="token"), rights(), groups={}) is None
 
-    def test_two_that_sit_alike_are_judged_once_and_whoever_has_things_of_his_own_alone(self) -> None:
+    def test_two_that_sit_alike_are_judged_once_and_whoever_is_named_alone(self) -> None:
         keys = [
             rules.seat(principal(role, "r1", account), rights(), groups={}).key  # type: ignore[union-attr] # they may
             for role in (Role.GRID_WORKER, Role.GUARD)
             for account in ("a", "b")
         ]
-        assert keys[0] == keys[1]
-        assert keys[2] != keys[3]
+        assert keys[0] == keys[1] != keys[2] == keys[3]
+        theirs = entry(Subject(accounts=frozenset({"a"}), dispatched=frozenset({"b"})))
+        with Session() as session:
+            batch = _Batch(session, [theirs, entry()], {}, Ties(sent={"an alarm": frozenset({"c"})}))
+            assert batch.named == {"a", "b", "c"}
 
 
 class TestPlaces:

@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from api.alarms import repository
+from api.alarms.models import AlarmDispatch
 from api.alarms.rules import (
     CLIMBS,
     CLOSED,
@@ -550,6 +551,53 @@ class TestEyes:
         town.li.post(path(press.id, "resolve"), {"outcome": "real"})
         town.guard.get(path(press.id), status=404)
         assert town.guard.get("/api/v1/alarms")["items"] == []
+
+    @pytest.mark.proves("N4", "P10")
+    def test_a_grid_worker_of_another_area_sees_what_he_was_sent_to_and_no_duress(
+        self, town: Town, gateway: Gateway
+    ) -> None:
+        far = somebody(town.served, "afar", Role.GRID_WORKER, "w9")
+        press, duress = gateway.event(kind=Kind.MEDICAL), gateway.event(kind=Kind.DURESS)
+        taken_in(gateway, press, duress)
+        for alarm in (press, duress):
+            town.li.post(path(alarm.id, "acknowledge"))
+        refused = town.li.post(path(duress.id, "dispatch"), {"accounts": ["afar"]}, status=409)
+        assert refused["type"] == "cannot_send"
+        far.get(path(press.id), status=404)
+        town.li.post(path(press.id, "dispatch"), {"accounts": ["afar", "agrid"]})
+        for who in (far, town.grid):
+            shown = who.get(path(press.id))
+            assert (shown["kind"], shown["door"], shown["place"]) == ("medical", 101, HOUSEHOLDS[0])
+        assert (far.get(path(press.id))["number"], far.get(path(press.id))["steps"]) == (None, [])
+        assert [one["id"] for one in far.get("/api/v1/alarms")["items"]] == [press.id]
+        far.post(path(press.id, "on-the-way"), {})
+        far.post(path(press.id, "acknowledge"), {}, status=404)
+        with town.served.station.database.write() as session:  # however he came to be sent
+            for account in ("afar", "agrid"):
+                session.add(AlarmDispatch(alarm=duress.id, account=account, by="li", at_ms=1))
+        for who in (far, town.grid):
+            who.get(path(duress.id), status=404)
+            who.post(path(duress.id, "on-scene"), {}, status=404)
+            assert [one["id"] for one in who.get("/api/v1/alarms")["items"]] == [press.id]
+        town.li.post(path(press.id, "resolve"), {"outcome": "real"}, status=409)  # nobody was there yet
+        far.post(path(press.id, "on-scene"), {})
+        town.li.post(path(press.id, "resolve"), {"outcome": "real"})
+        far.get(path(press.id), status=404)
+
+    @pytest.mark.proves("N4")
+    def test_an_officer_of_another_area_who_is_sent_to_duress_sees_it_until_it_is_closed(
+        self, town: Town, gateway: Gateway
+    ) -> None:
+        far = somebody(town.served, "afar", Role.OFFICER, "p9")
+        duress = gateway.event(kind=Kind.DURESS)
+        taken_in(gateway, duress)
+        town.li.post(path(duress.id, "acknowledge"))
+        far.get(path(duress.id), status=404)
+        town.li.post(path(duress.id, "dispatch"), {"accounts": ["afar"]})
+        assert far.get(path(duress.id))["do_not_call"] is True
+        assert [one["id"] for one in far.get("/api/v1/alarms")["items"]] == [duress.id]
+        town.li.post(path(duress.id, "recall"), {"account": "afar", "reason": "另有任务"})
+        far.get(path(duress.id), status=404)
 
     @pytest.mark.proves("N4")
     def test_whoever_the_household_leaves_out_is_not_sent_there(self, town: Town, gateway: Gateway) -> None:

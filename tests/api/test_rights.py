@@ -83,6 +83,20 @@ def test_a_grant_reaches_what_its_word_says(over: str, scope: str, *, reached: b
     assert bool(reach.covers(subject)) is reached
 
 
+@pytest.mark.proves("G5", "N4")
+def test_whoever_is_sent_reaches_it_wherever_his_area_lies_and_only_police_with_eyes_of_his_own() -> None:
+    here, there = rights(), Subject(areas=frozenset({"south"}), dispatched=frozenset({"li"}))
+    for role, eyes in ((Role.GRID_WORKER, None), (Role.COMMUNITY, None), (Role.OFFICER, Audience.POLICE)):
+        who = principal(Grant(role=role, scope="r1"), Grant(role=role, scope="r2"))
+        for action in ("alarm.read", "alarm.report"):
+            (held,) = here.reach(who, action, groups={}).covers(there)
+            assert (held.over, held.eyes) == (Over.DISPATCHED, eyes)
+            assert not here.reach(who, action, groups={}).covers(Subject(areas=frozenset({"south"})))
+        assert not here.reach(who, "alarm.acknowledge", groups={}).covers(there)
+    for role in (Role.AUDITOR, Role.ADMINISTRATOR, Role.INSTALLER):
+        assert not here.reach(principal(Grant(role=role)), "alarm.read", groups={}).held
+
+
 def test_of_several_grants_the_sharpest_eyes_come_first() -> None:
     here = rights()
     held = here.reach(
