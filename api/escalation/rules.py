@@ -12,6 +12,8 @@ Theory:
 4. A level with nobody to tell is skipped, and the next one is due at once. So is the next one when nobody of a level
    could be reached.
 5. A stage ends when its alarm has come further, whatever its levels did. Tests and drills have no stages.
+6. What a superior urges (督办) is a stage beside the others: counted from the deadline that he gave, begun anew by each
+   urge, and over when the alarm is resolved.
 """
 
 import tomllib
@@ -44,6 +46,7 @@ class Stage(StrEnum):
     DISPATCH = "dispatch"
     ARRIVE = "arrive"
     RESOLVE = "resolve"
+    URGED = "urged"
 
 
 class Target(StrEnum):
@@ -111,6 +114,7 @@ STAGE_WORDS: Final[Mapping[Stage, Words]] = {
     Stage.DISPATCH: Words("待派警", "somebody to be sent"),
     Stage.ARRIVE: Words("待到场", "somebody to arrive"),
     Stage.RESOLVE: Words("待办结", "to be resolved"),
+    Stage.URGED: Words("督办到期", "urged and overdue"),
 }
 
 STAGE_OF: Final[Mapping[State, Stage | None]] = {
@@ -180,10 +184,19 @@ class LadderFault:
     why: str
 
 
-def plan(ladder: Ladder, opened_ms: int) -> tuple[Deadline, ...]:
-    """The deadlines of a stage that began at `opened_ms`."""
+BESIDE: Final = frozenset({Stage.ANSWERS, Stage.URGED})
+"""Stages that do not end because the alarm comes into another state of those in which somebody has to do something."""
+
+
+def plan(ladder: Ladder, opened_ms: int, *, after_s: int = 0) -> tuple[Deadline, ...]:
+    """The deadlines of a stage that began at `opened_ms` and is counted from `after_s` later."""
     return tuple(
-        Deadline(level=level, due_ms=opened_ms + rung.after_s * 1_000, remaining_s=rung.after_s, rung=rung)
+        Deadline(
+            level=level,
+            due_ms=opened_ms + (after_s + rung.after_s) * 1_000,
+            remaining_s=after_s + rung.after_s,
+            rung=rung,
+        )
         for level, rung in enumerate(ladder)
     )
 

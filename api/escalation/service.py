@@ -19,7 +19,7 @@ from api.audit.rules import AUDIT_CHANGED
 from api.clock import Clock
 from api.duty.service import UNATTENDED, desk_attended, on_duty, without
 from api.escalation import repository, rules
-from api.escalation.rules import ANSWERS_COUNT, STAGE_OF, Cause, Due, Outcome, Rung, Sound, Stage, Target
+from api.escalation.rules import ANSWERS_COUNT, BESIDE, STAGE_OF, Cause, Due, Outcome, Rung, Sound, Stage, Target
 from api.faults.service import raise_fault
 from api.notify.rules import Notice
 from api.register.service import Register
@@ -129,21 +129,33 @@ class Escalation:
                     rows += self._begin(session, alarm, stage, 0, at_ms=change.at_ms)
                 continue
             before, now = STAGE_OF[change.before], STAGE_OF[state]
+            if change.action is Action.URGE and now is not None:
+                repository.add(session, rows)
+                rows = self._urged(session, alarm, at_ms=change.at_ms)
             if before is now and change.action is not Action.SET_KIND:
                 continue
             repository.add(session, rows)
             rows = []
-            over = {*Stage} - {Stage.ANSWERS}
+            over = {*Stage} - BESIDE
             if state not in ANSWERS_COUNT or change.action is Action.SET_KIND:
                 over.add(Stage.ANSWERS)
+            if now is None:
+                over.add(Stage.URGED)
             repository.settle(session, alarm.id, stages=over, at_ms=change.at_ms)
             if now is not None:
                 round_ = repository.next_round(session, alarm.id, now)
                 rows += self._begin(session, alarm, now, round_, at_ms=change.at_ms)
         repository.add(session, rows)
 
+    def _urged(self, session: Session, alarm: AlarmRecord, *, at_ms: int) -> list[repository.Row]:
+        """A superior gave a deadline: his last one counts."""
+        repository.settle(session, alarm.id, stages={Stage.URGED}, at_ms=at_ms)
+        round_ = repository.next_round(session, alarm.id, Stage.URGED)
+        after_s = max(0, ((alarm.due_ms or at_ms) - at_ms) // 1_000)
+        return self._begin(session, alarm, Stage.URGED, round_, at_ms=at_ms, after_s=after_s)
+
     def _begin(
-        self, session: Session, alarm: AlarmRecord, stage: Stage, round_: int, *, at_ms: int
+        self, session: Session, alarm: AlarmRecord, stage: Stage, round_: int, *, at_ms: int, after_s: int = 0
     ) -> list[repository.Row]:
         """The levels of a stage as they are to be written; what is due at once is done."""
         kind = Kind(alarm.kind)
@@ -156,7 +168,7 @@ class Escalation:
         if not ladder:
             return []
         key = (alarm.id, stage.value, round_)
-        planned = rules.plan(ladder, at_ms)
+        planned = rules.plan(ladder, at_ms, after_s=after_s)
         marks: Mapping[int, repository.Mark] = {}
         if planned[0].due_ms <= at_ms:
             due = Due(told=0, passed=(), late=False)

@@ -1,5 +1,6 @@
 """Who is on duty, whether anybody sits at the desk, and how one officer hands over to the next."""
 
+import json
 from datetime import UTC, datetime
 from typing import Any
 from zoneinfo import ZoneInfo
@@ -378,6 +379,10 @@ class TestStation:
         assert served.rows("SELECT owner FROM alarm WHERE id = ?", presses[1].id) == [(None,)]
         steps = served.rows("SELECT detail FROM alarm_step WHERE alarm = ? AND action = 'note'", presses[0].id)
         assert steps == [('{"handover_from": "li", "handover_to": "zhao"}',)]
+        about = f"alarm:{presses[0].id}"
+        assert served.rows("SELECT account FROM audit WHERE action = 'alarm.note' AND about = ?", about) == [("zhao",)]
+        heard = served.rows("SELECT body FROM feed_entry WHERE about = ?", about)
+        assert [json.loads(body)["action"] for (body,) in heard][-1] == "note"
         page = served.client.get(f"/api/v1/duty/handovers/{sheet['number']}/sheet", headers=li)
         assert page.headers["content-type"].startswith("text/html")
         assert "东门" in page.text

@@ -463,6 +463,40 @@ class TestClimbing:
         assert hill.outcomes()[1:5] == ["settled"] * 4
         assert hill.told[-1][1].kind_shown is Kind.FIRE
 
+    @pytest.mark.proves("A7", "A8")
+    def test_what_a_superior_urged_climbs_when_his_deadline_has_passed(self, hill: Hill) -> None:
+        alarm = hill.change(hill.open(), Action.ACKNOWLEDGE, State.ACKNOWLEDGED)
+        alarm = hill.change(alarm, Action.DISPATCH, State.DISPATCHED)
+        alarm = hill.change(alarm, Action.URGE, State.DISPATCHED, due_ms=hill.now + 60_000)
+        alarm = hill.change(alarm, Action.URGE, State.DISPATCHED, due_ms=hill.now + 120_000)
+        assert hill.outcomes(Stage.URGED) == ["settled", "settled", "running", "running"]
+        alarm = hill.change(alarm, Action.ON_SCENE, State.ON_SCENE)  # they are there, and it is not over
+        hill.clock.look()
+        told = len(hill.told)
+        hill.passes(119)
+        assert len(hill.told) == told
+        hill.passes(2)
+        assert hill.people[told:] == [("chief",)]
+        hill.passes(1_800)
+        assert hill.people[told:] == [("chief",), ("zhi",)]
+        assert hill.outcomes(Stage.URGED)[2:] == ["told", "told"]
+
+    @pytest.mark.proves("A8")
+    def test_what_is_resolved_before_it_is_due_climbs_no_more_and_a_late_urge_at_once(self, hill: Hill) -> None:
+        alarm = hill.change(hill.open(), Action.ACKNOWLEDGE, State.ACKNOWLEDGED)
+        alarm = hill.change(alarm, Action.URGE, State.ACKNOWLEDGED, due_ms=hill.now - 5_000)
+        assert hill.people[-1] == ("chief",)
+        alarm = hill.change(alarm, Action.RESOLVE, State.RESOLVED)
+        assert hill.outcomes(Stage.URGED) == ["told", "settled"]
+        hill.change(alarm, Action.URGE, State.RESOLVED, due_ms=hill.now + 1_000)
+        assert len(hill.rows(Stage.URGED)) == 2
+
+    def test_the_urge_of_a_duress_alarm_is_told_to_police_alone(self, hill: Hill) -> None:
+        alarm = hill.change(hill.open(kind="duress"), Action.ACKNOWLEDGE, State.ACKNOWLEDGED)
+        hill.change(alarm, Action.URGE, State.ACKNOWLEDGED, due_ms=hill.now)
+        assert hill.heard[-1][2] == {Audience.POLICE}
+        assert hill.told[-1][1].police_only
+
 
 class TestEyes:
     @pytest.mark.proves("N4")
