@@ -9,6 +9,7 @@ from api.alarms import endpoints as alarms
 from api.audit import endpoints as audit
 from api.board import endpoints as board
 from api.brokers import endpoints as brokers
+from api.complaints import endpoints as complaints
 from api.drills import endpoints as drills
 from api.duty import endpoints as duty
 from api.escalation import endpoints as escalation
@@ -42,6 +43,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     quieting.router,
     installing.router,
     board.router,
+    complaints.router,
     brokers.router,
     accounts.router,
     audit.router,

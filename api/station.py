@@ -28,6 +28,7 @@ from api.audit.witnesses import Witnesses
 from api.board.service import Boards
 from api.brokers.service import Brokers
 from api.clock import Clock, wall_ms
+from api.complaints.service import Complaints
 from api.database import Database, DatabaseError
 from api.drills.service import Drills
 from api.duty.opened import opened, owners
@@ -197,6 +198,7 @@ class Station:
             self.database, self.escalation, station=settings.station, clock=clock, fired=self.notifier.wake
         )
         self.tips = Tips(self.register, clock=clock)
+        self.complaints = Complaints(self.register, clock=clock, random_bytes=random_bytes)
         self.tasks = Tasks(self.register, clock=clock, random_bytes=random_bytes)
         self.drills = Drills(self.register, clock=clock, random_bytes=random_bytes)
         self.reports = Reports(self.register, self.drills, clock=clock, zone=settings.zone)

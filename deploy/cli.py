@@ -355,6 +355,7 @@ class Period(StrEnum):
     day = "day"
     week = "week"
     month = "month"
+    year = "year"
 
 
 @app.command()

@@ -8,6 +8,7 @@ import api.alarms.models
 import api.audit.models
 import api.board.models
 import api.brokers.models
+import api.complaints.models
 import api.drills.models
 import api.duty.models
 import api.escalation.models

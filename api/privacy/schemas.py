@@ -46,6 +46,7 @@ class Export(BaseModel):
     consents: list[dict[str, Any]]
     exclusions: list[dict[str, Any]]
     quietings: list[dict[str, Any]]
+    complaints: list[dict[str, Any]]
     accounts: list[dict[str, Any]]
     absences: list[dict[str, Any]]
     answers: list[dict[str, Any]]

@@ -167,17 +167,8 @@ class Privacy:
             "exclusions": _plain(
                 repository.rows(session, "exclusion", table("exclusion").c.occupant == found.occupant, order="number")
             ),
-            "quietings": _plain(
-                repository.rows(
-                    session,
-                    "quieting",
-                    table("quieting").c.place == found.place,
-                    table("quieting").c.from_ms >= found.since_ms,
-                    order="number",
-                )
-            )
-            if found.here
-            else [],
+            "quietings": _plain(_since(session, "quieting", found, "from_ms")) if found.here else [],
+            "complaints": _plain(_since(session, "complaint", found, "made_ms")) if found.here else [],
             "accounts": [
                 {"login": row["login"], "name": row["name"], "phone": row["phone"], "language": row["language"]}
                 for row in self._accounts(session, found)
@@ -263,7 +254,7 @@ class Privacy:
         self._take(session, "occupant", table("occupant").c.id == occupant, now=now)
         for name in ("contact", "responder_note", "exclusion"):
             self._take(session, name, table(name).c.occupant == occupant, now=now)
-        for name in ("place_detail", "away", "tip_read", "joining", "alarm_answer", "matter", "quieting"):
+        for name in ("place_detail", "away", "tip_read", "joining", "alarm_answer", "matter", "quieting", "complaint"):
             self._take(session, name, table(name).c.place == place, now=now)
         matters = [row["number"] for row in repository.rows(session, "matter", table("matter").c.place == place)]
         for name in ("matter_step", "matter_photo"):
@@ -297,6 +288,12 @@ def _mentions(column: Any, words: Collection[str]) -> ColumnElement[bool]:
 
 def _at(session: Session, name: str, place: str) -> list[RowMapping]:
     return repository.rows(session, name, table(name).c.place == place)
+
+
+def _since(session: Session, name: str, found: Found, column: str) -> list[RowMapping]:
+    """Rows of the place from the household's own time there."""
+    here = table(name)
+    return repository.rows(session, name, here.c.place == found.place, here.c[column] >= found.since_ms, order="number")
 
 
 def _plain(rows: Iterable[RowMapping]) -> list[dict[str, Any]]:

@@ -15,6 +15,7 @@ HEADINGS: Final[Mapping[str, str]] = {
     "consents": "同意与撤回 · Consents",
     "exclusions": "不通知的邻户 · Neighbours not told",
     "quietings": "邻户警笛静音 · Neighbours' sirens quieted",
+    "complaints": "投诉 · Complaints",
     "accounts": "账号 · Accounts",
     "absences": "外出 · Absences",
     "answers": "对邻户报警的应答 · Answers to neighbours",

@@ -12,16 +12,21 @@ from api.reports.rules import Period, Span
 from api.reports.schemas import (
     AreaReport,
     CardReport,
+    ComplaintReport,
     DepartmentReport,
     Format,
     InstallationReport,
+    OwnCard,
     Whose,
+    WorkerReport,
     card_answer,
     card_table,
+    complaint_report,
     figure_tables,
     figures_answer,
     share_answer,
     span_words,
+    worker_card_answer,
 )
 from api.reports.tables import Table, as_csv, as_page, as_xlsx
 from api.shapes import CivilDay
@@ -60,7 +65,7 @@ _FILES = {
 }
 
 
-@router.get("/{area}/alarms", summary="Alarms of a day, week or month", response_model=AreaReport, responses=_FILES)  # type: ignore[arg-type] # the declared type is wider than the real one
+@router.get("/{area}/alarms", summary="Alarms of a day, week, month, year", response_model=AreaReport, responses=_FILES)  # type: ignore[arg-type] # the declared type is wider than the real one
 def report_alarms(
     station: CurrentStation,
     by: Annotated[Authority, may(MAY)],
@@ -127,6 +132,50 @@ def report_departments(
         found = station.reports.departments(session, by, area, when)
     on_time = {name: share_answer(share) for name, share in found.items()}
     return DepartmentReport(area=area, begins=begins, ends=ends, on_time=on_time)
+
+
+@router.get("/own/card", summary="A grid worker's own card (我的考核)")
+def report_own(
+    station: CurrentStation, by: Annotated[Authority, may("report.own")], day: Day, *, period: Period = Period.MONTH
+) -> OwnCard:
+    """What was laid on you and what you took, and what came of it. The same reckoning as on your community's list."""
+    when = station.reports.span(period, day)
+    begins, ends = span_words(when)
+    with station.database.read() as session:
+        card = worker_card_answer(station.reports.own_card(session, by, when))
+    return OwnCard(**dict(card), begins=begins, ends=ends)
+
+
+@router.get("/{area}/workers", summary="Scorecards of grid workers (网格员考核)")
+def report_workers(
+    station: CurrentStation,
+    by: Annotated[Authority, may("report.workers")],
+    area: Area,
+    day: Day,
+    *,
+    period: Period = Period.MONTH,
+) -> WorkerReport:
+    """For the levels above them, by what they did in the area."""
+    when = station.reports.span(period, day)
+    begins, ends = span_words(when)
+    with station.database.read() as session:
+        made = tuple(worker_card_answer(one) for one in station.reports.worker_cards(session, by, area, when))
+    return WorkerReport(area=area, begins=begins, ends=ends, cards=made)
+
+
+@router.get("/{area}/complaints", summary="Complaints in counts (投诉)")
+def report_complaints(
+    station: CurrentStation,
+    by: Annotated[Authority, may("report.complaints")],
+    area: Area,
+    day: Day,
+    *,
+    period: Period = Period.MONTH,
+) -> ComplaintReport:
+    """By the duty complained of and the way it came; answered, on time, founded. Nobody's name and nobody's words."""
+    when = station.reports.span(period, day)
+    with station.database.read() as session:
+        return complaint_report(area, when, station.reports.complaints(session, by, area, when))
 
 
 @router.get("/{area}/installation", summary="安装率, 在线率, 完好率")

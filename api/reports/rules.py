@@ -20,7 +20,7 @@ from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from enum import StrEnum
 from fractions import Fraction
-from typing import Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from broker.kinds import Words
@@ -42,6 +42,7 @@ class Period(StrEnum):
     DAY = "day"
     WEEK = "week"
     MONTH = "month"
+    YEAR = "year"
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,16 +54,19 @@ class Span:
 
 
 def span(period: Period, day: date, zone: ZoneInfo) -> Span:
-    """The day, week (from Monday) or month in which `day` lies, in civil time."""
+    """The day, week (from Monday), month or year in which `day` lies, in civil time."""
     first = day
     if period is Period.WEEK:
         first = day - timedelta(days=day.weekday())
     elif period is Period.MONTH:
         first = day.replace(day=1)
+    elif period is Period.YEAR:
+        first = day.replace(month=1, day=1)
     after = {
         Period.DAY: first + timedelta(days=1),
         Period.WEEK: first + timedelta(days=7),
         Period.MONTH: (first + timedelta(days=31)).replace(day=1),
+        Period.YEAR: (first + timedelta(days=366)).replace(month=1, day=1),
     }[period]
     return Span(_midnight(first, zone), _midnight(after, zone))
 
@@ -187,6 +191,20 @@ MEASURE_WORDS: Final[Mapping[str, Words]] = {
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Work:
+    """What one grid worker was given to do in a time, and what came of it."""
+
+    tasks_on_time: Share
+    """Of the tasks laid on him that are done or due: done by their deadline."""
+    matters: int
+    """Hazards and incidents that he took."""
+    matters_on_time: Share
+    """Closed within MATTER_WITHIN_MS, of those closed or overdue."""
+    satisfied: Share
+    """4 or 5 of 5, of the reporters who said something."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Card:
     """A scorecard: the figures of whoever is scored, and the score of 100 in tenths; None when too little is known."""
 
@@ -197,13 +215,16 @@ class Card:
 
 def card(owner: str, found: Figures) -> Card:
     """Score one set of figures."""
-    shares: dict[str, Share] = {name: getattr(found, name) for name in WEIGHTS}
+    return Card(owner=owner, figures=found, score_tenths=_score(found, WEIGHTS))
+
+
+def _score(found: Figures | Work, weights: Mapping[str, int]) -> int | None:
+    shares: dict[str, Share] = {name: getattr(found, name) for name in weights}
     known = {name: share.value for name, share in shares.items() if share.value is not None}
-    weight = sum(WEIGHTS[name] for name in known)
-    if weight * 2 < sum(WEIGHTS.values()):
-        return Card(owner=owner, figures=found, score_tenths=None)
-    score = sum((WEIGHTS[name] * value for name, value in known.items()), Fraction()) / weight
-    return Card(owner=owner, figures=found, score_tenths=_half_up(score * 1_000))
+    weight = sum(weights[name] for name in known)
+    if weight * 2 < sum(weights.values()):
+        return None
+    return _half_up(sum((weights[name] * value for name, value in known.items()), Fraction()) / weight * 1_000)
 
 
 def cards(
@@ -217,9 +238,62 @@ def cards(
     return sorted(made, key=lambda one: (one.score_tenths is None, -(one.score_tenths or 0), one.owner))
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class WorkerCard:
+    """A grid worker's scorecard. Alarms are not on it: how many there are is nobody's merit or fault."""
+
+    worker: str
+    work: Work
+    score_tenths: int | None
+
+
+WORK_WEIGHTS: Final[Mapping[str, int]] = {"tasks_on_time": 45, "matters_on_time": 35, "satisfied": 20}
+"""What a grid worker's card weighs, of 100."""
+MATTER_WITHIN_MS: Final = 7 * 24 * HOUR_MS
+
+
+def worker_card(worker: str, work: Work) -> WorkerCard:
+    """Score what a grid worker did."""
+    return WorkerCard(worker=worker, work=work, score_tenths=_score(work, WORK_WEIGHTS))
+
+
 def percent_tenths(share: Share) -> int | None:
     """A share in tenths of a percent, half rounded up; None of nothing."""
     return None if share.value is None else _half_up(share.value * 1_000)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Complained:
+    """What was complained of, in counts: about duties, never about anybody."""
+
+    made: int
+    by_about: Mapping[str, int]
+    by_way: Mapping[str, int]
+    answered: Share
+    answered_on_time: Share
+    """Of those answered or overdue."""
+    founded: Share
+    """In part or in whole, of those answered."""
+
+
+def complained(rows: Iterable[Mapping[str, Any]], *, now_ms: int) -> Complained:
+    """Count complaints: rows with `about`, `way`, `answered_ms`, `due_ms` and `finding`."""
+    found = [*rows]
+    answered = [one for one in found if one["answered_ms"] is not None]
+    return Complained(
+        made=len(found),
+        by_about=dict(sorted(Counter(one["about"] for one in found).items())),
+        by_way=dict(sorted(Counter(one["way"] for one in found).items())),
+        answered=Share(len(answered), len(found)),
+        answered_on_time=on_time(((one["answered_ms"], one["due_ms"]) for one in found), now_ms=now_ms),
+        founded=Share(sum(one["finding"] in {"founded", "partly"} for one in answered), len(answered)),
+    )
+
+
+def on_time(done_and_due: Iterable[tuple[int | None, int]], *, now_ms: int) -> Share:
+    """Of what is done or due: what was done by when it was due."""
+    judged = [(at_ms, due_ms) for at_ms, due_ms in done_and_due if at_ms is not None or due_ms <= now_ms]
+    return Share(sum(at_ms is not None and at_ms <= due_ms for at_ms, due_ms in judged), len(judged))
 
 
 def percentile(values: Sequence[int], hundredths: int) -> int | None:
@@ -238,8 +312,7 @@ def _times(cases: Sequence[Case], until: Callable[[Case], int | None]) -> Times:
 def _on_time(
     cases: Sequence[Case], done: Callable[[Case], int | None], due: Callable[[Case], int], now_ms: int
 ) -> Share:
-    judged = [(done(case), due(case)) for case in cases if done(case) is not None or due(case) <= now_ms]
-    return Share(sum(at_ms is not None and at_ms <= due_ms for at_ms, due_ms in judged), len(judged))
+    return on_time(((done(case), due(case)) for case in cases), now_ms=now_ms)
 
 
 def _close_by(case: Case) -> int:

@@ -4,7 +4,17 @@ from datetime import datetime
 from enum import StrEnum
 
 from api.clock import iso
-from api.reports.rules import MEASURE_WORDS, Card, Figures, Share, Span, Times, percent_tenths
+from api.reports.rules import (
+    MEASURE_WORDS,
+    Card,
+    Complained,
+    Figures,
+    Share,
+    Span,
+    Times,
+    WorkerCard,
+    percent_tenths,
+)
 from api.reports.tables import Cell, Table
 from api.shapes import Answer
 from broker.kinds import KIND_WORDS, Kind
@@ -100,6 +110,47 @@ class DepartmentReport(Answer):
     on_time: dict[str, ShareAnswer]
 
 
+class ComplaintReport(Answer):
+    """What was complained of in an area and time, in counts alone."""
+
+    area: str
+    begins: datetime
+    ends: datetime
+    made: int
+    by_about: dict[str, int]
+    by_way: dict[str, int]
+    answered: ShareAnswer
+    answered_on_time: ShareAnswer
+    founded: ShareAnswer
+
+
+class WorkerCardAnswer(Answer):
+    """A grid worker's card; `score_tenths` is of 100, in tenths, None where too little is known."""
+
+    worker: str
+    score_tenths: int | None
+    tasks_on_time: ShareAnswer
+    matters: int
+    matters_on_time: ShareAnswer
+    satisfied: ShareAnswer
+
+
+class OwnCard(WorkerCardAnswer):
+    """One's own card."""
+
+    begins: datetime
+    ends: datetime
+
+
+class WorkerReport(Answer):
+    """Cards of grid workers, best first."""
+
+    area: str
+    begins: datetime
+    ends: datetime
+    cards: tuple[WorkerCardAnswer, ...]
+
+
 class InstallationReport(Answer):
     """安装率, 在线率, 完好率: places with a unit of all; units reached of all; units without an open fault of all."""
 
@@ -143,6 +194,35 @@ def figures_answer(found: Figures) -> FiguresAnswer:
 def card_answer(one: Card) -> CardAnswer:
     """A card as HTTP shows it."""
     return CardAnswer(owner=one.owner, score_tenths=one.score_tenths, figures=figures_answer(one.figures))
+
+
+def complaint_report(area: str, when: Span, found: Complained) -> ComplaintReport:
+    """Complaints as HTTP shows them."""
+    begins, ends = span_words(when)
+    return ComplaintReport(
+        area=area,
+        begins=begins,
+        ends=ends,
+        made=found.made,
+        by_about=dict(found.by_about),
+        by_way=dict(found.by_way),
+        answered=share_answer(found.answered),
+        answered_on_time=share_answer(found.answered_on_time),
+        founded=share_answer(found.founded),
+    )
+
+
+def worker_card_answer(one: WorkerCard) -> WorkerCardAnswer:
+    """A grid worker's card as HTTP shows it."""
+    work = one.work
+    return WorkerCardAnswer(
+        worker=one.worker,
+        score_tenths=one.score_tenths,
+        tasks_on_time=share_answer(work.tasks_on_time),
+        matters=work.matters,
+        matters_on_time=share_answer(work.matters_on_time),
+        satisfied=share_answer(work.satisfied),
+    )
 
 
 def span_words(span: Span) -> tuple[datetime, datetime]:

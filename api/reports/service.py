@@ -16,7 +16,21 @@ from api.problems import MayNot, NotThere
 from api.register.models import Meaning
 from api.register.service import Register
 from api.reports import repository
-from api.reports.rules import Card, Case, Figures, Period, Share, Span, cards, figures, span
+from api.reports.rules import (
+    Card,
+    Case,
+    Complained,
+    Figures,
+    Period,
+    Share,
+    Span,
+    WorkerCard,
+    cards,
+    complained,
+    figures,
+    span,
+    worker_card,
+)
 from api.reports.schemas import Whose
 from api.rights.rules import Authority, Role
 from broker.policy import Audience
@@ -73,6 +87,26 @@ class Reports:
         self._eyes(by, area)
         within = self._register.within(area)
         return dict(repository.department_tasks(session, when, within, now_ms=self._clock()))
+
+    def complaints(self, session: Session, by: Authority, area: str, when: Span) -> Complained:
+        """What was complained of in an area, in counts alone. Raises NotThere."""
+        self._eyes(by, area)
+        return complained(repository.complaints(session, when, self._register.within(area)), now_ms=self._clock())
+
+    def own_card(self, session: Session, by: Authority, when: Span) -> WorkerCard:
+        """The grid worker's own card, wherever he worked."""
+        account = by.principal.account
+        return worker_card(account, repository.work(session, when, account, areas=None, now_ms=self._clock()))
+
+    def worker_cards(self, session: Session, by: Authority, area: str, when: Span) -> list[WorkerCard]:
+        """Cards of those who were grid workers in an area, by what they did there. Raises NotThere."""
+        self._eyes(by, area)
+        within, now = self._register.within(area), self._clock()
+        made = [
+            worker_card(one, repository.work(session, when, one, areas=within, now_ms=now))
+            for one in repository.workers(session, when, within)
+        ]
+        return sorted(made, key=lambda one: (one.score_tenths is None, -(one.score_tenths or 0), one.worker))
 
     def installation(self, session: Session, by: Authority, area: str) -> tuple[Share, Share, Share, Share]:
         """Installed, online, sound, ready groups. Raises NotThere."""

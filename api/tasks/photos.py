@@ -53,7 +53,7 @@ class EnoughPhotos(Problem):
 
 
 def add(session: Session, matter: int, content: bytes, *, id_: str, by: str, at_ms: int) -> MatterPhoto:
-    """Keep a photo without what it says beside the picture; the same one again is no second one. Raises PhotoProblem."""
+    """Keep a photo without what it says beside the picture; the same again is no second one. Raises PhotoProblem."""
     try:
         kind, picture = bare(content)
     except NotAPicture:

@@ -141,6 +141,8 @@ def test_a_percentile_is_the_nearest_rank(values: list[int], hundredths: int) ->
         (Period.WEEK, date(2027, 1, 15), date(2027, 1, 11), 7 * 24),
         (Period.MONTH, date(2027, 2, 28), date(2027, 2, 1), 28 * 24),
         (Period.MONTH, date(2027, 12, 31), date(2027, 12, 1), 31 * 24),
+        (Period.YEAR, date(2027, 12, 31), date(2027, 1, 1), 365 * 24),
+        (Period.YEAR, date(2028, 1, 1), date(2028, 1, 1), 366 * 24),
     ],
 )
 def test_a_period_is_whole_days_of_civil_time(period: Period, day: date, begin: date, hours: int) -> None:

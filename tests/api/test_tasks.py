@@ -218,3 +218,40 @@ def test_photos_go_after_their_period_and_with_the_household(
     )
     assert answer.is_success, answer.text
     assert station.rows("SELECT count(*) FROM matter_photo") == [(0,)]
+
+
+@pytest.mark.proves("G2")
+def test_a_grid_worker_reads_his_own_card_and_the_level_above_reads_the_same(
+    station: Served, household: Somebody, worker: Somebody, officer: Somebody, hands: Hands
+) -> None:
+    county = somebody(station, "tang", Role.COMMAND_CENTRE, "north")
+    community = somebody(station, "sun", Role.COMMUNITY, "c1")
+    other = somebody(station, "he", Role.GRID_WORKER, "r1")
+    county.post("/api/v1/admitted", ENTRY, status=201)
+    task = {"admitted": "test-help", "worker": "liu", "area": "r1", "words": "协助测试"}
+    done, late = (community.post("/api/v1/tasks", task, status=201)["number"] for _ in range(2))
+    worker.post(f"/api/v1/tasks/{done}/done", {"words": "已测试"})
+    taken, _ = (household.post(MATTERS, matter(), status=201)["number"] for _ in range(2))
+    step(worker, taken, "acknowledge")
+    step(worker, taken, "on_scene")
+    step(worker, taken, "resolve", outcome="real", words="已清理")
+    step(officer, taken, "follow_up", satisfaction=5)
+    hands.pass_(hours=49)
+    worker.post(f"/api/v1/tasks/{late}/done", {"words": "已测试"})
+    asked = {"day": "2027-03-01", "period": "year"}
+    own = worker.get("/api/v1/reports/own/card", **asked)
+    assert own["begins"].startswith("2026-12-31T16:00")
+    assert own["ends"].startswith("2027-12-31T16:00")
+    shares = {
+        name: (own[name]["part"], own[name]["whole"]) for name in ("tasks_on_time", "matters_on_time", "satisfied")
+    }
+    assert shares == {"tasks_on_time": (1, 2), "matters_on_time": (1, 1), "satisfied": (1, 1)}
+    assert (own["matters"], own["score_tenths"]) == (1, 775)  # 45 x 1/2 + 35 + 20
+    assert other.get("/api/v1/reports/own/card", **asked)["score_tenths"] is None
+    listed = community.get("/api/v1/reports/c1/workers", **asked)["cards"]
+    assert [one["worker"] for one in listed] == ["liu", "he"]
+    assert listed[0] == {name: own[name] for name in listed[0]}
+    assert worker.get("/api/v1/reports/own/card", day="2027-02-01")["tasks_on_time"]["whole"] == 0
+    worker.get("/api/v1/reports/r1/workers", status=403, day="2027-03-01")
+    somebody(station, "far", Role.COMMUNITY, "c9").get("/api/v1/reports/c1/workers", status=404, day="2027-03-01")
+    officer.get("/api/v1/reports/own/card", status=403, day="2027-03-01")
