@@ -90,6 +90,7 @@ class Following:
 def render(said: Access, out: Path, *, passwords: Mapping[str, str], digests: dict[str, str]) -> tuple[str, ...]:
     """Write `acl` and `passwords` for mosquitto into `out`. Returns who has no password. Raises OSError.
 
+    Whose folder that is owns them, when root writes: mosquitto reads them anew as the user that it has become.
     `passwords`: those that the site was set up with, by user name; `digests` keeps what they came to from one time to
     the next, so that files that say the same are the same.
     """
@@ -101,8 +102,10 @@ def render(said: Access, out: Path, *, passwords: Mapping[str, str], digests: di
             digests[user] = password_digest(passwords[user])
         return digests.get(user)
 
-    write_private(out / "passwords", password_file(said.principals, digest_of))
-    write_private(out / "acl", acl_file(said.principals))
+    folder = out.stat()
+    owner = (folder.st_uid, folder.st_gid) if os.geteuid() == 0 else None
+    write_private(out / "passwords", password_file(said.principals, digest_of), owner=owner)
+    write_private(out / "acl", acl_file(said.principals), owner=owner)
     return tuple(sorted(one.user for one in said.principals if digest_of(one.user) is None))
 
 

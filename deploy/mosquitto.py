@@ -226,6 +226,7 @@ class PrivateBroker:
 
     def _write_rights(self) -> None:
         with self._files:
+            self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
             write_private(self.directory / "acl", self._render_acl(self._principals))
             write_private(self.directory / "passwords", password_file(self._principals, self._digest_of))
 
@@ -297,11 +298,16 @@ def free_port() -> int:
     raise BrokerError(f"no port between {FIRST_FREE} and {first_of_clients} is free")
 
 
-def write_private(path: Path, text: str) -> None:
-    """Put a file there whole that only its owner may read: whoever opens it meanwhile reads the one before it."""
+def write_private(path: Path, text: str, *, owner: tuple[int, int] | None = None) -> None:
+    """Put a file there whole that only its owner may read: whoever opens it meanwhile reads the one before it.
+
+    `owner`: user and group instead of our own, which takes root.
+    """
     fresh = path.with_name(f".{path.name}.new")
     fresh.unlink(missing_ok=True)
     with os.fdopen(os.open(fresh, os.O_WRONLY | os.O_CREAT | os.O_EXCL, 0o600), "w", encoding="utf-8") as file:
+        if owner is not None:
+            os.fchown(file.fileno(), *owner)
         file.write(text)
     fresh.replace(path)
 

@@ -13,11 +13,11 @@ from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
 
 from api.register.models import Meaning
-from api.register.slices import Slicer
+from api.register.slices import Reached, Slicer
 from api.register.snapshot import Snapshot
 from broker.access import Access
 from broker.acl import Principal
-from broker.slices import RegisterSlice
+from broker.ids import StationId
 from broker.topics import Role
 
 AREAS: Mapping[Meaning, Role] = {Meaning.COMMUNITY: Role.COMMUNITY, Meaning.GRID: Role.GRID}
@@ -44,7 +44,7 @@ def access(now: Snapshot, keys: Mapping[str, str], given: Iterable[Given]) -> Ac
         for one in (
             Principal(station=station, role=Role.STATION),
             Principal(station=station, role=Role.POLICE),
-            *(gateway_principal(slicer.make(gateway)) for gateway in sorted(slicer.gateways)),
+            *(gateway_principal(station, gateway, slicer.reached(gateway)) for gateway in slicer.gateways),
             *_areas(now),
         )
     }
@@ -60,20 +60,20 @@ def access(now: Snapshot, keys: Mapping[str, str], given: Iterable[Given]) -> Ac
     return Access(principals=tuple(everybody.values()), digests=digests)
 
 
-def gateway_principal(one: RegisterSlice) -> Principal:
-    """The account of the gateway of a slice."""
+def gateway_principal(station: StationId, gateway: str, reached: Reached) -> Principal:
+    """The account of a gateway."""
     return Principal(
-        station=one.station,  # type: ignore[arg-type] # an id is a text
+        station=station,
         role=Role.GATEWAY,
-        id=one.gateway,
+        id=gateway,
         alerts=frozenset(
             (
-                *(f"{Role.HOUSEHOLD}:{household.id}" for household in one.households),
-                *(f"{Role.GRID}:{group.grid}" for group in one.groups if group.grid is not None),
-                *(f"{Role.COMMUNITY}:{group.community}" for group in one.groups if group.community is not None),
+                *(f"{Role.HOUSEHOLD}:{place.id}" for place in reached.places),
+                *(f"{Role.GRID}:{group.grid}" for group in reached.groups if group.grid is not None),
+                *(f"{Role.COMMUNITY}:{group.community}" for group in reached.groups if group.community is not None),
             )
         ),
-        rings=frozenset(household.id for household in one.households if household.remote),
+        rings=reached.remote,
     )
 
 

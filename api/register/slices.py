@@ -6,6 +6,7 @@ What a gateway was set up with is version 0, and is sent to nobody.
 """
 
 from collections.abc import Callable, Iterator, Mapping
+from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
 
@@ -17,9 +18,9 @@ from api.database import Database
 from api.outgoing import service as outgoing
 from api.register.models import GatewaySlice
 from api.register.service import Register
-from api.register.snapshot import PlaceNow, Snapshot, UnitNow
+from api.register.snapshot import GroupNow, PlaceNow, Snapshot, UnitNow
 from api.register.unit_keys import UnitKeys
-from broker.ids import EVENT_ID_RANDOM_BYTES, EventId, GatewayId, event_id
+from broker.ids import EVENT_ID_RANDOM_BYTES, EventId, GatewayId, GroupId, HouseholdId, event_id
 from broker.messages import GatewayStatus, clean
 from broker.sealing import SECRET_BYTES
 from broker.signing import gateway_of_kid
@@ -35,6 +36,18 @@ log = structlog.get_logger("api.slices")
 def slice_of(now: Snapshot, gateway: str, *, keys: Mapping[str, str] | None = None) -> RegisterSlice:
     """What a gateway works with: its groups, everybody in them or with a unit on it, and nothing of anybody else."""
     return Slicer(now, keys or {}).make(gateway)
+
+
+@dataclass(frozen=True, slots=True)
+class Reached:
+    """Whom a gateway has to do with: its groups, everybody in them or with a unit on it.
+
+    `remote`: those with something on it whom another gateway may have to alert.
+    """
+
+    groups: tuple[GroupNow, ...]
+    places: tuple[PlaceNow, ...]
+    remote: frozenset[HouseholdId]
 
 
 class Slicer:
@@ -64,42 +77,49 @@ class Slicer:
             for gateway in gateways:
                 self._groups.setdefault(gateway, []).append(group)
 
+    def reached(self, gateway: str) -> Reached:
+        """Whom a gateway has to do with: what its slice and its rights at the broker are made of."""
+        now = self._now
+        groups = tuple(now.groups[GroupId(group)] for group in sorted(self._groups.get(gateway, ())))
+        own = {unit.place for unit in self._units.get(gateway, ())}
+        ids = own.union(*(now.members.get(group.id, ()) for group in groups))
+        places = tuple(now.places[place] for place in sorted(ids) if place in now.places)
+        remote = (
+            place.id
+            for place in places
+            if place.id in own and place.group is not None and len(self._where[place.group]) > 1
+        )
+        return Reached(groups, places, frozenset(remote))
+
     def make(self, gateway: str) -> RegisterSlice:
         """The slice of one gateway, as version 0."""
-        now, units = self._now, self._units.get(gateway, [])
-        groups = sorted(self._groups.get(gateway, ()))
-        own = {unit.place for unit in units}
-        places = own.union(*(now.members.get(now.groups[group].id, ()) for group in groups))  # type: ignore[index] # ids are texts
+        units, reached = self._units.get(gateway, []), self.reached(gateway)
+        peers = {one for group in reached.groups for one in self._where[group.id]} - {gateway} - self._revoked
         return RegisterSlice(
-            station=str(now.contents.station),
+            station=str(self._now.contents.station),
             gateway=GatewayId(gateway),
             version=0,
-            groups=tuple(
-                SliceGroup(id=one.id, community=one.community, grid=one.grid)
-                for one in (now.groups[group] for group in groups)  # type: ignore[index] # as above
-            ),
-            households=tuple(
-                self._household(now.places[place], own=place in own) for place in sorted(places) if place in now.places
-            ),
+            groups=tuple(SliceGroup(id=one.id, community=one.community, grid=one.grid) for one in reached.groups),
+            households=tuple(_household(place, remote=place.id in reached.remote) for place in reached.places),
             units=tuple(_unit(unit) for unit in sorted(units, key=lambda unit: unit.id)),
             peers=tuple(
-                SlicePeer(gateway=GatewayId(peer), public=self._keys.get(peer, {}))
-                for peer in sorted({one for group in groups for one in self._where[group]} - {gateway} - self._revoked)
+                SlicePeer(gateway=GatewayId(peer), public=self._keys.get(peer, {})) for peer in sorted(peers)
             ),
         )
 
-    def _household(self, place: PlaceNow, *, own: bool) -> SliceHousehold:
-        return SliceHousehold(
-            id=place.id,
-            group=place.group,
-            door=place.door,
-            label=clean(place.label),
-            excludes=tuple(sorted(place.excludes)),
-            medical_consent=place.medical_consent,
-            duress=place.duress,
-            remote=own and place.group is not None and len(self._where[place.group]) > 1,
-            quiet_until_ms=place.quiet_until_ms,
-        )
+
+def _household(place: PlaceNow, *, remote: bool) -> SliceHousehold:
+    return SliceHousehold(
+        id=place.id,
+        group=place.group,
+        door=place.door,
+        label=clean(place.label),
+        excludes=tuple(sorted(place.excludes)),
+        medical_consent=place.medical_consent,
+        duress=place.duress,
+        remote=remote,
+        quiet_until_ms=place.quiet_until_ms,
+    )
 
 
 def _unit(unit: UnitNow) -> SliceUnit:

@@ -1,5 +1,6 @@
 """The register's rights come to a mosquitto that runs: who is added is let in, who is taken away hears nothing more."""
 
+import os
 import subprocess
 import sys
 from dataclasses import replace
@@ -157,3 +158,12 @@ def test_what_is_no_process_id_is_not_signalled(tmp_path: Path) -> None:
         (tmp_path / "pid").write_text(text)
         with pytest.raises(OSError, match="no process id"):
             accessing.reload(tmp_path / "pid")
+
+
+@pytest.mark.skipif(os.geteuid() != 0, reason="only root gives files away")
+def test_what_root_writes_belongs_to_whoever_owns_the_folder(tmp_path: Path) -> None:
+    os.chown(tmp_path, 4_321, 4_322)
+    accessing.render(said(gateway()), tmp_path, passwords={}, digests={})
+    for name in ("acl", "passwords"):
+        found = (tmp_path / name).stat()
+        assert (found.st_uid, found.st_gid, found.st_mode & 0o777) == (4_321, 4_322, 0o600)
