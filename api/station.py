@@ -37,6 +37,8 @@ from api.duty.service import DeskWatch, Duty
 from api.escalation.clock import LadderClock
 from api.escalation.ladders import Ladders
 from api.escalation.service import Answered, Escalation
+from api.faults.jobs import LOOK_S as JOBS_S
+from api.faults.jobs import JobWatch
 from api.faults.service import LOOK_S as FAULTS_S
 from api.faults.service import Faults
 from api.feed.service import Feed, put
@@ -232,7 +234,9 @@ class Station:
                 Job(name="drills", every_s=1, run=self._order_drills),
             ],
         }
-        self.rounds = Rounds([job for one in role.jobs for job in jobs[one]], clock=clock)
+        watched = Job(name="jobs", every_s=JOBS_S, run=JobWatch(self.database, self.register, clock=clock).look)
+        always = [watched] if self.database.shared else []
+        self.rounds = Rounds([*always, *(job for one in role.jobs for job in jobs[one])], clock=clock)
 
     def start(self) -> None:
         """Begin with what the role asks for; what another process does is stood by for.
@@ -243,6 +247,8 @@ class Station:
             self.feed.start()
         if self.role is Role.ALL:
             self._work()
+        if self.role is Role.WEB:
+            self.rounds.start()
         if self.tenure is not None:
             self.tenure.start()
         log.info("station.started", station=self.settings.station, role=self.role.value)
@@ -292,7 +298,7 @@ class Station:
             found |= {"escalation": self.ladder_clock, "notify": self.notifier}
         if self.role.serves:
             found["feed"] = self.feed
-        if self.at_work:
+        if self.at_work or self.role is Role.WEB:
             found["rounds"] = self.rounds
         if self.tenure is not None:
             found["lease"] = self.tenure

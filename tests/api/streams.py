@@ -12,6 +12,7 @@ from typing import Any, Self
 import uvicorn
 
 from api.clock import Clock, wall_ms
+from api.leases.rules import Role
 from api.program import _Server, build
 from api.settings import StationSettings
 from api.station import Station
@@ -114,9 +115,9 @@ class Screen:
 
 
 @contextmanager
-def live(settings: StationSettings, *, clock: Clock = wall_ms) -> Iterator[Live]:
+def live(settings: StationSettings, *, role: Role = Role.ALL, clock: Clock = wall_ms) -> Iterator[Live]:
     """Serve a station on a free port, until the block ends."""
-    app = build(settings, clock=clock)
+    app = build(settings, role=role, clock=clock)
     station: Station = app.state.station
     config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=5)
     server = _Server(config, station.feed.close)

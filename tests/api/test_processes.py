@@ -8,25 +8,30 @@ from typing import Any
 
 import httpx2
 import pytest
+from typer.testing import CliRunner
 
 from api.audit import verifying
 from api.clock import wall_ms
 from api.database import Database
-from api.leases.rules import Role
+from api.faults.jobs import JOB_MISSING, MISSING_S, JobWatch
+from api.leases.rules import Job, Role
+from api.leases.service import Tenure, this_process
 from api.notify.models import NotifyChannel
-from api.program import EXIT_USAGE, build, main
+from api.program import EXIT_USAGE, build
 from api.register.registrar import AreaFields, Registrar
 from api.register.service import Register
 from api.settings import StationSettings
 from api.station import OnlyShared
 from broker.messages import Action, Outcome
-from tests.api.conftest import TOKENS, Launch, Process, as_json, only_sqlite
+from deploy.cli import app
+from tests.api.conftest import TOKENS, Launch, as_json, only_sqlite
 from tests.api.databases import rows
 from tests.api.peers import DEADLINE_S, GRID, STATION, Gateway, eventually
-from tests.api.streams import Screen
+from tests.api.streams import Screen, live
 from tests.api.test_escalation import Hill
 
 STORM = 300
+NOTES = 10
 TAKEN_OVER_S = 10.0
 """Half a second is what a process that stands by needs on an idle machine; this one may be busy with others."""
 
@@ -34,8 +39,8 @@ TAKEN_OVER_S = 10.0
 class Web:
     """What one process answers people."""
 
-    def __init__(self, process: Process) -> None:
-        self.port = process.port()
+    def __init__(self, port: int) -> None:
+        self.port = port
 
     def get(self, path: str) -> Any:
         return self._ask("GET", path, "li", 200)
@@ -65,46 +70,48 @@ class TestPostgreSQL:
         self, launch: Launch, gateway: Gateway, settings: StationSettings
     ) -> None:
         ingest = launch("api.program", "ingest")
-        webs = [launch("api.program", "web") for _ in range(2)]
         ingest.ready()
-        second = launch("api.program", "ingest")  # stands by
-        one, other = (Web(web) for web in webs)
+        web = launch("api.program", "web")
         gateway.say_status()
-        with Screen(one.port, TOKENS["li"]) as li, Screen(other.port, TOKENS["zhao"]) as zhao:
-            press = gateway.event()
-            gateway.send([press])
-            for screen in (li, zhao):
-                screen.hear("alarm", lambda event: event.data["about"] == f"alarm:{press.id}")
-            path = f"/api/v1/alarms/{press.id}"
-            assert one.post(f"{path}/acknowledge")["state"] == "acknowledged"
-            began = monotonic()
-            refused = other.post(f"{path}/acknowledge", officer="zhao", status=409)
-            assert "李警官" in str(refused)
-            command = gateway.commanded(lambda command: command.action is Action.LADDER)
-            assert monotonic() - began < TAKEN_OVER_S
-            zhao.hear("alarm", lambda event: event.data["alarm"]["state"] == "acknowledged")
-        self._write_at_once(path, one, other)
-        assert verifying.verify(settings.database, station=STATION).bad is None
-        assert (one.job("ingest")["pid"], one.job("notifier")["pid"]) == (ingest.pid, None)
-        assert one.get("/healthz")["status"] == "attention"  # nobody climbs
+        with live(settings, role=Role.WEB) as here:  # the other web is this process
+            one, other = Web(web.port()), Web(here.port)
+            second = launch("api.program", "ingest")  # stands by
+            with Screen(one.port, TOKENS["li"]) as li, Screen(other.port, TOKENS["zhao"]) as zhao:
+                press = gateway.event()
+                gateway.send([press])
+                for screen in (li, zhao):
+                    screen.hear("alarm", lambda event: event.data["about"] == f"alarm:{press.id}")
+                path = f"/api/v1/alarms/{press.id}"
+                assert one.post(f"{path}/acknowledge")["state"] == "acknowledged"
+                began = monotonic()
+                refused = other.post(f"{path}/acknowledge", officer="zhao", status=409)
+                assert "李警官" in str(refused)
+                command = gateway.commanded(lambda command: command.action is Action.LADDER)
+                assert monotonic() - began < TAKEN_OVER_S
+                zhao.hear("alarm", lambda event: event.data["alarm"]["state"] == "acknowledged")
+            self._write_at_once(path, one, other)
+            verdict = verifying.verify(settings.database, station=STATION)
+            assert (verdict.bad, verdict.rows >= 2 * NOTES) == (None, True)
+            assert (one.job("ingest")["pid"], one.job("notifier")["pid"]) == (ingest.pid, None)
+            assert one.get("/healthz")["status"] == "attention"  # nobody climbs
 
-        second.until("station.stands_by")
-        events = gateway.presses(30)
-        gateway.send(events[:15])
-        ingest.kill()
-        gateway.send(events[15:])
-        second.until("station.took_over", deadline_s=TAKEN_OVER_S)
-        assert set(gateway.receipted(events).values()) <= {Outcome.STORED, Outcome.DUPLICATE}
-        assert rows(settings.database, "SELECT count(*) FROM inbox") == [(31,)]
-        assert other.job("ingest")["pid"] == second.pid
-        other.post(f"{path}/stand-back", body={})
-        later = gateway.commanded(lambda told: told.action is Action.STAND_BACK)
-        assert (later.session, later.counter > command.counter) == (command.session, True)
+            second.until("station.stands_by")
+            events = gateway.presses(30)
+            gateway.send(events[:15])
+            ingest.kill()
+            gateway.send(events[15:])
+            second.until("station.took_over", deadline_s=TAKEN_OVER_S)
+            assert set(gateway.receipted(events).values()) <= {Outcome.STORED, Outcome.DUPLICATE}
+            assert rows(settings.database, "SELECT count(*) FROM inbox") == [(31,)]
+            assert other.job("ingest")["pid"] == second.pid
+            other.post(f"{path}/stand-back", body={})
+            later = gateway.commanded(lambda told: told.action is Action.STAND_BACK)
+            assert (later.session, later.counter > command.counter) == (command.session, True)
 
     @staticmethod
     def _write_at_once(path: str, *webs: Web) -> None:
         def write(web: Web, officer: str) -> None:
-            for number in range(10):
+            for number in range(NOTES):
                 web.post(f"{path}/notes", officer=officer, body={"words": f"{officer} {number}"})
 
         threads = [threading.Thread(target=write, args=both) for both in zip(webs, TOKENS, strict=True)]
@@ -145,6 +152,31 @@ class TestPostgreSQL:
         delivered = "SELECT count(*), count(DISTINCT notice) FROM delivery"
         assert rows(settings.database, delivered) == [(STORM, STORM)]
 
+    @pytest.mark.proves("N8")
+    def test_a_job_that_nobody_does_is_a_fault_until_somebody_does_it(
+        self, database: Database, settings: StationSettings
+    ) -> None:
+        register, seconds = Register(settings), [0.0]
+        register.begin(database)
+        watch = JobWatch(database, register, clock=wall_ms, monotonic_s=lambda: seconds[0])
+
+        def present() -> list[tuple[Any, ...]]:
+            watch.look()
+            return rows(settings.database, "SELECT about FROM fault WHERE code = ? AND cleared_ms IS NULL", JOB_MISSING)
+
+        self._takes(database, Job.NOTIFIER)
+        assert present() == []
+        seconds[0] = MISSING_S
+        assert present() == [("ingest",)]
+        database.fence = None
+        self._takes(database, Job.INGEST)
+        assert present() == []
+
+    @staticmethod
+    def _takes(database: Database, job: Job) -> None:
+        holder = this_process()
+        Tenure(database, [job], station=STATION, holder=holder, clock=wall_ms, superseded=lambda: None).claim()
+
     def test_no_process_judges_by_an_older_register_than_the_rows_it_reads(
         self, database: Database, settings: StationSettings
     ) -> None:
@@ -160,10 +192,11 @@ class TestPostgreSQL:
 
 
 @only_sqlite
-def test_a_file_is_one_processs(settings: StationSettings, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_file_is_one_processs(settings: StationSettings, tmp_path: Path) -> None:
     with pytest.raises(OnlyShared):
-        build(settings, role=Role.WEB)
+        build(settings, role=Role.INGEST)
     path = tmp_path / "settings.json"
     path.write_text(as_json(settings))
-    assert main(path, Role.INGEST) == EXIT_USAGE
-    assert capsys.readouterr().err.startswith("error: a SQLite file is one process's: 'ingest' by itself needs Postg")
+    done = CliRunner().invoke(app, ["station", "--settings", str(path), "--role", "web", "--port", "0"])
+    assert done.exit_code == EXIT_USAGE
+    assert done.stderr.startswith("error: a SQLite file is one process's: 'web' by itself needs PostgreSQL (--database")
