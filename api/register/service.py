@@ -101,15 +101,6 @@ class Register:
         """The group of every place that has one."""
         return self._now.groups_of_places
 
-    def areas_of(self, group: str | None) -> frozenset[str]:
-        """Every area in which a group lies, itself and the station's own included, on both trees."""
-        found = None if group is None else self._now.areas_of_groups.get(group)
-        return frozenset((self.station,)) if found is None else found
-
-    def groups_in(self, area: str) -> frozenset[str]:
-        """Every group that lies in an area."""
-        return self._now.groups_by_area.get(area, frozenset())
-
     @property
     def gateways(self) -> frozenset[GatewayId]:
         """Every gateway that has a key here."""
@@ -126,6 +117,15 @@ class Register:
         if known is None or known.of is not now.contents.gateway_keys:
             known = self._keyed = _Keyed.made(self._stated, now.contents.gateway_keys)
         return known
+
+    def areas_of(self, group: str | None) -> frozenset[str]:
+        """Every area in which a group lies, itself and the station's own included, on both trees."""
+        found = None if group is None else self._now.areas_of_groups.get(group)
+        return frozenset((self.station,)) if found is None else found
+
+    def groups_in(self, area: str) -> frozenset[str]:
+        """Every group that lies in an area."""
+        return self._now.groups_by_area.get(area, frozenset())
 
     def area(self, area: str | None) -> AreaNow | None:
         """The area of this id."""
