@@ -195,6 +195,7 @@ def test_routes_that_ask_nobody_are_few_and_known() -> None:
         "health.read",
         "docs.read",
         "board.read",
+        "complaint.make",
         "session.begin",
         "joining.use",
         "metrics.read",
