@@ -66,11 +66,31 @@ def book(session: Session, now: Snapshot, station: str) -> dict[Sheet, Rows]:
         Sheet.CONTACTS: _joined(session, now, station, "contact", key="rank", columns=("name", "phone", "relation")),
         Sheet.NOTES: _joined(session, now, station, "responder_note", key="note", columns=("words",)),
         Sheet.UNITS: _units(session, now, station),
+        Sheet.COMPANIES: {(row["id"],): _of_row(row, Sheet.COMPANIES) for row in _still(session, "company", station)},
+        Sheet.TEAMS: _teams(session, station),
     }
 
 
 def _of(thing: Any, sheet: Sheet) -> dict[str, Any]:
     return {column.name: getattr(thing, column.name) for column in COLUMNS[sheet]}
+
+
+def _of_row(row: Mapping[str, Any], sheet: Sheet) -> dict[str, Any]:
+    return {column.name: row[column.name] for column in COLUMNS[sheet] if column.name in row}
+
+
+def _still(session: Session, name: str, station: str) -> list[Mapping[str, Any]]:
+    return [dict(row) for row in repository.every(session, name, station) if row["to_ms"] is None]
+
+
+def _teams(session: Session, station: str) -> Rows:
+    members: dict[str, list[str]] = {}
+    for one in repository.still(session, "team_member", station):
+        members.setdefault(one["team"], []).append(one["account"])
+    return {
+        (row["id"],): _of_row(row, Sheet.TEAMS) | {"members": tuple(sorted(members.get(row["id"], ())))}
+        for row in _still(session, "team", station)
+    }
 
 
 def _places(session: Session, now: Snapshot, station: str) -> Rows:
@@ -172,7 +192,7 @@ def _occupied(before: Mapping[str, Any] | None, named: Mapping[str, Any], after:
         after[name] = (after[name] or None) if after["occupant"] is None else bool(after[name])
 
 
-_UNSAID: Final = {*CONSENTS, "silent", "strobe", "volume", "night_volume"}
+_UNSAID: Final = {*CONSENTS, "silent", "strobe", "volume", "night_volume", "members"}
 """Columns in which an empty cell says nothing."""
 
 
@@ -183,7 +203,7 @@ def _blank(sheet: Sheet) -> dict[str, Any]:
             blank[column.name] = column.parse("")
         except Wrong:
             blank[column.name] = None
-    defaults = {"silent": False, "strobe": False, "volume": 3, "night_volume": 3, "occupant": None}
+    defaults = {"silent": False, "strobe": False, "volume": 3, "night_volume": 3, "occupant": None, "members": ()}
     return blank | {name: value for name, value in defaults.items() if name in blank}
 
 
@@ -213,6 +233,9 @@ def _judge(made: Plan, now: Snapshot, session: Session, station: str, gateways: 
         ) else made.rows[sheet].get((id_,))  # fmt: skip
         assert row is not None
         _references(made, sheet, number, row, gateways)
+        if sheet is Sheet.TEAMS:
+            for unknown in sorted({*row["members"]} - repository.accounts(session, row["members"])):
+                _rule(made, sheet, number, "members", rules.Fault("account_unknown", unknown))
     after = contents(made.rows, now)
     if any(level not in {one.id for one in after.levels} for level in {area.level for area in after.areas}):
         return  # told already; nothing can be said of such a tree
@@ -242,8 +265,14 @@ def _references(made: Plan, sheet: Sheet, number: int, row: Mapping[str, Any], g
         Sheet.CONTACTS: {"place": Sheet.PLACES},
         Sheet.NOTES: {"place": Sheet.PLACES},
         Sheet.UNITS: {"place": Sheet.PLACES},
+        Sheet.TEAMS: {"area": Sheet.AREAS, "company": Sheet.COMPANIES},
     }
-    codes = {Sheet.LEVELS: "level_unknown", Sheet.AREAS: "area_unknown", Sheet.PLACES: "place_unknown"}
+    codes = {
+        Sheet.LEVELS: "level_unknown",
+        Sheet.AREAS: "area_unknown",
+        Sheet.PLACES: "place_unknown",
+        Sheet.COMPANIES: "company_unknown",
+    }
     for name, target in to.get(sheet, {}).items():
         if row[name] is not None and (row[name],) not in made.rows[target]:
             _rule(made, sheet, number, name, rules.Fault(codes[target], row[name]))
@@ -330,6 +359,12 @@ def apply(edit: Edit, made: Plan) -> None:
     _apply_people(edit, made, touched)
     for change, row in touched[Sheet.UNITS]:
         _apply_unit(edit, change, row)
+    for _, row in touched[Sheet.COMPANIES]:
+        edit.keep_company(row["id"], name=row["name"], code=row["code"])
+    for change, row in touched[Sheet.TEAMS]:
+        edit.keep_team(row["id"], name=row["name"], sort=row["sort"], area=row["area"], company=row["company"])
+        if change.added or "members" in change.columns:
+            edit.keep_members(row["id"], row["members"])
     record(
         edit.session,
         at_ms=edit.at_ms,

@@ -15,7 +15,7 @@ from sqlmodel import Session
 from api.audit.service import record
 from api.clock import Clock
 from api.database import Database
-from api.etags import expect
+from api.etags import etag, expect
 from api.problems import NotThere
 from api.register import repository, rules
 from api.register.models import (
@@ -570,6 +570,25 @@ class Edit:
         self._record(f"register.{name}", f"{name}:{id_}")
 
     # Rows, without asking the rules: an import has asked them of the whole
+
+    def keep_company(self, id_: str, *, name: str, code: str | None) -> None:
+        """Write a company as it is now called."""
+        self._keep_named("company", id_, {"name": name, "code": code})
+
+    def keep_team(self, id_: str, *, name: str, sort: TeamSort, area: str | None, company: str | None) -> None:
+        """Write a team as it is now."""
+        self._keep_named("team", id_, {"name": name, "sort": TeamSort(sort).value, "area": area, "company": company})
+
+    def keep_members(self, team: str, accounts: Iterable[str]) -> None:
+        """Write who is in a team from now on."""
+        self.team_members(team, accounts, if_match=self._etag("team", team) or "")
+
+    def _keep_named(self, name: str, id_: str, values: dict[str, Any]) -> None:
+        self._put_named(name, id_, values, if_match=self._etag(name, id_))
+
+    def _etag(self, name: str, id_: str) -> str | None:
+        row = repository.row(self.session, name, self._station, id_)
+        return None if row is None else etag(row["version"])
 
     def add_area(self, id_: str, level: str, fields: AreaFields, *, meaning: Meaning) -> None:
         """Write a new area, whose level means that."""

@@ -1,7 +1,7 @@
 """Reading and writing the register. Never commits."""
 
 from collections import defaultdict
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import Column, ColumnElement, RowMapping, Select, Table, and_, bindparam, delete, or_, select, update
@@ -118,6 +118,13 @@ def every(session: Session, name: str, station: str) -> Sequence[RowMapping]:
     """Every row that has an id, by id."""
     one = table(name)
     return _all(session, select(one).where(one.c.station == station).order_by(one.c.id))
+
+
+def accounts(session: Session, ids: Collection[str]) -> frozenset[str]:
+    """Those of these accounts that there are, and are not closed."""
+    one = table("account")
+    found = select(one.c.id).where(one.c.id.in_([*ids]), one.c.closed_ms.is_(None))
+    return frozenset(session.connection().execute(found).scalars())
 
 
 def occupant(session: Session, station: str, place: str) -> str | None:

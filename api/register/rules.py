@@ -18,6 +18,7 @@ WORDS: Final = {
     "place_unknown": Words("没有编号为 {value} 的场所", "there is no place {value}"),
     "unit_unknown": Words("没有编号为 {value} 的报警器", "there is no unit {value}"),
     "level_unknown": Words("没有编号为 {value} 的层级", "there is no level {value}"),
+    "account_unknown": Words("没有编号为 {value} 的账号", "there is no account {value}"),
     "company_unknown": Words("没有编号为 {value} 的公司", "there is no company {value}"),
     "gateway_unknown": Words("没有编号为 {value} 的网关", "there is no gateway {value}"),
     "not_a_group": Words("{value} 不是联防组", "{value} is not a group"),

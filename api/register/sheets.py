@@ -17,7 +17,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Any, Final
 
-from api.register.models import AreaKind, Meaning, Note, PlaceKind, Purpose, Tree, UnitSort
+from api.register.models import AreaKind, Meaning, Note, PlaceKind, Purpose, TeamSort, Tree, UnitSort
 from api.register.rules import NAME_CHARS, TEXT_CHARS
 from broker.ids import is_segment
 from broker.kinds import Words
@@ -116,6 +116,8 @@ class Sheet(StrEnum):
     CONTACTS = "contacts"
     NOTES = "notes"
     UNITS = "units"
+    COMPANIES = "companies"
+    TEAMS = "teams"
 
 
 @dataclass(frozen=True, slots=True)
@@ -185,6 +187,14 @@ def _ids(text: str) -> tuple[str, ...]:
     for part in parts:
         _id(part)
     return tuple(sorted({*parts}))
+
+
+def _people(text: str) -> tuple[str, ...] | None:
+    return _ids(text) or None
+
+
+def _show_people(accounts: Iterable[str] | None) -> str:
+    return " ".join(accounts or ())
 
 
 def _number(least: int, most: int) -> Callable[[str], int | None]:
@@ -311,6 +321,13 @@ MEANINGS: Final = {
     Meaning.OTHER: Words("其他", "other"),
 }
 
+TEAM_SORTS: Final = {
+    TeamSort.VOLUNTEERS: Words("志愿者", "volunteers"),
+    TeamSort.PATROL: Words("巡逻队", "patrol"),
+    TeamSort.EMERGENCY: Words("应急队", "emergency"),
+    TeamSort.GUARDS: Words("保安", "guards"),
+}
+
 CONSENTS: Final = {
     "consent_medical_word": Purpose.MEDICAL_WORD,
     "consent_responder_notes": Purpose.RESPONDER_NOTES,
@@ -405,6 +422,19 @@ COLUMNS: Final[Mapping[Sheet, tuple[Column, ...]]] = {
         _whole("night_volume", "夜间音量", 0, 3),
         _bool("strobe", "闪灯"),
     ),
+    Sheet.COMPANIES: (
+        _ref("id", "编号", needed=True),
+        _free("name", "名称", needed=True),
+        Column("code", "国家编码", _code, _plain),
+    ),
+    Sheet.TEAMS: (
+        _ref("id", "编号", needed=True),
+        _free("name", "名称", needed=True),
+        _one_of("sort", "类型", TEAM_SORTS, needed=True),
+        _ref("area", "区域"),
+        _ref("company", "公司"),
+        Column("members", "队员账号", _people, _show_people),
+    ),
 }
 
 SHEET_NAMES: Final = {
@@ -414,6 +444,8 @@ SHEET_NAMES: Final = {
     Sheet.CONTACTS: "联系人",
     Sheet.NOTES: "处警提示",
     Sheet.UNITS: "报警器",
+    Sheet.COMPANIES: "公司",
+    Sheet.TEAMS: "队伍",
 }
 
 KEYS: Final[Mapping[Sheet, tuple[str, ...]]] = {
@@ -423,6 +455,8 @@ KEYS: Final[Mapping[Sheet, tuple[str, ...]]] = {
     Sheet.CONTACTS: ("place", "rank"),
     Sheet.NOTES: ("place", "note"),
     Sheet.UNITS: ("id",),
+    Sheet.COMPANIES: ("id",),
+    Sheet.TEAMS: ("id",),
 }
 
 

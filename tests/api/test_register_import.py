@@ -44,6 +44,12 @@ def export(served: Served, *, form: str = "xlsx", status: int = 200, **query: An
     return answer.content
 
 
+def teams(served: Served) -> list[dict[str, Any]]:
+    answer = served.client.get(f"{PATH}/teams", headers={"Authorization": "Bearer token-of-zhao"})
+    items: list[dict[str, Any]] = answer.json()["items"]
+    return items
+
+
 def workbook(**sheets: list[list[Any]]) -> bytes:
     file = io.BytesIO()
     with xlsxwriter.Workbook(file, {"in_memory": True}) as book:
@@ -78,6 +84,53 @@ NEW = workbook(
         ["u78", "", "", "", "", ""],
     ],
 )  # fmt: skip
+
+
+TEAMS = workbook(
+    队伍=[
+        ["id", "名称", "类型", "区域", "公司", "members"],
+        ["t1", "夜巡队", "巡逻队", "gr2", "co1", "zhao li"],
+        ["t2", "志愿者", "volunteers", "", "", ""],
+    ],
+    companies=[["编号", "name", "国家编码"], ["co1", "平安保安", "91330100"]],
+    areas=[["编号", "层级", "名称", "上级区域", "网关"], ["gr2", "group", "二组", "r1", "g1"]],
+    places=[["id", "联防组"], ["n01", "gr2"]],
+)
+
+
+class TestTeams:
+    @pytest.mark.proves("G1")
+    def test_companies_and_teams_come_and_go_in_sheets_and_what_is_not_said_stays(self, served: Served) -> None:
+        done = send(served, TEAMS)
+        assert (done["applied"], done["added"], done["wrong"]) == (True, 5, 0)
+        assert send(served, TEAMS)["unchanged"] == 5
+        first, second = teams(served)
+        assert (first["members"], first["company"], first["area"]) == (["li", "zhao"], "co1", "gr2")
+        assert (second["sort"], second["members"]) == ("volunteers", [])
+        renamed = workbook(teams=[["id", "名称", "类型", "members"], ["t1", "夜间巡逻", "patrol", ""]])
+        assert send(served, renamed)["changed"] == 1
+        first, _ = teams(served)
+        assert (first["name"], first["members"], first["company"]) == ("夜间巡逻", ["li", "zhao"], "co1")
+        fewer = workbook(teams=[["id", "名称", "类型", "members"], ["t1", "夜间巡逻", "patrol", "li"]])
+        assert send(served, fewer)["changed"] == 1
+        assert send(served, export(served))["changed"] == 0
+
+    def test_everything_wrong_with_a_team_is_named_at_once(self, served: Served) -> None:
+        bad = workbook(
+            teams=[
+                ["id", "名称", "类型", "区域", "公司", "members"],
+                ["t1", "夜巡队", "军队", "", "", ""],
+                ["t2", "夜巡队", "patrol", "r9", "co9", "li nobody"],
+            ]
+        )
+        report = send(served, bad, status=422)["report"]
+        assert found(report) == [
+            ("teams", 2, "sort", "not_word"),
+            ("teams", 3, "area", "rule"),
+            ("teams", 3, "company", "rule"),
+            ("teams", 3, "members", "rule"),
+        ]
+        assert teams(served) == []
 
 
 class TestImporting:
