@@ -98,9 +98,13 @@ def run(settings: StationSettings, *, role: Role = Role.ALL, wrap: Wrap = unwrap
 def _listen(settings: StationSettings) -> socket.socket:
     address = (settings.http.host, settings.http.port)
     try:
-        return socket.create_server(address)
+        listener = socket.create_server(address)
     except OSError as error:
         raise OSError(error.errno, f"{address[0]}:{address[1]}: {os.strerror(error.errno or 0)}") from None
+    # Connections have it from here: asyncio sets it only where the protocol is named, and create_server names none.
+    # Without it every answer on a connection that is kept waits 40 ms for a delayed acknowledgement.
+    listener.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
+    return listener
 
 
 class _Server(uvicorn.Server):

@@ -110,7 +110,7 @@ class LadderClock:
             while some := dict(islice(stages, AT_ONCE)):
                 if self._stopping.is_set():
                     return fired  # what is due stays due: whoever starts next finds it
-                with self._database.write() as session:
+                with self._database.write(patient=True) as session:
                     fired += sum([self._fire(session, key, now_s=now_s) for key in some])
                 self._forget(number for numbers in some.values() for number in numbers)
                 self._fired()

@@ -200,27 +200,34 @@ class TestMigrations:
 
 
 class TestTurns:
+    def _order(self, asking: str) -> str:
+        """Who was served, one letter each: people are capital letters, and each asks when the one before waits."""
+        turns, served = Turns(), []
+
+        def take(who: str) -> None:
+            with turns.mine(patient=who.islower()):
+                served.append(who)
+
+        threads = [threading.Thread(target=take, args=(who,)) for who in asking]
+        with turns.mine(patient=True):
+            for number, thread in enumerate(threads, 1):
+                thread.start()
+                eventually(lambda: turns.people_waiting + turns.machines_waiting == number, "it waits")  # noqa: B023
+        for thread in threads:
+            thread.join()
+        return "".join(served)
+
     @pytest.mark.proves("N11")
     def test_a_person_who_comes_later_goes_before_a_machine_that_waits(self) -> None:
-        turns, order = Turns(), []
-        asked = threading.Semaphore(0)
+        assert self._order("mP") == "Pm"
 
-        def take(who: str, *, patient: bool) -> None:
-            asked.release()
-            with turns.mine(patient=patient):
-                order.append(who)
+    @pytest.mark.proves("N7")
+    def test_among_their_like_whoever_asked_first_goes_first(self) -> None:
+        assert self._order("abXcY") == "XYabc"
 
-        with turns.mine(patient=True):
-            machine = threading.Thread(target=take, args=("machine",), kwargs={"patient": True})
-            machine.start()
-            asked.acquire()
-            person = threading.Thread(target=take, args=("person",), kwargs={"patient": False})
-            person.start()
-            asked.acquire()
-            eventually(lambda: turns._people == 1, "the person waits")
-        for thread in (machine, person):
-            thread.join()
-        assert order == ["person", "machine"]
+    @pytest.mark.proves("N7")
+    def test_people_without_end_do_not_keep_an_alarm_out(self) -> None:
+        assert self._order("m" + "ABCDEFGHIJ" + "n") == "ABCDEFGHmIJn"
 
     def test_it_is_given_back_by_a_block_that_raises(self) -> None:
         turns = Turns()
