@@ -1,4 +1,4 @@
-"""Signed envelopes: the one door to Ed25519 for messages.
+"""Signed envelopes.
 
 An envelope is `{"body": ..., "kid": "...", "sig": "..."}`, where `sig` is base64url without padding of the
 Ed25519 signature over the RFC 8785 form of `body`, and `kid` names the key: the signer's role and id
@@ -24,13 +24,12 @@ What a receiver may be given instead of a body:
 
 import json
 from base64 import urlsafe_b64decode, urlsafe_b64encode
-from collections.abc import Collection, Mapping
-from typing import Final, Never
+from collections.abc import Collection, Iterable, Mapping
+from typing import Final, NamedTuple, Never
 
-from cryptography.exceptions import InvalidSignature
-from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey, Ed25519PublicKey
 from pydantic import ValidationError
 
+from broker.ed25519 import SIGNATURE_BYTES, Check, Claim, check, private_key, public_key
 from broker.ids import GatewayId, StationId
 from broker.kinds import OLD_AFTER_MS
 from broker.messages import MAX_PAYLOAD, Action, AlarmView, Body, Command, parse_body, plain
@@ -38,7 +37,6 @@ from broker.topics import Topic, TopicError, parse
 
 STATION_KID: Final = "station"
 SEED_BYTES: Final = 32
-SIGNATURE_BYTES: Final = 64
 
 
 class EnvelopeError(Exception):
@@ -184,7 +182,7 @@ class Signer:
 
     def __init__(self, kid: str, seed: bytes) -> None:
         self.kid = kid
-        self._key = Ed25519PrivateKey.from_private_bytes(seed)
+        self._key = private_key(seed)
         self._tail = f',"kid":{json.dumps(kid)},"sig":"'.encode()
 
     @property
@@ -202,6 +200,23 @@ class Signer:
         return b'{"body":' + body + self._tail + sig + b'"}'
 
 
+class Message(NamedTuple):
+    """What arrived. `retained` is the flag of the packet."""
+
+    topic: str
+    payload: bytes
+    retained: bool = False
+
+
+class _Sealed(NamedTuple):
+    """An envelope taken apart, of which is not known yet whether it is genuine."""
+
+    place: Topic
+    topic: str
+    kid: str
+    claim: Claim
+
+
 class Verifier:
     """Opens what arrives at a receiver of one station, given the public keys (32 octets) of those it believes."""
 
@@ -211,34 +226,57 @@ class Verifier:
 
     def believe(self, keys: Mapping[str, bytes]) -> None:
         """Believe these and nobody else from now on. Any thread may ask meanwhile."""
-        self._keys = {kid: Ed25519PublicKey.from_public_bytes(key) for kid, key in keys.items()}
+        for key in keys.values():
+            public_key(key)  # one that is none is the caller's error, now and not at the first message
+        self._keys = dict(keys)
 
     def open(self, topic: str, payload: bytes, *, retained: bool = False) -> Body:
         """The body, when it is genuine and belongs on `topic`; else one of the errors above.
 
-        `retained` is the flag of the arriving packet. This says nothing about whether the receiver is meant:
-        whatever rings asks `may_ring` (or `ring_refusal`) as well.
+        This says nothing about whether the receiver is meant: whatever rings asks `may_ring` (or `ring_refusal`) as
+        well.
         """
+        (opened,) = self.open_all([Message(topic, payload, retained)])
+        if isinstance(opened, EnvelopeError):
+            raise opened
+        return opened
+
+    def open_all(self, messages: Iterable[Message], check: Check = check) -> list[Body | EnvelopeError]:
+        """The body of each, or what there is against it; `check` is asked once, about all signatures together."""
+        taken = [self._take_apart(message) for message in messages]
+        claims = [one.claim for one in taken if isinstance(one, _Sealed)]
+        verdicts = iter(check(claims) if claims else ())
+        return [one if isinstance(one, EnvelopeError) else self._judge(one, genuine=next(verdicts)) for one in taken]
+
+    def _take_apart(self, message: Message) -> _Sealed | EnvelopeError:
+        topic = message.topic
         try:
             place = parse(topic)
         except TopicError:
-            raise WrongTopic(topic, "not a topic of ours") from None
-        if retained and not place.row.retained:
-            raise Retained(topic)
-        kid, sig, signed = _take_apart(topic, payload)
+            return WrongTopic(topic, "not a topic of ours")
+        if message.retained and not place.row.retained:
+            return Retained(topic)
+        try:
+            kid, signature, signed = _take_apart(topic, message.payload)
+        except EnvelopeError as error:
+            return error
         key = self._keys.get(kid)
         if key is None:
-            raise UnknownKey(topic, kid)
+            return UnknownKey(topic, kid)
+        return _Sealed(place, topic, kid, Claim(key, signature, signed))
+
+    def _judge(self, one: _Sealed, *, genuine: bool) -> Body | EnvelopeError:
+        if not genuine:
+            return BadSignature(one.topic, one.kid)
         try:
-            key.verify(sig, signed)
-        except InvalidSignature:
-            raise BadSignature(topic, kid) from None
-        try:
-            body = parse_body(signed)
+            body = parse_body(one.claim.signed)
         except ValueError as error:
-            raise Malformed(topic, _first_error(error)) from None
-        self._check_place(place, topic, body)
-        _check_signer(place, topic, kid, body)
+            return Malformed(one.topic, _first_error(error))
+        try:
+            self._check_place(one.place, one.topic, body)
+            _check_signer(one.place, one.topic, one.kid, body)
+        except EnvelopeError as error:
+            return error
         return body
 
     def _check_place(self, place: Topic, topic: str, body: Body) -> None:

@@ -7,6 +7,9 @@ Order is everything here, and is written once, in `Ingest._settle`:
 3. the broker may forget the messages (MQTT acknowledgement);
 4. the gateways learn what became of each event (signed receipt, by event id).
 
+Signatures are checked by a thread before it, a batch ahead, which leaves the work to a process of its own
+(`api.ingest.checking`): meanwhile this one keeps the batch before.
+
 Killed between any two of them, the broker or the gateway sends again, and the event is a duplicate: known, not
 stored twice, and receipted again (N3).
 
@@ -24,7 +27,7 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
 from itertools import groupby
-from queue import Empty
+from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import Final
 
@@ -41,6 +44,7 @@ from api.faults import repository as faults
 from api.faults.rules import GATEWAY_OFFLINE
 from api.faults.service import areas_of, clear_fault, end, raise_fault
 from api.ingest import repository, rules
+from api.ingest.checking import Checking
 from api.ingest.models import DeadLetter, Gap
 from api.ingest.problems import NotBelieved
 from api.ingest.repository import Heads, Place, Told
@@ -65,7 +69,7 @@ from broker.messages import (
     StationStatus,
     audience_of,
 )
-from broker.signing import EnvelopeError, Signer, Verifier
+from broker.signing import EnvelopeError, Message, Signer, Verifier
 from broker.topics import Name, build, filter_of
 
 TRIES: Final = 3
@@ -133,7 +137,7 @@ class _Outcome:
 
 
 class Ingest:
-    """The consumer, a thread of its own, which alone reads `link.incoming`; and `take`, the road beside the broker."""
+    """The consumer: a thread that opens what is in `link.incoming`, one that keeps it; and the other road, `take`."""
 
     def __init__(
         self,
@@ -175,7 +179,9 @@ class Ingest:
         self._witness = witness
         self._owes = owes
         self._limit = rules.BATCH_MOST
-        self._backlog: deque[Incoming] = deque()
+        self._check = Checking()
+        self._opened: SimpleQueue[Connected | Stopped | _Opened] = SimpleQueue()
+        self._backlog: deque[Connected | Stopped | _Opened] = deque()
         self._oldest: float | None = None
         self._seen: dict[str, int] = {}
         self._heads: dict[tuple[str, str], Heads] = {}
@@ -184,6 +190,7 @@ class Ingest:
         self._greeted = False
         self._counting = threading.Lock()
         self._stopping = threading.Event()
+        self._opener = threading.Thread(target=self._open_all, name="ingest-open", daemon=True)
         self._thread = threading.Thread(target=self._run, name="ingest", daemon=True)
         self._commit = wrap("ingest.commit", Session.commit)
         self._acknowledge = wrap("ingest.ack", link.acknowledge)
@@ -191,17 +198,20 @@ class Ingest:
 
     def start(self) -> None:
         """Begin to take what arrives."""
+        self._opener.start()
         self._thread.start()
 
     def stop(self) -> None:
         """End after the batch in hand; what has arrived and was not taken comes again. The link is stopped first."""
         self._stopping.set()
+        self._opener.join()
         self._thread.join()
+        self._check.close()
 
     @property
     def alive(self) -> bool:
         """Whether the consumer works."""
-        return self._thread.is_alive()
+        return self._opener.is_alive() and self._thread.is_alive()
 
     @property
     def lag_ms(self) -> int:
@@ -212,7 +222,7 @@ class Ingest:
     @property
     def waiting(self) -> int:
         """Messages that have arrived and are not taken yet."""
-        return self._link.incoming.qsize() + len(self._backlog)
+        return self._link.incoming.qsize() + self._opened.qsize() + len(self._backlog)
 
     def status(self, *, online: bool) -> Will:
         """The station's own presence, as it is published and as it stands in the will."""
@@ -234,7 +244,7 @@ class Ingest:
         and OperationalError when the database cannot be written: then nothing was kept.
         """
         topic = build(Name.GATEWAY_EVENT, self._register.station, gateway)
-        batch = [self._open(Arrival(topic, payload, False, 0, 0, 0, monotonic())) for payload in payloads]
+        batch = self._open([Arrival(topic, payload, False, 0, 0, 0, monotonic()) for payload in payloads])
         if all(one.body is None for one in batch):
             self._turn_away(gateway, batch)
             raise NotBelieved({one.reason for one in batch})
@@ -291,38 +301,63 @@ class Ingest:
                 if isinstance(following, Connected):
                     self._announce_patiently(following)
                 else:
-                    self._oldest = following[0].at
-                    self._settle([self._open(arrival) for arrival in following])
+                    self._oldest = following[0].arrival.at
+                    self._settle(following)
             except Exception:  # whatever it is, the next alarm must not find nobody here
                 log.exception("ingest.bug")
             self._oldest = None
 
-    def _next(self) -> Connected | Stopped | list[Arrival]:
-        """What comes next: as many arrivals as are there, up to the limit, or one thing of another kind."""
+    def _open_all(self) -> None:
+        """Open what arrives, as much at a time as is there, and pass everything on in the order in which it came."""
+        while True:
+            came: list[Incoming] = [self._link.incoming.get()]
+            with suppress(Empty):
+                while len(came) < rules.BATCH_MOST:
+                    came.append(self._link.incoming.get_nowait())
+            arrivals: list[Arrival] = []
+            for one in came:
+                if isinstance(one, Arrival):
+                    arrivals.append(one)
+                    continue
+                self._put_opened(arrivals)
+                arrivals = []
+                self._opened.put(one)
+            self._put_opened(arrivals)
+            if isinstance(came[-1], Stopped):
+                return
+
+    def _put_opened(self, arrivals: Sequence[Arrival]) -> None:
+        for opened in self._open(arrivals) if arrivals else ():
+            self._opened.put(opened)
+
+    def _next(self) -> Connected | Stopped | list[_Opened]:
+        """What comes next: as many messages as are there, up to the limit, or one thing of another kind."""
         if not self._backlog:
-            self._backlog.append(self._link.incoming.get())
+            self._backlog.append(self._opened.get())
         with suppress(Empty):
             while len(self._backlog) < self._limit:
-                self._backlog.append(self._link.incoming.get_nowait())
-        arrivals: list[Arrival] = []
-        while self._backlog and len(arrivals) < self._limit:
+                self._backlog.append(self._opened.get_nowait())
+        batch: list[_Opened] = []
+        while self._backlog and len(batch) < self._limit:
             one = self._backlog.popleft()
-            if not isinstance(one, Arrival):
-                if not arrivals:
+            if not isinstance(one, _Opened):
+                if not batch:
                     return one
                 self._backlog.appendleft(one)
                 break
-            arrivals.append(one)
-        return arrivals
+            batch.append(one)
+        return batch
 
-    def _open(self, arrival: Arrival) -> _Opened:
+    def _open(self, arrivals: Sequence[Arrival]) -> list[_Opened]:
+        """Take envelopes apart and check them. Whatever a stranger's bytes break, the others are opened."""
+        messages = [Message(one.topic, one.payload, one.retained) for one in arrivals]
         try:
-            body = self._verifier.open(arrival.topic, arrival.payload, retained=arrival.retained)
-        except EnvelopeError as error:
-            return _Opened(arrival, None, error.code, error.why)
-        except Exception as error:  # noqa: BLE001 - whatever a stranger's bytes break, the consumer goes on
-            return _Opened(arrival, None, POISON, type(error).__name__)
-        return _Opened(arrival, body, envelope=arrival.payload.decode(), digest=sha256(arrival.payload).hexdigest())
+            found = self._verifier.open_all(messages, self._check)
+        except Exception as error:  # noqa: BLE001 - the consumer goes on
+            if len(arrivals) > 1:
+                return [opened for one in arrivals for opened in self._open([one])]
+            return [_Opened(arrivals[0], None, POISON, type(error).__name__)]
+        return [_opened(*one) for one in zip(arrivals, found, strict=True)]
 
     def _settle(self, batch: Sequence[_Opened]) -> None:
         """Keep, then acknowledge, then say so."""
@@ -795,6 +830,12 @@ class Ingest:
 
     def _new_id(self) -> EventId:
         return event_id(self._clock(), self._random_bytes(EVENT_ID_RANDOM_BYTES))
+
+
+def _opened(arrival: Arrival, found: Body | EnvelopeError) -> _Opened:
+    if isinstance(found, EnvelopeError):
+        return _Opened(arrival, None, found.code, found.why)
+    return _Opened(arrival, found, envelope=arrival.payload.decode(), digest=sha256(arrival.payload).hexdigest())
 
 
 def next_generation(database: Database, *, clock: Clock) -> int:
