@@ -12,7 +12,8 @@ import socket
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
+from multiprocessing import get_context
 from pathlib import Path
 from typing import Final
 
@@ -24,7 +25,7 @@ from sqlalchemy.exc import DBAPIError
 
 from api import bodies, logs, problems
 from api.clock import Clock, wall_ms
-from api.database import DatabaseError, DatabaseInUse
+from api.database import Database, DatabaseError, DatabaseInUse
 from api.health.endpoints import router as health
 from api.health.service import Pulse
 from api.ingest.road import Gate
@@ -84,6 +85,7 @@ def run(settings: StationSettings, *, role: Role = Role.ALL, wrap: Wrap = unwrap
     logs.configure()
     sys.setswitchinterval(SWITCH_S)
     with _listen(settings) as listener:
+        _bring_forward(settings)
         app = build(settings, role=role, wrap=wrap)
         config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=STOP_S)
         server = _Server(config, app.state.station.feed.close)
@@ -93,6 +95,22 @@ def run(settings: StationSettings, *, role: Role = Role.ALL, wrap: Wrap = unwrap
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda *_: setattr(server, "should_exit", True))
         server.run(sockets=[listener])
+
+
+def _bring_forward(settings: StationSettings) -> None:
+    """Bring the tables up to date in a process of its own, so that what only that needs (35 MiB) goes with it.
+
+    It has no say: whatever goes wrong there goes wrong here again, where it is told.
+    """
+    if threading.current_thread() is threading.main_thread():  # of a process with threads there are no safe copies
+        process = get_context("fork").Process(target=_open_and_close, args=(settings,))
+        process.start()
+        process.join()
+
+
+def _open_and_close(settings: StationSettings) -> None:
+    with suppress(Exception):
+        Database.open(settings.database, station=settings.station).close()
 
 
 def _listen(settings: StationSettings) -> socket.socket:

@@ -11,8 +11,6 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-import xlsxwriter
-
 BOM: Final = "\ufeff"
 """Begins a CSV file, so that spreadsheets read Chinese."""
 RISKY: Final = ("=", "+", "-", "@", "\t", "\r")
@@ -36,6 +34,8 @@ class Workbook:
 @contextmanager
 def workbook() -> Iterator[Workbook]:
     """Write a workbook in memory. Texts stay texts."""
+    import xlsxwriter  # noqa: PLC0415 - 2 MiB that most days need nobody
+
     file = io.BytesIO()
     with xlsxwriter.Workbook(file, {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False}) as book:
         book.set_properties({"created": _MADE})

@@ -84,7 +84,7 @@ def enter_call(
         "requestBody": {
             "required": True,
             "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
-        }
+        },
     },
 )
 def attach(

@@ -7,11 +7,8 @@ Database.open("postgresql+psycopg://shouwang:secret@db.example/shouwang")
 from api.database.bulk import Bulk, write_later
 from api.database.door import Commit, Database
 from api.database.errors import DatabaseError, DatabaseInUse, DatabaseNewer, DatabaseUnsafe
-from api.database.postgresql import PostgreSQL
-from api.database.sqlite import SQLite
 from api.database.tables import table_of
 from api.database.turns import Turns
-from api.database.upgrade import migrations
 
 __all__ = [
     "Bulk",
@@ -21,10 +18,7 @@ __all__ = [
     "DatabaseInUse",
     "DatabaseNewer",
     "DatabaseUnsafe",
-    "PostgreSQL",
-    "SQLite",
     "Turns",
-    "migrations",
     "table_of",
     "write_later",
 ]

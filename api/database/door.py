@@ -15,7 +15,8 @@ Times in tables are Unix milliseconds in UTC. Table models do not validate, so e
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
-from typing import ClassVar
+from importlib import import_module
+from typing import ClassVar, Final
 
 from sqlalchemy import Engine
 from sqlalchemy.engine import make_url
@@ -25,6 +26,8 @@ from api.database.errors import DatabaseError
 from api.database.turns import Turns
 
 Commit = Callable[[Session], None]
+_KINDS: Final = {"sqlite": "api.database.sqlite", "postgresql": "api.database.postgresql"}
+"""Where each kind is. The driver of the one that is not used is not loaded."""
 
 
 class Database(ABC):
@@ -67,10 +70,11 @@ class Database(ABC):
     @classmethod
     def kind(cls, url: str) -> "type[Database]":
         """Which database is behind a URL. Raises DatabaseError."""
-        kind = cls._kinds.get(make_url(url).get_backend_name())
-        if kind is None:
-            raise DatabaseError(f"{make_url(url).drivername}: use {' or '.join(cls._kinds)}")
-        return kind
+        backend = make_url(url).get_backend_name()
+        if backend not in _KINDS:
+            raise DatabaseError(f"{make_url(url).drivername}: use {' or '.join(_KINDS)}")
+        import_module(_KINDS[backend])
+        return cls._kinds[backend]
 
     @classmethod
     @abstractmethod

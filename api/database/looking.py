@@ -7,8 +7,8 @@ from pathlib import Path
 from sqlalchemy.engine import make_url
 from sqlmodel import Session
 
+from api.database.door import Database
 from api.database.errors import DatabaseError
-from api.database.postgresql import PostgreSQL
 from api.database.sqlite import _engine
 
 
@@ -16,7 +16,7 @@ from api.database.sqlite import _engine
 def looking(url: str, *, station: str | None = None) -> Iterator[Session]:
     """A session that only reads, at one moment. Raises DatabaseError, or what the database itself says."""
     if make_url(url).get_backend_name() == "postgresql":
-        with closing(PostgreSQL.at(url, station)) as database, database.read() as session:
+        with closing(Database.kind(url).at(url, station)) as database, database.read() as session:
             yield session
         return
     path = Path(make_url(url).database or "").absolute()

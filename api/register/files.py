@@ -14,9 +14,6 @@ from http import HTTPStatus
 from itertools import zip_longest
 from typing import Any, Final
 
-import openpyxl
-from openpyxl.utils.exceptions import InvalidFileException
-
 from api.problems import Problem
 from api.register.models import AreaKind
 from api.register.sheets import COLUMNS, SHEET_NAMES, Cell, Raw, Sheet, Wrong, column_of, sheet_of, texts
@@ -81,6 +78,9 @@ def tables(data: bytes, form: Format, *, sheet: Sheet | None) -> list[Table]:
 
 
 def _xlsx(data: bytes) -> list[Table]:
+    import openpyxl  # noqa: PLC0415 - 5 MiB, for what is done once a year
+    from openpyxl.utils.exceptions import InvalidFileException  # noqa: PLC0415
+
     _look_inside(data)
     try:
         book = openpyxl.load_workbook(io.BytesIO(data), read_only=True, data_only=False, keep_links=False)

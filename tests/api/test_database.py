@@ -15,7 +15,9 @@ from sqlmodel import Session, SQLModel
 
 from api.alarms.models import AlarmRecord, PartRecord, StepRecord
 from api.alarms.repository import add_alarms
-from api.database import Database, DatabaseInUse, DatabaseNewer, SQLite, Turns, migrations
+from api.database import Database, DatabaseInUse, DatabaseNewer, Turns
+from api.database.migrating import migrations
+from api.database.sqlite import SQLite
 from api.feed import repository as feed
 from api.ingest.models import StationRow
 from api.outgoing.models import Outgoing

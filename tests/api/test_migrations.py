@@ -8,7 +8,9 @@ import pytest
 from sqlalchemy import MetaData, select
 from sqlalchemy.engine import make_url
 
-from api.database import Database, PostgreSQL, SQLite
+from api.database import Database
+from api.database.postgresql import PostgreSQL
+from api.database.sqlite import SQLite
 from tests.api.peers import STATION
 
 DIGEST: Final = "d" * 64

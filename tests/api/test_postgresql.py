@@ -12,7 +12,8 @@ from sqlalchemy.exc import OperationalError
 from sqlmodel import Session
 
 from api.alarms.repository import acknowledge, add_alarms
-from api.database import Bulk, Database, DatabaseError, DatabaseUnsafe, PostgreSQL
+from api.database import Bulk, Database, DatabaseError, DatabaseUnsafe
+from api.database.postgresql import PostgreSQL
 from broker.messages import Outcome
 from deploy.postgresql import PrivateCluster
 from tests.api.conftest import Serve
