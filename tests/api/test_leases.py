@@ -6,6 +6,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import closing
+from threading import Event
 
 import httpx2
 import pytest
@@ -14,13 +15,14 @@ from hypothesis import strategies as st
 
 from api.alarms.repository import add_alarms
 from api.database import Database
-from api.leases.rules import HELD_MS, Held, Role, claim
+from api.leases import repository
+from api.leases.rules import HELD_MS, Held, Job, Role, claim
 from api.leases.service import LeaseLost, StationInUse, Tenure, is_gone, this_process
 from api.program import EXIT_IN_USE
 from broker.messages import Outcome
 from tests.api.conftest import Launch
 from tests.api.databases import rows
-from tests.api.peers import STATION, Gateway
+from tests.api.peers import DEADLINE_S, STATION, Gateway
 from tests.api.test_database import alarm, count
 
 
@@ -102,6 +104,21 @@ class TestTenure:
             add_alarms(session, [alarm(1)])
         with database.read() as session:
             assert count(session) == 1
+
+    def test_whoever_stands_by_begins_when_it_is_given_back(self, database: Database, other: Database) -> None:
+        clock, begun, jobs = Clock(), Event(), [Job.NOTIFIER]
+        first = self.tenure(database, "a", clock)
+        first.claim()
+        second = Tenure(
+            other, jobs, station=STATION, holder="b", clock=clock, superseded=lambda: None, gained=begun.set
+        )
+        second.start()
+        assert other.fence is None
+        first.stop()
+        assert begun.wait(DEADLINE_S)
+        with other.read() as session:
+            assert repository.leases(session, STATION)[Job.NOTIFIER].holder == "b"
+        second.stop()
 
     def test_what_is_renewed_does_not_run_out(self, database: Database, other: Database) -> None:
         clock = Clock()
