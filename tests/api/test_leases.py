@@ -19,7 +19,7 @@ from api.leases import repository
 from api.leases.rules import HELD_MS, Held, Job, Role, claim
 from api.leases.service import LeaseLost, StationInUse, Tenure, is_gone, this_process
 from api.program import EXIT_IN_USE
-from broker.messages import Outcome
+from broker.messages import Outcome, StationStatus
 from tests.api.conftest import Launch
 from tests.api.databases import rows
 from tests.api.peers import DEADLINE_S, STATION, Gateway
@@ -154,13 +154,17 @@ class TestProcesses:
         assert httpx2.get(f"http://127.0.0.1:{port}/healthz").status_code == 200
         assert rows(second.database, "SELECT job, term FROM lease ORDER BY job") == [("ingest", 2), ("notifier", 2)]
 
-    def test_a_process_that_was_taken_over_from_ends_in_order(self, launch: Launch) -> None:
+    def test_a_process_that_was_taken_over_from_ends_in_order_and_does_not_say_that_nobody_is_there(
+        self, launch: Launch, gateway: Gateway
+    ) -> None:
         station = launch()
         station.ready()
         with closing(Database.open(station.database, station=STATION)) as database, database.write() as session:
             session.connection().exec_driver_sql("UPDATE lease SET holder = 'elsewhere', term = term + 1")
         station.until("station.superseded")
         assert station.ended() == 0
+        gateway.publish(gateway.topic, b"afterwards")  # whatever it said before it ended has come before the answer
+        assert [status.online for status in gateway.bodies(StationStatus)] == [True]
 
 
 class TestNames:
