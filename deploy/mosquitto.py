@@ -144,7 +144,8 @@ class PrivateBroker:
             attempts -= 1
             self.port = self.port if self._port_is_ours else free_port()
             try:
-                self._start_once(timeout_s)
+                with self._files:  # a SIGHUP would end one that is not ready for it
+                    self._start_once(timeout_s)
             except BrokerDied as died:
                 if not attempts or "Address already in use" not in died.log:
                     raise
