@@ -78,7 +78,7 @@ def give_account(
         raise NoSuchPrincipal(role, new.id)
     who = Principal(station=station.register.station, role=role, id=id_, seat=new.seat or "")
     with station.registrar.edit(by.principal.account) as edit:
-        password = station.brokers.give(edit.session, by.principal.account, who, renew=new.renew)
+        who, password = station.brokers.give(edit.session, by.principal.account, who, renew=new.renew)
     with station.database.read() as session:
         rows = [(row, valid) for row, valid in station.brokers.listed(session) if row.user == who.user]
         named = next(one for one in station.brokers.access(session).principals if one.user == who.user)

@@ -32,7 +32,7 @@ class NewBrokerAccount(Asked):
 
     role: AccountRole = Field(examples=["household"])
     id: Segment | None = Field(default=None, examples=["h04"])
-    seat: Segment | None = None
+    seat: Annotated[Segment, Field(max_length=24)] | None = None
     renew: bool = False
 
 

@@ -8,6 +8,7 @@ import os
 import threading
 from base64 import urlsafe_b64encode
 from collections.abc import Callable, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Final
 
@@ -87,8 +88,8 @@ class Brokers:
             else:
                 self._written, self.owes = text, False
 
-    def give(self, session: Session, by: str, who: Principal, *, renew: bool) -> str:
-        """Give out an account, or another password for one; returns the password, which is kept nowhere.
+    def give(self, session: Session, by: str, who: Principal, *, renew: bool) -> tuple[Principal, str]:
+        """Give out an account, or another password for one; returns whose, and the password, which is kept nowhere.
 
         Raises NoSuchPrincipal or HasAccount.
         """
@@ -98,8 +99,9 @@ class Brokers:
         asked = Given(role=who.role, id=who.id, seat=who.seat, occupant=occupant)
         if not rules.there(now, asked, gateways=self._register.gateways):
             raise NoSuchPrincipal(who.role, who.id)
+        who = self._never_anothers(session, who, occupant)
         row = repository.account(session, station, who.user)
-        if row is not None and row.to_ms is None and row.occupant == occupant and not renew:
+        if row is not None and row.to_ms is None and not renew:
             raise HasAccount(who.user)
         password = urlsafe_b64encode(self._random_bytes(PASSWORD_BYTES)).decode().rstrip("=")
         if row is None:
@@ -110,7 +112,15 @@ class Brokers:
         session.add(row)
         session.flush()
         record(session, at_ms=row.from_ms, by=by, action="broker.account.give", about=f"broker:{who.user}")
-        return password
+        return who, password
+
+    def _never_anothers(self, session: Session, who: Principal, occupant: str | None) -> Principal:
+        """A user name that no other occupant had: the broker may still keep messages for him under his."""
+        station, given, times = str(self._register.station), who, 1
+        while (row := repository.account(session, station, given.user)) is not None and row.occupant != occupant:
+            times += 1
+            given = replace(who, seat=f"{who.seat}{times}")
+        return given
 
     def end(self, session: Session, by: str, who: Principal) -> None:
         """Take an account back, whoever gave it. Raises NotThere when it has ended already."""

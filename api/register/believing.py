@@ -1,10 +1,11 @@
 """Whom the station believes: the gateways that the register has at this moment."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 
 from api.register.service import Register
+from broker.ed25519 import Check, check
 from broker.messages import Body
-from broker.signing import Verifier
+from broker.signing import EnvelopeError, Message, Verifier
 
 
 class Believing(Verifier):
@@ -15,13 +16,13 @@ class Believing(Verifier):
         self._of = register.gateway_keys
         super().__init__(register.station, _octets(self._of))
 
-    def open(self, topic: str, payload: bytes, *, retained: bool = False) -> Body:
-        """As `Verifier.open`."""
+    def open_all(self, messages: Iterable[Message], check: Check = check) -> list[Body | EnvelopeError]:
+        """As `Verifier.open_all`, which `open` asks, too."""
         keys = self._register.gateway_keys
         if keys is not self._of:
             self.believe(_octets(keys))
             self._of = keys
-        return super().open(topic, payload, retained=retained)
+        return super().open_all(messages, check)
 
 
 def _octets(keys: Mapping[str, str]) -> dict[str, bytes]:

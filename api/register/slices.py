@@ -102,9 +102,7 @@ class Slicer:
             groups=tuple(SliceGroup(id=one.id, community=one.community, grid=one.grid) for one in reached.groups),
             households=tuple(_household(place, remote=place.id in reached.remote) for place in reached.places),
             units=tuple(_unit(unit) for unit in sorted(units, key=lambda unit: unit.id)),
-            peers=tuple(
-                SlicePeer(gateway=GatewayId(peer), public=self._keys.get(peer, {})) for peer in sorted(peers)
-            ),
+            peers=tuple(SlicePeer(gateway=GatewayId(peer), public=self._keys.get(peer, {})) for peer in sorted(peers)),
         )
 
 

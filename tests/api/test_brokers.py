@@ -118,8 +118,11 @@ class TestAccounts:
         assert moved.status_code == 200, moved.text
         assert users(served) == MACHINES
         assert [one["valid"] for one in leader.get(ACCOUNTS)["items"]] == [False]
-        leader.post(ACCOUNTS, {"role": "household", "id": SECOND}, status=201)
-        assert users(served) == MACHINES | {f"household.{SECOND}"}
+        given = leader.post(ACCOUNTS, {"role": "household", "id": SECOND}, status=201)
+        assert given["user"] == f"north.household.{SECOND}@2"
+        assert given["topics"][0] == f"sw1/north/household/{SECOND}/alarm"
+        assert users(served) == MACHINES | {f"household.{SECOND}@2"}
+        assert leader.post(ACCOUNTS, {"role": "household", "id": SECOND}, status=409)["user"] == given["user"]
 
     @pytest.mark.proves("G5", "N4")
     def test_an_installer_gives_them_to_households_and_gateways_and_to_no_screen(self, served: Served) -> None:
@@ -239,5 +242,4 @@ class TestKeys:
         other.signer = anew
         more = other.presses(1)
         other.send(more)
-        other.receipted(more)
-        assert other.outcomes()[events[0].id] == [Outcome.REJECTED]
+        assert other.receipted([*events, *more]) == {events[0].id: Outcome.REJECTED, more[0].id: Outcome.STORED}
