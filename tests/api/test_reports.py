@@ -171,12 +171,12 @@ def test_every_form_has_the_same_rows(gateway: Gateway, hands: Hands, officer: S
     assert (installed["part"], installed["whole"]) == (1, 4)
 
 
-@pytest.mark.parametrize("query", ["day=2026-02-30", "day=2026-02-01&period=year", "day=2026-02-01&format=pdf", ""])
+@pytest.mark.parametrize("query", ["day=2026-02-30", "day=2026-02-01&period=decade", "day=2026-02-01&format=pdf", ""])
 def test_what_is_no_day_is_told(officer: Somebody, query: str) -> None:
     officer.get(f"/api/v1/reports/north/alarms?{query}", status=422)
 
 
-@pytest.mark.parametrize("period", ["day", "week", "month"])
+@pytest.mark.parametrize("period", ["day", "week", "month", "year"])
 @pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31"])
 def test_a_day_at_the_ends_of_the_calendar_is_refused(officer: Somebody, day: str, period: str) -> None:
     officer.get(f"/api/v1/reports/north/alarms?day={day}&period={period}", status=422)
