@@ -89,6 +89,11 @@ class Database(ABC):
     def scrub(self) -> None:
         """Let what was deleted be in no file of the database any more, as far as the database can."""
 
+    @property
+    def awaited(self) -> bool:
+        """Whether a person of this process waits to write."""
+        return self._turns.people_waiting > 0
+
     def close(self) -> None:
         """Give everything back. The last connection to close is the writer."""
         self._readers.dispose()

@@ -22,6 +22,8 @@ from api.database.upgrade import upgrade
 BUSY_TIMEOUT_MS: Final = 5_000
 SCRUB_MS: Final = 250
 READERS: Final = 8
+READER_KIB: Final = 256
+"""What a reader keeps of the file. Every commit makes it worthless, and the system keeps the file in memory anyway."""
 FULL: Final = 2
 """PRAGMA synchronous: every commit is synced before it returns."""
 
@@ -130,6 +132,7 @@ def _connect_writer(connection: Any, _record: object) -> None:
 def _connect_reader(connection: Any, _record: object) -> None:
     _connect(connection)
     connection.execute("PRAGMA query_only=ON")
+    connection.execute(f"PRAGMA cache_size=-{READER_KIB}")
 
 
 def _connect(connection: Any) -> None:

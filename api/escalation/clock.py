@@ -106,14 +106,15 @@ class LadderClock:
         fired = 0
         if self._next_s <= now_s:
             due = [number for number, due_s in zip(self._numbers, self._due_s, strict=True) if due_s <= now_s]
-            stages = iter(self._stages(due).items())
-            while some := dict(islice(stages, AT_ONCE)):
-                if self._stopping.is_set():
-                    return fired  # what is due stays due: whoever starts next finds it
-                with self._database.write(patient=True) as session:
-                    fired += sum([self._fire(session, key, now_s=now_s) for key in some])
-                self._forget(number for numbers in some.values() for number in numbers)
-                self._fired()
+            for first in range(0, len(due), ASK_AT_ONCE):
+                stages = iter(self._stages(due[first : first + ASK_AT_ONCE]).items())
+                while some := dict(islice(stages, AT_ONCE)):
+                    if self._stopping.is_set():
+                        return fired  # what is due stays due: whoever starts next finds it
+                    with self._database.write(patient=True) as session:
+                        fired += sum([self._fire(session, key, now_s=now_s) for key in some])
+                    self._forget(number for numbers in some.values() for number in numbers)
+                    self._fired()
             self._forget(due)  # of the rest nothing runs any more
             self._next_s = min(self._due_s, default=math.inf)
         if now_s - self._saved_s >= rules.SAVE_S:
@@ -165,12 +166,11 @@ class LadderClock:
             self._found.append(_Found(self._top, apart_ms))
 
     def _stages(self, numbers: list[int]) -> dict[Key, list[int]]:
-        """The stages of those levels that still run."""
+        """The stages of those levels that still run. All levels of a stage are worked with the first that is met."""
         stages: dict[Key, list[int]] = {}
         with self._database.read() as session:
-            for first in range(0, len(numbers), ASK_AT_ONCE):
-                for number, key in repository.keys(session, numbers[first : first + ASK_AT_ONCE]).items():
-                    stages.setdefault(key, []).append(number)
+            for number, key in repository.keys(session, numbers).items():
+                stages.setdefault(key, []).append(number)
         return stages
 
     def _fire(self, session: Session, key: Key, *, now_s: float) -> bool:

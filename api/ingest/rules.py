@@ -13,7 +13,9 @@ BATCH_MOST: Final = 100
 BATCH_LEAST: Final = 25
 """Below it the cost of a transaction is more than that of the messages in it, and nobody waits less."""
 HOLD_MS: Final = 5.0
-"""How long one batch may hold the write lock before its commit, so that an officer waits for no longer."""
+"""How long one batch may hold the write lock before its commit while people wait for it."""
+HOLD_MOST_MS: Final = 25.0
+"""How long when nobody does: whoever comes then waits for no longer, and large batches are a third cheaper."""
 
 KEPT_PAYLOAD: Final = 65_536
 _EPOCH_LENGTH: Final = len("0" * 16)
@@ -116,14 +118,15 @@ def identity(topic: str, payload: bytes, event: EventId | None) -> str:
     return sha256(topic.encode() + b"\0" + (payload if event is None else event.encode())).hexdigest()
 
 
-def next_limit(limit: int, *, took: int, held_ms: float) -> int:
-    """The size of the next batch, when one of `took` messages held the lock for `held_ms`.
+def next_limit(limit: int, *, took: int, held_ms: float, awaited: bool) -> int:
+    """The size of the next batch, when one of `took` messages held the lock for `held_ms`; `awaited`: by a person.
 
     Halved at once when it took too long, raised slowly when it was full and quick.
     """
-    if held_ms > HOLD_MS:
+    most_ms = HOLD_MS if awaited else HOLD_MOST_MS
+    if held_ms > most_ms:
         return max(BATCH_LEAST, min(limit, took) // 2)
-    if took >= limit and held_ms < HOLD_MS / 2:
+    if took >= limit and held_ms < most_ms * 0.8:
         return min(BATCH_MOST, limit + 10)
     return limit
 

@@ -398,7 +398,8 @@ class Ingest:
 
         def commit(session: Session) -> None:
             held_ms = (monotonic() - began) * 1_000
-            self._limit = rules.next_limit(self._limit, took=len(batch), held_ms=held_ms)
+            awaited = self._database.awaited
+            self._limit = rules.next_limit(self._limit, took=len(batch), held_ms=held_ms, awaited=awaited)
             with self._forgetting():
                 self._commit(session)
 

@@ -29,7 +29,7 @@ from api.alarms.rules import (
     told,
 )
 from api.alarms.schemas import STATE_WORDS
-from api.ingest.rules import BATCH_LEAST, BATCH_MOST, HOLD_MS, claim, identity, next_limit
+from api.ingest.rules import BATCH_LEAST, BATCH_MOST, HOLD_MOST_MS, HOLD_MS, claim, identity, next_limit
 from broker.kinds import EventType, Kind, Mark, UpdateState
 from broker.messages import GatewayEvent
 from tests.api.peers import Maker
@@ -165,16 +165,27 @@ class TestClaim:
 
 
 class TestLimit:
-    @given(limit=st.integers(BATCH_LEAST, BATCH_MOST), took=st.integers(1, BATCH_MOST), held=st.floats(0, 1_000))
-    def test_it_stays_within_its_bounds(self, limit: int, took: int, held: float) -> None:
-        assert BATCH_LEAST <= next_limit(limit, took=min(took, limit), held_ms=held) <= BATCH_MOST
+    @given(
+        limit=st.integers(BATCH_LEAST, BATCH_MOST),
+        took=st.integers(1, BATCH_MOST),
+        held=st.floats(0, 1_000),
+        awaited=st.booleans(),
+    )
+    def test_it_stays_within_its_bounds(self, limit: int, took: int, held: float, *, awaited: bool) -> None:
+        found = next_limit(limit, took=min(took, limit), held_ms=held, awaited=awaited)
+        assert BATCH_LEAST <= found <= BATCH_MOST
 
     def test_it_falls_at_once_and_rises_slowly(self) -> None:
-        assert next_limit(100, took=100, held_ms=HOLD_MS * 2) == 50
-        assert next_limit(50, took=50, held_ms=HOLD_MS / 4) == 60
+        assert next_limit(100, took=100, held_ms=HOLD_MOST_MS + 1, awaited=False) == 50
+        assert next_limit(50, took=50, held_ms=HOLD_MOST_MS / 2, awaited=False) == 60
+
+    @pytest.mark.proves("N11")
+    def test_while_an_officer_waits_batches_are_shorter(self) -> None:
+        assert next_limit(100, took=100, held_ms=HOLD_MS + 1, awaited=True) == 50
+        assert next_limit(100, took=100, held_ms=HOLD_MS + 1, awaited=False) == 100
 
     def test_a_small_quick_batch_says_nothing_about_large_ones(self) -> None:
-        assert next_limit(50, took=3, held_ms=0.1) == 50
+        assert next_limit(50, took=3, held_ms=0.1, awaited=False) == 50
 
 
 def test_events_of_the_maker_are_what_a_gateway_sends() -> None:
