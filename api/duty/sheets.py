@@ -11,6 +11,7 @@ from typing import Any
 from zoneinfo import ZoneInfo
 
 from api import paper
+from api.faults.words import words
 from broker.kinds import KIND_WORDS, Kind
 
 
@@ -99,4 +100,6 @@ def page(signed: Signed, *, names: Mapping[str, str], states: Mapping[str, str],
         name=lambda account: "" if account is None else names.get(account, account),
         kind=lambda kind: KIND_WORDS[Kind(kind)].zh,
         state=lambda state: states.get(state, state),
+        fault_words=lambda code: words(code).zh,
+        numbers={alarm.id: alarm.number for alarm in signed.sheet.alarms},
     )

@@ -32,6 +32,78 @@ PURPOSES: Final[Mapping[str, str]] = {
 }
 
 
+LABELS: Final[Mapping[str, str]] = {
+    "about": "关于 · About",
+    "account": "账号 · Account",
+    "action": "操作 · Action",
+    "address": "地址 · Address",
+    "answer": "应答 · Answer",
+    "at": "时间 · When",
+    "began": "开始原因 · Began by",
+    "by": "经手人 · By",
+    "code": "国家编码 · National code",
+    "door": "门号 · Door",
+    "ended": "结束原因 · Ended by",
+    "erased": "删除 · Erased",
+    "excluded": "不通知 · Not told",
+    "from": "自 · From",
+    "given": "同意 · Consented",
+    "happened": "发生 · Happened",
+    "id": "编号 · Id",
+    "kind": "类别 · Kind",
+    "kind_words": "类别 · Kind",
+    "label": "门牌 · Door plate",
+    "language": "语言 · Language",
+    "lat_e7": "纬度 · Latitude",
+    "login": "登录名 · Login",
+    "lon_e7": "经度 · Longitude",
+    "made": "建立 · Made",
+    "name": "姓名 · Name",
+    "note": "提示 · Note",
+    "number": "序号 · Number",
+    "occupant": "住户编号 · Occupant",
+    "phone": "电话 · Phone",
+    "place": "场所编号 · Place",
+    "purpose": "用途 · Purpose",
+    "rank": "顺序 · Order",
+    "reason": "原因 · Reason",
+    "received": "收到 · Received",
+    "relation": "关系 · Relation",
+    "since": "自 · Since",
+    "state": "状态 · State",
+    "text": "内容 · Text",
+    "to": "至 · Until",
+    "until": "至 · Until",
+    "version": "版本 · Version",
+    "way_in": "进入方式 · Way in",
+    "words": "说明 · Words",
+}
+"""What a column is called on paper; one that is not here is called as the interface calls it."""
+
+VALUES: Final[Mapping[tuple[str, str], str]] = {
+    ("answer", "cannot"): "去不了 · Cannot come",
+    ("answer", "coming"): "马上去 · Coming",
+    ("answer", "watching"): "看着呢 · Watching",
+    ("began", "moved_in"): "迁入 · Moved in",
+    ("began", "lent"): "借住 · Lent to them",
+    ("began", "swapped"): "互换 · Swapped",
+    ("began", "returned"): "收回 · Given back",
+    ("ended", "moved_out"): "迁出 · Moved out",
+    ("ended", "lent"): "借出 · Lent to others",
+    ("ended", "swapped"): "互换 · Swapped",
+    ("ended", "returned"): "归还 · Given back",
+    ("kind", "household"): "住户 · Household",
+    ("kind", "office"): "单位 · Office",
+    ("kind", "shop"): "商户 · Shop",
+    ("note", "alone"): "独居 · Alone",
+    ("note", "deaf"): "听障 · Deaf",
+    ("note", "dog"): "养犬 · Dog",
+    ("note", "other"): "其他 · Other",
+    ("note", "oxygen"): "用氧 · Oxygen",
+}
+"""What a code in a column is called on paper."""
+
+
 def export_page(document: Mapping[str, Any], *, now_ms: int, zone: ZoneInfo) -> str:
     """An export as a page to print."""
     sections = [(heading, [_cells(row, zone) for row in document[name]]) for name, heading in HEADINGS.items()]
@@ -49,8 +121,22 @@ def consent_page(document: Mapping[str, Any], *, now_ms: int, zone: ZoneInfo) ->
 
 
 def _cells(row: Mapping[str, Any], zone: ZoneInfo) -> list[tuple[str, str]]:
+    plain = "kind_words" not in row
     return [
-        (key, civil(value, zone) if key.endswith("_ms") and isinstance(value, int) and value > 0 else str(value))
+        (LABELS.get(name := key.removesuffix("_ms"), name), _cell(key, value, zone))
         for key, value in row.items()
-        if value not in {None, ""}
+        if value not in {None, ""} and (plain or key != "kind")
     ]
+
+
+def _cell(key: str, value: Any, zone: ZoneInfo) -> str:
+    match value:
+        case bool():
+            return "是 · Yes" if value else "否 · No"
+        case int() if key.endswith("_ms"):
+            return civil(value, zone) if value > 0 else "一直 · Always"
+        case int() if key.endswith("_e7"):
+            return f"{value / 10_000_000:.7f}"
+        case str() if key == "purpose":
+            return PURPOSES.get(value, value)
+    return VALUES.get((key, str(value)), str(value))

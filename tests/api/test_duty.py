@@ -14,7 +14,8 @@ from api.duty.rules import UNATTENDED_S, Attention, Leave, Shift, may_roster, on
 from api.duty.schemas import NewHandover, NewLeave, NewShift
 from api.duty.service import BadZone, DeskWatch, Duty, NotYourSheet, OutsideRoster, desk_attended
 from api.duty.service import on_duty as on_duty_in
-from api.duty.sheets import OpenAlarm, OpenFault, Out, Sheet
+from api.duty.sheets import OpenAlarm, OpenFault, Out, Sheet, Signed
+from api.duty.sheets import page as printed
 from api.etags import StaleVersion, etag
 from api.ingest.models import Fault
 from api.problems import NotThere
@@ -342,6 +343,21 @@ class TestHandingOver:
         for part in (*parts, "&lt;b&gt;赵", "&lt;script&gt;"):
             assert part in text
         assert "<script" not in text
+
+
+def test_on_paper_alarms_have_numbers_and_faults_have_words() -> None:
+    sheet = Sheet(
+        alarms=(ALARM,),
+        faults=(OpenFault(number=3, code="line_lost", about="line1", first_ms=MONDAY),),
+        out=(Out(who="li", alarm="a1", since_ms=MONDAY), Out(who="120", alarm="gone", since_ms=MONDAY)),
+    )
+    signed = Signed(
+        number=1, giver="li", taker="zhao", note="", made_ms=MONDAY, gave_ms=None, took_ms=None, sheet=sheet
+    )
+    text = printed(signed, names={"li": "李警官"}, states={}, zone=ZoneInfo("Asia/Shanghai"))
+    assert "<td>7</td><td>2" in text.split("在外人员")[1]
+    assert "a1" not in text
+    assert "line_lost" not in text
 
 
 class TestStation:

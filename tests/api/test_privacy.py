@@ -389,6 +389,12 @@ class TestExport:
         assert page.headers["content-type"] == "text/html; charset=utf-8"
         assert CANARY in page.text
         assert "http" not in page.text
+        for written, code in (
+            ("门号 · Door", "<dt>door"),
+            ("自 · From", "from_ms"),
+            ("住户 · Household</dd>", "household</dd>"),
+        ):
+            assert (written in page.text, code in page.text) == (True, False)
         consent = station.client.get(f"/api/v1/places/{HOUSE}/consent.html", headers=own).text
         assert "☑ 同意" in consent
         assert "撤回" in consent
