@@ -352,7 +352,15 @@ def test_on_paper_alarms_have_numbers_and_faults_have_words() -> None:
         out=(Out(who="li", alarm="a1", since_ms=MONDAY), Out(who="120", alarm="gone", since_ms=MONDAY)),
     )
     signed = Signed(
-        number=1, giver="li", taker="zhao", note="", made_ms=MONDAY, gave_ms=None, took_ms=None, sheet=sheet
+        number=1,
+        station=STATION,
+        giver="li",
+        taker="zhao",
+        note="",
+        made_ms=MONDAY,
+        gave_ms=None,
+        took_ms=None,
+        sheet=sheet,
     )
     text = printed(signed, names={"li": "李警官"}, states={}, zone=ZoneInfo("Asia/Shanghai"))
     assert "<td>7</td><td>2" in text.split("在外人员")[1]
