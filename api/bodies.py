@@ -1,5 +1,7 @@
 """How much a request may carry: looked at before anything else is, because rights are asked after a body was read.
 
+FastAPI has a limit of its own (`max_body_size`), which answers some of this in plain text; here errors have one shape.
+
 A body is small unless its route says otherwise with `openapi_extra={**holds(octets), ...}`, which openapi.json shows.
 
 TooLarge                    413: .most; nothing beyond it was kept, and the connection is closed
