@@ -1,0 +1,1 @@
+"""Check-ins: who was where, by which evidence, by which clocks."""
