@@ -1,0 +1,165 @@
+"""What points are made of: facts that other parts of the station found, in one shape that any rules can judge. Pure.
+
+A fact is about one guard (or, guard None, about a company) at one time. It holds what happened, each with its evidence,
+and nothing of what that is worth. The same `key` told again is a newer revision: the ledger follows it by reversal.
+"""
+
+from collections.abc import Iterable, Sequence
+from dataclasses import dataclass
+from enum import StrEnum
+from typing import Final, Protocol
+
+
+class Happened(StrEnum):
+    """Everything that a rule can be about. There is no word for scans beyond the plan: nothing can pay for them."""
+
+    COMPLETE = "complete"
+    LATE = "late"
+    EARLY = "early"
+    MISSED = "missed"
+    WRONG_ORDER = "wrong_order"
+    NOT_STARTED = "not_started"
+    TOO_FAST = "too_fast"
+    DWELL_SHORT = "dwell_short"
+    EXCUSED = "excused"
+    """`evidence` says by what. Never worth anything; it takes back what was booked for the same `item`."""
+    COVERAGE_GAP = "coverage_gap"
+    ANSWERED = "answered"
+    """`value`: seconds from the call to the answer."""
+    NOT_ANSWERED = "not_answered"
+    CONTRADICTED = "contradicted"
+    INSPECTION_PASSED = "inspection_passed"
+    OFF_POST = "off_post"
+    ASLEEP = "asleep"
+    GEAR_MISSING = "gear_missing"
+    GEAR_BROKEN = "gear_broken"
+    BUDDY = "buddy"
+    CLONED = "cloned"
+    CLOCK = "clock"
+    DAMAGED = "damaged"
+    INFORMATION = "information"
+    INCIDENT = "incident"
+    DISPUTE = "dispute"
+    ARREST = "arrest"
+    """`value`: tenths of points as the officer set them."""
+    HAZARD = "hazard"
+    FIRST_ON_SCENE = "first_on_scene"
+    TRAINED = "trained"
+    TRAINING_MISSED = "training_missed"
+    ORDER_DONE = "order_done"
+
+
+WEAK: Final = frozenset(
+    {Happened.TOO_FAST, Happened.CONTRADICTED, Happened.BUDDY, Happened.CLONED, Happened.CLOCK}
+)  # fmt: skip
+"""What a machine only suspects. A rule about one of these must be a flag, which an officer confirms."""
+MERITS: Final = frozenset(
+    {Happened.INFORMATION, Happened.INCIDENT, Happened.DISPUTE, Happened.ARREST, Happened.HAZARD,
+     Happened.FIRST_ON_SCENE}
+)  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Happening:
+    """One thing that happened. `item`: what it was about (a checkpoint, a form's line), unique per `what` in a fact."""
+
+    what: Happened
+    item: str = ""
+    evidence: tuple[str, ...] = ()
+    value: int = 0
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Fact:
+    """Something found about a guard, or about a company (guard None).
+
+    `key`: what it is about, `round:17`. `company`: the employer of that day. `duty`: one expected duty, the n of every
+    rate; `active`: the guard was there. `order`: when the station first heard of the key, a number that rises; caps are
+    filled in this order. `occurred_ms`: UTC.
+    """
+
+    key: str
+    guard: str | None
+    company: str | None
+    area: str
+    occurred_ms: int
+    happenings: tuple[Happening, ...] = ()
+    colour: str | None = None
+    night: bool = False
+    duty: bool = False
+    active: bool = False
+    order: int = 0
+
+
+class VisitJudged(Protocol):
+    """What the evaluation of a round says of one checkpoint (`api.patrols.rules.Judged`)."""
+
+    @property
+    def point(self) -> str: ...
+    @property
+    def outcome(self) -> str: ...
+    @property
+    def check_in(self) -> str | None: ...
+
+
+_OF_OUTCOME: Final = {
+    "late": Happened.LATE,
+    "early": Happened.EARLY,
+    "missed": Happened.MISSED,
+    "wrong_order": Happened.WRONG_ORDER,
+    "too_fast": Happened.TOO_FAST,
+    "excused": Happened.EXCUSED,
+}
+
+
+def of_round(
+    key: str,
+    visits: Sequence[VisitJudged],
+    *,
+    guard: str,
+    company: str | None,
+    area: str,
+    occurred_ms: int,
+    colour: str | None = None,
+    night: bool = False,
+    optional: Iterable[str] = (),
+    dwell_short: Iterable[str] = (),
+    causes: Iterable[str] = (),
+) -> Fact | None:
+    """The fact of a round that is over; None while a visit is still pending.
+
+    `optional`: checkpoints that are never missed. `dwell_short`: check-ins that stayed too short. `causes`: ids of what
+    excused visits are excused by. A round in which everything was excused is no duty: it counts neither way.
+    """
+    needed = [visit for visit in visits if not (visit.point in frozenset(optional) and visit.outcome == "missed")]
+    if any(str(visit.outcome) == "pending" for visit in needed):
+        return None
+    short = frozenset(dwell_short)
+    happened: list[Happening] = []
+    for number, visit in enumerate(needed):
+        seen = (visit.check_in,) if visit.check_in else ()
+        item = f"{number + 1}:{visit.point}"
+        if (what := _OF_OUTCOME.get(str(visit.outcome))) is not None:
+            evidence = (*seen, *causes) if what is Happened.EXCUSED else seen or (key,)
+            happened.append(Happening(what=what, item=item, evidence=evidence))
+        if visit.check_in in short and visit.check_in:
+            happened.append(Happening(what=Happened.DWELL_SHORT, item=item, evidence=seen))
+    counted = [visit for visit in needed if str(visit.outcome) != "excused"]
+    made = tuple(visit.check_in for visit in counted if visit.check_in)
+    if counted and all(str(visit.outcome) in {"on_time", "late", "early"} for visit in counted):
+        if all(str(visit.outcome) == "on_time" for visit in counted) and len(counted) == len(needed) and not short:
+            happened.append(Happening(what=Happened.COMPLETE, item="", evidence=made))
+    elif counted and not made and len(counted) == len(needed):
+        happened.append(Happening(what=Happened.NOT_STARTED, item="", evidence=(key,)))
+    return Fact(
+        key=key,
+        guard=guard,
+        company=company,
+        area=area,
+        occurred_ms=occurred_ms,
+        happenings=tuple(happened),
+        colour=colour,
+        night=night,
+        duty=bool(counted),
+        active=any(visit.check_in for visit in visits),
+    )
