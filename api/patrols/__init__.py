@@ -1,0 +1,1 @@
+"""Rounds of guards: checkpoints, routes, plans, and what became of each expected visit."""
