@@ -1,0 +1,163 @@
+"""Reading and writing guards and their duties. Never commits."""
+
+from collections.abc import Collection, Iterator, Sequence
+
+from sqlalchemy import or_
+from sqlalchemy import select as ask
+from sqlmodel import Session, SQLModel, col, select
+
+from api.database import table_of
+from api.guards.models import (
+    Guard,
+    GuardCard,
+    GuardEmployment,
+    GuardExcuse,
+    GuardLeave,
+    GuardPhoneOut,
+    PatrolDuty,
+    PatrolDutyMember,
+    PatrolSuspension,
+)
+from api.guards.rules import Cause, Employment, Excuse, Serving
+from broker.tags import Enrolled, Known, Tag, faces
+
+AT_ONCE = 500
+"""How many values one question lists."""
+
+
+def add(session: Session, row: SQLModel) -> None:
+    """Insert a row; the database numbers it."""
+    session.add(row)
+    session.flush()
+
+
+def portions(ids: Collection[str]) -> Iterator[list[str]]:
+    """`ids`, in lists that a database takes in one question."""
+    whole = sorted(set(ids))
+    for begin in range(0, len(whole), AT_ONCE):
+        yield whole[begin : begin + AT_ONCE]
+
+
+def guards(session: Session, ids: Collection[str]) -> list[Guard]:
+    """The guards of these ids."""
+    return [
+        row for portion in portions(ids) for row in session.exec(select(Guard).where(col(Guard.id).in_(portion))).all()
+    ]
+
+
+def guard_of_account(session: Session, account: str) -> str | None:
+    """The guard who signs in with this account."""
+    return session.exec(select(Guard.id).where(Guard.account == account, col(Guard.closed_ms).is_(None))).first()
+
+
+def employments(session: Session, ids: Collection[str]) -> dict[str, list[Employment]]:
+    """Of each guard, in order."""
+    found: dict[str, list[Employment]] = {}
+    for portion in portions(ids):
+        rows = select(GuardEmployment).where(col(GuardEmployment.guard).in_(portion))
+        for row in session.exec(rows.order_by(col(GuardEmployment.from_ms))):
+            one = Employment(company=row.company, from_ms=row.from_ms, to_ms=row.to_ms)
+            found.setdefault(row.guard, []).append(one)
+    return found
+
+
+def of_company(session: Session, company: str, *, from_ms: int, to_ms: int) -> list[str]:
+    """Guards of a company in a span."""
+    rows = select(GuardEmployment.guard).where(
+        GuardEmployment.company == company,
+        GuardEmployment.from_ms < to_ms,
+        or_(col(GuardEmployment.to_ms).is_(None), col(GuardEmployment.to_ms) > from_ms),
+    )
+    return sorted(set(session.exec(rows)))
+
+
+def guard_of_card(session: Session, tag: Tag, at_ms: int) -> str | None:
+    """Whose card it was, by any of the tag's faces that is nobody else's; None: nobody's, or of more than one."""
+    low24 = faces(tag).low24
+    same = GuardCard.tag == tag.value if low24 is None else GuardCard.low24 == low24
+    rows = session.exec(
+        select(GuardCard.tag, GuardCard.guard).where(
+            same, GuardCard.from_ms <= at_ms, or_(col(GuardCard.to_ms).is_(None), col(GuardCard.to_ms) > at_ms)
+        )
+    ).all()
+    whose = dict(rows)
+    found = Enrolled(map(Tag, whose)).find(tag)
+    return whose[found.tag.value] if isinstance(found, Known) else None
+
+
+_DUTY = table_of(PatrolDuty)
+_MEMBER = table_of(PatrolDutyMember)
+
+
+def servings(
+    session: Session,
+    *,
+    from_ms: int,
+    to_ms: int,
+    guards: Collection[str] | None = None,
+    areas: Collection[str] | None = None,
+) -> list[Serving]:
+    """Times on duty lists that share a moment with a span."""
+    asked = (
+        ask(_MEMBER.c.guard, _MEMBER.c.from_ms, _MEMBER.c.to_ms, _DUTY.c.number, _DUTY.c.area, _DUTY.c.route,
+               _DUTY.c.shift)
+        .where(_MEMBER.c.duty == _DUTY.c.number, _MEMBER.c.from_ms < to_ms, _MEMBER.c.to_ms > from_ms,
+               _MEMBER.c.to_ms > _MEMBER.c.from_ms)
+        .order_by(_MEMBER.c.from_ms, _MEMBER.c.number)
+    )  # fmt: skip
+    if guards is not None:
+        asked = asked.where(_MEMBER.c.guard.in_([*guards]))
+    if areas is not None:
+        asked = asked.where(_DUTY.c.area.in_([*areas]))
+    return [
+        Serving(duty=number, area=area, route=route, shift=shift, guard=guard, from_ms=begins, to_ms=ends)
+        for guard, begins, ends, number, area, route, shift in session.connection().execute(asked)
+    ]
+
+
+def excused_by(session: Session, guard: str, evidence: str) -> bool:
+    """Whether this evidence has excused the guard already."""
+    found = select(GuardExcuse.number).where(GuardExcuse.guard == guard, GuardExcuse.evidence == evidence)
+    return session.exec(found).first() is not None
+
+
+def excuses(session: Session, guard: str, *, from_ms: int, to_ms: int) -> list[Excuse]:
+    """Whatever excuses the guard and shares a moment with a span."""
+    written = select(GuardExcuse).where(
+        GuardExcuse.guard == guard, GuardExcuse.from_ms < to_ms, GuardExcuse.to_ms > from_ms
+    )
+    found = [
+        Excuse(cause=Cause(row.cause), from_ms=row.from_ms, to_ms=row.to_ms, evidence=row.evidence)
+        for row in session.exec(written)
+    ]
+    away = select(GuardLeave).where(GuardLeave.guard == guard, GuardLeave.from_ms < to_ms, GuardLeave.to_ms > from_ms)
+    found += [
+        Excuse(cause=Cause.LEAVE, from_ms=row.from_ms, to_ms=row.to_ms, evidence=f"leave:{row.number}")
+        for row in session.exec(away)
+    ]
+    orders = select(PatrolSuspension).where(PatrolSuspension.from_ms < to_ms, PatrolSuspension.to_ms > from_ms)
+    found += [
+        Excuse(
+            cause=Cause.SUSPENDED,
+            from_ms=row.from_ms,
+            to_ms=row.to_ms,
+            evidence=f"suspension:{row.number}",
+            areas=frozenset((row.area,)),
+        )
+        for row in session.exec(orders)
+    ]
+    return found
+
+
+def phone_out(session: Session, guard: str, at_ms: int) -> GuardPhoneOut | None:
+    """The last that was told of the guard's phone for a moment."""
+    found = select(GuardPhoneOut).where(
+        GuardPhoneOut.guard == guard, GuardPhoneOut.from_ms <= at_ms, GuardPhoneOut.to_ms > at_ms
+    )
+    return session.exec(found.order_by(col(GuardPhoneOut.number).desc())).first()
+
+
+def leave_at(session: Session, guard: str, *, from_ms: int, to_ms: int) -> Sequence[GuardLeave]:
+    """Leave of a guard that shares a moment with a span."""
+    found = select(GuardLeave).where(GuardLeave.guard == guard, GuardLeave.from_ms < to_ms, GuardLeave.to_ms > from_ms)
+    return session.exec(found.order_by(col(GuardLeave.from_ms))).all()

@@ -1,0 +1,142 @@
+"""Guards for the other parts of the patrol: who somebody is, whose, on duty, by which card, and excused for what.
+
+Functions take a session and only read, but `excuse`, which writes the caller's excuse into the caller's transaction.
+Moments are Unix milliseconds, spans [from, to). What people change is `api.guards.guarding`.
+"""
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+
+from sqlmodel import Session
+
+from api.guards import repository
+from api.guards.models import GuardExcuse
+from api.guards.rules import Cause, Employment, Excuse, Force, Instead, Serving, clip, employer
+from broker.tags import canonical
+
+__all__ = [
+    "Cause", "Employment", "Excuse", "Force", "Person", "PhoneOut", "Serving",
+    "employer_at", "employments", "excuse", "excuses", "guard", "guard_of_account", "guard_of_card", "named",
+    "of_company", "on_duty", "phone_out", "servings", "servings_of",
+]  # fmt: skip
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Person:
+    """A guard, or whoever else goes on patrol. Number and name are None once their period has ended.
+
+    The name is for his own employer of today, the police and himself; whoever shows it asks `rights` first.
+    """
+
+    id: str
+    force: Force
+    service_number: str | None
+    name: str | None
+    area: str
+    account: str | None
+    left: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PhoneOut:
+    """A guard's phone is dead: by what his visits are shown instead, and by which partner."""
+
+    instead: Instead
+    witness: str | None
+    from_ms: int
+    to_ms: int
+
+
+def guard(session: Session, id_: str) -> Person | None:
+    """The guard of this id."""
+    return named(session, (id_,)).get(id_)
+
+
+def named(session: Session, ids: Collection[str]) -> dict[str, Person]:
+    """The guards of these ids, in one question."""
+    return {
+        row.id: Person(
+            id=row.id,
+            force=Force(row.force),
+            service_number=row.service_number,
+            name=row.name,
+            area=row.area,
+            account=row.account,
+            left=row.closed_ms is not None,
+        )
+        for row in repository.guards(session, ids)
+    }
+
+
+def guard_of_account(session: Session, account: str) -> str | None:
+    """The guard who signs in with this account."""
+    return repository.guard_of_account(session, account)
+
+
+def employments(session: Session, ids: Collection[str]) -> dict[str, list[Employment]]:
+    """Whose guards these were and are, each from the first to the last; for whole months at once."""
+    return repository.employments(session, ids)
+
+
+def employer_at(session: Session, guard: str, at_ms: int) -> str | None:
+    """The company that employed a guard at a moment; None: none, or no company's."""
+    return employer(repository.employments(session, (guard,)).get(guard, ()), at_ms)
+
+
+def of_company(session: Session, company: str, *, from_ms: int, to_ms: int) -> list[str]:
+    """The guards whom a company employed at any moment of a span, by id."""
+    return repository.of_company(session, company, from_ms=from_ms, to_ms=to_ms)
+
+
+def guard_of_card(session: Session, tag: str, at_ms: int) -> str | None:
+    """Whose card this was at a moment: `tag` as any reader gives it, in canonical form (`broker.tags`).
+
+    None: nobody's, no tag, or a short face that two people's cards have.
+    """
+    read = canonical(tag)
+    return None if read is None else repository.guard_of_card(session, read, at_ms)
+
+
+def servings_of(session: Session, guard: str, from_ms: int, to_ms: int) -> list[Serving]:
+    """A guard's times on duty lists that share a moment with a span, in order, each as it was in the end."""
+    return repository.servings(session, from_ms=from_ms, to_ms=to_ms, guards=(guard,))
+
+
+def servings(session: Session, from_ms: int, to_ms: int, *, areas: Collection[str] | None = None) -> list[Serving]:
+    """Everybody's times on duty lists of these areas (None: all) that share a moment with a span, in order."""
+    return repository.servings(session, from_ms=from_ms, to_ms=to_ms, areas=areas)
+
+
+def on_duty(session: Session, at_ms: int, areas: Collection[str] | None = None) -> list[str]:
+    """The guards who are on a duty list of these areas (None: all) at a moment, by id, each once."""
+    return sorted({one.guard for one in servings(session, at_ms, at_ms + 1, areas=areas)})
+
+
+def excuses(session: Session, guard: str, from_ms: int, to_ms: int) -> Sequence[Excuse]:
+    """When, in a span, a guard's visits are excused by order, spot call, alarm or leave. The spans are cut to it."""
+    found = []
+    for one in repository.excuses(session, guard, from_ms=from_ms, to_ms=to_ms):
+        cut = clip(one.from_ms, one.to_ms, within_from=from_ms, within_to=to_ms)
+        if cut is not None:
+            found.append(Excuse(cause=one.cause, from_ms=cut[0], to_ms=cut[1], evidence=one.evidence, areas=one.areas))
+    return sorted(found, key=lambda one: (one.from_ms, one.evidence))
+
+
+def excuse(
+    session: Session, *, station: str, guard: str, cause: Cause, evidence: str, from_ms: int, to_ms: int, now_ms: int
+) -> None:
+    """Excuse a guard's visits for a time, once for each evidence."""
+    if repository.excused_by(session, guard, evidence):
+        return
+    row = GuardExcuse(
+        station=station, guard=guard, cause=cause.value, evidence=evidence, from_ms=from_ms, to_ms=to_ms, made_ms=now_ms
+    )
+    repository.add(session, row)
+
+
+def phone_out(session: Session, guard: str, at_ms: int) -> PhoneOut | None:
+    """What was told of a guard's dead phone for a moment: visits shown otherwise are marked with it."""
+    row = repository.phone_out(session, guard, at_ms)
+    if row is None:
+        return None
+    return PhoneOut(instead=Instead(row.instead), witness=row.witness, from_ms=row.from_ms, to_ms=row.to_ms)
