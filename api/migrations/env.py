@@ -14,6 +14,7 @@ import api.duty.models
 import api.escalation.models
 import api.faults.models
 import api.feed.models
+import api.guards.models
 import api.ingest.models
 import api.installing.models
 import api.leases.models
