@@ -14,18 +14,30 @@ class Vector:
     source: str
 
 
+@dataclass(frozen=True)
+class TextVector:
+    text: str
+    meaning: str
+    source: str
+
+
 def read_vectors(name: str) -> list[Vector]:
     """All vectors of tests/vectors/`name`.hex; an AssertionError if one has no source."""
+    return [Vector(bytes.fromhex(one.text), one.meaning, one.source) for one in read_text_vectors(f"{name}.hex")]
+
+
+def read_text_vectors(name: str) -> list[TextVector]:
+    """The same for a file whose left side is text: `name` has its ending."""
     source = ""
-    vectors: list[Vector] = []
-    for line in (FOLDER / f"{name}.hex").read_text(encoding="utf-8").splitlines():
+    vectors: list[TextVector] = []
+    for line in (FOLDER / name).read_text(encoding="utf-8").splitlines():
         if line.startswith(SOURCE):
             source = line.removeprefix(SOURCE)
         elif not line:
             source = ""
         elif not line.startswith("#"):
-            assert source, f"{name}.hex: nobody knows where this comes from: {line}"
-            data, _, meaning = line.partition(" = ")
-            vectors.append(Vector(bytes.fromhex(data), meaning, source))
+            assert source, f"{name}: nobody knows where this comes from: {line}"
+            text, _, meaning = line.rpartition(" = ")
+            vectors.append(TextVector(text, meaning, source))
     assert vectors
     return vectors
