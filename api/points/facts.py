@@ -67,6 +67,8 @@ class Happening:
     item: str = ""
     evidence: tuple[str, ...] = ()
     value: int = 0
+    at_ms: int | None = None
+    """When it was due or happened, where the fact is about a longer time."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,6 +92,11 @@ class Fact:
     active: bool = False
     order: int = 0
 
+    def __post_init__(self) -> None:
+        """Raises ValueError: one thing cannot happen twice to the same item of a fact."""
+        if len({(one.what, one.item) for one in self.happenings}) != len(self.happenings):
+            raise ValueError(f"{self.key}: two happenings about the same item")
+
 
 class VisitJudged(Protocol):
     """What the evaluation of a round says of one checkpoint (`api.patrols.rules.Judged`)."""
@@ -100,6 +107,8 @@ class VisitJudged(Protocol):
     def outcome(self) -> str: ...
     @property
     def check_in(self) -> str | None: ...
+    @property
+    def due_ms(self) -> int | None: ...
 
 
 _OF_OUTCOME: Final = {
@@ -129,7 +138,8 @@ def of_round(
     """The fact of a round that is over; None while a visit is still pending.
 
     `optional`: checkpoints that are never missed. `dwell_short`: check-ins that stayed too short. `causes`: ids of what
-    excused visits are excused by. A round in which everything was excused is no duty: it counts neither way.
+    excused visits are excused by. What was excused is left out: the rest decides whether the round is complete, and a
+    round in which everything was excused is no duty.
     """
     needed = [visit for visit in visits if not (visit.point in frozenset(optional) and visit.outcome == "missed")]
     if any(str(visit.outcome) == "pending" for visit in needed):
@@ -141,16 +151,15 @@ def of_round(
         item = f"{number + 1}:{visit.point}"
         if (what := _OF_OUTCOME.get(str(visit.outcome))) is not None:
             evidence = (*seen, *causes) if what is Happened.EXCUSED else seen or (key,)
-            happened.append(Happening(what=what, item=item, evidence=evidence))
+            happened.append(Happening(what=what, item=item, evidence=evidence, at_ms=visit.due_ms))
         if visit.check_in in short and visit.check_in:
-            happened.append(Happening(what=Happened.DWELL_SHORT, item=item, evidence=seen))
+            happened.append(Happening(what=Happened.DWELL_SHORT, item=item, evidence=seen, at_ms=visit.due_ms))
     counted = [visit for visit in needed if str(visit.outcome) != "excused"]
     made = tuple(visit.check_in for visit in counted if visit.check_in)
-    if counted and all(str(visit.outcome) in {"on_time", "late", "early"} for visit in counted):
-        if all(str(visit.outcome) == "on_time" for visit in counted) and len(counted) == len(needed) and not short:
-            happened.append(Happening(what=Happened.COMPLETE, item="", evidence=made))
+    if counted and all(str(visit.outcome) == "on_time" for visit in counted) and not short.intersection(made):
+        happened.append(Happening(what=Happened.COMPLETE, evidence=made))
     elif counted and not made and len(counted) == len(needed):
-        happened.append(Happening(what=Happened.NOT_STARTED, item="", evidence=(key,)))
+        happened.append(Happening(what=Happened.NOT_STARTED, evidence=(key,)))
     return Fact(
         key=key,
         guard=guard,
