@@ -491,9 +491,7 @@ def settle(judged: Iterable[Judged], booked: Iterable[Booked]) -> Settlement:
         elif line.reversed_by in DECIDED:
             decided.add(line.about)
     wanted = {one.about: one for one in judged if not one.flag and one.about not in decided}
-    kept = {
-        about for about, line in live.items() if about in wanted and wanted[about].points_tenths == line.points_tenths
-    }
+    kept = {about for about, line in live.items() if about in wanted and _same(line, wanted[about])}
     return Settlement(
         reverse=tuple(line for about, line in live.items() if about not in kept),
         book=tuple(one for about, one in wanted.items() if about not in kept),
