@@ -85,6 +85,15 @@ def guard_of_card(session: Session, tag: Tag, at_ms: int) -> str | None:
     return whose[found.tag.value] if isinstance(found, Known) else None
 
 
+def cards(session: Session, tags: Collection[Tag]) -> list[GuardCard]:
+    """Every card that one of these tags may be, whole or by its last 24 bits, whoever had it whenever."""
+    long = {tag.value for tag in tags if faces(tag).low24 is None}
+    cuts = {low24 for tag in tags if (low24 := faces(tag).low24) is not None}
+    same = [col(GuardCard.tag).in_(portion) for portion in portions(long)]
+    same += [col(GuardCard.low24).in_(portion) for portion in portions(cuts)]
+    return [row for one in same for row in session.exec(select(GuardCard).where(one).order_by(col(GuardCard.number)))]
+
+
 _DUTY = table_of(PatrolDuty)
 _MEMBER = table_of(PatrolDutyMember)
 

@@ -11,12 +11,12 @@ from sqlmodel import Session
 
 from api.guards import repository
 from api.guards.models import GuardExcuse
-from api.guards.rules import Cause, Employment, Excuse, Force, Instead, Serving, clip, employer
-from broker.tags import canonical
+from api.guards.rules import CardEnd, Cause, Employment, Excuse, Force, Instead, Serving, clip, employer
+from broker.tags import Tag, canonical
 
 __all__ = [
-    "Cause", "Employment", "Excuse", "Force", "Person", "PhoneOut", "Serving",
-    "employer_at", "employments", "excuse", "excuses", "guard", "guard_of_account", "guard_of_card", "named",
+    "Card", "Cause", "Employment", "Excuse", "Force", "Person", "PhoneOut", "Serving",
+    "cards", "employer_at", "employments", "excuse", "excuses", "guard", "guard_of_account", "guard_of_card", "named",
     "of_company", "on_duty", "phone_out", "servings", "servings_of",
 ]  # fmt: skip
 
@@ -35,6 +35,17 @@ class Person:
     area: str
     account: str | None
     left: bool
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Card:
+    """A tag that stood for a guard in [from_ms, to_ms); None: still. `lost`: it ended by being reported lost (挂失)."""
+
+    tag: Tag
+    guard: str
+    from_ms: int
+    to_ms: int | None
+    lost: bool
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -95,6 +106,20 @@ def guard_of_card(session: Session, tag: str, at_ms: int) -> str | None:
     """
     read = canonical(tag)
     return None if read is None else repository.guard_of_card(session, read, at_ms)
+
+
+def cards(session: Session, tags: Collection[Tag]) -> list[Card]:
+    """Every card that one of these tags may be, whoever had it whenever, in one question: for many check-ins."""
+    return [
+        Card(
+            tag=Tag(row.tag),
+            guard=row.guard,
+            from_ms=row.from_ms,
+            to_ms=row.to_ms,
+            lost=row.ended == CardEnd.LOST.value,
+        )
+        for row in repository.cards(session, tags)
+    ]
 
 
 def servings_of(session: Session, guard: str, from_ms: int, to_ms: int) -> list[Serving]:
