@@ -247,9 +247,14 @@ class RadioCode:
 
 @dataclass(frozen=True, slots=True)
 class TagSeen:
-    """A tag at a bare serial reader (RDM6300). `tag` as in `TagRead`."""
+    """A tag at a bare reader. `tag` as in `TagRead`."""
 
     tag: str
+
+
+@dataclass(frozen=True, slots=True)
+class TagRefused:
+    """A card at a bare reader whose number is none of its own: a new one at each time (phones, some bank cards)."""
 
 
 @dataclass(frozen=True, slots=True)

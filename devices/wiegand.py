@@ -119,7 +119,7 @@ class Wiegand(_Frames):
     """A reader on two wires: pulses in, one `TagSeen` for each card. Call `advance` when `next_due` has come."""
 
     def __init__(self, *, reversed_octets: bool = False, bits: int | None = None) -> None:
-        """`reversed_octets`: this reader sends the octets of the number in the other order. `bits`: 26, 34, None: both."""
+        """`reversed_octets`: it sends the octets of a number in the other order. `bits`: 26, 34, None: any."""
         super().__init__(reversed_octets=reversed_octets, bits=bits)
         self._bits = 0
         self._length = 0
