@@ -97,7 +97,7 @@ class Pn532Frames:
         head = self._partial
         if len(head) < 4:
             return None
-        if head[2:4] in (b"\x00\xff", b"\xff\x00"):
+        if bytes(head[2:4]) in (b"\x00\xff", b"\xff\x00"):
             return 4
         if head[2:4] != b"\xff\xff":
             return 4 + head[2] + 1 if head[2] and not (head[2] + head[3]) % 256 else 0
