@@ -25,7 +25,7 @@ promise the same plan from the same seed in its next version. docs/patrol.md has
 from collections.abc import Collection, Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import pairwise
+from itertools import combinations, pairwise
 from typing import Final
 
 from api.planner.draws import Draws
@@ -34,8 +34,8 @@ from broker.kinds import Words
 MINUTE_MS: Final = 60_000
 LONGEST_MS: Final = 36 * 60 * MINUTE_MS
 """A duty that is planned in one go."""
-TRIES: Final = 100_000
-"""Passes that are tried before the search gives up; the hardest night of the tests needs a hundredth of it."""
+TRIES: Final = 50_000
+"""Passes that are tried before the search gives up: some two seconds; an ordinary night needs some thirty."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -192,14 +192,33 @@ def _short(duty: Duty) -> Iterator[Refusal]:
     can = [(at_ms, at_ms) for at_ms in duty.given_ms]
     can += [(max(shift.starts_ms, duty.starts_ms), min(shift.last_ms, duty.ends_ms - 1)) for shift in duty.shifts]
     seen_ms = duty.starts_ms
+    found: list[Refusal] = []
     for from_ms, to_ms in [*sorted(one for one in can if one[0] <= one[1]), (duty.ends_ms, duty.ends_ms)]:
         if from_ms - seen_ms > duty.limit_ms:
-            yield Refusal(why=Why.NOBODY, from_ms=seen_ms, to_ms=from_ms)
+            found.append(Refusal(why=Why.NOBODY, from_ms=seen_ms, to_ms=from_ms))
         seen_ms = max(seen_ms, to_ms)
-    needed = sum(_needed(gap_ms, duty.limit_ms) for gap_ms in _gaps(duty, ()))
-    there = sum(shift.most for shift in duty.shifts)
-    if needed > there:
-        yield Refusal(why=Why.TOO_FEW, needed=needed, there=there)
+    yield from found or _too_few(duty)
+
+
+def _too_few(duty: Duty) -> Iterator[Refusal]:
+    """Stretches that need more rounds than can be started in them, of several that hold one another the shortest."""
+    inside = range(duty.starts_ms, duty.ends_ms + 1)
+    edges = {duty.starts_ms, duty.ends_ms, *duty.given_ms}
+    edges |= {edge for shift in duty.shifts for edge in (shift.starts_ms, shift.last_ms) if edge in inside}
+    stretches = sorted(combinations(sorted(edges), 2), key=lambda one: (one[1] - one[0], one))
+    short: list[tuple[int, int]] = []
+    for from_ms, to_ms in stretches:
+        if any(from_ms <= a and b <= to_ms for a, b in short):
+            continue
+        marks = [from_ms, *(at_ms for at_ms in duty.given_ms if from_ms < at_ms < to_ms), to_ms]
+        needed = sum(_needed(b - a, duty.limit_ms) for a, b in pairwise(marks))
+        there = 0
+        for shift in duty.shifts:
+            room_ms = min(shift.last_ms, to_ms) - max(shift.starts_ms, from_ms)
+            there += min(shift.most, room_ms // shift.round_ms + 1) if room_ms >= 0 else 0
+        if needed > there:
+            short.append((from_ms, to_ms))
+            yield Refusal(why=Why.TOO_FEW, from_ms=from_ms, to_ms=to_ms, needed=needed, there=there)
 
 
 def _needed(stretch_ms: int, limit_ms: int) -> int:
@@ -236,10 +255,7 @@ class _Search:
         self._duty = duty
         self._draws = draws
         self._marks = (*duty.given_ms, duty.ends_ms)
-        self._needed_after = [0] * (len(self._marks))
-        for index in range(len(self._marks) - 2, -1, -1):
-            gap_ms = self._marks[index + 1] - self._marks[index]
-            self._needed_after[index] = self._needed_after[index + 1] + _needed(gap_ms, duty.limit_ms)
+        self._leaving = sorted({shift.last_ms for shift in duty.shifts})
         self._dead: set[_At] = set()
 
     def run(self) -> tuple[Pass, ...] | Refusal:
@@ -273,9 +289,27 @@ class _Search:
         return next((mark for mark in self._marks if mark > after_ms), self._duty.ends_ms)
 
     def _wanting(self, at: _At) -> bool:
-        """Whether fewer rounds are left than the limit asks for from here on."""
-        rest = _needed(self._marks[at.behind] - at.seen_ms, self._duty.limit_ms) + self._needed_after[at.behind]
-        return rest > sum(at.left)
+        """Whether the teams can go fewer rounds, until some moment from here on, than the limit asks for until then."""
+        duty, seen_ms, asked = self._duty, at.seen_ms, 0
+        for mark_ms in self._marks[at.behind :]:
+            for end_ms in self._leaving:
+                if seen_ms < end_ms < mark_ms:
+                    by_then = asked + (end_ms - seen_ms) // duty.limit_ms
+                    if by_then > self._able_until(at, end_ms):
+                        return True
+            asked += _needed(mark_ms - seen_ms, duty.limit_ms)
+            if asked > self._able_until(at, mark_ms - 1):
+                return True
+            seen_ms = mark_ms
+        return False
+
+    def _able_until(self, at: _At, end_ms: int) -> int:
+        """How many rounds could be started by then at most, if nobody had to keep apart."""
+        rounds = 0
+        for shift, free_ms, left in zip(self._duty.shifts, at.free_ms, at.left, strict=True):
+            room_ms = min(shift.last_ms, end_ms) - free_ms
+            rounds += min(left, room_ms // shift.round_ms + 1) if room_ms >= 0 else 0
+        return rounds
 
     def _choices(self, at: _At) -> Iterator[tuple[int, int] | None]:
         """What may come next: nothing of ours until the next given pass, or a minute and the index of a shift."""
