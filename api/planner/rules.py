@@ -279,9 +279,9 @@ class _Search:
             tries += 1
             if tries > TRIES:
                 return Refusal(why=Why.GAVE_UP, from_ms=farthest_ms, to_ms=self._duty.ends_ms)
+            farthest_ms = max(farthest_ms, at.seen_ms)
             if at in self._dead or self._wanting(at):
                 continue
-            farthest_ms = max(farthest_ms, at.seen_ms)
             way.append(_Level(at, laid, self._choices(at)))
         return Refusal(why=Why.NO_FIT, from_ms=farthest_ms, to_ms=min(self._next(farthest_ms), self._duty.ends_ms))
 
