@@ -27,6 +27,7 @@ from api.alarms.service import Alarms
 from api.audit.witnesses import Witnesses
 from api.board.service import Boards
 from api.brokers.service import Brokers
+from api.checkins.service import Checkins
 from api.clock import Clock, wall_ms
 from api.complaints.service import Complaints
 from api.database import Database, DatabaseError
@@ -42,6 +43,7 @@ from api.faults.jobs import JobWatch
 from api.faults.service import LOOK_S as FAULTS_S
 from api.faults.service import Faults
 from api.feed.service import Feed, put
+from api.guards.guarding import Guards
 from api.ingest.service import Ingest, filters, next_generation, present_generation
 from api.installing.service import Installing
 from api.leases.rules import Job as Leased
@@ -202,9 +204,11 @@ class Station:
         self.tips = Tips(self.register, clock=clock)
         self.complaints = Complaints(self.register, clock=clock, random_bytes=random_bytes)
         self.tasks = Tasks(self.register, clock=clock, random_bytes=random_bytes)
+        self.guards = Guards(self.register, clock=clock, random_bytes=random_bytes)
         self.drills = Drills(self.register, clock=clock, random_bytes=random_bytes)
         self.reports = Reports(self.register, self.drills, clock=clock, zone=settings.zone)
         self.witnesses = Witnesses(self.register, clock=clock, above=self.escalation.record_changed)
+        self.checkins = Checkins(self.register, clock=clock)
         self.ingest = Ingest(
             self.database,
             self.link,
@@ -219,6 +223,7 @@ class Station:
             reported=self._reported,
             judge=self.installing.judge,
             witness=self.witnesses.heard,
+            check_in=self.checkins.absorb,
             wrap=wrap,
         )
         jobs = {

@@ -1,9 +1,21 @@
-"""What a check-in is, how much it weighs, and which of its clocks is believed. Pure."""
+"""What a check-in is, how much it weighs, which of its clocks is believed, and whose tag it is. Pure."""
 
-from dataclasses import dataclass
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from enum import StrEnum
+from hashlib import sha256
 from typing import Final
 
+from broker.kinds import Words
+from broker.tags import Ambiguous, Enrolled, Match, Tag, canonical
+
+DAY_MS: Final = 86_400_000
+STALE_MS: Final = DAY_MS
+"""What arrives later than this after it happened is flagged."""
+SKEW_MS: Final = 5_000
+"""A clock that is further off than this at an upload is corrected and flagged; less may be the way of the message."""
+TAG_CHARS: Final = 32
+"""As much is kept of what claims to be a tag and is none."""
 REPEAT_MS: Final = 180_000
 """A guard who checks in again at the same checkpoint within this time was there once."""
 
@@ -85,3 +97,198 @@ class CheckIn:
     server_ms: int
     skew_ms: int | None
     flags: frozenset[str]
+
+
+class Why(StrEnum):
+    """Why nobody could be found by a tag."""
+
+    NOT_ENROLLED = "not_enrolled"
+    NOT_THEN = "not_then"
+    """It is enrolled, but was not at that time."""
+    AMBIGUOUS = "ambiguous"
+    LOST = "lost"
+    UNREADABLE = "unreadable"
+    """What was read is no tag at all."""
+
+
+class Ended(StrEnum):
+    """How a tag's hanging at a checkpoint ended."""
+
+    LOST = "lost"
+    MOVED = "moved"
+    BROKEN = "broken"
+
+
+class Settled(StrEnum):
+    """What a person decided about an unknown tag."""
+
+    ENROLLED = "enrolled"
+    DISMISSED = "dismissed"
+
+
+FLAG_WORDS: Final = {
+    Flag.UNKNOWN_TAG: Words("未登记的标签", "a tag that nobody enrolled"),
+    Flag.UNKNOWN_GUARD: Words("不知是谁", "nobody knows who it was"),
+    Flag.UNKNOWN_POINT: Words("不知在哪个巡查点", "nobody knows at which checkpoint"),
+    Flag.AMBIGUOUS: Words("只读到24位, 对应多张卡", "24 bits were read, and they are several tags"),
+    Flag.BY_24: Words("按24位卡号匹配", "matched by 24 bits"),
+    Flag.LOST_CARD: Words("已挂失的卡", "a card reported lost"),
+    Flag.REPEAT: Words("3分钟内重复", "again within 3 minutes"),
+    Flag.UNSET_CLOCK: Words("设备未校时, 时间为估计", "the device's clock was not set; the time is estimated"),
+    Flag.SKEWED: Words("设备时钟偏差, 已修正", "the device's clock was off; corrected"),
+    Flag.FUTURE: Words("时间在将来", "a time in the future"),
+    Flag.STALE: Words("一天以后才上传", "came more than a day later"),
+    Flag.UNVERIFIED: Words("来源未核验", "its sender is not verified"),
+    Flag.OFF_SHIFT: Words("不在班", "not on duty"),
+}
+WHY_WORDS: Final = {
+    Why.NOT_ENROLLED: Words("没有登记", "nobody enrolled it"),
+    Why.NOT_THEN: Words("当时不在任何人名下", "nobody had it at that time"),
+    Why.AMBIGUOUS: Words("24位卡号对应多张卡, 不予匹配", "its 24 bits are several tags, so none is taken"),
+    Why.LOST: Words("该卡已挂失", "the card was reported lost"),
+    Why.UNREADABLE: Words("读到的不是卡号", "what was read is no tag"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Moment:
+    """When something happened, as well as can be known: the estimate, and what is odd about it."""
+
+    at_ms: int
+    skew_ms: int | None
+    flags: frozenset[Flag]
+
+
+def moment_of_event(*, device_ms: int, age_ms: int, synced: bool, server_ms: int) -> Moment:
+    """The time of a gateway's event: its own clock where that was set, else the age that it gave on sending."""
+    if not synced:
+        return _moment(server_ms - age_ms, None, server_ms, Flag.UNSET_CLOCK)
+    return _moment(device_ms, None, server_ms)
+
+
+def moment_of_upload(*, device_ms: int, device_now_ms: int, server_ms: int) -> Moment:
+    """The time that a phone or a wand kept, by how far its clock is off at the upload, when it cannot hide that."""
+    skew = device_now_ms - server_ms
+    if abs(skew) <= SKEW_MS:
+        return _moment(device_ms, skew, server_ms)
+    return _moment(device_ms - skew, skew, server_ms, Flag.SKEWED)
+
+
+def _moment(at_ms: int, skew_ms: int | None, server_ms: int, *flags: Flag) -> Moment:
+    found = {*flags}
+    if at_ms > server_ms + SKEW_MS:
+        found.add(Flag.FUTURE)
+    if at_ms < server_ms - STALE_MS:
+        found.add(Flag.STALE)
+    return Moment(max(at_ms, 0), skew_ms, frozenset(found))
+
+
+@dataclass(frozen=True, slots=True)
+class Holding:
+    """A tag that a guard has, or that hangs at a checkpoint, from `from_ms` until before `to_ms` (None: still)."""
+
+    tag: Tag
+    guard: str | None
+    point: str | None
+    from_ms: int
+    to_ms: int | None
+    lost: bool = False
+
+    def covers(self, at_ms: int) -> bool:
+        """Whether it was so at this time."""
+        return self.from_ms <= at_ms and (self.to_ms is None or at_ms < self.to_ms)
+
+
+@dataclass(frozen=True, slots=True)
+class Found:
+    """Whose tag it is. `why` says why it is nobody's; `flags` what is odd."""
+
+    guard: str | None = None
+    point: str | None = None
+    why: Why | None = None
+    flags: frozenset[Flag] = frozenset()
+
+
+_NOBODY: Final = {
+    Why.NOT_ENROLLED: Flag.UNKNOWN_TAG,
+    Why.UNREADABLE: Flag.UNKNOWN_TAG,
+    Why.NOT_THEN: Flag.UNKNOWN_GUARD,
+    Why.AMBIGUOUS: Flag.AMBIGUOUS,
+    Why.LOST: Flag.LOST_CARD,
+}
+
+
+class Holders:
+    """Who had which tag when. A value of fewer bits that may be several tags is nobody's, and that is said."""
+
+    def __init__(self, holdings: Iterable[Holding]) -> None:
+        """`holdings`: all whose tag may be one of those that are asked for."""
+        self._by_tag: dict[Tag, list[Holding]] = {}
+        for one in holdings:
+            self._by_tag.setdefault(one.tag, []).append(one)
+        self._ever = Enrolled(self._by_tag)
+
+    def find(self, read: str, at_ms: int) -> Found:
+        """Whose tag `read` was at `at_ms`."""
+        tag = canonical(read)
+        if tag is None:
+            return _nobody(Why.UNREADABLE)
+        then = Enrolled(tag for tag, all_ in self._by_tag.items() if any(one.covers(at_ms) for one in all_))
+        known = then.find(tag)
+        if isinstance(known, Ambiguous):
+            return _nobody(Why.AMBIGUOUS)
+        if known is not None:
+            one = next(one for one in self._by_tag[known.tag] if one.covers(at_ms))
+            flags = frozenset({Flag.BY_24} if known.match is Match.BY_24 else ())
+            return Found(one.guard, one.point, flags=flags)
+        before = self._ever.find(tag)
+        if before is None:
+            return _nobody(Why.NOT_ENROLLED)
+        if isinstance(before, Ambiguous):
+            return _nobody(Why.AMBIGUOUS)
+        lost = any(one.lost and one.to_ms is not None and one.to_ms <= at_ms
+                   for one in self._by_tag[before.tag])  # fmt: skip
+        return _nobody(Why.LOST if lost else Why.NOT_THEN)
+
+
+def _nobody(why: Why) -> Found:
+    return Found(why=why, flags=frozenset({_NOBODY[why]}))
+
+
+def kept(tag: str) -> str:
+    """What is kept of a tag as it was read: its canonical value, or a bounded piece of what is none."""
+    known = canonical(tag)
+    return known.value if known is not None else tag[:TAG_CHARS]
+
+
+def same(*parts: object) -> str:
+    """An id for what may come twice: the same parts, the same id."""
+    digest = sha256("\x1f".join("" if part is None else str(part) for part in parts).encode()).hexdigest()
+    return f"{digest[:8]}-{digest[8:12]}-{digest[12:16]}-{digest[16:20]}-{digest[20:32]}"
+
+
+def with_repeats(check_ins: Sequence[CheckIn]) -> list[CheckIn]:
+    """These, in order of time, with REPEAT on each that is less than 3 minutes after one of the same visit.
+
+    The same visit: the same guard, or at a fixed reader the same card, at the same checkpoint. Whether one is a repeat
+    depends on the 3 minutes before it and on nothing else, so that late data changes only its own.
+    """
+    last: dict[tuple[str, str], int] = {}
+    found: list[CheckIn] = []
+    for one in sorted(check_ins, key=lambda one: (one.at_ms, one.id)):
+        fixed = one.source is Source.FIXED_READER
+        who, where = one.guard or (one.tag if fixed else None), one.point or (None if fixed else one.tag)
+        if who is not None and where is not None:
+            before = last.get((who, where))
+            last[who, where] = one.at_ms
+            if before is not None and one.at_ms - before < REPEAT_MS:
+                found.append(replace(one, flags=one.flags | {Flag.REPEAT.value}))
+                continue
+        found.append(one)
+    return found
+
+
+def words_of(flags: Iterable[str], words: Mapping[Flag, Words] = FLAG_WORDS) -> list[Words]:
+    """What flags mean, in both languages, in the order of `Flag`."""
+    had = {*flags}
+    return [words[flag] for flag in Flag if flag.value in had]

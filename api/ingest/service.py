@@ -155,12 +155,14 @@ class Ingest:
         reported: Callable[[Session, GatewayStatus], None] = lambda _session, _status: None,
         judge: Callable[[Session, Sequence[GatewayEvent]], Sequence[GatewayEvent]] = lambda _session, events: events,
         witness: Callable[[Session, GatewayStatus], Telling | None] = lambda _session, _status: None,
+        check_in: Callable[[Session, Sequence[GatewayEvent], int], None] = lambda _session, _events, _now_ms: None,
         wrap: Wrap = unwrapped,
     ) -> None:
         """`owes` is called after a commit that may have left something to be sent.
 
         `reported` hears every status of a gateway's present connection, in its transaction. `judge` takes new events
         out that are of no concern to a desk. `witness` says what a gateway that is there is told of the audit chain.
+        `check_in` keeps what tags were read, in the transaction of their inbox rows.
         """
         self.counts = Counts()
         self.generation = generation
@@ -177,6 +179,7 @@ class Ingest:
         self._reported = reported
         self._judge = judge
         self._witness = witness
+        self._check_in = check_in
         self._owes = owes
         self._limit = rules.BATCH_MOST
         self._check = Checking()
@@ -488,6 +491,7 @@ class Ingest:
         )
         events = [event for _, event in fresh]
         opened = self._alarms.absorb(session, self._judge(session, events), received_ms=now_ms)
+        self._check_in(session, events, now_ms)
         for event in events:
             self._note_technical(session, event, now_ms=now_ms)
             outcome.stored.setdefault(event.gateway, []).append(event.id)

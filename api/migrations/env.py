@@ -8,6 +8,7 @@ import api.alarms.models
 import api.audit.models
 import api.board.models
 import api.brokers.models
+import api.checkins.models
 import api.complaints.models
 import api.drills.models
 import api.duty.models
@@ -20,6 +21,7 @@ import api.installing.models
 import api.leases.models
 import api.notify.models
 import api.outgoing.models
+import api.points.models
 import api.register.models
 import api.tasks.models
 import api.tips.models  # noqa: F401 - they fill the metadata

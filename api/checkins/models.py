@@ -1,0 +1,105 @@
+"""Tables of check-ins, of the tags by which they are known, and of tags that nobody knows."""
+
+from enum import StrEnum
+from typing import Any, Final
+
+from sqlalchemy import CheckConstraint, Index, UniqueConstraint, text
+from sqlmodel import BigInteger, Field, SQLModel
+
+from api.checkins.rules import Ended, Settled, Source, Why
+from broker.tags import OCTETS
+
+SIZES: Final = ", ".join(str(octets * 2) for octets in OCTETS)
+STILL: Final[Any] = text("to_ms IS NULL")
+
+
+def _in(column: str, words: type[StrEnum]) -> str:
+    return f"{column} IN ({', '.join(repr(word.value) for word in words)})"
+
+
+class CheckInRow(SQLModel, table=True):
+    """Every check-in that came, once; repeats and odd ones too. Never changed but by what is found out later.
+
+    `id`: of the gateway's event, or made of what an upload or an import says, so that the same again is the same.
+    `tag`: as it was read. `guard`, `point`: None while nobody knows. `flags`: words with a space between them.
+    """
+
+    __tablename__ = "check_in"
+    __table_args__ = (
+        UniqueConstraint("id", name="uq_check_in_id"),
+        CheckConstraint(_in("source", Source), name="source"),
+        Index("ix_check_in_guard", "guard", "at_ms"),
+        Index("ix_check_in_point", "point", "at_ms"),
+        Index("ix_check_in_tag", "tag", "at_ms"),
+        {"sqlite_autoincrement": True},
+    )
+
+    number: int | None = Field(primary_key=True, default=None)
+    id: str
+    source: str
+    gateway: str | None = None
+    reader: str | None = None
+    tag: str | None = None
+    guard: str | None = None
+    point: str | None = None
+    at_ms: int = Field(sa_type=BigInteger)
+    device_ms: int | None = Field(sa_type=BigInteger, default=None)
+    server_ms: int = Field(sa_type=BigInteger)
+    skew_ms: int | None = Field(sa_type=BigInteger, default=None)
+    flags: str = ""
+
+
+class CheckpointTag(SQLModel, table=True):
+    """A tag that hangs at a checkpoint, from then until then. People's cards are with their guards (`api.guards`).
+
+    `low24`: its last 24 bits, by which readers that give fewer know it (None for long UIDs).
+    """
+
+    __tablename__ = "checkpoint_tag"
+    __table_args__ = (
+        CheckConstraint(f"length(tag) IN ({SIZES})", name="tag"),
+        CheckConstraint("(to_ms IS NULL) = (ended IS NULL)", name="ended_then"),
+        CheckConstraint(f"ended IS NULL OR {_in('ended', Ended)}", name="ended"),
+        CheckConstraint("to_ms IS NULL OR to_ms >= from_ms", name="period"),
+        Index("ix_checkpoint_tag_tag", "tag"),
+        Index("ix_checkpoint_tag_low24", "low24"),
+        Index("ix_checkpoint_tag_point", "point"),
+        Index("uq_checkpoint_tag_still", "tag", unique=True, sqlite_where=STILL, postgresql_where=STILL),
+        {"sqlite_autoincrement": True},
+    )
+
+    number: int | None = Field(primary_key=True, default=None)
+    tag: str
+    low24: str | None = None
+    point: str
+    from_ms: int = Field(sa_type=BigInteger)
+    to_ms: int | None = Field(sa_type=BigInteger, default=None)
+    ended: str | None = None
+    made_ms: int = Field(sa_type=BigInteger)
+    made_by: str
+    ended_by: str | None = None
+
+
+class UnknownTag(SQLModel, table=True):
+    """A tag by which nobody could be found, and why, with how often; kept apart for a person to settle."""
+
+    __tablename__ = "unknown_tag"
+    __table_args__ = (
+        UniqueConstraint("tag", "why", name="uq_unknown_tag"),
+        CheckConstraint(_in("why", Why), name="why"),
+        CheckConstraint(f"settled IS NULL OR {_in('settled', Settled)}", name="settled"),
+        CheckConstraint("times > 0 AND last_ms >= first_ms", name="times"),
+        {"sqlite_autoincrement": True},
+    )
+
+    number: int | None = Field(primary_key=True, default=None)
+    tag: str
+    why: str
+    gateway: str | None = None
+    reader: str | None = None
+    times: int
+    first_ms: int = Field(sa_type=BigInteger)
+    last_ms: int = Field(sa_type=BigInteger)
+    settled: str | None = None
+    settled_ms: int | None = Field(sa_type=BigInteger, default=None)
+    settled_by: str | None = None

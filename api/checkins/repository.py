@@ -1,0 +1,218 @@
+"""Reading and writing check-ins, tags and unknown tags. Never commits."""
+
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from typing import Final
+
+from sqlalchemy import ColumnElement, RowMapping, and_, func, update
+from sqlalchemy import select as sql_select
+from sqlmodel import Session, col, select
+
+from api.checkins.models import CheckInRow, CheckpointTag, UnknownTag
+from api.checkins.rules import CheckIn, Ended, Holding, Source
+from api.database import Bulk, table_of
+from broker.tags import Tag, faces
+
+AT_ONCE: Final = 500
+"""Values in one IN."""
+
+_CHECK_IN: Final = table_of(CheckInRow)
+_TAG: Final = table_of(CheckpointTag)
+_ADD: Final = Bulk(
+    "check_in",
+    ["id", "source", "gateway", "reader", "tag", "guard", "point", "at_ms", "device_ms", "server_ms", "skew_ms",
+     "flags"],
+)  # fmt: skip
+
+
+def portions(values: Collection[str]) -> Iterator[list[str]]:
+    """`values`, in lists that a database takes in one question."""
+    whole = sorted({*values})
+    for first in range(0, len(whole), AT_ONCE):
+        yield whole[first : first + AT_ONCE]
+
+
+def add(session: Session, rows: Sequence[tuple[CheckIn, str | None, str | None]]) -> None:
+    """Insert check-ins, each with its gateway and reader."""
+    _ADD.insert(
+        session,
+        [
+            (
+                one.id,
+                one.source.value,
+                gateway,
+                reader,
+                one.tag,
+                one.guard,
+                one.point,
+                one.at_ms,
+                one.device_ms,
+                one.server_ms,
+                one.skew_ms,
+                " ".join(sorted(one.flags)),
+            )
+            for one, gateway, reader in rows
+        ],
+    )
+
+
+def held(session: Session, ids: Collection[str]) -> set[str]:
+    """Those of these ids that are there."""
+    found: set[str] = set()
+    for some in portions(ids):
+        found.update(session.connection().scalars(sql_select(_CHECK_IN.c.id).where(_CHECK_IN.c.id.in_(some))))
+    return found
+
+
+def check_in(row: RowMapping) -> CheckIn:
+    """A row as the rules have it."""
+    return CheckIn(
+        id=row["id"],
+        guard=row["guard"],
+        tag=row["tag"],
+        point=row["point"],
+        source=Source(row["source"]),
+        at_ms=row["at_ms"],
+        device_ms=row["device_ms"],
+        server_ms=row["server_ms"],
+        skew_ms=row["skew_ms"],
+        flags=frozenset(row["flags"].split()),
+    )
+
+
+def of_guard(session: Session, guard: str, from_ms: int, to_ms: int) -> list[CheckIn]:
+    """A guard's check-ins in [from, to), by time."""
+    return _found(session, _CHECK_IN.c.guard == guard, from_ms, to_ms)
+
+
+def at_points(session: Session, points: Collection[str], from_ms: int, to_ms: int) -> list[CheckIn]:
+    """Check-ins at these checkpoints in [from, to), by time."""
+    found = [one for some in portions(points) for one in _found(session, _CHECK_IN.c.point.in_(some), from_ms, to_ms)]
+    return sorted(found, key=lambda one: (one.at_ms, one.id))
+
+
+def _found(session: Session, which: ColumnElement[bool], from_ms: int, to_ms: int) -> list[CheckIn]:
+    sql = sql_select(_CHECK_IN).where(which, _CHECK_IN.c.at_ms >= from_ms, _CHECK_IN.c.at_ms < to_ms)
+    rows = session.connection().execute(sql.order_by(_CHECK_IN.c.at_ms, _CHECK_IN.c.id)).mappings()
+    return [check_in(row) for row in rows]
+
+
+def page(
+    session: Session, where: Sequence[ColumnElement[bool]], *, below: int | None, limit: int
+) -> Sequence[CheckInRow]:
+    """Check-ins, newest row first."""
+    found = select(CheckInRow).where(*where)
+    if below is not None:
+        found = found.where(col(CheckInRow.number) < below)
+    return session.exec(found.order_by(col(CheckInRow.number).desc()).limit(limit)).all()
+
+
+def by_tags(session: Session, tags: Collection[str], *, from_ms: int, limit: int) -> list[CheckIn]:
+    """Check-ins by these tags, as they were read, since then."""
+    found: list[CheckIn] = []
+    for some in portions(tags):
+        sql = sql_select(_CHECK_IN).where(_CHECK_IN.c.tag.in_(some), _CHECK_IN.c.at_ms >= from_ms)
+        rows = session.connection().execute(sql.order_by(_CHECK_IN.c.at_ms).limit(limit - len(found)))
+        found += [check_in(row) for row in rows.mappings()]
+    return found
+
+
+def change(session: Session, one: CheckIn) -> None:
+    """Write down what was found out about a check-in: who, where, and the flags."""
+    session.connection().execute(
+        update(_CHECK_IN)
+        .where(_CHECK_IN.c.id == one.id)
+        .values(guard=one.guard, point=one.point, flags=" ".join(sorted(one.flags)))
+    )
+
+
+def holdings(session: Session, tags: Iterable[Tag]) -> Iterator[Holding]:
+    """Every checkpoint's tag that one of these may be, whole or by its last bits, whenever it hung there."""
+    wanted = {*tags}
+    long = {tag.value for tag in wanted if faces(tag).low24 is None}
+    cuts = {low24 for tag in wanted if (low24 := faces(tag).low24) is not None}
+    conditions = [_TAG.c.tag.in_(some) for some in portions(long)]
+    conditions += [_TAG.c.low24.in_(some) for some in portions(cuts)]
+    columns = _TAG.c.tag, _TAG.c.point, _TAG.c.from_ms, _TAG.c.to_ms, _TAG.c.ended
+    for condition in conditions:
+        for tag, point, from_ms, to_ms, ended in session.connection().execute(
+            sql_select(*columns).where(condition).order_by(_TAG.c.number)
+        ):
+            yield Holding(Tag(tag), None, point, from_ms, to_ms, lost=ended == Ended.LOST.value)
+
+
+def add_tag(session: Session, row: CheckpointTag) -> CheckpointTag:
+    """Insert one; the database numbers it."""
+    session.add(row)
+    session.flush()
+    return row
+
+
+def tag(session: Session, number: int) -> CheckpointTag | None:
+    """The one of this number."""
+    return session.get(CheckpointTag, number)
+
+
+def tags(session: Session, *, point: str | None, still: bool, below: int | None, limit: int) -> Sequence[CheckpointTag]:
+    """Tags of checkpoints, newest first."""
+    found = select(CheckpointTag)
+    if point is not None:
+        found = found.where(CheckpointTag.point == point)
+    if still:
+        found = found.where(col(CheckpointTag.to_ms).is_(None))
+    if below is not None:
+        found = found.where(col(CheckpointTag.number) < below)
+    return session.exec(found.order_by(col(CheckpointTag.number).desc()).limit(limit)).all()
+
+
+def unknown(session: Session, number: int) -> UnknownTag | None:
+    """The unknown tag of this number."""
+    return session.get(UnknownTag, number)
+
+
+def unknown_by(session: Session, keys: Collection[tuple[str, str]]) -> dict[tuple[str, str], UnknownTag]:
+    """The unknown tags of these (tag, why)."""
+    found: dict[tuple[str, str], UnknownTag] = {}
+    for some in portions({one for one, _ in keys}):
+        for row in session.exec(select(UnknownTag).where(col(UnknownTag.tag).in_(some))):
+            found[row.tag, row.why] = row
+    return found
+
+
+def unknown_like(session: Session, tag: Tag) -> Sequence[UnknownTag]:
+    """Unknown tags that may be this one."""
+    low24 = faces(tag).low24
+    which = UnknownTag.tag == tag.value if low24 is None else col(UnknownTag.tag).endswith(low24)
+    return session.exec(select(UnknownTag).where(which)).all()
+
+
+def how_many_unknown(session: Session) -> int:
+    """How many unknown tags there are."""
+    return session.exec(select(func.count()).select_from(UnknownTag)).one()
+
+
+def add_unknown(session: Session, rows: Iterable[UnknownTag]) -> None:
+    """Insert them."""
+    session.add_all(rows)
+    session.flush()
+
+
+def unknown_page(session: Session, *, still: bool, below: int | None, limit: int) -> Sequence[UnknownTag]:
+    """Unknown tags, newest first; `still`: that nobody has settled."""
+    found = select(UnknownTag)
+    if still:
+        found = found.where(col(UnknownTag.settled).is_(None))
+    if below is not None:
+        found = found.where(col(UnknownTag.number) < below)
+    return session.exec(found.order_by(col(UnknownTag.number).desc()).limit(limit)).all()
+
+
+def nowhere(session: Session, gateway: str, reader: str, *, from_ms: int, limit: int) -> list[CheckIn]:
+    """Check-ins at this reader since then of which nobody knows at which checkpoint, oldest first."""
+    which = and_(
+        _CHECK_IN.c.point.is_(None),
+        _CHECK_IN.c.at_ms >= from_ms,
+        _CHECK_IN.c.gateway == gateway,
+        _CHECK_IN.c.reader == reader,
+    )
+    rows = session.connection().execute(sql_select(_CHECK_IN).where(which).order_by(_CHECK_IN.c.at_ms).limit(limit))
+    return [check_in(row) for row in rows.mappings()]

@@ -1,0 +1,296 @@
+"""Check-ins: every read is a row, with who, where and when as well as can be known; what is odd is kept and counted."""
+
+from collections.abc import Iterator, Sequence
+from typing import Any
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from sqlmodel import Session, select
+
+from api.checkins.rules import (
+    FLAG_WORDS,
+    REPEAT_MS,
+    SKEW_MS,
+    STALE_MS,
+    WHY_WORDS,
+    CheckIn,
+    Flag,
+    Holders,
+    Holding,
+    Source,
+    Why,
+    moment_of_event,
+    moment_of_upload,
+    same,
+    with_repeats,
+    words_of,
+)
+from api.checkins.service import Checkins, Said, at_points, of_guard
+from api.database import Database
+from api.guards.models import Guard, GuardCard
+from broker.kinds import EventType
+from broker.messages import GatewayEvent
+from broker.tags import Tag, faces
+from tests.api.conftest import Serve, Served
+from tests.api.peers import STATION, Gateway, Maker
+from tests.api.people import NOW, Hands
+
+ZHANG, LI = "00000000-0000-4000-8000-00000000000a", "00000000-0000-4000-8000-00000000000b"
+CARD, OTHER, SHORT = "100086F444", "620086F444", "86F444"
+"""Two cards of 40 bits with the same last 24, and these 24."""
+
+
+def check_in(number: int, at_ms: int, **more: Any) -> CheckIn:
+    values: dict[str, Any] = {
+        "id": f"{number:036}",
+        "guard": ZHANG,
+        "tag": CARD,
+        "point": "gate",
+        "source": Source.FIXED_READER,
+        "at_ms": at_ms,
+        "device_ms": at_ms,
+        "server_ms": at_ms,
+        "skew_ms": None,
+        "flags": frozenset(),
+    }
+    return CheckIn(**values | more)
+
+
+def holding(tag: str, guard: str, from_ms: int = 0, to_ms: int | None = None, *, lost: bool = False) -> Holding:
+    return Holding(Tag(tag), guard, None, from_ms, to_ms, lost)
+
+
+@pytest.mark.proves("P1")
+class TestWeight:
+    def test_a_fixed_reader_weighs_most_and_words_least(self) -> None:
+        weights = [source.weight for source in Source]
+        assert weights == sorted(weights, reverse=True)
+        assert Source.WITNESS.weight == Source.RADIO.weight > 0
+
+    def test_every_flag_and_reason_has_words_in_two_languages(self) -> None:
+        assert {*FLAG_WORDS} == {*Flag}
+        assert {*WHY_WORDS} == {*Why}
+        assert [one.en for one in words_of({"repeat", "future"})] == ["again within 3 minutes", "a time in the future"]
+
+
+@pytest.mark.proves("P1")
+class TestClocks:
+    def test_a_gateway_whose_clock_is_set_is_believed(self) -> None:
+        found = moment_of_event(device_ms=NOW - 60_000, age_ms=5, synced=True, server_ms=NOW)
+        assert (found.at_ms, found.flags) == (NOW - 60_000, frozenset())
+
+    def test_without_a_clock_the_age_tells_the_time(self) -> None:
+        found = moment_of_event(device_ms=12, age_ms=60_000, synced=False, server_ms=NOW)
+        assert (found.at_ms, found.flags) == (NOW - 60_000, frozenset({Flag.UNSET_CLOCK}))
+
+    def test_a_phone_that_is_an_hour_ahead_is_corrected_by_what_it_says_now(self) -> None:
+        hour = 3_600_000
+        found = moment_of_upload(device_ms=NOW + hour - 600_000, device_now_ms=NOW + hour, server_ms=NOW)
+        assert (found.at_ms, found.skew_ms, found.flags) == (NOW - 600_000, hour, frozenset({Flag.SKEWED}))
+
+    def test_the_way_of_a_message_is_no_skew(self) -> None:
+        found = moment_of_upload(device_ms=NOW - 600_000, device_now_ms=NOW - SKEW_MS, server_ms=NOW)
+        assert (found.at_ms, found.skew_ms, found.flags) == (NOW - 600_000, -SKEW_MS, frozenset())
+
+    def test_the_future_and_yesterday_are_flagged_and_kept_as_they_are(self) -> None:
+        later = moment_of_event(device_ms=NOW + 60_000, age_ms=0, synced=True, server_ms=NOW)
+        older = moment_of_event(device_ms=NOW - STALE_MS - 1, age_ms=0, synced=True, server_ms=NOW)
+        assert (later.at_ms, later.flags) == (NOW + 60_000, frozenset({Flag.FUTURE}))
+        assert (older.at_ms, older.flags) == (NOW - STALE_MS - 1, frozenset({Flag.STALE}))
+
+
+@pytest.mark.proves("P1")
+class TestWhose:
+    def test_a_card_is_whoevers_it_was_at_that_time(self) -> None:
+        holders = Holders([holding(CARD, ZHANG, 0, 100), holding(CARD, LI, 100)])
+        assert [holders.find(CARD, at).guard for at in (0, 99, 100, 10_000)] == [ZHANG, ZHANG, LI, LI]
+
+    def test_another_reader_gives_the_same_card_with_fewer_bits(self) -> None:
+        found = Holders([holding(CARD, ZHANG)]).find(SHORT, 5)
+        assert (found.guard, found.flags) == (ZHANG, frozenset({Flag.BY_24}))
+
+    def test_what_two_cards_end_in_is_neither_and_that_is_said(self) -> None:
+        holders = Holders([holding(CARD, ZHANG), holding(OTHER, LI)])
+        found = holders.find(SHORT, 5)
+        assert (found.guard, found.why, found.flags) == (None, Why.AMBIGUOUS, frozenset({Flag.AMBIGUOUS}))
+        assert holders.find(CARD, 5).guard == ZHANG
+
+    @pytest.mark.parametrize(
+        ("tag", "at_ms", "why", "flag"),
+        [
+            ("AABBCCDDEE", 5, Why.NOT_ENROLLED, Flag.UNKNOWN_TAG),
+            ("not a tag", 5, Why.UNREADABLE, Flag.UNKNOWN_TAG),
+            ("0000000000", 5, Why.UNREADABLE, Flag.UNKNOWN_TAG),
+            (CARD, 100, Why.LOST, Flag.LOST_CARD),
+            (CARD, 5, Why.NOT_THEN, Flag.UNKNOWN_GUARD),
+        ],
+    )
+    def test_whoever_cannot_be_found_has_a_reason(self, tag: str, at_ms: int, why: Why, flag: Flag) -> None:
+        found = Holders([holding(CARD, ZHANG, 10, 100, lost=True)]).find(tag, at_ms)
+        assert (found.guard, found.why, found.flags) == (None, why, frozenset({flag}))
+
+
+@pytest.mark.proves("P1")
+class TestRepeats:
+    def test_again_within_three_minutes_is_the_same_visit(self) -> None:
+        times = [0, 60_000, 60_000 + REPEAT_MS - 1, 60_000 + 2 * REPEAT_MS]
+        found = with_repeats([check_in(number, at) for number, at in enumerate(times)])
+        assert [Flag.REPEAT.value in one.flags for one in found] == [False, True, True, False]
+
+    def test_another_guard_or_another_checkpoint_is_another_visit(self) -> None:
+        found = with_repeats([check_in(1, 0), check_in(2, 1, guard=LI), check_in(3, 2, point="pump")])
+        assert not any(one.flags for one in found)
+
+    def test_who_is_not_known_repeats_nobody(self) -> None:
+        unknown = {"guard": None, "source": Source.WAND}
+        assert not any(one.flags for one in with_repeats([check_in(1, 0, **unknown), check_in(2, 1, **unknown)]))
+
+    @given(st.lists(st.integers(0, 10 * REPEAT_MS), max_size=12), st.integers(0, 10 * REPEAT_MS))
+    def test_one_that_comes_late_changes_only_the_three_minutes_after_it(self, times: list[int], late: int) -> None:
+        before = with_repeats([check_in(number, at) for number, at in enumerate(times, 1)])
+        after = {one.id: one for one in with_repeats([*before, check_in(0, late)])}
+        changed = [one for one in before if after[one.id].flags != one.flags]
+        assert all(late <= one.at_ms < late + REPEAT_MS for one in changed)
+
+    def test_the_same_parts_are_the_same_id_of_the_length_of_one(self) -> None:
+        assert same("a", None, 1) == same("a", None, 1) != same("a", 1)
+        assert len(same("a")) == 36
+
+
+def person(session: Session, id_: str, card: str, *, from_ms: int = 0) -> None:
+    session.add(Guard(id=id_, station=STATION, force="guard", area=STATION, made_by="li", made_ms=1))
+    session.flush()
+    give(session, id_, card, from_ms=from_ms)
+
+
+def give(session: Session, guard: str, card: str, *, from_ms: int = 0) -> None:
+    low24 = faces(Tag(card)).low24
+    session.add(GuardCard(station=STATION, guard=guard, tag=card, low24=low24, from_ms=from_ms, made_by="li"))
+    session.flush()
+
+
+class Made:
+    """Check-ins on a database without a station around them."""
+
+    def __init__(self, served: Served) -> None:
+        self.told: list[CheckIn] = []
+        self._served = served
+        self.hands = Hands()
+        self.database: Database = served.station.database
+        self.maker = Maker("g1", epoch="00000000000000e1", salt=0)
+        self.checkins = Checkins(
+            served.station.register,
+            clock=self.hands,
+            readers=lambda _session, _readers: {("g1", "gate-reader"): "gate"},
+            consequences=(self._hear,),
+        )
+
+    def _hear(self, _session: Session, check_ins: Sequence[CheckIn]) -> None:
+        self.told += check_ins
+
+    def unknown(self) -> list[tuple[Any, ...]]:
+        return self._served.rows("SELECT tag, why, times, settled FROM unknown_tag ORDER BY number")
+
+    def event(self, tag: str, **more: Any) -> GatewayEvent:
+        values = {"unit": "gate-reader", "at_ms": NOW, "detail": {"tag": tag}} | more
+        return self.maker.event(EventType.CHECK_IN, **values)
+
+    def absorb(self, *events: GatewayEvent) -> list[CheckIn]:
+        self.told.clear()
+        with self.database.write() as session:
+            self.checkins.absorb(session, events, NOW)
+        return [*self.told]
+
+
+@pytest.fixture
+def station(serve: Serve) -> Iterator[Served]:
+    with serve(clock=Hands(), wait=False) as one:
+        yield one
+
+
+@pytest.fixture
+def made(station: Served) -> Made:
+    found = Made(station)
+    with found.database.write() as session:
+        person(session, ZHANG, CARD)
+    return found
+
+
+@pytest.mark.proves("P1", "N2")
+def test_a_read_is_a_row_when_its_receipt_arrives(served: Served, gateway: Gateway) -> None:
+    """Through the broker: whoever hears that his event was stored finds its check-in."""
+    events = [gateway.event(EventType.CHECK_IN, unit="gate-reader", detail={"tag": CARD}), gateway.event()]
+    gateway.send(events)
+    gateway.receipted(events)
+    gateway.send(events[:1])
+    gateway.until(lambda: len(gateway.outcomes()) == 2, "receipted")
+    found = served.rows("SELECT id, source, gateway, reader, tag, guard FROM check_in")
+    assert found == [(events[0].id, "fixed_reader", "g1", "gate-reader", CARD, None)]
+    assert served.rows("SELECT tag, why, times FROM unknown_tag") == [(CARD, "not_enrolled", 1)]
+
+
+@pytest.mark.proves("P1")
+class TestAbsorbing:
+    def test_who_where_and_when_is_kept_with_three_clocks(self, made: Made) -> None:
+        (one,) = made.absorb(made.event(CARD, at_ms=NOW - 60_000))
+        assert (one.guard, one.point, one.source, one.flags) == (ZHANG, "gate", Source.FIXED_READER, frozenset())
+        assert (one.at_ms, one.device_ms, one.server_ms) == (NOW - 60_000, NOW - 60_000, NOW)
+        with made.database.read() as session:
+            assert of_guard(session, ZHANG, NOW - 60_000, NOW) == [one]
+            assert at_points(session, {"gate"}, NOW - 60_000, NOW) == [one]
+            assert of_guard(session, ZHANG, NOW - 59_999, NOW) == []
+
+    def test_every_repeat_is_a_row_and_one_visit(self, made: Made) -> None:
+        assert len(made.absorb(made.event(CARD), made.event(CARD, at_ms=NOW + 1_000))) == 2
+        with made.database.read() as session:
+            found = of_guard(session, ZHANG, NOW, NOW + 5_000)
+            assert ["repeat" in one.flags for one in found] == [False, True]
+            assert ["repeat" in one.flags for one in of_guard(session, ZHANG, NOW + 500, NOW + 5_000)] == [True]
+
+    def test_what_nobody_knows_is_kept_and_counted(self, made: Made) -> None:
+        found = made.absorb(
+            made.event("AABBCCDDEE"), made.event("AABBCCDDEE"), made.event("noise"), made.event(CARD, unit="elsewhere")
+        )
+        assert [sorted(one.flags) for one in found] == [
+            ["unknown_tag"],
+            ["unknown_tag"],
+            ["unknown_tag"],
+            ["unknown_point"],
+        ]
+        assert made.absorb(made.event("AABBCCDDEE"))
+        assert {*made.unknown()} == {("AABBCCDDEE", "not_enrolled", 3, None), ("noise", "unreadable", 1, None)}
+
+    def test_the_same_upload_twice_is_once(self, made: Made) -> None:
+        said = Said(id=same("x"), source=Source.WAND, tag=CARD, at_ms=NOW, device_ms=NOW)
+        with made.database.write() as session:
+            assert len(made.checkins.add(session, [said, said], NOW)) == 1
+            assert made.checkins.add(session, [said], NOW + 9) == []
+
+    def test_whoever_gets_a_card_gets_what_was_checked_in_with_it_since(self, made: Made) -> None:
+        made.absorb(made.event(OTHER, at_ms=NOW - 5_000), made.event(OTHER, at_ms=NOW - 1_000))
+        made.told.clear()
+        with made.database.write() as session:
+            person(session, LI, OTHER, from_ms=NOW - 2_000)
+            changed = made.checkins.look_again(session, Tag(OTHER), from_ms=NOW - 2_000)
+        assert [(one.guard, one.at_ms, one.flags) for one in changed] == [(LI, NOW - 1_000, frozenset())]
+        assert made.told == changed
+        assert made.unknown() == [(OTHER, "not_enrolled", 2, "enrolled")]
+
+    def test_a_card_that_was_lost_an_hour_ago_was_nobodys_since(self, made: Made) -> None:
+        made.absorb(made.event(CARD))
+        made.told.clear()
+        with made.database.write() as session:
+            (row,) = session.exec(select(GuardCard)).all()
+            row.to_ms, row.ended = NOW - 3_600_000, "lost"
+            session.add(row)
+            session.flush()
+            (changed,) = made.checkins.look_again(session, Tag(CARD), from_ms=NOW - 3_600_000)
+        assert (changed.guard, changed.flags) == (None, frozenset({"lost_card"}))
+        assert [(one.guard, one.flags) for one in made.told] == [(ZHANG, frozenset({"lost_card"}))]
+
+    def test_a_reader_that_is_given_a_checkpoint_says_where_they_were(self, made: Made) -> None:
+        made.absorb(made.event(CARD, unit="elsewhere"))
+        with made.database.write() as session:
+            (one,) = made.checkins.read_at(session, "g1", "elsewhere", point="pump", from_ms=NOW - 1)
+        assert (one.point, one.flags) == ("pump", frozenset())
