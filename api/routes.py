@@ -15,6 +15,7 @@ from api.duty import endpoints as duty
 from api.escalation import endpoints as escalation
 from api.faults import endpoints as faults
 from api.feed import endpoints as feed
+from api.guards import endpoints as guards
 from api.health import endpoints as health
 from api.ingest import endpoints as ingest
 from api.ingest import road
@@ -37,6 +38,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     drills.router,
     tips.router,
     tasks.router,
+    guards.router,
     reports.router,
     register.router,
     transfer.router,

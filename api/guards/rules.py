@@ -20,6 +20,12 @@ HOUR_MS: Final = 3_600_000
 DUTY_MOST_MS: Final = 24 * HOUR_MS
 """A longer duty is a misprint, and no law lets anybody serve it."""
 
+LATE_RELIEF_MS: Final = 2 * HOUR_MS
+"""So long after his time somebody may still be waiting to be relieved."""
+LEAVE_MOST_MS: Final = 366 * 24 * HOUR_MS
+PHONE_OUT_MOST_MS: Final = 24 * HOUR_MS
+SUSPENSION_MOST_MS: Final = 7 * 24 * HOUR_MS
+
 
 class Force(StrEnum):
     """Whose people somebody is one of."""
@@ -132,6 +138,14 @@ def employer(rows: Iterable[Employment], at_ms: int) -> str | None:
     """Whose guard somebody was at a moment; None: nobody's."""
     for row in rows:
         if row.from_ms <= at_ms and (row.to_ms is None or at_ms < row.to_ms):
+            return row.company
+    return None
+
+
+def belongs_to(rows: Iterable[Employment], now_ms: int) -> str | None:
+    """Whose guard somebody is, for rights: the company that employs him, or the one that will."""
+    for row in rows:
+        if row.to_ms is None or now_ms < row.to_ms:
             return row.company
     return None
 
