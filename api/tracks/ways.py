@@ -11,6 +11,9 @@ EARTH_M: Final = 6_371_000
 SPEED_LIMIT_MMS: Final = 7_000
 """25 km/h in mm/s: an electric bicycle at its limit, so that nobody is ruled out wrongly."""
 
+FASTER: Final = 5
+"""How much faster than walking the limit is: 7 m/s and 1.4 m/s."""
+
 
 class By(StrEnum):
     """What a least time rests on."""
@@ -61,6 +64,14 @@ class Ways:
         if walked is not None and (straight is None or walked <= straight):
             return Least(walked, By.LEGS)
         return None if straight is None else Least(straight, By.SPEED)
+
+    def fastest(self, one: str, other: str) -> int | None:
+        """The least time in ms of whoever drives at the limit; in less, nobody was at both."""
+        straight = self._straight(one, other)
+        if straight is not None:
+            return straight
+        least = self.least(one, other)
+        return None if least is None else least.ms // FASTER
 
     def _straight(self, one: str, other: str) -> int | None:
         here, there = self.positions.get(one), self.positions.get(other)
