@@ -1,6 +1,6 @@
-"""Readers on a line of their own: an RDM6300 for tags, a 433 MHz receiver for fixed-code transmitters.
+"""Readers on a line of their own: tags by RDM6300, Wiegand converter or PN532, fixed-code transmitters at 433 MHz.
 
-Both only talk. A frame reaches the gateway's port in two halves, since a real one is read so.
+All but the PN532 only talk. A frame reaches the gateway's port in two halves, since a real one is read so.
 """
 
 from __future__ import annotations
@@ -47,6 +47,16 @@ def code_frame(identity: int, command: int, form: Form) -> bytes:
             return b"LC:%06X\r\n" % code
 
 
+def wiegand_bits(tag: str) -> str:
+    """Return the bits that a Wiegand reader sends for a tag of 6 (26 bits) or 8 (34 bits) hexadecimal digits."""
+    if len(tag) not in (6, 8):
+        raise ValueError(f"a Wiegand tag has six or eight digits, this is {tag!r}")
+    number = f"{int(tag, 16):0{len(tag) * 4}b}"
+    half = len(number) // 2
+    even, odd = number[:half].count("1") % 2, 1 - number[half:].count("1") % 2
+    return f"{even}{number}{odd}"
+
+
 class Reader:
     """A talking device on a line: frames go out at their time, paced at the baud."""
 
@@ -66,6 +76,11 @@ class Reader:
         self._note(TagHeld(at_ns=now_ns, tag=tag.upper()))
         for at_ns in range(now_ns, now_ns + max(hold_ns, 1), REPEAT_NS):
             self._put(rdm6300_frame(tag), at_ns)
+
+    def hold_wiegand(self, tag: str, now_ns: int) -> None:
+        """A card is held to a Wiegand reader behind a converter: one line, however long it stays."""
+        self._note(TagHeld(at_ns=now_ns, tag=tag.upper()))
+        self._put(wiegand_bits(tag).encode() + b"\r\n", now_ns)
 
     def send_code(self, identity: int, command: int, now_ns: int, *, hold_ns: int, form: Form) -> None:
         """A transmitter's key is down for `hold_ns`."""
@@ -107,3 +122,56 @@ class Reader:
     def _note(self, entry: Entry) -> None:
         self.diary.append(entry)
         self._write(entry)
+
+
+SEARCH_NS = 30 * MS
+"""A PN532 looks for a card so long before it says that there is none."""
+_ASKED = b"\x00\x00\xff"
+_ACK = b"\x00\x00\xff\x00\xff\x00"
+_REPLIES = {0x14: b"\x15", 0x02: b"\x03\x32\x01\x06\x07", 0x32: b"\x33"}
+_LIST = 0x4A
+
+
+class Pn532Reader(Reader):
+    """A PN532: it sleeps until it is woken, then answers each question behind its ACK."""
+
+    def __init__(self, name: str, *, baud: int, write: Write = lambda _: None) -> None:
+        super().__init__(name, baud=baud, write=write)
+        self.awake = False
+        self._near: dict[str, int] = {}
+        self._asked = bytearray()
+
+    def hold_tag(self, tag: str, now_ns: int, *, hold_ns: int) -> None:
+        """A card is near for `hold_ns`; whoever asks meanwhile is told of it."""
+        if len(tag) not in (8, 14, 20):
+            raise ValueError(f"a UID has 8, 14 or 20 digits, this is {tag!r}")
+        self._note(TagHeld(at_ns=now_ns, tag=tag.upper()))
+        self._near[tag] = now_ns + max(hold_ns, 1)
+
+    def receive(self, data: bytes, now_ns: int) -> None:
+        """The gateway asks."""
+        self.awake = self.awake or b"\x55" in data
+        self._asked += data
+        while (at := self._asked.find(_ASKED)) >= 0 and len(self._asked) >= at + 5 + self._asked[at + 3] + 1:
+            end = at + 5 + self._asked[at + 3]
+            body = bytes(self._asked[at + 5 : end])
+            if self.awake and not (sum(body) + self._asked[end]) % 256 and body[:1] == b"\xd4" and len(body) > 1:
+                self._reply(body[1], now_ns)
+            del self._asked[: end + 1]
+
+    def _reply(self, code: int, now_ns: int) -> None:
+        if code != _LIST:
+            self._put(_ACK + _pn532_frame(_REPLIES.get(code, b"\x7f")), now_ns)
+            return
+        card = next((tag for tag, until_ns in self._near.items() if until_ns > now_ns), None)
+        if card is None:
+            self._put(_ACK + _pn532_frame(b"\x4b\x00"), now_ns + SEARCH_NS)
+            return
+        uid = bytes.fromhex(card)
+        about = bytes([1, 1, 0, 4 if len(uid) == 4 else 0x44, 8 if len(uid) == 4 else 0, len(uid)])
+        self._put(_ACK + _pn532_frame(b"\x4b" + about + uid), now_ns)
+
+
+def _pn532_frame(body: bytes) -> bytes:
+    data = b"\xd5" + body
+    return _ASKED + bytes([len(data), 256 - len(data)]) + data + bytes([-sum(data) % 256, 0])

@@ -30,6 +30,8 @@ class LineKind(Enum):
     NATIVE = "native"
     RDM6300 = "rdm6300"
     RADIO433 = "radio433"
+    WIEGAND = "wiegand"
+    PN532 = "pn532"
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

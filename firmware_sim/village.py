@@ -32,7 +32,7 @@ from firmware_sim.acts import (
 from firmware_sim.diary import Entry
 from firmware_sim.line import NativeLine
 from firmware_sim.medium import GATEWAY, Station
-from firmware_sim.reader import Reader
+from firmware_sim.reader import Pn532Reader, Reader
 from firmware_sim.settings import LineKind, LineSettings, VillageSettings
 from firmware_sim.unit import Memory, Unit
 
@@ -70,7 +70,8 @@ class Village:
 
     def _line(self, line: LineSettings, now_ns: int) -> Line:
         if line.kind is not LineKind.NATIVE:
-            return Reader(line.name, baud=line.baud, write=lambda entry: self._write(line.name, entry))
+            made = Pn532Reader if line.kind is LineKind.PN532 else Reader
+            return made(line.name, baud=line.baud, write=lambda entry: self._write(line.name, entry))
         return NativeLine(
             line,
             seed=self.settings.seed,
@@ -115,10 +116,14 @@ class Village:
                 form = self._settings_of(line.name).form
                 line.send_code(act.identity, act.command, now_ns, hold_ns=act.hold_ms * MS, form=form)
             case HoldTag() if act.unit in self.lines:
-                line = self._reader(act.unit, LineKind.RDM6300)
-                if len(act.tag) != 10:
-                    raise BadAct(f"an EM4100 tag has ten digits, this is {act.tag!r}")
-                line.hold_tag(act.tag, now_ns, hold_ns=act.hold_ms * MS)
+                line = self._reader(act.unit, LineKind.RDM6300, LineKind.WIEGAND, LineKind.PN532)
+                try:
+                    if self._settings_of(line.name).kind is LineKind.WIEGAND:
+                        line.hold_wiegand(act.tag, now_ns)
+                    else:
+                        line.hold_tag(act.tag, now_ns, hold_ns=act.hold_ms * MS)
+                except ValueError as error:
+                    raise BadAct(str(error)) from None
             case _:
                 if act.unit not in self._line_of:
                     raise BadAct(f"there is no unit {act.unit!r}")
@@ -127,10 +132,10 @@ class Village:
     def _settings_of(self, name: str) -> LineSettings:
         return next(line for line in self.settings.lines if line.name == name)
 
-    def _reader(self, name: str, kind: LineKind) -> Reader:
+    def _reader(self, name: str, *kinds: LineKind) -> Reader:
         line = self.lines.get(name)
-        if not isinstance(line, Reader) or self._settings_of(name).kind is not kind:
-            raise BadAct(f"there is no {kind.value} line {name!r}")
+        if not isinstance(line, Reader) or self._settings_of(name).kind not in kinds:
+            raise BadAct(f"there is no {' or '.join(kind.value for kind in kinds)} line {name!r}")
         return line
 
     def _change_line(self, act: CutLine | MendLine | SetFaults, now_ns: int) -> None:

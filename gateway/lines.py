@@ -12,9 +12,9 @@ is not to be talked into.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Container, Mapping, Sequence
 from dataclasses import dataclass
-from typing import Final
+from typing import Any, Final
 
 import structlog
 
@@ -22,15 +22,17 @@ from broker.ids import EventId, PressKey, UnitId, press_key
 from broker.kinds import EventType, Kind, Lane
 from devices.commands import Lamp, Siren
 from devices.line_link import LineLink, UnitKey
+from devices.pn532 import Pn532
 from devices.radio433 import Form, Radio433
 from devices.rdm6300 import Rdm6300
 from devices.readings import CommandDone, Heartbeat, LinkReading, UnitHello
+from devices.wiegand import WiegandText
 from gateway.events import Entry, Event
 from gateway.intake import Told
 from gateway.journal import JournalError
 from gateway.links.uart import OpenPort
 from gateway.recorder import Batch, Recorder
-from gateway.settings import Line, Unit
+from gateway.settings import Line, Reader, Unit
 from gateway.stamps import Clock
 from gateway.supervision import Change, Supervision
 
@@ -265,20 +267,103 @@ class PortLine(Source):
             self.port.resume()
 
 
-class ReaderLine(PortLine):
-    """A bare reader or receiver: it speaks, nobody answers."""
+Talker = Rdm6300 | Radio433 | WiegandText
+"""What speaks by itself."""
 
-    def __init__(self, settings: Line, codec: Rdm6300 | Radio433, *, hearing: Hearing, open_port: OpenPort) -> None:
-        """`codec` reads what the port gives. Readings are said to come from the reader's id."""
+
+def nobody(_source: UnitId, _readings: Sequence[object], _batch: Batch) -> None:
+    """Answer nothing at a reader."""
+
+
+class ReaderLine(PortLine):
+    """A bare reader or receiver. What is read is kept, and then answered at the checkpoint, not on this line."""
+
+    codec: Talker | Pn532
+
+    def __init__(
+        self,
+        settings: Line,
+        codec: Talker | Pn532,
+        *,
+        hearing: Hearing,
+        open_port: OpenPort,
+        answers: Callable[[UnitId, Sequence[object], Batch], None] = nobody,
+    ) -> None:
+        """`codec` reads what the port gives. Readings are said to come from the reader's id.
+
+        `answers` is told what was read and what of it is about to be kept.
+        """
         super().__init__(settings, hearing, open_port)
         self.codec = codec
-        self._source = settings.reader or settings.name
+        self._answers = answers
+        self._source = UnitId(settings.reader or settings.name)
 
     def heard(self, data: bytes) -> None:
         """Bytes were read."""
         self.count(data)
         readings = self.codec.receive_data(data, self.hearing.clock().mono_ns)
-        self.take(self.hearing.recorder.hear(self._source, readings))
+        batch = self.hearing.recorder.hear(self._source, readings)
+        if readings:
+            self._answers(self._source, readings, batch)
+        self.take(batch)
+
+
+class AskedLine(ReaderLine):
+    """A reader that must be asked for each card. It falls silent as a fault."""
+
+    codec: Pn532
+
+    def __init__(self, settings: Line, codec: Pn532, **more: Any) -> None:
+        """As `ReaderLine`."""
+        super().__init__(settings, codec, **more)
+        self._timer: asyncio.TimerHandle | None = None
+
+    def opened(self) -> None:
+        """The port is there: wake the reader."""
+        super().opened()
+        self.codec.start(self.hearing.clock().mono_ns)
+        self._flush()
+
+    def lost(self, why: str) -> None:
+        """The port is gone, and with it whatever was asked."""
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        super().lost(why)
+
+    def heard(self, data: bytes) -> None:
+        """Bytes were read."""
+        super().heard(data)
+        self._flush()
+
+    def supervise(self) -> None:
+        """A reader that does not answer reads no card: say so."""
+        wrong = self.port.up and not self.codec.answers and self.codec.counts.restarts > 1
+        self.note(self.hearing.supervision.state("reader_silent", self.name, wrong=wrong))
+
+    async def close(self) -> None:
+        """Ask no more, keep what was heard, and close the port."""
+        if self._timer is not None:
+            self._timer.cancel()
+        await super().close()
+
+    def _flush(self) -> None:
+        """Ask what is to be asked, and wake up when the next is due."""
+        data = self.codec.data_to_send()
+        if data:
+            self.port.write(data)
+        if self._timer is not None:
+            self._timer.cancel()
+            self._timer = None
+        due_ns = self.codec.next_due()
+        if due_ns is not None and self.port.up and not self.closing:
+            delay_s = max(due_ns - self.hearing.clock().mono_ns, 0) / 1e9
+            self._timer = self.loop.call_later(delay_s, self._advance)
+
+    def _advance(self) -> None:
+        self._timer = None
+        self.codec.advance(self.hearing.clock().mono_ns)
+        self._flush()
 
 
 class NativeLine(PortLine):
@@ -448,6 +533,16 @@ def give_way(events: Sequence[Event], *, at_most: int) -> list[Event]:
     return [event for some in worth for event in some][:at_most]
 
 
-def make_codec(settings: Line, tags: frozenset[str]) -> Rdm6300 | Radio433:
-    """Return the codec of a reader line."""
-    return Rdm6300(tags) if settings.kind == "rdm6300" else Radio433(Form(settings.form))
+def make_codec(settings: Line, reader: Reader | None, known: Container[str]) -> Talker:
+    """Return the codec of a line on which something speaks by itself; `reader`: what is said of it."""
+    match settings.kind:
+        case "rdm6300":
+            return Rdm6300(known)
+        case "wiegand":
+            return (
+                WiegandText()
+                if reader is None
+                else WiegandText(reversed_octets=reader.reversed_octets, bits=reader.bits)
+            )
+        case _:
+            return Radio433(Form(settings.form))

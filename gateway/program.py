@@ -38,9 +38,12 @@ from broker.signing import Signer, Verifier, gateway_kid
 from broker.slices import SliceRefused
 from devices.frames import FRAME_BYTES
 from devices.line_link import LineLink, UnitKey
+from devices.pn532 import Pn532
+from devices.readings import TagRefused
 from devices.timing import LineTiming
 from gateway import logs
 from gateway.alert import Alert, Play, Switch
+from gateway.checkpoints import Checkpoints, Chirp, KnownTags
 from gateway.drills import Drills
 from gateway.events import Entry
 from gateway.history import History, highest, told_head
@@ -50,16 +53,16 @@ from gateway.intake import Intake, ZigbeeAction
 from gateway.journal import Carried, Heard, JournalError
 from gateway.keeping import Append, Keeper
 from gateway.ladder import Ladder, Show
-from gateway.lines import Hearing, NativeLine, PortLine, ReaderLine, Source, make_codec
+from gateway.lines import AskedLine, Hearing, NativeLine, PortLine, ReaderLine, Source, make_codec
 from gateway.links.uart import Port
 from gateway.mqtt import Access
 from gateway.outbox import Outbox
-from gateway.recorder import Recorder
+from gateway.recorder import Batch, Recorder
 from gateway.register import Register
 from gateway.resumption import resume
 from gateway.road import Road
 from gateway.rounds import Rounds, Watched
-from gateway.settings import Contact, GatewaySettings, Line, Unit, public_keys
+from gateway.settings import Contact, GatewaySettings, Line, Reader, Unit, public_keys
 from gateway.slices import Applied, Incoming, Kept, apply, keep
 from gateway.stamps import Clock, SystemClock
 from gateway.stores import Stores, open_stores, reopen
@@ -114,6 +117,8 @@ class Gateway:
             self._register, siren_s=settings.siren_s, night=settings.night, utc_offset_min=settings.utc_offset_min
         )
         self._ladder = Ladder(not_reached_s=settings.not_reached_s)
+        self._tags = KnownTags(settings.tags)
+        self._checkpoints = Checkpoints(settings.readers, self._tags)
         self._outbox = Outbox()
         self._drills = Drills()
         self._windows = Windows()
@@ -264,8 +269,11 @@ class Gateway:
     def _make_line(self, line: Line, stores: Stores) -> PortLine:
         open_port = partial(self._open_port, line.name)
         if line.kind != "native":
-            codec = make_codec(line, self._settings.tags)
-            return ReaderLine(line, codec, hearing=self._hearing, open_port=open_port)
+            if line.kind == "pn532":
+                return AskedLine(line, Pn532(), hearing=self._hearing, open_port=open_port, answers=self._read)
+            reader = next((reader for reader in self._settings.readers if reader.line == line.name), None)
+            codec = make_codec(line, reader, self._tags)
+            return ReaderLine(line, codec, hearing=self._hearing, open_port=open_port, answers=self._read)
         units, keys = self._units_on(line.name, stores.known)
         link = LineLink(
             units=keys,
@@ -351,7 +359,8 @@ class Gateway:
             self._pins = Pins(
                 make_factory(self._settings.gpio),
                 contacts=self._settings.contacts,
-                sounders=self._settings.sounders,
+                sounders=(*self._settings.sounders, *self._checkpoints.sounders),
+                readers=self._settings.readers,
                 user=self,
             )
             if self._settings.gpio_socket is not None:
@@ -419,13 +428,40 @@ class Gateway:
         """A wired contact has something to say."""
         self._own.take(self._recorder.hear_contact(contact.id, self._start_number, reading))
 
+    def reader_said(self, reader: Reader, readings: Sequence[object]) -> None:
+        """A Wiegand reader on two pins read something."""
+        batch = self._recorder.hear(reader.id, readings)
+        self._read(reader.id, readings, batch)
+        self._own.take(batch)
+
     def zigbee_said(self, action: ZigbeeAction) -> None:
         """A Zigbee button was pressed."""
         self._own.take(self._recorder.hear("zigbee", [action]))
 
+    # Towards the checkpoints
+
+    def _read(self, reader: ids.UnitId, readings: Sequence[object], batch: Batch) -> None:
+        """A reader read cards: they are answered when they are on disk, or when that takes too long."""
+        now_ns = self._clock().mono_ns
+        self._checkpoints.heard(batch.events, now_ns)
+        if any(isinstance(reading, TagRefused) for reading in readings):
+            self._reply(self._checkpoints.refused(reader, now_ns))
+        self._wake()
+
+    def _reply(self, replies: Sequence[Switch | Chirp]) -> None:
+        for reply in replies:
+            if isinstance(reply, Switch):
+                self._switch(reply)
+            elif (unit := self._register.unit_by_id(reply.unit)) is not None:
+                self._sound(self._alert.chirp(unit))
+
     # Towards the station
 
     def _committed(self, entries: list[Entry]) -> None:
+        replies = self._checkpoints.kept((entry.event for entry in entries), self._clock().mono_ns)
+        if replies:
+            self._reply(replies)
+            self._wake()
         self._uplink.committed(entries, lambda entry: entry.event.targets(self._settings.gateway))
 
     def receipted(self, receipt: Receipt) -> None:
@@ -512,6 +548,7 @@ class Gateway:
             self._heard |= {str(unit): window for unit, window in line.windows.items()}
         self._settings = applied.settings
         self._register = self._alert.register = self._intake.register = Register(applied.settings)
+        self._tags.replace(applied.settings.tags)
         for line in natives:
             line.set_units(*self._units_on(line.name, self._recorder.known))
         units = [(unit.id, unit.line) for unit in applied.settings.units]
@@ -590,7 +627,8 @@ class Gateway:
 
     def _wake(self) -> None:
         """Set the clock for whatever is due next: sirens that end, police that are not reached."""
-        dues = [due for due in (self._alert.next_due(), self._ladder.next_due()) if due is not None]
+        told = (self._alert.next_due(), self._ladder.next_due(), self._checkpoints.next_due())
+        dues = [due for due in told if due is not None]
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
@@ -603,6 +641,7 @@ class Gateway:
         now_ns = self._clock().mono_ns
         self._sound(self._alert.advance(now_ns))
         self._show(self._ladder.advance(now_ns))
+        self._reply(self._checkpoints.advance(now_ns))
         self._wake()
 
     def health(self) -> dict[str, object]:
@@ -630,6 +669,7 @@ class Gateway:
                 }
                 for line in self._lines.values()
             },
+            "readers": {} if self._pins is None else {name: _plain(seen) for name, seen in self._pins.wiegand.items()},
             "faults": [f"{change.fault} {change.subject}" for change in self._supervision.open],
             "journal": _plain(self._keeper.counts),
             "outbox": _plain(self._outbox.counts),

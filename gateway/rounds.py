@@ -18,7 +18,7 @@ import structlog
 
 from gateway.journal import JournalError
 from gateway.keeping import Keeper
-from gateway.lines import NativeLine, PortLine, Source
+from gateway.lines import AskedLine, NativeLine, PortLine, Source
 from gateway.outbox import Outbox
 from gateway.recorder import Recorder
 from gateway.road import Road
@@ -119,7 +119,7 @@ class Rounds:
             line.note(line.supervise_backlog())
         if self._number % self._status_every == 0:
             for line in to.lines.values():
-                if isinstance(line, NativeLine):
+                if isinstance(line, NativeLine | AskedLine):
                     line.supervise()
         if self._number % VIEWS_EVERY == 0:
             to.keeper.mark(done=to.outbox.drop_old_views(now.mono_ns))

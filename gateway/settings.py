@@ -14,7 +14,7 @@ from broker.ids import CommunityId, GatewayId, GridId, GroupId, HouseholdId, Sta
 from broker.kinds import Kind
 from gateway.https import address_of
 
-LineKind = Literal["native", "rdm6300", "radio433"]
+LineKind = Literal["native", "rdm6300", "radio433", "wiegand", "pn532"]
 
 
 class Settings(BaseModel):
@@ -75,6 +75,29 @@ class Line(Settings):
     reader: UnitId | None = None
     form: Literal["timed", "plain", "text"] = "timed"
     """How a 433 MHz receiver writes its codes: docs/readers.md."""
+
+
+class Reader(Settings):
+    """A tag reader at a checkpoint: on `line`, or a Wiegand reader on the pins `d0` and `d1` (BCM numbers).
+
+    `form` and `reversed_octets` are of Wiegand readers: how many bits it sends (None: either), and in which order the
+    octets of the number. `buzzer` and `lamp` are pins by which it answers.
+    """
+
+    id: UnitId
+    line: str | None = None
+    d0: Annotated[int, Field(ge=0, le=27)] | None = None
+    d1: Annotated[int, Field(ge=0, le=27)] | None = None
+    form: Literal["w26", "w34"] | None = None
+    reversed_octets: bool = False
+    buzzer: Annotated[int, Field(ge=0, le=27)] | None = None
+    lamp: Annotated[int, Field(ge=0, le=27)] | None = None
+    active_high: bool = True
+
+    @property
+    def bits(self) -> int | None:
+        """Bits of a Wiegand frame, None: 26 or 34."""
+        return None if self.form is None else int(self.form[1:])
 
 
 class Contact(Settings):
@@ -175,6 +198,7 @@ class GatewaySettings(Settings):
     """Keys of units that may come to hang here: which ones do, the station's slice of the register says."""
     households: tuple[Household, ...] = ()
     groups: tuple[Group, ...] = ()
+    readers: tuple[Reader, ...] = ()
     contacts: tuple[Contact, ...] = ()
     sounders: tuple[Sounder, ...] = ()
     remotes: tuple[Remote, ...] = ()

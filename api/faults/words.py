@@ -12,6 +12,7 @@ WORDS: Final[Mapping[str, Words]] = {
     "line_lost": Words("线路端口丢失", "line port lost"),
     "line_noisy": Words("线路干扰大", "line noisy"),
     "line_held_back": Words("存储过慢，线路积压", "line waits for the disk"),
+    "reader_silent": Words("读卡器无应答", "reader does not answer"),
     "seal_refused": Words("收到无法验证的信号", "frames that cannot be verified"),
     "does_not_confirm": Words("报警器不回应，警笛可能不响", "unit does not confirm, its siren may be silent"),
     "no_counters": Words("无法向报警器发令", "no orders can go to units"),

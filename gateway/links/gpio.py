@@ -1,4 +1,4 @@
-"""GPIO pins: wired keys and loops in, relays and lamps out. The one door to gpiozero.
+"""GPIO pins: wired keys, loops and Wiegand readers in, relays and lamps out. The one door to gpiozero.
 
 The pin factory is always passed explicitly. Inputs are the pin's own edges, unbounced, into `devices.contact`:
 gpiozero's Button loses events under lgpio (its issue 1090). Edges come on a thread of the library and are handed to
@@ -13,7 +13,7 @@ import contextlib
 import json
 import socket
 import time
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, Protocol
 
@@ -21,7 +21,8 @@ import structlog
 
 from devices.contact import Contact as ContactLogic
 from devices.contact import Role
-from gateway.settings import Contact, Sounder
+from devices.wiegand import Wiegand, WiegandCounts
+from gateway.settings import Contact, Reader, Sounder
 
 if TYPE_CHECKING:
     from gpiozero import DigitalOutputDevice
@@ -37,6 +38,9 @@ class EdgeUser(Protocol):
 
     def contact_said(self, contact: Contact, reading: object) -> None:
         """A debounced reading of one contact."""
+
+    def reader_said(self, reader: Reader, readings: Sequence[object]) -> None:
+        """What a reader on two pins read."""
 
 
 class GpioError(Exception):
@@ -69,13 +73,16 @@ class Pins:
         contacts: Iterable[Contact],
         sounders: Iterable[Sounder],
         user: EdgeUser,
+        readers: Iterable[Reader] = (),
     ) -> None:
-        """Take the pins. Raises GpioError with the pin and the reason."""
+        """Take the pins; of `readers` those that have two. Raises GpioError with the pin and the reason."""
         self._factory = factory
         self._user = user
         self._loop = asyncio.get_running_loop()
         self._timers: dict[str, asyncio.TimerHandle] = {}
         self._inputs: list[tuple[Contact, Pin, ContactLogic]] = []
+        self._wires: list[tuple[Reader, int, Pin, Wiegand]] = []
+        """The two pins of each Wiegand reader, with the bit that a pulse on it is."""
         self._callbacks: list[Callable[[float, int], None]] = []
         """gpiozero holds them weakly: without these they would be gone at once, and no key heard."""
         self._connections: set[asyncio.StreamWriter] = set()
@@ -84,7 +91,14 @@ class Pins:
         self._pin_of: dict[str, int] = {}
         try:
             for contact in contacts:
-                self._inputs.append((contact, self._input(contact), _logic(contact)))
+                self._inputs.append((contact, self._input(contact.pin, edges="both"), _logic(contact)))
+            for reader in readers:
+                if reader.d0 is not None and reader.d1 is not None:
+                    codec = Wiegand(reversed_octets=reader.reversed_octets, bits=reader.bits)
+                    self._wires += [
+                        (reader, bit, self._input(pin, edges="falling"), codec)
+                        for bit, pin in enumerate((reader.d0, reader.d1))
+                    ]
             for sounder in sounders:
                 self._outputs[sounder.id] = self._output(sounder)
                 self._pin_of[sounder.id] = sounder.pin
@@ -99,6 +113,15 @@ class Pins:
             self._callbacks.append(callback)
             pin.when_changed = callback
             self._take(contact, logic, closed=not pin.state, now_ns=time.monotonic_ns())
+        for reader, bit, pin, codec in self._wires:
+            callback = self._on_pulse(reader, bit, codec)
+            self._callbacks.append(callback)
+            pin.when_changed = callback
+
+    @property
+    def wiegand(self) -> dict[str, WiegandCounts]:
+        """What the Wiegand readers have seen, by id."""
+        return {reader.id: codec.counts for reader, _, _, codec in self._wires}
 
     def switch(self, sounder: Sounder, *, on: bool) -> str | None:
         """Turn a sounder on or off; return why it could not be, None when it was."""
@@ -119,22 +142,22 @@ class Pins:
             with contextlib.suppress(Exception):  # a broken one must not keep the next one sounding
                 device.off()
                 device.close()
-        for _, pin, _ in self._inputs:
+        for pin in (*(pin for _, pin, _ in self._inputs), *(pin for _, _, pin, _ in self._wires)):
             pin.when_changed = None
             pin.close()
         self._factory.close()
         for writer in self._connections:
             writer.close()
 
-    def _input(self, contact: Contact) -> Pin:
+    def _input(self, number: int, *, edges: Literal["both", "falling"]) -> Pin:
         try:
-            pin = self._factory.pin(contact.pin)
+            pin = self._factory.pin(number)
             pin.function = "input"
-            pin.pull = "up"  # a closed contact pulls the pin to ground
+            pin.pull = "up"  # a closed contact, or a pulse, pulls the pin to ground
             pin.bounce = None
-            pin.edges = "both"
+            pin.edges = edges
         except Exception as error:
-            raise GpioError(contact.pin, str(error)) from error
+            raise GpioError(number, str(error)) from error
         return pin
 
     def _output(self, sounder: Sounder) -> DigitalOutputDevice:
@@ -171,6 +194,37 @@ class Pins:
         for reading in logic.advance(time.monotonic_ns()):
             self._user.contact_said(contact, reading)
         self._wait(contact, logic)
+
+    def _on_pulse(self, reader: Reader, bit: int, codec: Wiegand) -> Callable[[float, int], None]:
+        def changed(_ticks: float, state: int) -> None:
+            if state:
+                return  # the end of a pulse
+            now_ns = time.monotonic_ns()
+            with contextlib.suppress(RuntimeError):  # as above
+                self._loop.call_soon_threadsafe(lambda: self._pulse(reader, bit, codec, now_ns))
+
+        return changed
+
+    def _pulse(self, reader: Reader, bit: int, codec: Wiegand, now_ns: int) -> None:
+        self._read(reader, codec.pulse(bit, now_ns))
+        if reader.id not in self._timers:
+            self._wait_for_silence(reader, codec)
+
+    def _wait_for_silence(self, reader: Reader, codec: Wiegand) -> None:
+        due_ns = codec.next_due()
+        if due_ns is not None:
+            delay_s = max(0, due_ns - time.monotonic_ns()) / 1e9
+            self._timers[reader.id] = self._loop.call_later(delay_s, self._silence, reader, codec)
+
+    def _silence(self, reader: Reader, codec: Wiegand) -> None:
+        """It may be over: once a frame, not once a pulse, is the clock set."""
+        del self._timers[reader.id]
+        self._read(reader, codec.advance(time.monotonic_ns()))
+        self._wait_for_silence(reader, codec)
+
+    def _read(self, reader: Reader, readings: Sequence[object]) -> None:
+        if readings:
+            self._user.reader_said(reader, readings)
 
     # The mock factory's private socket
 

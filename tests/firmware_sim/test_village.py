@@ -175,8 +175,8 @@ def test_a_line_is_cut_mended_and_given_faults() -> None:
     [
         (acts.Press("u009", Key.PANIC), "there is no unit 'u009'"),
         (acts.Press("gate", Key.PANIC), "there is no unit 'gate'"),
-        (acts.HoldTag("air", "0062E3086C"), "there is no rdm6300 line 'air'"),
-        (acts.HoldTag("line1", "0062E3086C"), "there is no rdm6300 line 'line1'"),
+        (acts.HoldTag("air", "0062E3086C"), "there is no rdm6300 or wiegand or pn532 line 'air'"),
+        (acts.HoldTag("line1", "0062E3086C"), "no rdm6300 or wiegand or pn532 line 'line1'"),
         (acts.HoldTag("gate", "AB12"), "an EM4100 tag has ten digits"),
         (acts.SendCode("gate", 1), "there is no radio433 line 'gate'"),
         (acts.CutLine("line9"), "there is no line 'line9'"),

@@ -1,6 +1,6 @@
 import asyncio
 import json
-from collections.abc import AsyncIterator
+from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from pathlib import Path
 from typing import Any
@@ -9,9 +9,9 @@ import pytest
 from gpiozero.pins.mock import MockFactory
 
 from broker.kinds import EventType, Kind
-from devices.readings import ContactClosed, ContactOpened, LoopCut, LoopRestored
+from devices.readings import ContactClosed, ContactOpened, LoopCut, LoopRestored, TagSeen
 from gateway.links.gpio import GpioError, Pins, make_factory
-from gateway.settings import Contact, Sounder
+from gateway.settings import Contact, Reader, Sounder
 from tests.gateway.place import settings
 from tests.gateway.running import journalled, running, until_fault
 from tests.gateway.waiting import until
@@ -31,6 +31,9 @@ class Hearer:
 
     def contact_said(self, contact: Contact, reading: object) -> None:
         self.said.append((contact.id, reading))
+
+    def reader_said(self, reader: Reader, readings: Sequence[object]) -> None:
+        self.said += [(reader.id, reading) for reading in readings]
 
 
 @asynccontextmanager
@@ -56,6 +59,24 @@ async def test_a_key_is_heard_when_it_closes_and_told_how_long_it_was_held() -> 
         name, opened = hearer.said[1]
         assert isinstance(opened, ContactOpened)
         assert (name, opened.count) == ("k1", 1)
+
+
+@pytest.mark.proves("P1")
+async def test_a_wiegand_reader_on_two_pins_is_heard_and_its_pins_are_given_back() -> None:
+    reader = Reader.model_validate({"id": "rd1", "d0": 5, "d1": 6})
+    factory, hearer = MockFactory(), Hearer()
+    made = Pins(
+        factory, contacts=(), sounders=(), readers=(reader, reader.model_copy(update={"d0": None})), user=hearer
+    )
+    made.start()
+    for bit in "00101101000000001010001000":
+        pin = factory.pin(6 if bit == "1" else 5)
+        pin.drive_low()
+        pin.drive_high()
+    await until(lambda: hearer.said == [("rd1", TagSeen("5A0144"))])
+    assert made.wiegand["rd1"].frames == 1
+    made.close()
+    assert made._timers == {}
 
 
 async def test_a_spike_on_the_wire_is_no_press() -> None:

@@ -1,0 +1,393 @@
+"""The answer at the checkpoint: sound and lamp within a second, and a known card differs from an unknown one."""
+
+import asyncio
+import json
+import time
+from collections.abc import AsyncIterator
+from contextlib import asynccontextmanager
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from broker.ids import UnitId, event_id
+from broker.kinds import EventType
+from firmware_sim.acts import HoldTag
+from firmware_sim.reader import wiegand_bits
+from firmware_sim.settings import LineKind, LineSettings, VillageSettings
+from firmware_sim.village import Village
+from gateway.alert import Switch
+from gateway.checkpoints import (
+    CHIRP_AGAIN_NS,
+    LATE_NS,
+    MOST_PENDING,
+    Checkpoints,
+    Chirp,
+    KnownTags,
+    outputs,
+)
+from gateway.events import Event
+from gateway.journal import Journal
+from gateway.program import Gateway, Wrap, leave
+from gateway.settings import Reader
+from gateway.stamps import Stamp
+from tests.gateway.place import settings
+from tests.gateway.running import around, journalled, running, until_fault
+from tests.gateway.waiting import until
+from tests.gateway.wire import Wire
+
+MS = 1_000_000
+AT = Stamp(1_790_000_000_000, 10**12, "b1", "synced")
+GATE = Reader.model_validate({"id": "rd1", "line": "gate", "buzzer": 17, "lamp": 27})
+MUTE = Reader.model_validate({"id": "rd2", "line": "door"})
+CARD = "100086F444"
+KNOWN = frozenset({CARD, "0A00B1C2D3", "04416D412B0289"})
+
+
+def check_in(tag: str, *, unit: str = "rd1", number: int = 1, late_ms: int = 0) -> Event:
+    return Event(
+        id=event_id(number, bytes(10)),
+        type=EventType.CHECK_IN,
+        stamp=AT,
+        unit=UnitId(unit),
+        detail={"tag": tag},
+        late_ms=late_ms,
+    )
+
+
+class Bench:
+    """The checkpoints of one gateway, and what is to be seen and heard there."""
+
+    def __init__(self, *readers: Reader) -> None:
+        self.tags = KnownTags(KNOWN)
+        self.checkpoints = Checkpoints(readers or (GATE,), self.tags)
+        self.log: list[tuple[int, str, bool]] = []
+
+    def do(self, at_ms: int, switches: list[Switch | Chirp]) -> None:
+        for one in switches:
+            assert isinstance(one, Switch)
+            self.log.append((at_ms, str(one.sounder.id).partition(".")[2], one.on))
+
+    def run(self, until_ms: int) -> None:
+        while (due_ns := self.checkpoints.next_due()) is not None and due_ns <= until_ms * MS:
+            self.do(due_ns // MS, self.checkpoints.advance(due_ns))
+
+    def said(self, output: str) -> list[tuple[int, bool]]:
+        return [(at_ms, on) for at_ms, name, on in self.log if name == output]
+
+
+@pytest.mark.proves("P1")
+def test_a_known_card_is_one_tone_and_a_steady_lamp() -> None:
+    bench = Bench()
+    event = check_in(CARD)
+    bench.checkpoints.heard([event], 0)
+    bench.do(20, list(bench.checkpoints.kept([event], 20 * MS)))
+    bench.run(5_000)
+    assert bench.said("buzzer") == [(20, True), (170, False)]
+    assert bench.said("lamp") == [(20, True), (1_520, False)]
+
+
+@pytest.mark.proves("P1")
+@pytest.mark.parametrize("tag", ["62E3086CED", "0800112233"])
+def test_an_unknown_card_is_three_tones_and_a_flickering_lamp(tag: str) -> None:
+    bench = Bench()
+    event = check_in(tag)
+    bench.checkpoints.heard([event], 0)
+    bench.do(0, list(bench.checkpoints.kept([event], 0)))
+    bench.run(5_000)
+    assert bench.said("buzzer") == [(0, True), (100, False), (200, True), (300, False), (400, True), (500, False)]
+    assert len(bench.said("lamp")) == 10
+
+
+@pytest.mark.proves("P1", "N1")
+def test_a_card_that_no_disk_takes_is_told_so_within_a_second_and_not_confirmed_later() -> None:
+    bench = Bench()
+    event = check_in(CARD)
+    bench.checkpoints.heard([event], 0)
+    assert bench.checkpoints.advance(LATE_NS - 1) == []
+    bench.run(5_000)
+    assert bench.said("buzzer") == [(700, True), (1_700, False)]
+    assert bench.said("lamp") == []
+    assert bench.checkpoints.kept([event], 6_000 * MS) == []
+
+
+@pytest.mark.proves("P1")
+def test_a_card_is_known_by_any_of_its_faces_unless_two_have_it() -> None:
+    tags = KnownTags(KNOWN)
+    assert all(tags.knows(tag) for tag in (CARD, "0086F444", "86F444", "04416D412B0289"))
+    assert not any(tags.knows(tag) for tag in ("", "no tag", "87F444", "000000"))
+    assert CARD in tags
+    assert "86F444" not in tags  # another first frame of it is waited for: it may be a ghost
+    tags.replace({CARD, "620086F444"})
+    assert not tags.knows("86F444")
+    assert not tags.knows("0086F444")
+    assert tags.knows(CARD)
+
+
+def test_the_next_card_ends_the_answer_to_the_one_before() -> None:
+    bench = Bench()
+    first, second = check_in("62E3086CED"), check_in(CARD, number=2)
+    bench.checkpoints.heard([first, second], 0)
+    bench.do(0, list(bench.checkpoints.kept([first], 0)))
+    bench.run(250)
+    bench.do(250, list(bench.checkpoints.kept([second], 250 * MS)))
+    bench.run(5_000)
+    assert bench.said("buzzer") == [(0, True), (100, False), (200, True), (400, False)]
+    assert bench.said("lamp")[-1] == (1_750, False)
+    assert bench.checkpoints.next_due() is None
+
+
+def test_a_number_that_is_none_of_its_own_is_answered_as_unknown_at_once() -> None:
+    bench = Bench(GATE, MUTE)
+    bench.do(0, list(bench.checkpoints.refused(UnitId("rd1"), 0)))
+    assert bench.log == [(0, "buzzer", True), (0, "lamp", True)]
+    assert bench.checkpoints.refused(UnitId("rd2"), 0) == []
+    assert bench.checkpoints.refused(UnitId("nobody"), 0) == []
+
+
+@pytest.mark.proves("P1")
+def test_a_native_unit_answers_by_its_own_tone_once_for_a_known_card_and_twice_for_an_unknown_one() -> None:
+    checkpoints = Bench().checkpoints
+    unit = UnitId("u01")
+    assert checkpoints.kept([check_in(CARD, unit="u01")], 0) == [Chirp(unit)]
+    assert checkpoints.next_due() is None
+    assert checkpoints.kept([check_in("62E3086CED", unit="u01")], 0) == [Chirp(unit)]
+    assert checkpoints.advance(CHIRP_AGAIN_NS - 1) == []
+    assert checkpoints.advance(CHIRP_AGAIN_NS) == [Chirp(unit)]
+    assert checkpoints.kept([check_in(CARD, unit="u01", late_ms=60_000)], 0) == []
+
+
+def test_what_is_no_check_in_or_was_not_heard_here_is_not_answered() -> None:
+    bench = Bench()
+    press = replace(check_in(CARD), type=EventType.PRESS)
+    bench.checkpoints.heard([press], 0)
+    assert bench.checkpoints.next_due() is None
+    assert bench.checkpoints.kept([press, replace(check_in(CARD), unit=None), check_in(CARD)], 0) == []
+
+
+def test_however_many_cards_wait_for_the_disk_no_more_than_so_many_are_remembered() -> None:
+    bench = Bench()
+    bench.checkpoints.heard([check_in(CARD, number=number) for number in range(2 * MOST_PENDING)], 0)
+    assert len(bench.checkpoints._pending) == MOST_PENDING
+
+
+def test_a_reader_has_the_outputs_that_the_site_file_gives_it() -> None:
+    low = Reader.model_validate({"id": "rd3", "line": "x", "lamp": 5, "active_high": False})
+    assert {name: (output.pin, output.active_high) for name, output in outputs(low).items()} == {"lamp": (5, False)}
+    assert outputs(MUTE) == {}
+
+
+# With real ports, real pins of the mock factory, and simulated readers
+
+
+class SimulatedReader:
+    """A reader of firmware_sim at the other end of a pseudo-terminal."""
+
+    def __init__(self, wire: Wire, kind: LineKind, *, baud: int = 115_200) -> None:
+        self._wire = wire
+        line = LineSettings(name="gate", kind=kind, baud=baud)
+        self._village = Village(VillageSettings(lines=(line,), heartbeat_s=0), now_ns=time.monotonic_ns())
+        self._task: asyncio.Task[None] | None = None
+        wire.heard = self._heard
+
+    def start(self) -> None:
+        self._wire.listen()
+        self._task = asyncio.create_task(self._run())
+
+    def stop(self) -> None:
+        if self._task is not None:
+            self._task.cancel()
+        self._wire.unplug()
+
+    def hold(self, tag: str) -> None:
+        self._village.perform(HoldTag("gate", tag), time.monotonic_ns())
+
+    def _heard(self, data: bytes) -> None:
+        self._village.lines["gate"].receive(data, time.monotonic_ns())
+
+    async def _run(self) -> None:
+        while True:
+            self._village.advance(time.monotonic_ns())
+            for _, data in self._village.lines["gate"].take_heard():
+                self._wire.say(data)
+            await asyncio.sleep(0.002)
+
+
+class Checkpoint:
+    """What a guard sees and hears: the pins, over the gateway's own simulator socket."""
+
+    def __init__(self, gateway: Gateway, writer: asyncio.StreamWriter) -> None:
+        self.gateway = gateway
+        self.writer = writer
+        self.levels: list[tuple[float, int, bool]] = []
+
+    def rises(self, pin: int, *, since: float) -> list[float]:
+        return [at - since for at, number, high in self.levels if number == pin and high and at >= since]
+
+    def drive(self, pin: int, *, high: bool) -> None:
+        self.writer.write(json.dumps({"pin": pin, "high": high}).encode() + b"\n")
+
+    async def answered(self, *, tones: int) -> float:
+        """Seconds from now to the first tone of an answer of so many."""
+        since = time.monotonic()
+        await until(lambda: len(self.rises(17, since=since)) >= tones)
+        await asyncio.sleep(0.3)
+        assert len(self.rises(17, since=since)) == tones
+        assert self.rises(27, since=since)
+        return self.rises(17, since=since)[0]
+
+
+@asynccontextmanager
+async def checkpoint(tmp_path: Path, *, wrap: Wrap = leave, **more: Any) -> AsyncIterator[Checkpoint]:
+    values = {"units": [], "gpio": "mock", "gpio_socket": tmp_path / "gpio", "tags": KNOWN, "lines": []} | more
+    async with running(settings(tmp_path / "state", **values), wrap=wrap) as gateway:
+        reader, writer = await asyncio.open_unix_connection(str(tmp_path / "gpio"))
+        seen = Checkpoint(gateway, writer)
+
+        async def watch() -> None:
+            while line := await reader.readline():
+                level = json.loads(line)
+                seen.levels.append((time.monotonic(), level["pin"], level["high"]))
+
+        watching = asyncio.create_task(watch())
+        try:
+            yield seen
+        finally:
+            writer.close()
+            watching.cancel()
+
+
+@pytest.fixture
+async def wire(tmp_path: Path) -> AsyncIterator[Wire]:
+    made = Wire(tmp_path / "port")
+    await asyncio.to_thread(made.plug)
+    yield made
+    if made.plugged:
+        made.close()
+
+
+async def tags_kept(gateway: Gateway) -> list[tuple[str | None, object]]:
+    await until(lambda: not any(line.unkept for line in (*gateway._lines.values(), gateway._own)))
+    events = await journalled(gateway)
+    return [(event.unit, event.detail["tag"]) for event in events if event.type is EventType.CHECK_IN]
+
+
+@pytest.mark.anyio
+@pytest.mark.proves("P1")
+@pytest.mark.parametrize(
+    ("kind", "known", "unknown"),
+    [
+        (LineKind.RDM6300, CARD, "62E3086CED"),
+        (LineKind.WIEGAND, "0086F444", "CB98A605"),
+        (LineKind.PN532, "04416D412B0289", "CB98A605"),
+    ],
+    ids=lambda value: getattr(value, "value", value),
+)
+async def test_every_kind_of_reader_is_answered_within_a_second_and_known_and_unknown_differ(
+    tmp_path: Path, wire: Wire, kind: LineKind, known: str, unknown: str
+) -> None:
+    baud = 115_200 if kind is LineKind.PN532 else 9_600
+    lines = [{"name": "gate", "port": wire.name, "kind": kind.value, "baud": baud, "reader": "rd1"}]
+    reader = SimulatedReader(wire, kind, baud=baud)
+    reader.start()
+    async with checkpoint(tmp_path, lines=lines, readers=[GATE.model_dump()]) as seen:
+        if kind is LineKind.PN532:
+            await until(lambda: seen.gateway._lines["gate"].codec.answers)  # type: ignore[attr-defined] # it is one
+        reader.hold(known)
+        assert await seen.answered(tones=1) < 1.0
+        await asyncio.sleep(0.5)
+        reader.hold(unknown)
+        assert await seen.answered(tones=3) < 1.0
+        assert await tags_kept(seen.gateway) == [("rd1", known), ("rd1", unknown)]
+        health: Any = seen.gateway.health()
+        assert health["lines"]["gate"]["reader"]["frames"] >= 2
+    reader.stop()
+
+
+@pytest.mark.anyio
+@pytest.mark.proves("P1")
+async def test_a_wiegand_reader_on_two_pins_is_read_and_answered(tmp_path: Path) -> None:
+    readers = [{"id": "rd1", "d0": 5, "d1": 6, "form": "w26", "buzzer": 17, "lamp": 27}]
+    async with checkpoint(tmp_path, readers=readers) as seen:
+        for tag, tones in (("86F444", 1), ("F7AA6C", 3)):
+            for bit in wiegand_bits(tag):
+                for high in (False, True):
+                    seen.drive(6 if bit == "1" else 5, high=high)
+            assert await seen.answered(tones=tones) < 1.0
+        for bit in wiegand_bits("86F444")[3:]:  # a card that begins while the reader powers up
+            for high in (False, True):
+                seen.drive(6 if bit == "1" else 5, high=high)
+        health: Any
+        await until(lambda: seen.gateway.health()["readers"]["rd1"]["wrong_lengths"] == 1)  # type: ignore[index]
+        health = seen.gateway.health()
+        assert health["readers"]["rd1"]["last_wrong_length"] == 23
+        assert await tags_kept(seen.gateway) == [("rd1", "86F444"), ("rd1", "F7AA6C")]
+
+
+@pytest.mark.anyio
+@pytest.mark.proves("P1")
+async def test_a_phone_that_gives_a_new_number_each_time_is_answered_as_unknown_and_not_kept(
+    tmp_path: Path, wire: Wire
+) -> None:
+    lines = [{"name": "gate", "port": wire.name, "kind": "pn532", "baud": 115_200, "reader": "rd1"}]
+    reader = SimulatedReader(wire, LineKind.PN532)
+    reader.start()
+    async with checkpoint(tmp_path, lines=lines, readers=[GATE.model_dump()]) as seen:
+        await until(lambda: seen.gateway._lines["gate"].codec.answers)  # type: ignore[attr-defined] # it is one
+        reader.hold("08A1B2C3")
+        assert await seen.answered(tones=3) < 1.0
+        assert await tags_kept(seen.gateway) == []
+    reader.stop()
+
+
+@pytest.mark.anyio
+@pytest.mark.proves("P1", "N1")
+async def test_a_disk_that_hangs_is_told_by_one_long_tone_within_a_second(tmp_path: Path, wire: Wire) -> None:
+    def slow(call: Any) -> Any:
+        def appended(self: Journal, *given: Any, **named: Any) -> Any:
+            time.sleep(1.5)
+            return call(self, *given, **named)
+
+        return appended
+
+    lines = [{"name": "gate", "port": wire.name, "kind": "rdm6300", "reader": "rd1"}]
+    reader = SimulatedReader(wire, LineKind.RDM6300, baud=9_600)
+    reader.start()
+    wrap = around("journal.append", slow)
+    async with checkpoint(tmp_path, lines=lines, readers=[GATE.model_dump()], wrap=wrap) as seen:
+        reader.hold(CARD)
+        since = time.monotonic()
+        await until(lambda: seen.rises(17, since=since))
+        assert seen.rises(17, since=since)[0] < 1.0
+        assert not seen.rises(27, since=since)
+        await until(lambda: seen.gateway._keeper.counts.events >= 1)
+        assert len(seen.rises(17, since=since)) == 1
+    reader.stop()
+
+
+@pytest.mark.anyio
+@pytest.mark.proves("P1", "N8")
+async def test_a_pn532_that_does_not_answer_is_a_fault_and_back_again_none(tmp_path: Path, wire: Wire) -> None:
+    lines = [{"name": "gate", "port": wire.name, "kind": "pn532", "baud": 115_200, "reader": "rd1"}]
+    async with checkpoint(tmp_path, lines=lines) as seen:
+
+        def faults() -> tuple[str, ...]:
+            """As the rounds find them, without waiting for the next one."""
+            seen.gateway._lines["gate"].supervise()  # type: ignore[attr-defined] # it is one that is asked
+            return tuple(seen.gateway._supervision.faults)
+
+        assert "reader_silent" not in faults()  # it is given its time to wake up
+        await until(lambda: "reader_silent" in faults())
+        reader = SimulatedReader(wire, LineKind.PN532)
+        reader.start()
+        await until(lambda: "reader_silent" not in faults())
+        reader.stop()
+        await until_fault(seen.gateway, "line_lost")
+
+
+def test_the_simulated_wiegand_reader_sends_published_frames() -> None:
+    assert wiegand_bits("5A0144") == "00101101000000001010001000"
+    assert wiegand_bits("60F7AA6C") == "1011000001111011110101010011011001"
+    with pytest.raises(ValueError, match="six or eight"):
+        wiegand_bits("10" + "0086F444")
