@@ -9,6 +9,8 @@ from api.alarms import endpoints as alarms
 from api.audit import endpoints as audit
 from api.board import endpoints as board
 from api.brokers import endpoints as brokers
+from api.checkins import endpoints as checkins
+from api.colours import endpoints as colours
 from api.complaints import endpoints as complaints
 from api.drills import endpoints as drills
 from api.duty import endpoints as duty
@@ -39,6 +41,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     tips.router,
     tasks.router,
     guards.router,
+    checkins.router,
     reports.router,
     register.router,
     transfer.router,

@@ -28,6 +28,8 @@ from api.audit.witnesses import Witnesses
 from api.board.service import Boards
 from api.brokers.service import Brokers
 from api.checkins.service import Checkins
+from api.checkins.uploading import Uploads
+from api.checkins.wands import Wands
 from api.clock import Clock, wall_ms
 from api.complaints.service import Complaints
 from api.database import Database, DatabaseError
@@ -219,6 +221,8 @@ class Station:
             clock=clock,
             random_bytes=random_bytes,
             generation=present_generation(self.database),
+        self.uploads = Uploads(self.checkins, clock=clock, seed=settings.signing.seed())
+        self.wands = Wands(self.register, self.checkins, clock=clock, zone=settings.zone)
             owes=self.sender.wake,
             reported=self._reported,
             judge=self.installing.judge,

@@ -3,7 +3,7 @@
 from enum import StrEnum
 from typing import Any, Final
 
-from sqlalchemy import CheckConstraint, Index, UniqueConstraint, text
+from sqlalchemy import CheckConstraint, Index, Text, UniqueConstraint, text
 from sqlmodel import BigInteger, Field, SQLModel
 
 from api.checkins.rules import Ended, Settled, Source, Why
@@ -103,3 +103,63 @@ class UnknownTag(SQLModel, table=True):
     settled: str | None = None
     settled_ms: int | None = Field(sa_type=BigInteger, default=None)
     settled_by: str | None = None
+
+
+class GuardPosition(SQLModel, table=True):
+    """Where the phone of a guard on duty said that it was. There is none outside a duty."""
+
+    __tablename__ = "guard_position"
+    __table_args__ = (
+        UniqueConstraint("guard", "at_ms", name="uq_guard_position"),
+        CheckConstraint("lat_e6 BETWEEN -90000000 AND 90000000", name="lat"),
+        CheckConstraint("lon_e6 BETWEEN -180000000 AND 180000000", name="lon"),
+        Index("ix_guard_position_at_ms", "at_ms"),
+        {"sqlite_autoincrement": True},
+    )
+
+    number: int | None = Field(primary_key=True, default=None)
+    guard: str
+    at_ms: int = Field(sa_type=BigInteger)
+    server_ms: int = Field(sa_type=BigInteger)
+    lat_e6: int
+    lon_e6: int
+    accuracy_m: int | None = None
+
+
+class WandImport(SQLModel, table=True):
+    """A file or a wand that was read. `missing`: serial numbers that are in no reading of this wand, up to the last."""
+
+    __tablename__ = "wand_import"
+    __table_args__ = (
+        CheckConstraint("kind IN ('spreadsheet', 'store')", name="kind"),
+        CheckConstraint("added >= 0 AND bad >= 0 AND missing >= 0 AND rows >= added", name="counts"),
+        Index("ix_wand_import_wand", "wand", "last_serial"),
+        {"sqlite_autoincrement": True},
+    )
+
+    number: int | None = Field(primary_key=True, default=None)
+    digest: str
+    kind: str
+    wand: str | None = None
+    rows: int
+    added: int
+    bad: int
+    first_serial: int | None = Field(sa_type=BigInteger, default=None)
+    last_serial: int | None = Field(sa_type=BigInteger, default=None)
+    missing: int = Field(sa_type=BigInteger, default=0)
+    wrapped: bool = False
+    made_ms: int = Field(sa_type=BigInteger)
+    made_by: str
+
+
+class WandRow(SQLModel, table=True):
+    """A row of a file of which nothing could be made, as it stood there, for a person."""
+
+    __tablename__ = "wand_row"
+    __table_args__ = ({"sqlite_autoincrement": True},)
+
+    number: int | None = Field(primary_key=True, default=None)
+    imported: int = Field(foreign_key="wand_import.number", index=True)
+    row: int
+    why: str
+    cells: str = Field(sa_type=Text)

@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, RowMapping, and_, func, update
 from sqlalchemy import select as sql_select
 from sqlmodel import Session, col, select
 
-from api.checkins.models import CheckInRow, CheckpointTag, UnknownTag
+from api.checkins.models import CheckInRow, CheckpointTag, GuardPosition, UnknownTag, WandImport, WandRow
 from api.checkins.rules import CheckIn, Ended, Holding, Source
 from api.database import Bulk, table_of
 from broker.tags import Tag, faces
@@ -116,6 +116,15 @@ def by_tags(session: Session, tags: Collection[str], *, from_ms: int, limit: int
     return found
 
 
+def by_ids(session: Session, ids: Collection[str]) -> list[CheckIn]:
+    """The check-ins of these ids."""
+    return [
+        check_in(row)
+        for some in portions(ids)
+        for row in session.connection().execute(sql_select(_CHECK_IN).where(_CHECK_IN.c.id.in_(some))).mappings()
+    ]
+
+
 def change(session: Session, one: CheckIn) -> None:
     """Write down what was found out about a check-in: who, where, and the flags."""
     session.connection().execute(
@@ -216,3 +225,42 @@ def nowhere(session: Session, gateway: str, reader: str, *, from_ms: int, limit:
     )
     rows = session.connection().execute(sql_select(_CHECK_IN).where(which).order_by(_CHECK_IN.c.at_ms).limit(limit))
     return [check_in(row) for row in rows.mappings()]
+
+
+def has_position(session: Session, guard: str, at_ms: int) -> bool:
+    """Whether this guard's position at this moment is there."""
+    found = select(GuardPosition.number).where(GuardPosition.guard == guard, GuardPosition.at_ms == at_ms)
+    return session.exec(found).first() is not None
+
+
+def positions(session: Session, guard: str, from_ms: int, to_ms: int) -> Sequence[GuardPosition]:
+    """A guard's positions in [from, to), by time."""
+    found = select(GuardPosition).where(
+        GuardPosition.guard == guard, GuardPosition.at_ms >= from_ms, GuardPosition.at_ms < to_ms
+    )
+    return session.exec(found.order_by(col(GuardPosition.at_ms))).all()
+
+
+def add_bad(session: Session, imported: int, rows: Iterable[tuple[int, str, str]]) -> None:
+    """Keep rows (row, why, cells) of an import for a person."""
+    session.add_all(WandRow(imported=imported, row=row, why=why, cells=cells) for row, why, cells in rows)
+    session.flush()
+
+
+def bad_rows(session: Session, imported: int) -> Sequence[WandRow]:
+    """Rows of an import that somebody should look at."""
+    return session.exec(select(WandRow).where(WandRow.imported == imported).order_by(col(WandRow.row))).all()
+
+
+def imports(session: Session, *, below: int | None, limit: int) -> Sequence[WandImport]:
+    """Imports, newest first."""
+    found = select(WandImport)
+    if below is not None:
+        found = found.where(col(WandImport.number) < below)
+    return session.exec(found.order_by(col(WandImport.number).desc()).limit(limit)).all()
+
+
+def last_serial(session: Session, wand: str, *, below: int) -> int | None:
+    """The highest serial number under `below` that was read of a wand."""
+    found = select(func.max(WandImport.last_serial)).where(WandImport.wand == wand, col(WandImport.last_serial) < below)
+    return session.exec(found).one()

@@ -111,6 +111,25 @@ def at_points(session: Session, points: Collection[str], from_ms: int, to_ms: in
     return [one for one in found if one.at_ms >= from_ms]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Position:
+    """Where the phone of a guard on duty said that it was: weak evidence. WGS-84, in millionths of a degree."""
+
+    guard: str
+    at_ms: int
+    lat_e6: int
+    lon_e6: int
+    accuracy_m: int | None
+
+
+def positions(session: Session, guard: str, from_ms: int, to_ms: int) -> list[Position]:
+    """Where a guard's phone was from `from_ms` until before `to_ms`, in order of time; never outside a duty."""
+    return [
+        Position(guard=guard, at_ms=row.at_ms, lat_e6=row.lat_e6, lon_e6=row.lon_e6, accuracy_m=row.accuracy_m)
+        for row in repository.positions(session, guard, from_ms, to_ms)
+    ]
+
+
 class Checkins:
     """The check-ins of one station."""
 
@@ -209,6 +228,23 @@ class Checkins:
         if told:
             self._tell(session, told)
         return changed
+
+    def name(self, session: Session, found: Mapping[str, str]) -> list[CheckIn]:
+        """Somebody who was unknown when these check-ins (id: guard) were kept is known now. Returns the changed."""
+        changed = [
+            replace(one, guard=found[one.id], flags=one.flags - {Flag.UNKNOWN_GUARD.value})
+            for one in repository.by_ids(session, found)
+            if one.guard is None
+        ]
+        for one in changed:
+            repository.change(session, one)
+        if changed:
+            self._tell(session, changed)
+        return changed
+
+    def whose(self, session: Session, tag: str, at_ms: int) -> str | None:
+        """The guard who had this card then; None where that is not certain."""
+        return _holders(session, [tag]).find(tag, at_ms).guard
 
     def read_at(self, session: Session, gateway: str, reader: str, *, point: str, from_ms: int) -> list[CheckIn]:
         """A reader has been given a checkpoint: put the check-ins there that nobody knew where to put."""

@@ -45,6 +45,19 @@ def guards(session: Session, ids: Collection[str]) -> list[Guard]:
     ]
 
 
+def written_as(session: Session, station: str, words: Collection[str]) -> dict[str, str]:
+    """By service number, or else by a name that nobody else of the station has."""
+    numbers: dict[str, str] = {}
+    names: dict[str, list[str]] = {}
+    for portion in portions(words):
+        here = select(Guard).where(Guard.station == station)
+        for row in session.exec(here.where(col(Guard.service_number).in_(portion))):
+            numbers[row.service_number or ""] = row.id
+        for row in session.exec(here.where(col(Guard.name).in_(portion))):
+            names.setdefault(row.name or "", []).append(row.id)
+    return {name: ids[0] for name, ids in names.items() if len(ids) == 1} | numbers
+
+
 def guard_of_account(session: Session, account: str) -> str | None:
     """The guard who signs in with this account."""
     return session.exec(select(Guard.id).where(Guard.account == account, col(Guard.closed_ms).is_(None))).first()

@@ -17,7 +17,7 @@ from broker.tags import Tag, canonical
 __all__ = [
     "Card", "Cause", "Employment", "Excuse", "Force", "Person", "PhoneOut", "Serving",
     "cards", "employer_at", "employments", "excuse", "excuses", "guard", "guard_of_account", "guard_of_card", "named",
-    "of_company", "on_duty", "phone_out", "servings", "servings_of",
+    "of_company", "on_duty", "phone_out", "servings", "servings_of", "written_as",
 ]  # fmt: skip
 
 
@@ -97,6 +97,11 @@ def employer_at(session: Session, guard: str, at_ms: int) -> str | None:
 def of_company(session: Session, company: str, *, from_ms: int, to_ms: int) -> list[str]:
     """The guards whom a company employed at any moment of a span, by id."""
     return repository.of_company(session, company, from_ms=from_ms, to_ms=to_ms)
+
+
+def written_as(session: Session, station: str, words: Collection[str]) -> dict[str, str]:
+    """The guards whom other programs write like this: by service number, or by a name that only one of them has."""
+    return repository.written_as(session, station, words)
 
 
 def guard_of_card(session: Session, tag: str, at_ms: int) -> str | None:

@@ -7,18 +7,21 @@ import csv
 import io
 import tomllib
 import zipfile
-from collections.abc import Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from contextlib import suppress
 from datetime import date, datetime, time
 from enum import StrEnum
 from http import HTTPStatus
 from itertools import zip_longest
-from typing import Any, Final
+from typing import Any, Final, TypeVar
 
 from api.problems import Problem
 from api.register.models import AreaKind
 from api.register.sheets import COLUMNS, SHEET_NAMES, Cell, Raw, Sheet, Wrong, column_of, sheet_of, texts
 from api.workbooks import BOM, RISKY, harmless, workbook
 from broker.kinds import Words
+
+T = TypeVar("T")
 
 BYTES_MOST: Final = 8 << 20
 UNPACKED_MOST: Final = 64 << 20
@@ -77,7 +80,33 @@ def tables(data: bytes, form: Format, *, sheet: Sheet | None) -> list[Table]:
             return _toml(data)
 
 
+def grid(data: bytes, form: Format) -> list[list[Any]]:
+    """The cells of the first sheet of a foreign file as they are: text, numbers, datetimes, None. Raises FileRefused.
+
+    A CSV file may be GB 18030, as programs of this country write it.
+    """
+    if len(data) > BYTES_MOST:
+        raise FileRefused("too_large")
+    if form is Format.XLSX:
+        return _pages(data, lambda page: [[*row] for row in page.iter_rows(max_col=COLUMNS_MOST, values_only=True)])[0]
+    for encoding in ("utf-8-sig", "gb18030"):
+        with suppress(UnicodeDecodeError):
+            return _lines(data.decode(encoding))
+    raise FileRefused("not_text")
+
+
+def _lines(text: str) -> list[list[Any]]:
+    try:
+        return [line[:COLUMNS_MOST] for line in csv.reader(io.StringIO(text, newline=""), strict=True)]
+    except csv.Error:
+        raise FileRefused("not_csv") from None
+
+
 def _xlsx(data: bytes) -> list[Table]:
+    return _pages(data, _worksheet)
+
+
+def _pages(data: bytes, read: Callable[[Any], T]) -> list[T]:
     import openpyxl  # noqa: PLC0415 - 5 MiB, for what is done once a year
     from openpyxl.utils.exceptions import InvalidFileException  # noqa: PLC0415
 
@@ -87,7 +116,7 @@ def _xlsx(data: bytes) -> list[Table]:
     except (InvalidFileException, KeyError, ValueError, OSError, SyntaxError, zipfile.BadZipFile):
         raise FileRefused("not_xlsx") from None
     try:
-        found = [_worksheet(page) for page in book.worksheets]
+        found = [read(page) for page in book.worksheets]
     except (KeyError, ValueError, TypeError, SyntaxError, zipfile.BadZipFile):
         raise FileRefused("not_xlsx") from None
     finally:

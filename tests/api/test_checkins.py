@@ -1,6 +1,7 @@
 """Check-ins: every read is a row, with who, where and when as well as can be known; what is odd is kept and counted."""
 
 from collections.abc import Iterator, Sequence
+from datetime import UTC, datetime
 from typing import Any
 
 import pytest
@@ -26,16 +27,19 @@ from api.checkins.rules import (
     with_repeats,
     words_of,
 )
-from api.checkins.service import Checkins, Said, at_points, of_guard
+from api.checkins.service import Checkins, Said, at_points, of_guard, positions
 from api.database import Database
-from api.guards.models import Guard, GuardCard
+from api.guards.models import Guard, GuardCard, PatrolDuty, PatrolDutyMember
+from api.rights.rules import Role
+from api.workbooks import workbook
 from broker.kinds import EventType
 from broker.messages import GatewayEvent
 from broker.tags import Tag, faces
-from tests.api.conftest import Serve, Served
+from tests.api.conftest import Serve, Served, only_sqlite
 from tests.api.peers import STATION, Gateway, Maker
-from tests.api.people import NOW, Hands
+from tests.api.people import NOW, Hands, Somebody, somebody
 
+HOUR = 3_600_000
 ZHANG, LI = "00000000-0000-4000-8000-00000000000a", "00000000-0000-4000-8000-00000000000b"
 CARD, OTHER, SHORT = "100086F444", "620086F444", "86F444"
 """Two cards of 40 bits with the same last 24, and these 24."""
@@ -158,8 +162,8 @@ class TestRepeats:
         assert len(same("a")) == 36
 
 
-def person(session: Session, id_: str, card: str, *, from_ms: int = 0) -> None:
-    session.add(Guard(id=id_, station=STATION, force="guard", area=STATION, made_by="li", made_ms=1))
+def person(session: Session, id_: str, card: str, *, from_ms: int = 0, **more: Any) -> None:
+    session.add(Guard(id=id_, station=STATION, force="guard", area=STATION, made_by="li", made_ms=1, **more))
     session.flush()
     give(session, id_, card, from_ms=from_ms)
 
@@ -294,3 +298,236 @@ class TestAbsorbing:
         with made.database.write() as session:
             (one,) = made.checkins.read_at(session, "g1", "elsewhere", point="pump", from_ms=NOW - 1)
         assert (one.point, one.flags) == ("pump", frozenset())
+
+
+@pytest.fixture
+def leader(station: Served) -> Somebody:
+    return somebody(station, "leader", Role.DUTY_LEADER, STATION)
+
+
+@pytest.fixture
+def guard(station: Served) -> Somebody:
+    """Zhang with his phone, on duty from an hour ago for eight hours."""
+    who = somebody(station, "zhang", Role.GUARD, "company-1")
+    with station.station.database.write() as session:
+        person(session, ZHANG, CARD, account="zhang")
+        duty = PatrolDuty(station=STATION, area=STATION, shift="night", from_ms=NOW - HOUR, to_ms=NOW + 8 * HOUR,
+                          made_by="li", made_ms=1)  # fmt: skip
+        session.add(duty)
+        session.flush()
+        assert duty.number is not None
+        session.add(
+            PatrolDutyMember(duty=duty.number, guard=ZHANG, from_ms=duty.from_ms, to_ms=duty.to_ms,
+                             listed_to_ms=duty.to_ms, came="listed", made_by="li", made_ms=1)
+        )  # fmt: skip
+    return who
+
+
+def at(ms: int) -> str:
+    return datetime.fromtimestamp(ms / 1_000, UTC).isoformat()
+
+
+def item(key: str, ms: int, **more: Any) -> dict[str, Any]:
+    return {"key": key, "how": "nfc_phone", "written": "04:41:6D:41:2B:02:89", "at": at(ms)} | more
+
+
+@pytest.mark.proves("P1")
+@only_sqlite
+class TestTags:
+    def test_a_tag_is_enrolled_as_it_is_printed_and_shown_with_its_faces(self, leader: Somebody) -> None:
+        made = leader.post("/api/v1/checkpoint-tags", {"tag": "0008844356", "point": "gate"}, status=201)
+        assert (made["tag"], made["facility_number"], made["shares_24"]) == ("0086F444", "134,62532", [])
+
+    def test_what_may_be_an_enrolled_tag_is_refused_and_said(self, leader: Somebody) -> None:
+        leader.post("/api/v1/checkpoint-tags", {"tag": CARD, "point": "gate"}, status=201)
+        said = leader.post("/api/v1/checkpoint-tags", {"tag": SHORT, "point": "pump"}, status=409)
+        assert (said["type"], said["candidates"]) == ("tag_taken", [CARD])
+        other = leader.post("/api/v1/checkpoint-tags", {"tag": OTHER, "point": "pump"}, status=201)
+        assert other["shares_24"] == [CARD], "from now on neither is found by 24 bits, and that is said"
+        assert leader.post("/api/v1/checkpoint-tags", {"tag": SHORT, "point": "hall"}, status=409)["candidates"] == [
+            CARD,
+            OTHER,
+        ]
+        assert leader.post("/api/v1/checkpoint-tags", {"tag": "gate", "point": "hall"}, status=422)["type"] == "no_tag"
+
+    def test_a_tag_that_moved_is_elsewhere_from_then_on(self, leader: Somebody) -> None:
+        old = leader.post("/api/v1/checkpoint-tags", {"tag": CARD, "point": "gate"}, status=201)
+        leader.post("/api/v1/checkpoint-tags/99/end", {"how": "moved"}, status=404)
+        ended = leader.post(f"/api/v1/checkpoint-tags/{old['number']}/end", {"how": "moved"})
+        assert (ended["ended"], ended["until"] is None) == ("moved", False)
+        new = leader.post("/api/v1/checkpoint-tags", {"tag": CARD, "point": "pump"}, status=201)
+        listed = leader.get("/api/v1/checkpoint-tags", still=True)["items"]
+        assert [one["number"] for one in listed] == [new["number"]]
+
+    def test_somebody_of_one_grid_does_not_look_after_the_stations_tags(self, station: Served) -> None:
+        one = somebody(station, "grid-officer", Role.OFFICER, "r1")
+        one.get("/api/v1/checkpoint-tags", status=404)
+        one.get("/api/v1/unknown-tags", status=404)
+
+
+@pytest.mark.proves("P1")
+@only_sqlite
+class TestPhones:
+    def test_what_waited_is_kept_once_with_the_clock_corrected(
+        self, station: Served, guard: Somebody, leader: Somebody
+    ) -> None:
+        leader.post(
+            "/api/v1/checkpoint-tags",
+            {"tag": "04416D412B0289", "point": "gate", "since": at(NOW - HOUR)},
+            status=201,
+        )
+        upload = {"now": at(NOW + HOUR), "items": [item("k-000001", NOW + HOUR - 600_000)]}
+        first = guard.post("/api/v1/check-ins", upload)
+        again = guard.post("/api/v1/check-ins", upload)
+        assert first["skew_ms"] == HOUR
+        assert [(one["point"], one["flags"], one["known"]) for one in first["items"]] == [("gate", ["skewed"], False)]
+        assert [one["known"] for one in again["items"]] == [True]
+        rows = station.rows("SELECT source, guard, point, at_ms, device_ms, server_ms, skew_ms FROM check_in")
+        assert rows == [("nfc_phone", ZHANG, "gate", NOW - 600_000, NOW + HOUR - 600_000, NOW, HOUR)]
+        (seen,) = leader.get("/api/v1/check-ins")["items"]
+        assert (seen["weight"], [words["zh"] for words in seen["words"]]) == (60, ["设备时钟偏差, 已修正"])
+
+    def test_off_duty_is_flagged_and_kept(self, guard: Somebody) -> None:
+        upload = {"now": at(NOW), "items": [item("k-000001", NOW - 2 * HOUR)]}
+        (one,) = guard.post("/api/v1/check-ins", upload)["items"]
+        assert one["flags"] == ["off_shift", "unknown_point", "unknown_tag"]
+
+    def test_a_code_is_believed_by_its_signature(self, guard: Somebody, leader: Somebody) -> None:
+        code = leader.get("/api/v1/checkpoints/gate/code")["code"]
+        items = [
+            item("k-000001", NOW, how="qr", written=code),
+            item("k-000002", NOW, how="qr", written=code.replace("gate", "pump")),
+        ]
+        good, bad = guard.post("/api/v1/check-ins", {"now": at(NOW), "items": items})["items"]
+        assert (good["point"], good["flags"]) == ("gate", [])
+        assert (bad["point"], bad["flags"]) == (None, ["unknown_point", "unverified"])
+
+    def test_whoever_is_no_guard_uploads_nothing(self, station: Served) -> None:
+        other = somebody(station, "other", Role.GUARD, "company-1")
+        other.post("/api/v1/check-ins", {"now": at(NOW), "items": [item("k-000001", NOW)]}, status=404)
+        other.post(
+            "/api/v1/owntracks", {"_type": "location", "lat": 34.1, "lon": 118.8, "tst": 1_800_000_000}, status=404
+        )
+
+    def test_positions_exist_on_duty_only(self, station: Served, guard: Somebody) -> None:
+        here = {"_type": "location", "lat": 34.1, "lon": 118.8, "acc": 12.4, "tid": "zh", "batt": 80}
+        for tst in (NOW, NOW, NOW - 2 * HOUR, NOW + HOUR):
+            assert guard.post("/api/v1/owntracks", here | {"tst": tst // 1_000}) == []
+        rows = station.rows("SELECT guard, at_ms, lat_e6, lon_e6, accuracy_m FROM guard_position")
+        assert rows == [(ZHANG, NOW, 34_100_000, 118_800_000, 12)]
+        with station.station.database.read() as session:
+            assert [one.at_ms for one in positions(session, ZHANG, NOW, NOW + 1)] == [NOW]
+
+    def test_coming_to_a_checkpoint_by_position_is_the_weakest_of_check_ins(
+        self, station: Served, guard: Somebody
+    ) -> None:
+        said = {"_type": "transition", "event": "enter", "desc": "gate", "tst": NOW // 1_000}
+        for more in ({}, {}, {"event": "leave"}, {"desc": "Front gate"}, {"tst": (NOW - 2 * HOUR) // 1_000}):
+            guard.post("/api/v1/owntracks", said | more)
+        guard.post("/api/v1/owntracks", {"_type": "waypoint"})
+        assert station.rows("SELECT source, guard, point, flags FROM check_in") == [("position", ZHANG, "gate", "")]
+
+
+HEADS = "巡检时间,巡检器,人员,巡检点,事件,编号\nPatrol Time,ReaderNum,Person,Checkpoint,Event,Chip ID\n"
+SHEET = (
+    HEADS
+    + "2027-01-15 15:00:00,12,张三,北门,,0F004EBEFC\n"
+    + "2027-01-15 15:00:00,12,李四,北门,,0F004EBEFC\n"
+    + "2027-01-15 15:30:00,12,张三,未设置,灯坏,3A0073B8C6\n"
+    + "yesterday,12,张三,北门,,0F004EBEFC\n"
+    + "2027-01-15 15:40:00,12,张三,北门,,gate\n"
+)
+SHEETS = "/api/v1/wands/spreadsheets"
+
+
+def send(who: Somebody, data: bytes, **query: Any) -> Any:
+    return who.ask("POST", SHEETS, status=200, content=data, params={"form": "csv"} | query)
+
+
+@pytest.mark.proves("P1")
+@only_sqlite
+class TestSpreadsheets:
+    def test_two_guards_of_the_same_minute_stay_and_bad_rows_are_named(self, station: Served, leader: Somebody) -> None:
+        found = send(leader, SHEET.encode())
+        assert (found["rows"], found["added"], found["bad_in_all"]) == (5, 3, 3)
+        assert [(one["row"], one["why"]) for one in found["bad"]] == [(5, "event"), (6, "time"), (7, "chip")]
+        assert found["unknown_people"] == ["张三", "李四"]
+        kept = leader.get(f"/api/v1/wands/imports/{found['number']}/bad")["items"]
+        assert [one["cells"][0] for one in kept][1:] == ["yesterday", "2027-01-15 15:40:00"]
+        times = station.rows("SELECT at_ms, reader, tag FROM check_in ORDER BY at_ms, number")
+        assert times[0] == (NOW - HOUR, "12", "0F004EBEFC"), "three in the afternoon in Shanghai"
+
+    def test_the_same_file_again_adds_nothing_but_names(self, station: Served, leader: Somebody) -> None:
+        send(leader, SHEET.encode())
+        with station.station.database.write() as session:
+            person(session, ZHANG, CARD, name="张三")
+        found = send(leader, SHEET.encode("gb18030"))
+        assert (found["added"], found["known"], found["named"]) == (0, 3, 2)
+        assert station.rows("SELECT count(*), count(guard) FROM check_in") == [(3, 2)]
+        assert [one["added"] for one in leader.get("/api/v1/wands/imports")["items"]] == [0, 3]
+
+    def test_a_dry_run_says_the_same_and_keeps_nothing(self, station: Served, leader: Somebody) -> None:
+        dry = send(leader, SHEET.encode(), dry_run=True)
+        assert (dry["number"], dry["added"], dry["unknown_tags"]) == (None, 3, 2)
+        assert station.rows("SELECT count(*) FROM check_in") == [(0,)]
+        assert station.rows("SELECT count(*) FROM unknown_tag") == [(0,)]
+        assert send(leader, SHEET.encode())["added"] == 3
+
+    def test_dates_of_a_workbook_are_the_same_times(self, leader: Somebody) -> None:
+        send(leader, SHEET.encode())
+        with workbook() as made:
+            page = made.book.add_worksheet("巡检")
+            day = made.book.add_format({"num_format": "yyyy-mm-dd hh:mm:ss"})
+            serial = 46_402.625
+            for column, head in enumerate(HEADS.split("\n", maxsplit=1)[0].split(",")):
+                page.write_string(0, column, head)
+            for row, style in ((1, day), (2, None)):
+                page.write_number(row, 0, serial, style)
+                page.write_string(row, 1, "12")
+                page.write_string(row, 2, "张三")
+                page.write_string(row, 5, "0F004EBEFC")
+        found = leader.ask("POST", SHEETS, status=200, content=made.content)
+        assert (found["rows"], found["added"], found["known"]) == (2, 0, 2)
+
+    def test_another_form_is_refused(self, leader: Somebody) -> None:
+        answer = leader.ask("POST", SHEETS, status=422, content=b"a,b\n1,2\n", params={"form": "csv"})
+        assert answer["type"] == "other_form"
+
+
+@pytest.mark.proves("P1")
+@only_sqlite
+class TestStores:
+    def test_a_wand_says_who_carried_it_and_what_is_missing(self, station: Served, leader: Somebody) -> None:
+        with station.station.database.write() as session:
+            person(session, ZHANG, CARD)
+        records = [
+            {"serial": 1, "guard_number": 0xFFFF, "at": "2027-01-15T15:00:00", "state": 1, "card": SHORT},
+            {"serial": 2, "guard_number": 23, "at": "2027-01-15T15:01:00", "state": 0, "card": "4EBEFC"},
+            {"serial": 5, "guard_number": 23, "at": "2027-01-15T15:05:00", "state": 0, "card": "73B8C6"},
+        ]
+        store = {"wand": "wand-7", "wrapped": False, "records": records}
+        first = leader.post("/api/v1/wands/stores", store)
+        assert (first["added"], first["gaps"]) == (2, [[3, 4]])
+        again = leader.post("/api/v1/wands/stores", store)
+        assert (again["added"], again["known"]) == (0, 2)
+        later = store | {"records": [records[2] | {"serial": 9}], "wrapped": True}
+        assert (leader.post("/api/v1/wands/stores", later)["gaps"]) == [[6, 8]]
+        rows = station.rows("SELECT guard, reader, tag, at_ms FROM check_in ORDER BY number")
+        assert rows[0] == (ZHANG, "wand-7", "4EBEFC", NOW - HOUR + 60_000)
+
+
+@pytest.mark.proves("P1")
+@only_sqlite
+def test_somebody_settles_what_nobody_knew(made: Made, leader: Somebody) -> None:
+    made.absorb(made.event("AABBCCDDEE"), made.event("noise"))
+    noise, tag = leader.get("/api/v1/unknown-tags")["items"]
+    assert (tag["tag"], tag["why"], tag["times"]) == ("AABBCCDDEE", "not_enrolled", 1)
+    assert leader.post(f"/api/v1/unknown-tags/{noise['number']}/settle", {"how": "dismiss"})["settled"] == "dismissed"
+    again = leader.post(f"/api/v1/unknown-tags/{tag['number']}/settle", {"how": "look_again"})
+    assert again["settled"] is None, "nobody has it yet"
+    with made.database.write() as session:
+        give(session, ZHANG, "AABBCCDDEE")
+    again = leader.post(f"/api/v1/unknown-tags/{tag['number']}/settle", {"how": "look_again"})
+    assert again["settled"] == "enrolled"
+    assert leader.get("/api/v1/unknown-tags")["items"] == []
+    leader.post("/api/v1/unknown-tags/99/settle", {"how": "dismiss"}, status=404)

@@ -1,0 +1,171 @@
+"""What phones upload: check-ins that waited in a queue, and positions of whoever is on duty.
+
+NoGuard                     404: nobody who goes on patrol signs in with this account
+"""
+
+import hmac
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, replace
+from hashlib import sha256
+from typing import Final
+
+from sqlmodel import Session
+
+from api.checkins import repository
+from api.checkins.models import GuardPosition
+from api.checkins.rules import CheckIn, Flag, Source, kept, moment_of_upload, same
+from api.checkins.service import Checkins, Said
+from api.clock import Clock
+from api.guards import service as guards
+from api.problems import NotThere
+from broker import qr
+
+AHEAD_MS: Final = 60_000
+"""A position may be this much later than now: phones and satellites do not agree to the second."""
+
+Versions = Callable[[Session, str], int | None]
+"""Yields which version of a checkpoint's key is good now; None: there is no such checkpoint."""
+
+
+class NoGuard(NotThere):
+    """Nobody who goes on patrol signs in with this account."""
+
+    def __init__(self) -> None:
+        super().__init__("nobody who goes on patrol signs in with this account; 该账号没有对应的巡逻人员")
+
+
+@dataclass(frozen=True, slots=True)
+class PhoneCheckIn:
+    """One that a phone kept: under `key` it is the same however often it is sent. `written`: the tag or the code."""
+
+    key: str
+    how: Source
+    written: str
+    device_ms: int
+
+
+@dataclass(frozen=True, slots=True)
+class Located:
+    """A position as a phone said it."""
+
+    at_ms: int
+    lat_e6: int
+    lon_e6: int
+    accuracy_m: int | None
+
+
+class Uploads:
+    """Takes in what the phones of one station's guards upload."""
+
+    def __init__(
+        self, checkins: Checkins, *, clock: Clock, seed: bytes, versions: Versions = lambda _session, _point: 1
+    ) -> None:
+        """`seed`: of the station's key, from which those of the checkpoints are made."""
+        self._checkins = checkins
+        self._clock = clock
+        self._secret = hmac.digest(seed, b"shouwang checkpoints", sha256)
+        self._versions = versions
+
+    def code(self, session: Session, point: str) -> str:
+        """The QR code to print for a checkpoint. Raises NotThere."""
+        version = self._versions(session, point)
+        if version is None:
+            raise NotThere(f"no checkpoint {point!r} here")
+        return qr.printed(point, version, key=qr.point_key(self._secret, point, version))
+
+    def take(
+        self, session: Session, account: str, items: Sequence[PhoneCheckIn], *, device_now_ms: int
+    ) -> tuple[int, list[tuple[CheckIn | None, str]]]:
+        """Keep what waited. Returns the skew, and for each its check-in (None: it was there already) and id.
+
+        Raises NoGuard.
+        """
+        guard = self._guard(session, account)
+        now = self._clock()
+        said = [self._said(session, account, guard, one, device_now_ms=device_now_ms, now_ms=now) for one in items]
+        on_duty = self._duty(session, guard, [one.at_ms for one in said])
+        made = self._checkins.add(
+            session,
+            [one if on_duty(one.at_ms) else _flagged(one, Flag.OFF_SHIFT) for one in said],
+            now,
+        )
+        new = {one.id: one for one in made}
+        return device_now_ms - now, [(new.pop(one.id, None), one.id) for one in said]
+
+    def locate(self, session: Session, account: str, where: Located) -> bool:
+        """Keep a position, if its guard is on duty then; say whether it is kept. Raises NoGuard."""
+        guard = self._guard(session, account)
+        now = self._clock()
+        if where.at_ms > now + AHEAD_MS or not self._duty(session, guard, [where.at_ms])(where.at_ms):
+            return False
+        if not repository.has_position(session, guard, where.at_ms):
+            session.add(
+                GuardPosition(
+                    guard=guard,
+                    at_ms=where.at_ms,
+                    server_ms=now,
+                    lat_e6=where.lat_e6,
+                    lon_e6=where.lon_e6,
+                    accuracy_m=where.accuracy_m,
+                )
+            )
+            session.flush()
+        return True
+
+    def entered(self, session: Session, account: str, point: str, at_ms: int) -> bool:
+        """A phone says that it came to a checkpoint: the weakest of check-ins, on duty only. Raises NoGuard."""
+        guard = self._guard(session, account)
+        now = self._clock()
+        if at_ms > now + AHEAD_MS or not self._duty(session, guard, [at_ms])(at_ms):
+            return False
+        known = self._versions(session, point) is not None
+        said = Said(
+            id=same("transition", guard, point, at_ms),
+            source=Source.POSITION,
+            tag=None,
+            at_ms=at_ms,
+            device_ms=at_ms,
+            guard=guard,
+            point=point if known else None,
+        )
+        self._checkins.add(session, [said], now)
+        return True
+
+    def _said(
+        self, session: Session, account: str, guard: str, one: PhoneCheckIn, *, device_now_ms: int, now_ms: int
+    ) -> Said:
+        moment = moment_of_upload(device_ms=one.device_ms, device_now_ms=device_now_ms, server_ms=now_ms)
+        point = self._scanned(session, one.written, moment.at_ms) if one.how is Source.QR else None
+        bad = one.how is Source.QR and point is None
+        return Said(
+            id=same("phone", account, one.key),
+            source=one.how,
+            tag=None if one.how is Source.QR else kept(one.written),
+            at_ms=moment.at_ms,
+            device_ms=one.device_ms,
+            skew_ms=moment.skew_ms,
+            guard=guard,
+            point=point,
+            flags=moment.flags | ({Flag.UNVERIFIED} if bad else set()),
+        )
+
+    def _scanned(self, session: Session, text: str, at_ms: int) -> str | None:
+        payload = qr.parse(text)
+        if payload is None or self._versions(session, payload.point) != payload.version:
+            return None
+        key = qr.point_key(self._secret, payload.point, payload.version)
+        return payload.point if qr.holds(payload, key=key, at_s=at_ms // 1_000) else None
+
+    def _guard(self, session: Session, account: str) -> str:
+        guard = guards.guard_of_account(session, account)
+        if guard is None:
+            raise NoGuard
+        return guard
+
+    def _duty(self, session: Session, guard: str, times: Sequence[int]) -> Callable[[int], bool]:
+        found = guards.servings_of(session, guard, min(times), max(times) + 1)
+        return lambda at_ms: any(one.from_ms <= at_ms < one.to_ms for one in found)
+
+
+def _flagged(one: Said, flag: Flag) -> Said:
+    return replace(one, flags=one.flags | {flag})
