@@ -131,6 +131,20 @@ def gateway_settings(
         groups=tuple(
             gateway_side.Group(id=group.id, community=site.community(group), grid=group.grid) for group in part.groups
         ),
+        readers=tuple(
+            gateway_side.Reader(
+                id=reader.id,
+                line=reader.line,
+                d0=reader.d0,
+                d1=reader.d1,
+                form=reader.form,
+                reversed_octets=reader.reversed,
+                buzzer=reader.buzzer,
+                lamp=reader.lamp,
+                active_high=reader.active_high,
+            )
+            for reader in own.readers
+        ),
         contacts=tuple(
             gateway_side.Contact(
                 id=contact.id,

@@ -77,8 +77,8 @@ CATALOGUE: Final[Mapping[str, Kind]] = {
         'the id {value} is not usable: take 1 to 32 lower-case letters, digits and "-"',
     ),
     "bad_tag": _error(
-        "卡号 {value} 不合规：应当是 10 位大写十六进制数",
-        "the tag {value} is not usable: it has 10 hexadecimal digits in capitals",
+        "卡号 {value} 不合规：应当是 6、8、10、14 或 20 位大写十六进制数",
+        "the tag {value} is not usable: it has 6, 8, 10, 14 or 20 hexadecimal digits in capitals",
     ),
     "bad_text": _error(
         "文字里有不可显示的字符，或超过 {limit} 个字", "this text holds invisible characters, or more than {limit}"
@@ -179,7 +179,7 @@ CATALOGUE: Final[Mapping[str, Kind]] = {
     "bad_port": _error("{value} 不能作端口名", "{value} cannot be the name of a port"),
     "bad_baud": _error("波特率应当是 {choices} 之一，而不是 {value}", "the baud must be one of {choices}, not {value}"),
     "reader_baud": _warning(
-        "{kind} 设备一般是 9600 波特，不是 {value}", "{kind} devices speak at 9600 baud as a rule, not {value}"
+        "{kind} 设备一般是 {wanted} 波特，不是 {value}", "{kind} devices speak at {wanted} baud as a rule, not {value}"
     ),
     "wrong_line_kind": _error(
         "线路 {name} 是 {kind}，这里要 {wanted}", "line {name} is {kind}; this needs one that is {wanted}"
@@ -187,6 +187,23 @@ CATALOGUE: Final[Mapping[str, Kind]] = {
     "second_reader": _error("线路 {name} 上已经有 {other}", "line {name} has {other} on it already"),
     "line_without_reader": _error(
         "{kind} 线路要有一个 [[gateway.reader]]", "a line that is {kind} needs a [[gateway.reader]] on it"
+    ),
+    "reader_nowhere": _error(
+        "读卡器要么接在一条线路上（line），要么接在两个引脚上（d0 和 d1，韦根）",
+        "a reader hangs on a line (line), or with Wiegand on two pins (d0 and d1): on one of these",
+    ),
+    "reader_not_wiegand": _error(
+        "{key} 只用于韦根读卡器（d0 和 d1，或 wiegand 线路）",
+        "{key} is for Wiegand readers (d0 and d1, or a line that is wiegand)",
+    ),
+    "reader_mute": _warning(
+        "读卡器没有蜂鸣器也没有指示灯（buzzer、lamp），刷卡的人不知道是否打上",
+        "this reader has neither buzzer nor lamp: whoever holds a card to it cannot tell whether it was read",
+    ),
+    "ambiguous_tag": _warning(
+        "卡号 {value} 与 {other} 的后 24 位相同：韦根 26 读卡器和巡更棒分不清，两张都不认",
+        "the tags {value} and {other} have the same last 24 bits: Wiegand-26 readers and wands cannot tell them apart, "
+        "and neither is taken",
     ),
     "line_without_unit": _warning("这条线路上没有登记终端", "no unit is registered on this line"),
     "form_not_wanted": _error("form 只用于 radio433 线路", "form is for lines that are radio433"),

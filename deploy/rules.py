@@ -21,13 +21,15 @@ from urllib.parse import urlsplit
 
 from broker.ids import GatewayId, GroupId, HouseholdId
 from broker.kinds import Kind, Words
+from broker.tags import Enrolled, Tag
 from deploy.positions import Path
 from deploy.problems import Finding, finding, place, shorten
 from deploy.site import Contact, Draft, Entry, Gateway, Household, Line, Reader, Remote, Sounder, Unit, ZigbeeButton
 
 MOST_HOUSEHOLDS: Final = 30
 BAUDS: Final = (1200, 2400, 4800, 9600, 19_200, 38_400, 57_600, 115_200, 230_400, 460_800, 921_600)
-READER_BAUD: Final = 9600
+READER_BAUDS: Final = {"rdm6300": 9600, "radio433": 9600, "wiegand": 9600, "pn532": 115_200}
+TAG_LINES: Final = ("rdm6300", "wiegand", "pn532")
 
 RESERVED_PINS: Final = frozenset({0, 1})
 """ID_SD and ID_SC of the 40-pin header: the firmware reads an extension board's EEPROM there."""
@@ -100,7 +102,7 @@ def _references_lead_somewhere(draft: Draft) -> Iterator[Finding]:
         lines = frozenset(str(line["name"]) for _, line in _raw(_at(draft, gateway), "line") if _has(line, "name"))
         on_lines: tuple[Unit | Reader, ...] = (*gateway.units, *gateway.readers)
         for device in on_lines:
-            if device.line not in lines:
+            if device.line is not None and device.line not in lines:
                 yield _stranger("line", device.line, lines, (*device.at, "line"))
 
 
@@ -333,8 +335,8 @@ def _bauds_exist(draft: Draft) -> Iterator[Finding]:
             path = (*line.at, "baud")
             if line.baud not in BAUDS:
                 yield finding("bad_baud", path, choices=", ".join(map(str, BAUDS)), value=line.baud)
-            elif line.kind != "native" and line.baud != READER_BAUD:
-                yield finding("reader_baud", path, kind=line.kind, value=line.baud)
+            elif line.baud != (wanted := READER_BAUDS.get(line.kind, line.baud)):
+                yield finding("reader_baud", path, kind=line.kind, wanted=wanted, value=line.baud)
 
 
 def _lines_carry_what_they_can(draft: Draft) -> Iterator[Finding]:
@@ -344,17 +346,43 @@ def _lines_carry_what_they_can(draft: Draft) -> Iterator[Finding]:
             yield from _wrong_kind(unit, lines.get(unit.line), "native")
         read: dict[str, str] = {}
         for reader in gateway.readers:
-            yield from _wrong_kind(reader, lines.get(reader.line), "rdm6300", "radio433")
+            yield from _reader_is_wired(reader, lines)
+            if reader.line is None:
+                continue
+            yield from _wrong_kind(reader, lines.get(reader.line), *READER_BAUDS)
             if read.setdefault(reader.line, reader.id) != reader.id:
                 yield finding("second_reader", (*reader.at, "line"), name=reader.line, other=read[reader.line])
         used = {unit.line for unit in gateway.units}
         for line in gateway.lines:
             if line.form is not None and line.kind != "radio433" and "kind" not in line.refused:
                 yield finding("form_not_wanted", (*line.at, "form"))
-            if line.kind == "rdm6300" and line.name not in read and draft.whole:
+            if line.kind in TAG_LINES and line.name not in read and draft.whole:
                 yield finding("line_without_reader", line.at, kind=line.kind)
             if line.kind == "native" and line.name not in used and draft.whole:
                 yield finding("line_without_unit", line.at)
+
+
+def _reader_is_wired(reader: Reader, lines: Mapping[str, Line]) -> Iterator[Finding]:
+    on_pins = reader.d0 is not None and reader.d1 is not None
+    one_pin = (reader.d0 is None) != (reader.d1 is None)
+    if (one_pin or on_pins == (reader.line is not None)) and not reader.refused & {"line", "d0", "d1"}:
+        yield finding("reader_nowhere", reader.at)
+        return
+    line = None if reader.line is None else lines.get(reader.line)
+    if line is not None and line.kind != "wiegand" and "kind" not in line.refused:
+        for key, given in (("form", reader.form is not None), ("reversed", reader.reversed)):
+            if given:
+                yield finding("reader_not_wiegand", (*reader.at, key), key=key)
+    hears_tags = on_pins if line is None else line.kind in TAG_LINES
+    if hears_tags and reader.buzzer is None and reader.lamp is None and not reader.refused & {"buzzer", "lamp"}:
+        yield finding("reader_mute", reader.at)
+
+
+def _tags_can_be_told_apart(draft: Draft) -> Iterator[Finding]:
+    known = {Tag(entry.tag): entry for entry in draft.site.tags if entry.tag.strip("0")}
+    for alike in Enrolled(known).ambiguous24.values():
+        for tag in alike[1:]:
+            yield finding("ambiguous_tag", (*known[tag].at, "tag"), value=tag, other=alike[0])
 
 
 def _wrong_kind(device: Entry, line: Line | None, *wanted: str) -> Iterator[Finding]:
@@ -370,14 +398,14 @@ def _pins_are_free(draft: Draft) -> Iterator[Finding]:
     for gateway in draft.site.gateways:
         uart = next((line.name for line in gateway.lines if UART_PORTS.fullmatch(line.port)), None)
         seen: dict[int, str] = {}
-        for wired in _wired(gateway):
-            path = (*wired.at, "pin")
-            if wired.pin in RESERVED_PINS:
-                yield finding("reserved_pin", path, value=wired.pin)
-            elif wired.pin in UART_PINS and uart is not None:
-                yield finding("uart_pin", path, value=wired.pin, name=uart)
-            elif seen.setdefault(wired.pin, wired.id) != wired.id:
-                yield finding("same_pin", path, value=wired.pin, other=seen[wired.pin])
+        for owner, path, pin in _wired(gateway):
+            if pin in RESERVED_PINS:
+                yield finding("reserved_pin", path, value=pin)
+            elif pin in UART_PINS and uart is not None:
+                yield finding("uart_pin", path, value=pin, name=uart)
+            elif pin in seen:
+                yield finding("same_pin", path, value=pin, other=seen[pin])
+            seen.setdefault(pin, owner)
         if gateway.gpio == "none" and _wired(gateway):
             yield finding("gpio_off", (*gateway.at, "gpio"))
 
@@ -521,6 +549,7 @@ RULES: Final[Sequence[Callable[[Draft], Iterator[Finding]]]] = (
     _ports_are_usable,
     _bauds_exist,
     _lines_carry_what_they_can,
+    _tags_can_be_told_apart,
     _pins_are_free,
     _contacts_and_sounders_make_sense,
     _remotes_are_heard,
@@ -577,8 +606,11 @@ def _twice(
                 yield finding(code, (*path, key), value=shorten(value), other=place(first, draft.document))
 
 
-def _wired(gateway: Gateway) -> tuple[Contact | Sounder, ...]:
-    return (*gateway.contacts, *gateway.sounders)
+def _wired(gateway: Gateway) -> list[tuple[str, Path, int]]:
+    """Everything on a pin: whose it is, where the file says so, and which."""
+    devices: tuple[Contact | Sounder, ...] = (*gateway.contacts, *gateway.sounders)
+    wired: list[tuple[str, Path, int]] = [(device.id, (*device.at, "pin"), device.pin) for device in devices]
+    return wired + [(reader.id, (*reader.at, key), pin) for reader in gateway.readers for key, pin in reader.pins]
 
 
 def _groups_of(draft: Draft, gateway: Gateway) -> set[str | None]:

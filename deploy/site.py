@@ -15,6 +15,7 @@ from pydantic import BaseModel, ConfigDict, Field, PrivateAttr, StrictBool, Stri
 from pydantic import ValidationError as PydanticRefusal
 from pydantic_core import ErrorDetails
 
+from broker import tags
 from broker.ids import SEGMENT, CommunityId, GatewayId, GridId, GroupId, HouseholdId, StationId, UnitId
 from broker.kinds import Kind
 from broker.messages import TEXT_CHARS, Text
@@ -23,14 +24,14 @@ from deploy.problems import Finding, finding, shorten
 from devices.frames import LAST_ADDRESS
 from devices.radio433 import COMMAND_BITS, IDENTITY_BITS
 
-TAG: Final = r"^[0-9A-F]{10}$"
+TAG: Final = tags.VALUE
 
 AlarmKind = Literal[
     Kind.PANIC, Kind.HELP, Kind.MEDICAL, Kind.FIRE, Kind.INTRUSION, Kind.DURESS, Kind.TAMPER, Kind.TEST, Kind.DRILL
 ]
 """What a key can be for: every kind but unverified, which is a verdict."""
 
-LineKind = Literal["native", "rdm6300", "radio433"]
+LineKind = Literal["native", "rdm6300", "radio433", "wiegand", "pn532"]
 Form = Literal["timed", "plain", "text"]
 
 _SEGMENT: Final = Field(strict=True, pattern=SEGMENT)
@@ -154,8 +155,21 @@ class Unit(Entry):
 
 class Reader(Entry):
     id: UnitRef
-    line: Name
+    line: Name | None = None
+    d0: Pin | None = None
+    d1: Pin | None = None
+    form: Literal["w26", "w34"] | None = None
+    reversed: StrictBool = False
+    buzzer: Pin | None = None
+    lamp: Pin | None = None
+    active_high: StrictBool = True
     label: Label = ""
+
+    @property
+    def pins(self) -> tuple[tuple[str, int], ...]:
+        """Its pins, by key."""
+        given = (("d0", self.d0), ("d1", self.d1), ("buzzer", self.buzzer), ("lamp", self.lamp))
+        return tuple((name, pin) for name, pin in given if pin is not None)
 
 
 class Contact(Entry):
@@ -231,7 +245,8 @@ class Gateway(Entry):
         """What drives the pins; `auto` is the real one where something hangs on a pin."""
         if self.gpio != "auto":
             return self.gpio
-        return "lgpio" if self.contacts or self.sounders else "none"
+        wired = self.contacts or self.sounders or any(reader.pins for reader in self.readers)
+        return "lgpio" if wired else "none"
 
 
 Pressed = Unit | Contact | Remote | ZigbeeButton

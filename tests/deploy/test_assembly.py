@@ -214,7 +214,8 @@ def test_the_village_has_what_the_demo_shows(village_keys: Keys) -> None:
         ("gate", "rdm6300", 9600, "r1"),
     ]
     assert len(settings.tags) == 2
-    assert settings.gpio == "none"
+    assert settings.gpio == "mock"
+    assert [(reader.id, reader.buzzer, reader.lamp) for reader in settings.readers] == [("r1", 22, 23)]
 
 
 def test_simulated_units_and_the_gateway_hold_the_same_keys(village_keys: Keys) -> None:

@@ -72,6 +72,7 @@ kind = "rdm6300"
 [[gateway.reader]]
 id = "r1"
 line = "gate"
+buzzer = 22
 
 [[gateway.unit]]
 id = "u01"
@@ -98,7 +99,7 @@ LINE1 = '[[gateway.line]]\nname = "line1"\nport = "/dev/serial/by-id/usb-rs485-i
 U01 = '[[gateway.unit]]\nid = "u01"\nline = "line1"\naddress = 1\nhousehold = "h01"\n'
 U02 = '[[gateway.unit]]\nid = "u02"\nline = "line1"\naddress = 2\nhousehold = "h02"\n'
 READER_PORT = "/dev/serial/by-id/usb-reader-if00-port0"
-READER = '[[gateway.reader]]\nid = "r1"\nline = "gate"\n'
+READER = '[[gateway.reader]]\nid = "r1"\nline = "gate"\nbuzzer = 22\n'
 TAG = '[[tag]]\ntag = "0A00B1C2D3"\n'
 GW2 = '\n[[gateway]]\nid = "gw2"\n[[gateway.line]]\nname = "l"\nport = "/dev/serial0"\n'
 KEY = '\n[[gateway.contact]]\nid = "k"\npin = 17\nhousehold = "h02"\n'
@@ -375,10 +376,64 @@ WRONG: dict[str, tuple[list[Change], list[str]]] = {
         [f'line_without_reader @ {GW1} line[2] "gate"', f'wrong_line_kind @ {GW1} reader[1] "r1" line'],
     ),
     "two readers on a line": (
-        [(READER, READER + READER.replace("r1", "r2"))],
+        [(READER, READER + READER.replace("r1", "r2").replace("22", "23"))],
         [f'second_reader @ {GW1} reader[2] "r2" line'],
     ),
     "a reader's line without reader": ([(READER, "")], [f'line_without_reader @ {GW1} line[2] "gate"']),
+    "a reader that hangs nowhere": (
+        [('line = "gate"\nbuzzer', "buzzer")],
+        [f'line_without_reader @ {GW1} line[2] "gate"', f'reader_nowhere @ {GW1} reader[1] "r1"'],
+    ),
+    "a reader on one pin only": (
+        [added('[[gateway.reader]]\nid = "r2"\nd0 = 5')],
+        [f'reader_nowhere @ {GW1} reader[2] "r2"'],
+    ),
+    "a reader on a line and on pins": (
+        [(READER, READER + "d0 = 5\nd1 = 6\n")],
+        [f'reader_nowhere @ {GW1} reader[1] "r1"'],
+    ),
+    "a Wiegand form for another reader": (
+        [(READER, READER + 'form = "w26"\n')],
+        [f'reader_not_wiegand @ {GW1} reader[1] "r1" form'],
+    ),
+    "an order of octets for another reader": (
+        [(READER, READER + "reversed = true\n")],
+        [f'reader_not_wiegand @ {GW1} reader[1] "r1" reversed'],
+    ),
+    "a reader without sound and lamp": ([("buzzer = 22\n", "")], [f'reader_mute @ {GW1} reader[1] "r1"']),
+    "a reader on two pins without sound and lamp": (
+        [added('[[gateway.reader]]\nid = "r2"\nd0 = 5\nd1 = 6')],
+        [f'reader_mute @ {GW1} reader[2] "r2"'],
+    ),
+    "a slow NFC reader": ([('kind = "rdm6300"', 'kind = "pn532"')], [f'reader_baud @ {GW1} line[2] "gate" baud']),
+    "a Wiegand reader on its converter": (
+        [('kind = "rdm6300"', 'kind = "wiegand"'), (READER, READER + 'form = "w34"\nreversed = true\n')],
+        [],
+    ),
+    "a Wiegand reader on two pins": (
+        [added('[[gateway.reader]]\nid = "r2"\nd0 = 5\nd1 = 6\nlamp = 24\nform = "w26"\nreversed = true')],
+        [],
+    ),
+    "a reader's pin that is somebody's": (
+        [(READER, READER + "lamp = 22\n")],
+        [f'same_pin @ {GW1} reader[1] "r1" lamp'],
+    ),
+    "two tags with the same end": (
+        [(TAG, TAG + TAG.replace("0A00", "6200"))],
+        ['ambiguous_tag @ tag[2] "6200B1C2D3" tag'],
+    ),
+    "tags of every length": (
+        [
+            (
+                TAG,
+                "".join(
+                    f'[[tag]]\ntag = "{tag}"\n'
+                    for tag in ("0A00B1", "04A1B2C3", "041219C321931B", "04112233445566778899")
+                ),
+            )
+        ],
+        [],
+    ),
     "a line without units": (
         [added('[[gateway.line]]\nname = "line2"\nport = "/dev/serial0"')],
         [f'line_without_unit @ {GW1} line[3] "line2"'],

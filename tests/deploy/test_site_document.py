@@ -126,7 +126,7 @@ def _words(annotation: Any, limits: list[Any]) -> str:
     if annotation is int:
         return _range(limits)
     patterns = {pattern for limit in limits if (pattern := getattr(limit, "pattern", None))}
-    return "id" if SEGMENT in patterns else "10 hexadecimal digits" if TAG in patterns else "text"
+    return "id" if SEGMENT in patterns else "6, 8, 10, 14 or 20 hexadecimal digits" if TAG in patterns else "text"
 
 
 def _range(limits: list[Any]) -> str:
