@@ -24,6 +24,7 @@ from api.ingest import road
 from api.installing import endpoints as installing
 from api.manual import endpoints as manual
 from api.notify import endpoints as notify
+from api.points import endpoints as points
 from api.privacy import endpoints as privacy
 from api.register import endpoints as register
 from api.register import quieting, transfer
@@ -42,6 +43,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     tasks.router,
     guards.router,
     checkins.router,
+    points.router,
     reports.router,
     register.router,
     transfer.router,

@@ -55,6 +55,10 @@ from api.mqtt import Link, Will
 from api.notify.service import PURPOSE, Channels, Notifier, notify, notify_desk
 from api.outgoing.service import LOOK_S as SENDER_S
 from api.outgoing.service import Sender
+from api.points.closing import Closing
+from api.points.ledger import Ledger
+from api.points.service import Points
+from api.points.switching import Switching
 from api.privacy.service import Privacy
 from api.register.believing import Believing
 from api.register.registrar import Registrar
@@ -208,6 +212,10 @@ class Station:
         self.tasks = Tasks(self.register, clock=clock, random_bytes=random_bytes)
         self.guards = Guards(self.register, clock=clock, random_bytes=random_bytes)
         self.drills = Drills(self.register, clock=clock, random_bytes=random_bytes)
+        self.points = Points(settings.station, clock=clock, random_bytes=random_bytes, zone=settings.zone)
+        self.ledger = Ledger(self.points, self.register)
+        self.switching = Switching(self.points)
+        self.closing = Closing(self.points)
         self.reports = Reports(self.register, self.drills, clock=clock, zone=settings.zone)
         self.witnesses = Witnesses(self.register, clock=clock, above=self.escalation.record_changed)
         self.checkins = Checkins(self.register, clock=clock)

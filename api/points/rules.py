@@ -257,6 +257,8 @@ class _Reader:
             over = Scope(given)
         else:
             self._bad(f"{where}.over", f"{given!r} is not guard or company")
+        if (over is Scope.COMPANY) is not (when is Happened.COVERAGE_GAP):
+            self._bad(f"{where}.over", "a gap in coverage is the company's, and nothing else is")
         return Rule(
             id=id_,
             when=when,

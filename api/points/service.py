@@ -1,14 +1,43 @@
 """The points ledger as other parts of the station use it. Takes a session, never commits.
 
-points.note(session, fact)    a fact, or a newer revision of one: what it is worth is booked or put right
-points.book(session, entry)   one entry by hand; entries are never changed, only reversed
+station.points.note(session, fact)       a fact, or a newer revision of it: what it is worth is booked or put right
+station.points.note_all(session, facts)  many at once
+station.points.book(session, entry)      one entry by hand; entries are never changed, only reversed
+station.points.excuse(session, ...)      what the system caused is taken back by itself (A02)
 """
 
+import json
+from collections.abc import Callable, Collection, Iterable, Sequence
 from dataclasses import dataclass
+from zoneinfo import ZoneInfo
 
 from sqlmodel import Session
 
-from api.points.facts import Fact
+from api.clock import Clock
+from api.points import repository
+from api.points.facts import Fact, Happened
+from api.points.models import PointsEntry, PointsFact, PointsFlag, PointsStep
+from api.points.rules import (
+    APPEAL_UPHELD,
+    EXCUSED,
+    LATE_DATA,
+    Booked,
+    Judged,
+    RuleSet,
+    in_force,
+    judge,
+    month_of,
+    settle,
+)
+from api.points.states import EntryState, FlagState, StepAction, entry_state, flag_state
+from broker.ids import EVENT_ID_RANDOM_BYTES, event_id
+
+SYSTEM = "system"
+EXCUSABLE = frozenset(
+    {Happened.LATE, Happened.EARLY, Happened.MISSED, Happened.WRONG_ORDER, Happened.NOT_STARTED,
+     Happened.DWELL_SHORT, Happened.NOT_ANSWERED}
+)  # fmt: skip
+"""What reader, gateway, power, alarm duty or another order can be the cause of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -37,11 +66,307 @@ class Entry:
     night: bool = False
 
 
-def book(session: Session, entry: Entry) -> str:
-    """Add one entry; returns its id."""
-    raise NotImplementedError
+def owner_of(guard: str | None, company: str | None) -> str:
+    """Whose account an entry is in."""
+    return f"guard:{guard}" if guard is not None else f"company:{company}"
 
 
-def note(session: Session, fact: Fact) -> None:
-    """Keep a fact or a newer revision of it, and let the ledger follow."""
-    raise NotImplementedError
+class Points:
+    """The ledger of one station."""
+
+    def __init__(self, station: str, *, clock: Clock, random_bytes: Callable[[int], bytes], zone: ZoneInfo) -> None:
+        self.station = station
+        self.clock = clock
+        self.zone = zone
+        self._random_bytes = random_bytes
+
+    # What other parts tell
+
+    def note(self, session: Session, fact: Fact) -> None:
+        """Keep a fact or a newer revision of it, and let the ledger follow. The same again is nothing."""
+        self.note_all(session, (fact,))
+
+    def note_all(self, session: Session, facts: Iterable[Fact]) -> None:
+        """The same for many; each guard's month is judged once. Of two with one key the later one counts."""
+        given = {fact.key: fact for fact in facts}
+        known = repository.newest(session, self.station, given)
+        touched: set[tuple[str | None, str | None, str]] = set()
+        for key, fact in given.items():
+            old = known.get(key)
+            if old is not None and _same(old, fact):
+                continue
+            self._keep(session, fact, old)
+            touched.add((fact.guard, fact.company, month_of(fact.occurred_ms, self.zone)))
+            if old is not None:
+                touched.add((old.guard, old.company, month_of(old.occurred_ms, self.zone)))
+        session.flush()
+        if touched:
+            self._follow(session, touched, {*given})
+
+    def book(self, session: Session, entry: Entry) -> str:
+        """Add one entry and raise its owner's balance; returns its id.
+
+        It goes into the account of the month in which it happened, or where that is closed, of the present one.
+        """
+        now = self.clock()
+        id_ = self._new_id()
+        month = self._open_month(session, entry.occurred_ms, now)
+        row = PointsEntry(
+            id=id_,
+            station=self.station,
+            rule=entry.rule,
+            version=entry.version,
+            guard=entry.guard,
+            company=entry.company,
+            points_tenths=entry.points_tenths,
+            occurred_ms=entry.occurred_ms,
+            booked_ms=now,
+            month=month,
+            evidence=json.dumps([*entry.evidence], ensure_ascii=False),
+            reason_zh=entry.reason_zh,
+            reason_en=entry.reason_en,
+            made_by=entry.made_by,
+            reverses=entry.reverses,
+            fact=entry.fact,
+            item=entry.item,
+            area=entry.area,
+            colour=entry.colour,
+            night=entry.night,
+        )
+        repository.add(session, row)
+        repository.rise(session, self.station, owner_of(entry.guard, entry.company), month, entry.points_tenths)
+        return id_
+
+    def excuse(self, session: Session, *, guard: str, from_ms: int, to_ms: int, evidence: Sequence[str]) -> list[str]:
+        """Take back what was booked against a guard for things due in a span: the system or the service caused them.
+
+        `evidence`: ids of the fault, the alarm or the order. Returns the ids of the reversals; twice is once.
+        """
+        day_ms = 86_400_000
+        facts = repository.facts(session, self.station, from_ms - day_ms, to_ms + day_ms, guards=(guard,))
+        due = {
+            (fact.key, one.item)
+            for fact in facts
+            for one in fact.happenings
+            if one.what in EXCUSABLE and from_ms <= (fact.occurred_ms if one.at_ms is None else one.at_ms) < to_ms
+        }
+        rows = repository.of_facts(session, self.station, {key for key, _ in due})
+        taken = repository.reversals(session, [row.id for row in rows])
+        found = []
+        for row in rows:
+            when = self.sets(session)
+            rule = in_force(when, row.occurred_ms).rules.get(row.rule)
+            excusable = rule is None or rule.when in EXCUSABLE
+            if row.points_tenths < 0 and row.id not in taken and (row.fact, row.item) in due and excusable:
+                found.append(self.reverse(session, row, EXCUSED, made_by=SYSTEM, evidence=evidence))
+        return found
+
+    # What the parts of this folder share
+
+    def sets(self, session: Session) -> tuple[RuleSet, ...]:
+        """Every version of the rules."""
+        return repository.rule_sets(session, self.station)
+
+    def reverse(
+        self, session: Session, row: PointsEntry, rule: str, *, made_by: str, evidence: Sequence[str] = ()
+    ) -> str:
+        """Take an entry back by one of its own (冲正)."""
+        rules = in_force(self.sets(session), self.clock())
+        _, why = rules.reversals[rule]
+        return self.book(
+            session,
+            Entry(
+                rule=rule,
+                version=rules.version,
+                guard=row.guard,
+                company=row.company,
+                points_tenths=-row.points_tenths,
+                occurred_ms=row.occurred_ms,
+                evidence=(row.id, *evidence),
+                reason_zh=why.zh,
+                reason_en=why.en,
+                made_by=made_by,
+                reverses=row.id,
+                fact=row.fact,
+                item=row.item,
+                area=row.area,
+                colour=row.colour,
+                night=row.night,
+            ),
+        )
+
+    def states(self, session: Session, rows: Sequence[PointsEntry]) -> dict[str, EntryState]:
+        """How far each of these entries is now."""
+        ids = [row.id for row in rows]
+        done, taken = repository.steps(session, ids), repository.reversals(session, ids)
+        sets, now = self.sets(session), self.clock()
+        return {
+            row.id: entry_state(
+                points_tenths=row.points_tenths,
+                booked_ms=row.booked_ms,
+                reversal=row.reverses is not None,
+                reversed_=row.id in taken,
+                steps={step.action for step in done[row.id]},
+                appeal_ms=in_force(sets, row.occurred_ms).appeal_ms,
+                now_ms=now,
+            )
+            for row in rows
+        }
+
+    def step(self, session: Session, about: str, action: StepAction, *, by: str, words: str | None = None) -> None:
+        """Write down what was done about an entry or a flag."""
+        row = PointsStep(about=about, action=action.value, by=by, at_ms=self.clock(), words=words)
+        repository.add(session, row)
+
+    def uphold(self, session: Session, row: PointsEntry, *, by: str) -> str:
+        """Take back what an appeal was upheld against."""
+        return self.reverse(session, row, APPEAL_UPHELD, made_by=by)
+
+    def _new_id(self) -> str:
+        return event_id(self.clock(), self._random_bytes(EVENT_ID_RANDOM_BYTES))
+
+    def _open_month(self, session: Session, occurred_ms: int, now_ms: int) -> str:
+        month = month_of(occurred_ms, self.zone)
+        done = {row.month for row in repository.closed(session, self.station)}
+        return month if not done or month > max(done) else max(month_of(now_ms, self.zone), _after(max(done)))
+
+    def _keep(self, session: Session, fact: Fact, old: PointsFact | None) -> None:
+        row = PointsFact(
+            station=self.station,
+            key=fact.key,
+            revision=1 if old is None else old.revision + 1,
+            place_in_line=0 if old is None else old.place_in_line,
+            guard=fact.guard,
+            company=fact.company,
+            area=fact.area,
+            colour=fact.colour,
+            night=fact.night,
+            duty=fact.duty,
+            active=fact.active,
+            occurred_ms=fact.occurred_ms,
+            heard_ms=self.clock(),
+            happenings=repository.as_text(fact.happenings),
+        )
+        if old is not None:
+            repository.replace(session, old)
+        repository.add(session, row)
+        if old is None:
+            assert row.number is not None
+            row.place_in_line = row.number
+
+    def _follow(
+        self, session: Session, touched: Collection[tuple[str | None, str | None, str]], changed: Collection[str]
+    ) -> None:
+        """Judge the months of these guards and companies anew and bring ledger and flags to that."""
+        facts: dict[str, Fact] = {}
+        for month in {month for _, _, month in touched}:
+            from_ms, to_ms = repository.month_span(month, self.zone)
+            guards = {guard for guard, _, of in touched if of == month and guard is not None}
+            companies = {company for guard, company, of in touched if of == month and guard is None and company}
+            found = repository.facts(session, self.station, from_ms, to_ms, guards=guards, companies=companies)
+            facts |= {fact.key: fact for fact in found}
+        judged = judge(self.sets(session), facts.values(), zone=self.zone)
+        rows = repository.of_facts(session, self.station, {*facts, *changed})
+        taken = repository.reversals(session, [row.id for row in rows])
+        made = settle(judged, repository.booked(rows, taken))
+        by_id = {row.id: row for row in rows}
+        excused = {
+            (fact.key, one.item): one.evidence
+            for fact in facts.values()
+            for one in fact.happenings
+            if one.what is Happened.EXCUSED
+        }
+        for line in made.reverse:
+            self._take_back(session, line, by_id[line.id], excused)
+        for one in made.book:
+            self.book(session, _entry(one))
+        self._flag(session, [one for one in judged if one.flag], {*facts, *changed})
+
+    def _take_back(
+        self,
+        session: Session,
+        line: Booked,
+        row: PointsEntry,
+        excused: dict[tuple[str, str], tuple[str, ...]],
+    ) -> None:
+        fact, _, item = line.about
+        rule = EXCUSED if (fact, item) in excused and line.points_tenths < 0 else LATE_DATA
+        self.reverse(session, row, rule, made_by=SYSTEM, evidence=excused.get((fact, item), ()))
+
+    def _flag(self, session: Session, judged: Sequence[Judged], keys: Collection[str]) -> None:
+        there = repository.flags_of_facts(session, self.station, keys)
+        done = repository.steps(session, [row.id for row in there])
+        open_ = {
+            _about(row): row for row in there if flag_state({one.action for one in done[row.id]}) is FlagState.OPEN
+        }  # fmt: skip
+        decided = {
+            (row.fact, row.rule, row.item, row.guard)
+            for row in there
+            if {one.action for one in done[row.id]} & {StepAction.CONFIRMED.value, StepAction.DISMISSED.value}
+        }
+        wanted = {(*one.about, one.guard): one for one in judged}
+        for about, row in open_.items():
+            if about not in wanted:
+                self.step(session, row.id, StepAction.WITHDRAWN, by=SYSTEM)
+        for about, one in wanted.items():
+            if about not in open_ and about not in decided:
+                repository.add(session, self._new_flag(one))
+
+    def _new_flag(self, one: Judged) -> PointsFlag:
+        return PointsFlag(
+            id=self._new_id(),
+            station=self.station,
+            rule=one.rule,
+            version=one.version,
+            guard=one.guard,
+            company=one.company,
+            points_tenths=one.points_tenths,
+            occurred_ms=one.occurred_ms,
+            raised_ms=self.clock(),
+            evidence=json.dumps([*one.evidence], ensure_ascii=False),
+            reason_zh=one.reason.zh,
+            reason_en=one.reason.en,
+            fact=one.fact,
+            item=one.item,
+            area=one.area,
+            colour=one.colour,
+            night=one.night,
+        )
+
+
+def _about(row: PointsFlag) -> tuple[str, str, str, str | None]:
+    return (row.fact, row.rule, row.item, row.guard)
+
+
+def _entry(one: Judged) -> Entry:
+    return Entry(
+        rule=one.rule,
+        version=one.version,
+        guard=one.guard,
+        company=one.company,
+        points_tenths=one.points_tenths,
+        occurred_ms=one.occurred_ms,
+        evidence=one.evidence,
+        reason_zh=one.reason.zh,
+        reason_en=one.reason.en,
+        made_by=SYSTEM,
+        fact=one.fact,
+        item=one.item,
+        area=one.area,
+        colour=one.colour,
+        night=one.night,
+    )
+
+
+def _same(row: PointsFact, fact: Fact) -> bool:
+    return (
+        row.guard, row.company, row.area, row.colour, row.night, row.duty, row.active, row.occurred_ms, row.happenings
+    ) == (
+        fact.guard, fact.company, fact.area, fact.colour, fact.night, fact.duty, fact.active, fact.occurred_ms,
+        repository.as_text(fact.happenings),
+    )  # fmt: skip
+
+
+def _after(month: str) -> str:
+    year, number = int(month[:4]), int(month[5:])
+    return f"{year + number // 12:04d}-{number % 12 + 1:02d}"

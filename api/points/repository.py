@@ -1,0 +1,344 @@
+"""Reading and writing facts, the ledger, flags, balances, months and rules. Never commits."""
+
+import json
+from collections.abc import Collection, Iterable, Iterator, Sequence
+from datetime import datetime, timedelta
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import or_, update
+from sqlmodel import Session, SQLModel, col, select
+
+from api.database import table_of
+from api.points.facts import Fact, Happened, Happening
+from api.points.models import (
+    PointsBalance,
+    PointsEntry,
+    PointsFact,
+    PointsFlag,
+    PointsMonth,
+    PointsRules,
+    PointsStep,
+    PointsTrial,
+)
+from api.points.rules import Booked, RuleSet, default, read
+from api.points.states import StepAction
+
+AT_ONCE: Final = 500
+"""How many values one question lists."""
+_FACT: Final = table_of(PointsFact)
+
+
+def add(session: Session, *rows: SQLModel) -> None:
+    """Insert rows."""
+    session.add_all(rows)
+    session.flush()
+
+
+def portions(values: Iterable[str]) -> Iterator[list[str]]:
+    """`values`, in lists that a database takes in one question."""
+    whole = sorted({*values})
+    for begin in range(0, len(whole), AT_ONCE):
+        yield whole[begin : begin + AT_ONCE]
+
+
+def month_span(month: str, zone: ZoneInfo) -> tuple[int, int]:
+    """From when until before when a civil month is, Unix ms."""
+    first = datetime.strptime(month, "%Y-%m").replace(tzinfo=zone)
+    after = (first + timedelta(days=31)).replace(day=1)
+    return round(first.timestamp() * 1_000), round(after.timestamp() * 1_000)
+
+
+# Facts
+
+
+def as_text(happenings: Sequence[Happening]) -> str:
+    """Happenings as a row holds them."""
+    rows = [[one.what.value, one.item, [*one.evidence], one.value, one.at_ms] for one in happenings]
+    return json.dumps(rows, ensure_ascii=False, separators=(",", ":"))
+
+
+def as_fact(row: PointsFact) -> Fact:
+    """A row as the rules take it."""
+    return Fact(
+        key=row.key,
+        guard=row.guard,
+        company=row.company,
+        area=row.area,
+        occurred_ms=row.occurred_ms,
+        happenings=tuple(
+            Happening(what=Happened(what), item=item, evidence=tuple(evidence), value=value, at_ms=at_ms)
+            for what, item, evidence, value, at_ms in json.loads(row.happenings)
+        ),
+        colour=row.colour,
+        night=row.night,
+        duty=row.duty,
+        active=row.active,
+        order=row.place_in_line,
+    )
+
+
+def newest(session: Session, station: str, keys: Collection[str]) -> dict[str, PointsFact]:
+    """The newest revision of each of these facts."""
+    found: dict[str, PointsFact] = {}
+    for portion in portions(keys):
+        rows = select(PointsFact).where(
+            PointsFact.station == station, col(PointsFact.key).in_(portion), col(PointsFact.newest).is_(True)
+        )
+        found |= {row.key: row for row in session.exec(rows)}
+    return found
+
+
+def replace(session: Session, row: PointsFact) -> None:
+    """Let a revision be the newest no more."""
+    assert row.number is not None
+    session.execute(update(_FACT).where(_FACT.c.number == row.number).values(newest=False))
+    session.expire(row)
+
+
+def facts(
+    session: Session,
+    station: str,
+    from_ms: int,
+    to_ms: int,
+    *,
+    guards: Collection[str] | None = None,
+    companies: Collection[str] = (),
+) -> list[Fact]:
+    """The newest revision of every fact of a span; of these guards, or about these companies themselves."""
+    asked = select(PointsFact).where(
+        PointsFact.station == station,
+        PointsFact.occurred_ms >= from_ms,
+        PointsFact.occurred_ms < to_ms,
+        col(PointsFact.newest).is_(True),
+    )
+    if guards is None:
+        return [as_fact(row) for row in session.exec(asked.order_by(col(PointsFact.number)))]
+    found = []
+    for portion in portions(guards):
+        found += [as_fact(row) for row in session.exec(asked.where(col(PointsFact.guard).in_(portion)))]
+    for portion in portions(companies):
+        rows = asked.where(col(PointsFact.guard).is_(None), col(PointsFact.company).in_(portion))
+        found += [as_fact(row) for row in session.exec(rows)]
+    return found
+
+
+# The ledger
+
+
+def entry(session: Session, id_: str) -> PointsEntry | None:
+    """The entry of this id."""
+    return session.exec(select(PointsEntry).where(PointsEntry.id == id_)).first()
+
+
+def reversal_of(session: Session, id_: str) -> PointsEntry | None:
+    """The entry that took this one back."""
+    return session.exec(select(PointsEntry).where(PointsEntry.reverses == id_)).first()
+
+
+def reversals(session: Session, ids: Collection[str]) -> dict[str, PointsEntry]:
+    """By the entry that was taken back, the one that did it."""
+    found: dict[str, PointsEntry] = {}
+    for portion in portions(ids):
+        for row in session.exec(select(PointsEntry).where(col(PointsEntry.reverses).in_(portion))):
+            found[row.reverses or ""] = row
+    return found
+
+
+def of_facts(session: Session, station: str, keys: Collection[str]) -> list[PointsEntry]:
+    """Every entry that the rules made of these facts, reversals left out, in order."""
+    found: list[PointsEntry] = []
+    for portion in portions(keys):
+        rows = select(PointsEntry).where(
+            PointsEntry.station == station, col(PointsEntry.fact).in_(portion), col(PointsEntry.reverses).is_(None)
+        )
+        found += session.exec(rows.order_by(col(PointsEntry.number)))
+    return found
+
+
+def booked(rows: Sequence[PointsEntry], taken: dict[str, PointsEntry]) -> list[Booked]:
+    """Entries as `rules.settle` takes them; `taken`: their reversals."""
+    return [
+        Booked(
+            id=row.id,
+            about=(row.fact or "", row.rule, row.item),
+            guard=row.guard,
+            company=row.company,
+            points_tenths=row.points_tenths,
+            reversed_by=taken[row.id].rule if row.id in taken else None,
+        )
+        for row in rows
+    ]
+
+
+def page(
+    session: Session,
+    station: str,
+    *,
+    guards: Collection[str] = (),
+    companies: Collection[str] = (),
+    areas: Collection[str] | None = (),
+    guard: str | None = None,
+    below: int | None,
+    limit: int,
+) -> Sequence[PointsEntry]:
+    """Entries newest first: those of `guards`, of `companies`, or in `areas` (None: everywhere)."""
+    found = select(PointsEntry).where(PointsEntry.station == station)
+    if areas is not None:
+        found = found.where(
+            or_(
+                col(PointsEntry.guard).in_([*guards]),
+                col(PointsEntry.company).in_([*companies]),
+                col(PointsEntry.area).in_([*areas]),
+            )
+        )
+    if guard is not None:
+        found = found.where(PointsEntry.guard == guard)
+    if below is not None:
+        found = found.where(col(PointsEntry.number) < below)
+    return session.exec(found.order_by(col(PointsEntry.number).desc()).limit(limit)).all()
+
+
+def entries(session: Session, station: str, from_ms: int, to_ms: int) -> list[PointsEntry]:
+    """Every entry about something that happened in a span, reversals too, in order."""
+    rows = select(PointsEntry).where(
+        PointsEntry.station == station, PointsEntry.occurred_ms >= from_ms, PointsEntry.occurred_ms < to_ms
+    )
+    return [*session.exec(rows.order_by(col(PointsEntry.number)))]
+
+
+def booked_since(session: Session, guard: str, since_ms: int) -> list[PointsEntry]:
+    """A guard's entries that were booked since then."""
+    rows = select(PointsEntry).where(PointsEntry.guard == guard, PointsEntry.booked_ms > since_ms)
+    return [*session.exec(rows.order_by(col(PointsEntry.number)))]
+
+
+def appealed(session: Session, guard: str) -> list[PointsEntry]:
+    """A guard's entries that were ever appealed."""
+    steps = select(PointsStep.about).where(PointsStep.action == StepAction.APPEALED.value)
+    rows = select(PointsEntry).where(PointsEntry.guard == guard, col(PointsEntry.id).in_(steps))
+    return [*session.exec(rows.order_by(col(PointsEntry.number)))]
+
+
+def of_month(session: Session, station: str, month: str) -> list[PointsEntry]:
+    """Every entry in the account of a month, in order."""
+    rows = select(PointsEntry).where(PointsEntry.station == station, PointsEntry.month == month)
+    return [*session.exec(rows.order_by(col(PointsEntry.number)))]
+
+
+def all_entries(session: Session, station: str) -> Iterator[PointsEntry]:
+    """The whole ledger in order."""
+    rows = select(PointsEntry).where(PointsEntry.station == station).order_by(col(PointsEntry.number))
+    yield from session.exec(rows.execution_options(yield_per=1_000))
+
+
+# Steps and flags
+
+
+def steps(session: Session, about: Collection[str]) -> dict[str, list[PointsStep]]:
+    """What was done about each of these, in order."""
+    found: dict[str, list[PointsStep]] = {one: [] for one in about}
+    for portion in portions(about):
+        rows = select(PointsStep).where(col(PointsStep.about).in_(portion)).order_by(col(PointsStep.number))
+        for row in session.exec(rows):
+            found[row.about].append(row)
+    return found
+
+
+def flag(session: Session, id_: str) -> PointsFlag | None:
+    """The flag of this id."""
+    return session.exec(select(PointsFlag).where(PointsFlag.id == id_)).first()
+
+
+def flags_of_facts(session: Session, station: str, keys: Collection[str]) -> list[PointsFlag]:
+    """Every flag about these facts."""
+    found: list[PointsFlag] = []
+    for portion in portions(keys):
+        rows = select(PointsFlag).where(PointsFlag.station == station, col(PointsFlag.fact).in_(portion))
+        found += session.exec(rows.order_by(col(PointsFlag.number)))
+    return found
+
+
+def flags(
+    session: Session, station: str, *, areas: Collection[str] | None, below: int | None, limit: int
+) -> Sequence[PointsFlag]:
+    """Flags newest first, in `areas` (None: everywhere)."""
+    found = select(PointsFlag).where(PointsFlag.station == station)
+    if areas is not None:
+        found = found.where(col(PointsFlag.area).in_([*areas]))
+    if below is not None:
+        found = found.where(col(PointsFlag.number) < below)
+    return session.exec(found.order_by(col(PointsFlag.number).desc()).limit(limit)).all()
+
+
+# Balances and months
+
+
+def rise(session: Session, station: str, owner: str, month: str, tenths: int) -> None:
+    """Add to what an owner's entries of a month add up to."""
+    row = session.get(PointsBalance, (station, owner, month))
+    if row is None:
+        session.add(PointsBalance(station=station, owner=owner, month=month, points_tenths=tenths, entries=1))
+    else:
+        row.points_tenths += tenths
+        row.entries += 1
+    session.flush()
+
+
+def balances(session: Session, station: str, owners: Collection[str] | None = None) -> list[PointsBalance]:
+    """By owner and month; of all owners, or of these."""
+    asked = select(PointsBalance).where(PointsBalance.station == station)
+    asked = asked.order_by(col(PointsBalance.owner), col(PointsBalance.month))
+    if owners is None:
+        return [*session.exec(asked)]
+    return [
+        row for some in portions(owners) for row in session.exec(asked.where(col(PointsBalance.owner).in_(some)))
+    ]  # fmt: skip
+
+
+def closed(session: Session, station: str) -> list[PointsMonth]:
+    """Closed months, the first one first."""
+    return [
+        *session.exec(select(PointsMonth).where(PointsMonth.station == station).order_by(col(PointsMonth.month)))
+    ]  # fmt: skip
+
+
+def first_open(session: Session, station: str) -> str | None:
+    """The first month with an entry that is not closed."""
+    done = select(PointsMonth.month).where(PointsMonth.station == station)
+    rows = select(PointsEntry.month).where(PointsEntry.station == station, col(PointsEntry.month).not_in(done))
+    return session.exec(rows.order_by(col(PointsEntry.month)).limit(1)).first()
+
+
+def line(row: PointsEntry) -> tuple[object, ...]:
+    """An entry as a month's digest is made of it."""
+    return (
+        row.number, row.id, row.rule, row.version, row.guard, row.company, row.points_tenths, row.occurred_ms,
+        row.booked_ms, row.evidence, row.reason_zh, row.reason_en, row.made_by, row.reverses, row.fact, row.item,
+        row.area, row.colour, row.night,
+    )  # fmt: skip
+
+
+# Rules
+
+
+def rule_rows(session: Session, station: str) -> list[PointsRules]:
+    """Every version, the first one first."""
+    rows = select(PointsRules).where(PointsRules.station == station).order_by(col(PointsRules.version))
+    return [*session.exec(rows)]
+
+
+def rule_sets(session: Session, station: str) -> tuple[RuleSet, ...]:
+    """Every version, read; the one of this release where there is none yet. Kept for the session."""
+    kept: tuple[RuleSet, ...] | None = session.info.get("points_rules")
+    if kept is None:
+        rows = rule_rows(session, station)
+        kept = tuple(read(row.text, from_ms=row.from_ms) for row in rows) or (default(),)
+        session.info["points_rules"] = kept
+    return kept
+
+
+def tried(session: Session, station: str, digest: str) -> bool:
+    """Whether these rules were simulated."""
+    rows = select(PointsTrial.number).where(PointsTrial.station == station, PointsTrial.digest == digest)
+    return session.exec(rows.limit(1)).first() is not None
