@@ -42,6 +42,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     tips.router,
     tasks.router,
     guards.router,
+    colours.router,
     checkins.router,
     points.router,
     reports.router,

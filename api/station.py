@@ -31,6 +31,7 @@ from api.checkins.service import Checkins
 from api.checkins.uploading import Uploads
 from api.checkins.wands import Wands
 from api.clock import Clock, wall_ms
+from api.colours.service import Colours
 from api.complaints.service import Complaints
 from api.database import Database, DatabaseError
 from api.drills.service import Drills
@@ -211,6 +212,7 @@ class Station:
         self.complaints = Complaints(self.register, clock=clock, random_bytes=random_bytes)
         self.tasks = Tasks(self.register, clock=clock, random_bytes=random_bytes)
         self.guards = Guards(self.register, clock=clock, random_bytes=random_bytes)
+        self.colours = Colours(self.register, self.guards, clock=clock)
         self.drills = Drills(self.register, clock=clock, random_bytes=random_bytes)
         self.points = Points(settings.station, clock=clock, random_bytes=random_bytes, zone=settings.zone)
         self.ledger = Ledger(self.points, self.register)

@@ -9,6 +9,7 @@ import api.audit.models
 import api.board.models
 import api.brokers.models
 import api.checkins.models
+import api.colours.models
 import api.complaints.models
 import api.drills.models
 import api.duty.models
