@@ -386,6 +386,31 @@ def assess(
     raise typer.Exit(OK if found.agrees else BAD)
 
 
+points = typer.Typer(help="The points ledger (积分台账).", no_args_is_help=True)
+app.add_typer(points, name="points")
+
+
+@points.command("recompute")
+def points_recompute(
+    settings: Annotated[Path | None, typer.Option(help="The station's settings as JSON.")] = None,
+    state: Annotated[Path, typer.Option("--state", help="Or: its state folder.")] = Path("/var/lib/shouwang/station"),
+    json_: AsJson = False,
+) -> None:
+    """Replay the ledger, judge its facts anew, and say whether balances and closed months agree to the digit."""
+    from api import settings as station_settings
+    from api.database import DatabaseError
+    from api.points import recomputing
+
+    try:
+        found = recomputing.recompute(station_settings.load(settings or state / "settings.json"))
+    except station_settings.SettingsError as error:
+        fail(error, USAGE)
+    except DatabaseError as error:
+        fail(error, STORE)
+    sys.stdout.write((recomputing.as_json(found) if json_ else recomputing.as_text(found)) + "\n")
+    raise typer.Exit(OK if found.agrees else BAD)
+
+
 @app.command()
 def sim(
     settings: Annotated[Path | None, typer.Option(help="The village as JSON.")] = None,

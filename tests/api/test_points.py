@@ -1,17 +1,21 @@
 """The points ledger: booked with reason and evidence, appealed, reversed, replayed, closed; rules tried beforehand."""
 
+import json
 from collections.abc import Iterator
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import text
+from typer.testing import CliRunner
 
 from api.points.facts import Fact, Happened, Happening
 from api.points.recomputing import as_text, recompute
 from api.points.rules import DEFAULT
 from api.rights.rules import Role
-from tests.api.conftest import Serve, Served, only_sqlite
+from deploy.cli import app
+from tests.api.conftest import Serve, Served, as_json, only_sqlite
 from tests.api.peers import COMMUNITY, STATION
 from tests.api.people import MOMENT, NOW, Hands, Somebody, somebody
 
@@ -284,6 +288,25 @@ def test_whatever_is_changed_behind_the_stations_back_is_named(
     assert "month 2027-01: digest is" in said
     after("UPDATE points_entry SET points_tenths = -20 WHERE rule = 'P04'")
     assert "everything agrees" in after("UPDATE points_balance SET points_tenths = -25")
+
+
+@pytest.mark.proves("P7")
+@only_sqlite
+def test_the_command_says_by_its_exit_code_whether_the_ledger_agrees(
+    station: Served, wang: Somebody, tmp_path: Path
+) -> None:
+    note(station, a_round(wang, Happened.MISSED))
+    path = tmp_path / "settings.json"
+    path.write_text(as_json(station.station.settings))
+    asked = ["points", "recompute", "--settings", str(path)]
+    found = CliRunner().invoke(app, asked)
+    assert (found.exit_code, found.stdout.splitlines()[-1]) == (0, "everything agrees to the digit")
+    with station.station.database.write() as session:
+        session.execute(text("UPDATE points_balance SET points_tenths = 0"))
+    found = CliRunner().invoke(app, [*asked, "--json"])
+    (difference,) = json.loads(found.stdout)["differences"]
+    assert (found.exit_code, difference["kept"], difference["recomputed"]) == (1, "0.0", "-2.0")
+    assert CliRunner().invoke(app, ["points", "recompute", "--state", str(tmp_path / "no")]).exit_code == 2
 
 
 @pytest.mark.proves("P7")
