@@ -221,6 +221,8 @@ class Station:
         self.reports = Reports(self.register, self.drills, clock=clock, zone=settings.zone)
         self.witnesses = Witnesses(self.register, clock=clock, above=self.escalation.record_changed)
         self.checkins = Checkins(self.register, clock=clock)
+        self.uploads = Uploads(self.checkins, clock=clock, seed=settings.signing.seed())
+        self.wands = Wands(self.register, self.checkins, clock=clock, zone=settings.zone)
         self.ingest = Ingest(
             self.database,
             self.link,
@@ -231,8 +233,6 @@ class Station:
             clock=clock,
             random_bytes=random_bytes,
             generation=present_generation(self.database),
-        self.uploads = Uploads(self.checkins, clock=clock, seed=settings.signing.seed())
-        self.wands = Wands(self.register, self.checkins, clock=clock, zone=settings.zone)
             owes=self.sender.wake,
             reported=self._reported,
             judge=self.installing.judge,
