@@ -35,6 +35,7 @@ from broker.messages import (
 )
 from broker.sealing import SealBroken, seal, unseal
 from broker.signing import canonical, gateway_kid
+from broker.tags import VALUE
 from broker.topics import Name, build
 
 PART_OCTETS: Final = CONFIG_PART_CHARS // 4 * 3
@@ -109,7 +110,8 @@ class SlicePeer(Part):
 class RegisterSlice(Part):
     """All that a gateway knows of people and places, and of nobody else.
 
-    `peers` None: nothing is said of whom it believes. `sealed`: see `seal_keys`.
+    `peers` None: nothing is said of whom it believes. `tags`: those that its readers answer as known, without whose
+    they are; None: nothing is said of them. `sealed`: see `seal_keys`.
     """
 
     v: Literal[1] = 1
@@ -120,6 +122,7 @@ class RegisterSlice(Part):
     households: tuple[SliceHousehold, ...] = ()
     units: tuple[SliceUnit, ...] = ()
     peers: tuple[SlicePeer, ...] | None = None
+    tags: tuple[Annotated[str, StringConstraints(pattern=VALUE)], ...] | None = None
     sealed: Annotated[str, StringConstraints(pattern=r"^[A-Za-z0-9_-]+$")] | None = None
 
     def text(self) -> bytes:

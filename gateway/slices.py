@@ -90,6 +90,7 @@ def apply(settings: GatewaySettings, one: RegisterSlice, keys: Mapping[str, byte
         "known_keys": _believed(settings, one),
         "contacts": tuple(_contact(contact, by_id) for contact in settings.contacts),
         "remotes": _devices(settings.remotes, by_id),
+        "tags": settings.tags if one.tags is None else frozenset(one.tags),
         "zigbee_buttons": _devices(settings.zigbee_buttons, by_id),
     }  # fmt: skip
     return Applied(settings.model_copy(update=changed), unusable)

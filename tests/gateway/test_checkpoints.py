@@ -34,6 +34,7 @@ from gateway.settings import Reader
 from gateway.stamps import Stamp
 from tests.gateway.place import settings
 from tests.gateway.running import around, journalled, running, until_fault
+from tests.gateway.test_slices import configure, slice_of
 from tests.gateway.waiting import until
 from tests.gateway.wire import Wire
 
@@ -323,6 +324,20 @@ async def test_a_wiegand_reader_on_two_pins_is_read_and_answered(tmp_path: Path)
         health = seen.gateway.health()
         assert health["readers"]["rd1"]["last_wrong_length"] == 23
         assert await tags_kept(seen.gateway) == [("rd1", "86F444"), ("rd1", "F7AA6C")]
+
+
+@pytest.mark.anyio
+@pytest.mark.proves("P1")
+async def test_a_card_that_the_station_enrolled_meanwhile_is_answered_as_known(tmp_path: Path) -> None:
+    readers = [{"id": "rd1", "d0": 5, "d1": 6, "form": "w26", "buzzer": 17, "lamp": 27}]
+    async with checkpoint(tmp_path, readers=readers) as seen:
+        for tags, tones in (((), 3), (("62E3F7AA6C",), 1)):
+            configure(seen.gateway, slice_of(1 + len(tags), tags=list(tags)))
+            for bit in wiegand_bits("F7AA6C"):
+                for high in (False, True):
+                    seen.drive(6 if bit == "1" else 5, high=high)
+            assert await seen.answered(tones=tones) < 1.0
+            await asyncio.sleep(1.0)  # the same card again is another reading after a second
 
 
 @pytest.mark.anyio

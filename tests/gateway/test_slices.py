@@ -88,6 +88,13 @@ def configure(gateway: Gateway, one: RegisterSlice) -> None:
 
 
 class TestApplying:
+    @pytest.mark.proves("P1")
+    def test_the_stations_tags_replace_those_of_the_site_file_and_silence_leaves_them(self) -> None:
+        here = settings(Path("/nowhere"), tags=["0A00B1C2D3"])
+        assert apply(here, slice_of()).settings.tags == {"0A00B1C2D3"}
+        assert apply(here, slice_of(tags=["100086F444", "86F445"])).settings.tags == {"100086F444", "86F445"}
+        assert apply(here, slice_of(tags=[])).settings.tags == frozenset()
+
     @pytest.mark.proves("G1")
     def test_a_slice_that_says_what_the_site_file_says_changes_nothing(self) -> None:
         here = settings(Path("/nowhere"))
