@@ -143,6 +143,14 @@ def excused_by(session: Session, guard: str, evidence: str) -> bool:
     return session.exec(found).first() is not None
 
 
+def end_excuse(session: Session, guard: str, evidence: str, to_ms: int) -> None:
+    """Cut what this evidence excuses; at least its first moment stays, so that it shows."""
+    for row in session.exec(select(GuardExcuse).where(GuardExcuse.guard == guard, GuardExcuse.evidence == evidence)):
+        row.to_ms = max(row.from_ms + 1, min(row.to_ms, to_ms))
+        session.add(row)
+    session.flush()
+
+
 def excuses(session: Session, guard: str, *, from_ms: int, to_ms: int) -> list[Excuse]:
     """Whatever excuses the guard and shares a moment with a span."""
     written = select(GuardExcuse).where(

@@ -16,8 +16,8 @@ from broker.tags import Tag, canonical
 
 __all__ = [
     "Card", "Cause", "Employment", "Excuse", "Force", "Person", "PhoneOut", "Serving",
-    "cards", "employer_at", "employments", "excuse", "excuses", "guard", "guard_of_account", "guard_of_card", "named",
-    "of_company", "on_duty", "phone_out", "servings", "servings_of", "written_as",
+    "cards", "employer_at", "employments", "end_excuse", "excuse", "excuses", "guard", "guard_of_account",
+    "guard_of_card", "named", "of_company", "on_duty", "phone_out", "servings", "servings_of", "written_as",
 ]  # fmt: skip
 
 
@@ -162,6 +162,11 @@ def excuse(
         station=station, guard=guard, cause=cause.value, evidence=evidence, from_ms=from_ms, to_ms=to_ms, made_ms=now_ms
     )
     repository.add(session, row)
+
+
+def end_excuse(session: Session, guard: str, evidence: str, to_ms: int) -> None:
+    """What excused a guard is over earlier than was thought."""
+    repository.end_excuse(session, guard, evidence, to_ms)
 
 
 def phone_out(session: Session, guard: str, at_ms: int) -> PhoneOut | None:

@@ -1,0 +1,1 @@
+"""Roll-calls and spot calls (点名, 点调): a fair draw, an answer in time, and a look at where he was last."""
