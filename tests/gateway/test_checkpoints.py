@@ -6,6 +6,7 @@ import time
 from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,6 +14,8 @@ import pytest
 
 from broker.ids import UnitId, event_id
 from broker.kinds import EventType
+from devices.commands import Pattern
+from devices.readings import Proof, TagRead
 from firmware_sim.acts import HoldTag
 from firmware_sim.reader import wiegand_bits
 from firmware_sim.settings import LineKind, LineSettings, VillageSettings
@@ -36,7 +39,7 @@ from tests.gateway.place import settings
 from tests.gateway.running import around, journalled, running, until_fault
 from tests.gateway.test_slices import configure, slice_of
 from tests.gateway.waiting import until
-from tests.gateway.wire import Wire
+from tests.gateway.wire import Units, Wire
 
 MS = 1_000_000
 AT = Stamp(1_790_000_000_000, 10**12, "b1", "synced")
@@ -338,6 +341,31 @@ async def test_a_card_that_the_station_enrolled_meanwhile_is_answered_as_known(t
                     seen.drive(6 if bit == "1" else 5, high=high)
             assert await seen.answered(tones=tones) < 1.0
             await asyncio.sleep(1.0)  # the same card again is another reading after a second
+
+
+@pytest.mark.anyio
+@pytest.mark.proves("P1")
+async def test_a_unit_with_a_reader_answers_by_its_own_tone_once_or_twice(tmp_path: Path, wire: Wire) -> None:
+    lines = [{"name": "line1", "port": wire.name, "baud": 115_200}]
+    async with running(settings(tmp_path / "state", lines=lines, tags=KNOWN)) as gateway:
+        units = Units(wire, [1, 2])
+        await until(lambda: gateway._lines["line1"].port.up)
+        for unit, tag, tones in ((1, CARD, 1), (2, "62E3086CED", 2)):
+            since = asyncio.get_running_loop().time()
+            link = units.links[unit]
+            number = link.take_number()
+            units.say(unit, TagRead(unit, link.boot, number, tag, 0, Proof.SEALED))
+            await until(partial(_toned, units, unit, tones))
+            assert units.sirens[unit][0][0] - since < 1.0
+            await until(partial(units.is_kept, unit, number))
+        await asyncio.sleep(1.5)
+        assert [siren.pattern for unit in (1, 2) for _, siren in units.sirens[unit] if siren] == [Pattern.CHIRP] * 3
+        units.close()
+        wire.unplug()
+
+
+def _toned(units: Units, unit: int, tones: int) -> bool:
+    return len(units.sirens[unit]) >= tones
 
 
 @pytest.mark.anyio
