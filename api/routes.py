@@ -24,6 +24,7 @@ from api.ingest import road
 from api.installing import endpoints as installing
 from api.manual import endpoints as manual
 from api.notify import endpoints as notify
+from api.patrols import endpoints as patrols
 from api.points import endpoints as points
 from api.privacy import endpoints as privacy
 from api.register import endpoints as register
@@ -41,6 +42,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     drills.router,
     tips.router,
     tasks.router,
+    patrols.router,
     guards.router,
     colours.router,
     checkins.router,

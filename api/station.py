@@ -56,6 +56,10 @@ from api.mqtt import Link, Will
 from api.notify.service import PURPOSE, Channels, Notifier, notify, notify_desk
 from api.outgoing.service import LOOK_S as SENDER_S
 from api.outgoing.service import Sender
+from api.patrols.planning import Planning
+from api.patrols.service import LOOK_S as PATROLS_S
+from api.patrols.service import UNFOLD_S, Patrols
+from api.patrols.service import readers as readers_of_points
 from api.points.closing import Closing
 from api.points.ledger import Ledger
 from api.points.service import Points
@@ -224,7 +228,11 @@ class Station:
         self.closing = Closing(self.points)
         self.reports = Reports(self.register, self.drills, clock=clock, zone=settings.zone)
         self.witnesses = Witnesses(self.register, clock=clock, above=self.escalation.record_changed)
-        self.checkins = Checkins(self.register, clock=clock)
+        self.patrols = Patrols(self.register, clock=clock, zone=settings.zone)
+        self.planning = Planning(self.register, clock=clock, zone=settings.zone, unfold=self.patrols.unfold_ahead)
+        self.checkins = Checkins(
+            self.register, clock=clock, readers=readers_of_points, consequences=(self.patrols.follow,)
+        )
         self.uploads = Uploads(self.checkins, clock=clock, seed=settings.signing.seed())
         self.wands = Wands(self.register, self.checkins, clock=clock, zone=settings.zone)
         self.ingest = Ingest(
@@ -255,6 +263,8 @@ class Station:
                 Job(name="sessions", every_s=60, run=self._sweep),
                 Job(name="retention", every_s=60, run=self.privacy.retain_next),
                 Job(name="drills", every_s=1, run=self._order_drills),
+                Job(name="unfolding", every_s=UNFOLD_S, run=self._unfold_rounds),
+                Job(name="patrols", every_s=PATROLS_S, run=self._look_at_rounds),
             ],
         }
         watched = Job(name="jobs", every_s=JOBS_S, run=JobWatch(self.database, self.register, clock=clock).look)
@@ -352,6 +362,12 @@ class Station:
 
     def _order_drills(self, now_ms: int) -> None:
         self.drills.order(self.database, now_ms, wake=self.sender.wake)
+
+    def _unfold_rounds(self, now_ms: int) -> None:
+        self.patrols.unfold_next(self.database, now_ms)
+
+    def _look_at_rounds(self, now_ms: int) -> None:
+        self.patrols.look(self.database, now_ms)
 
     def _claim(self) -> Tenure | None:
         """Where other processes could run this station too: what says whose turn it is. All at once is taken now."""

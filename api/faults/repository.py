@@ -109,3 +109,13 @@ def add_step(
         )
     )
     session.flush()
+
+
+def between(session: Session, gateways: Collection[str], *, from_ms: int, to_ms: int) -> Sequence[Fault]:
+    """Faults of these gateways that were there at any moment of a span, oldest first."""
+    found = select(Fault).where(
+        col(Fault.gateway).in_(gateways),
+        Fault.first_ms < to_ms,
+        or_(col(Fault.cleared_ms).is_(None), col(Fault.cleared_ms) > from_ms),
+    )
+    return session.exec(found.order_by(col(Fault.number))).all()

@@ -22,6 +22,7 @@ import api.installing.models
 import api.leases.models
 import api.notify.models
 import api.outgoing.models
+import api.patrols.models
 import api.points.models
 import api.register.models
 import api.tasks.models

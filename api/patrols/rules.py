@@ -22,6 +22,7 @@ Theory:
 from bisect import bisect_right
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
+from datetime import date
 from enum import StrEnum
 from types import MappingProxyType
 from typing import Final, Protocol
@@ -65,6 +66,7 @@ class Reason(StrEnum):
     POWER = "power"
     ALARM = "alarm"
     RETASKED = "retasked"
+    LEAVE = "leave"
     SUSPENDED = "suspended"
     STATION = "station"
     OPTIONAL = "optional"
@@ -94,6 +96,7 @@ REASON_WORDS: Final[Mapping[Reason, Words]] = MappingProxyType(
         Reason.POWER: Words("停电", "there was no power"),
         Reason.ALARM: Words("出警处置", "sent to an alarm"),
         Reason.RETASKED: Words("点调改派", "re-tasked by a spot call"),
+        Reason.LEAVE: Words("请假", "on leave"),
         Reason.SUSPENDED: Words("暂停巡逻", "patrols were suspended"),
         Reason.STATION: Words("派出所核准", "allowed by the station"),
         Reason.OPTIONAL: Words("可选点", "an optional point"),
@@ -163,6 +166,21 @@ class RoundPlan:
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class Round:
+    """Which round it is. `day`: its duty day. `guards`: those who are listed for it or checked in on it."""
+
+    number: int
+    id: str
+    route: str
+    area: str
+    company: str | None
+    day: date
+    starts_ms: int
+    ends_ms: int
+    guards: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class Detail:
     """What explains an outcome, and what it would be but for order, walking time and excuse."""
 
@@ -229,7 +247,7 @@ def evaluate(plan: RoundPlan, check_ins: Iterable[Reading], as_of: int) -> Evalu
     plan. What is left of both is assigned as above and is in the wrong order. Greedy matching would call everything
     after one early reading wrong; this blames the fewest that explain what was read.
     """
-    bands = [_band(plan, expected) for expected in plan.expected]
+    bands = [band_of(plan, expected) for expected in plan.expected]
     stays, strange = _stays(plan, check_ins, as_of)
     kept: dict[int, _Fit] = {}
     chained: frozenset[int] = frozenset()
@@ -249,14 +267,28 @@ def evaluate(plan: RoundPlan, check_ins: Iterable[Reading], as_of: int) -> Evalu
     return Evaluation(visits=tuple(visits), unused=tuple(one.id for one in sorted(unused, key=_by_time)))
 
 
+def unread(plan: RoundPlan, nth: int) -> Judged:
+    """Judge the visit at this place of the plan as one that has closed and for which nothing was read at all."""
+    expected = plan.expected[nth]
+    band = band_of(plan, expected)
+    return _judged(plan, expected, band, None, None, out_of_order=False, as_of=band.closes + 1)
+
+
+def true_since(visit: Judged) -> int:
+    """Since when an exception is one, whenever somebody found out."""
+    if visit.check_in is None or visit.detail.at_ms is None:
+        return visit.closes_ms
+    return visit.due_ms if visit.outcome is Outcome.LATE else visit.detail.at_ms
+
+
 _LEVEL: Final = 64
 _DISTANCE_MOST: Final = 1 << 50
 """A greater distance than any in our time; so many visits that their sum reaches the next level are no round."""
 
 
 @dataclass(frozen=True, slots=True)
-class _Band:
-    """On time from `low` to `high`, both included; early from `opens`, late until `closes`."""
+class Band:
+    """When a visit counts: on time from `low` to `high`, both included; early from `opens`, late until `closes`."""
 
     opens: int
     low: int
@@ -310,14 +342,15 @@ def _by_time(one: Reading) -> tuple[int, str]:
     return one.at_ms, one.id
 
 
-def _band(plan: RoundPlan, expected: Expected) -> _Band:
+def band_of(plan: RoundPlan, expected: Expected) -> Band:
+    """When a visit counts."""
     if expected.at_ms is None:
         low, high = plan.starts_ms, max(plan.starts_ms, plan.ends_ms)
     else:
         low = high = expected.at_ms
     low, high = low - max(0, expected.buffer_ms), high + max(0, expected.buffer_ms)
     extended = max(0, expected.extended_ms)
-    return _Band(low - extended, low, high, high + extended, expected.at_ms)
+    return Band(low - extended, low, high, high + extended, expected.at_ms)
 
 
 def _stays(plan: RoundPlan, check_ins: Iterable[Reading], as_of: int) -> tuple[list[_Stay], list[Reading]]:
@@ -345,7 +378,7 @@ def _stays(plan: RoundPlan, check_ins: Iterable[Reading], as_of: int) -> tuple[l
     return found, strange
 
 
-def _fit(band: _Band, stay: int, readings: Sequence[Reading]) -> _Fit | None:
+def _fit(band: Band, stay: int, readings: Sequence[Reading]) -> _Fit | None:
     """The best reading of a stay for a visit."""
     best: tuple[bool, int, int, str] | None = None
     found: _Fit | None = None
@@ -360,7 +393,7 @@ def _fit(band: _Band, stay: int, readings: Sequence[Reading]) -> _Fit | None:
     return found
 
 
-def _in_order(plan: RoundPlan, bands: Sequence[_Band], stays: Sequence[_Stay]) -> dict[int, _Fit]:
+def _in_order(plan: RoundPlan, bands: Sequence[Band], stays: Sequence[_Stay]) -> dict[int, _Fit]:
     at: dict[str, list[int]] = {}
     for number, stay in enumerate(stays):
         at.setdefault(stay.point, []).append(number)
@@ -383,7 +416,7 @@ def _in_order(plan: RoundPlan, bands: Sequence[_Band], stays: Sequence[_Stay]) -
 
 
 def _assigned(
-    plan: RoundPlan, bands: Sequence[_Band], stays: Sequence[_Stay], kept: Mapping[int, _Fit]
+    plan: RoundPlan, bands: Sequence[Band], stays: Sequence[_Stay], kept: Mapping[int, _Fit]
 ) -> dict[int, _Fit]:
     """Stays for the visits that have none, point by point, from those that nobody has."""
     taken = {fit.stay for fit in kept.values()}
@@ -442,7 +475,7 @@ def _legs(plan: RoundPlan, stays: Sequence[_Stay], kept: Mapping[int, _Fit]) -> 
 def _judged(
     plan: RoundPlan,
     expected: Expected,
-    band: _Band,
+    band: Band,
     fit: _Fit | None,
     leg: _Leg | None,
     *,
@@ -478,7 +511,7 @@ def _judged(
     )
 
 
-def _excuse(plan: RoundPlan, expected: Expected, band: _Band) -> Excuse | None:
+def _excuse(plan: RoundPlan, expected: Expected, band: Band) -> Excuse | None:
     """The first excuse that counts for this visit."""
     for excuse in sorted(plan.excuses, key=lambda one: (one.from_ms, one.reason, one.evidence)):
         if excuse.points is not None and expected.point not in excuse.points:

@@ -1,0 +1,399 @@
+"""Reading and writing what is to be patrolled, and rounds. Never commits."""
+
+import json
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from datetime import date
+from typing import Final
+from zoneinfo import ZoneInfo
+
+from sqlalchemy import and_, delete, func, or_, update
+from sqlmodel import Session, SQLModel, col, select
+
+from api.patrols.civil import Calendar, Days, Holidays, Plan, Route, Shift, Visit
+from api.patrols.models import (
+    Checkpoint,
+    PatrolDay,
+    PatrolException,
+    PatrolLeg,
+    PatrolPlan,
+    PatrolRescore,
+    PatrolRound,
+    PatrolRoundGuard,
+    PatrolRoute,
+    PatrolRouteVisit,
+    PatrolShift,
+    PatrolVisit,
+)
+from api.patrols.rules import EXCEPTIONS, Order
+from api.register.models import Company
+
+PORTION: Final = 500
+"""How many ids one question names."""
+
+
+def add(session: Session, *rows: SQLModel) -> None:
+    """Insert, and number."""
+    session.add_all(rows)
+    session.flush()
+
+
+def checkpoint(session: Session, id_: str) -> Checkpoint | None:
+    """The checkpoint of this id, ended or not."""
+    return session.get(Checkpoint, id_)
+
+
+def checkpoints(session: Session, areas: Collection[str], *, ended: bool) -> Sequence[Checkpoint]:
+    """Those of these areas, by id."""
+    found = select(Checkpoint).where(col(Checkpoint.area).in_(areas))
+    if not ended:
+        found = found.where(col(Checkpoint.to_ms).is_(None))
+    return session.exec(found.order_by(col(Checkpoint.id))).all()
+
+
+def checkpoints_named(session: Session, ids: Collection[str]) -> dict[str, Checkpoint]:
+    """Those of these ids, ended or not."""
+    return {row.id: row for row in session.exec(select(Checkpoint).where(col(Checkpoint.id).in_(ids)))}
+
+
+def at_readers(session: Session, readers: Collection[tuple[str, str]]) -> dict[tuple[str, str], str]:
+    """The checkpoints at which these readers hang now, by gateway and reader."""
+    gateways = {gateway for gateway, _ in readers}
+    found = select(Checkpoint).where(col(Checkpoint.gateway).in_(gateways), col(Checkpoint.to_ms).is_(None))
+    return {
+        (row.gateway, row.reader): row.id
+        for row in session.exec(found.order_by(col(Checkpoint.id)))
+        if row.gateway is not None and row.reader is not None and (row.gateway, row.reader) in readers
+    }
+
+
+def legs(session: Session, points: Collection[str] | None = None) -> dict[tuple[str, str], int]:
+    """The least seconds between two of these points (None: any)."""
+    found = select(PatrolLeg)
+    if points is not None:
+        found = found.where(col(PatrolLeg.from_point).in_(points), col(PatrolLeg.to_point).in_(points))
+    return {(row.from_point, row.to_point): row.least_s for row in session.exec(found)}
+
+
+def leg(session: Session, from_point: str, to_point: str) -> PatrolLeg | None:
+    """One leg."""
+    return session.get(PatrolLeg, (from_point, to_point))
+
+
+def route(session: Session, id_: str) -> PatrolRoute | None:
+    """The route of this id, ended or not."""
+    return session.get(PatrolRoute, id_)
+
+
+def routes(session: Session, areas: Collection[str], *, ended: bool) -> Sequence[PatrolRoute]:
+    """Those of these areas, by id."""
+    found = select(PatrolRoute).where(col(PatrolRoute.area).in_(areas))
+    if not ended:
+        found = found.where(col(PatrolRoute.to_ms).is_(None))
+    return session.exec(found.order_by(col(PatrolRoute.id))).all()
+
+
+def visits_of_routes(session: Session, ids: Collection[str]) -> dict[str, list[PatrolRouteVisit]]:
+    """The points of each, in order."""
+    found: dict[str, list[PatrolRouteVisit]] = {id_: [] for id_ in ids}
+    rows = select(PatrolRouteVisit).where(col(PatrolRouteVisit.route).in_(ids)).order_by(col(PatrolRouteVisit.nth))
+    for row in session.exec(rows):
+        found[row.route].append(row)
+    return found
+
+
+def walked_on(session: Session, point: str) -> Sequence[str]:
+    """Routes that go by a point and have not ended."""
+    found = (
+        select(PatrolRoute.id)
+        .join(PatrolRouteVisit, col(PatrolRouteVisit.route) == col(PatrolRoute.id))
+        .where(PatrolRouteVisit.point == point, col(PatrolRoute.to_ms).is_(None))
+    )
+    return sorted(set(session.exec(found)))
+
+
+def shift(session: Session, id_: str) -> PatrolShift | None:
+    """The shift of this id, ended or not."""
+    return session.get(PatrolShift, id_)
+
+
+def shifts(session: Session, areas: Collection[str], *, ended: bool) -> Sequence[PatrolShift]:
+    """Those of these areas, by id."""
+    found = select(PatrolShift).where(col(PatrolShift.area).in_(areas))
+    if not ended:
+        found = found.where(col(PatrolShift.to_ms).is_(None))
+    return session.exec(found.order_by(col(PatrolShift.id))).all()
+
+
+def plan(session: Session, number: int) -> PatrolPlan | None:
+    """The plan of this number, ended or not."""
+    return session.get(PatrolPlan, number)
+
+
+def plans(
+    session: Session, areas: Collection[str], companies: Collection[str], *, ended: bool, below: int | None, limit: int
+) -> Sequence[PatrolPlan]:
+    """Those of these areas or companies, newest first."""
+    found = select(PatrolPlan).where(or_(col(PatrolPlan.area).in_(areas), col(PatrolPlan.company).in_(companies)))
+    if not ended:
+        found = found.where(col(PatrolPlan.to_ms).is_(None))
+    if below is not None:
+        found = found.where(col(PatrolPlan.number) < below)
+    return session.exec(found.order_by(col(PatrolPlan.number).desc()).limit(limit)).all()
+
+
+def plans_that_hold(session: Session, *, route: str | None = None, shift: str | None = None) -> Sequence[PatrolPlan]:
+    """Those that have not ended, of a route or a shift where one is named."""
+    found = select(PatrolPlan).where(col(PatrolPlan.to_ms).is_(None))
+    if route is not None:
+        found = found.where(PatrolPlan.route == route)
+    if shift is not None:
+        found = found.where(PatrolPlan.shift == shift)
+    return session.exec(found.order_by(col(PatrolPlan.number))).all()
+
+
+def calendar(session: Session) -> Calendar:
+    """Days that count as something else than their own weekday."""
+    return {date.fromisoformat(row.day): row.counts_as for row in session.exec(select(PatrolDay))}
+
+
+def company(session: Session, station: str, id_: str) -> bool:
+    """Whether there is such a company now."""
+    row = session.get(Company, (station, id_))
+    return row is not None and row.to_ms is None
+
+
+def days(session: Session, from_day: str, to_day: str) -> Sequence[PatrolDay]:
+    """Those from one to another, both included."""
+    found = select(PatrolDay).where(PatrolDay.day >= from_day, PatrolDay.day <= to_day)
+    return session.exec(found.order_by(col(PatrolDay.day))).all()
+
+
+def day(session: Session, day_: str) -> PatrolDay | None:
+    """What was said of a day."""
+    return session.get(PatrolDay, day_)
+
+
+def as_route(row: PatrolRoute, visits: Iterable[PatrolRouteVisit], legs: Mapping[tuple[str, str], int]) -> Route:
+    """A route as rules take it."""
+    found = tuple(
+        Visit(
+            point=one.point,
+            after_min=one.after_min,
+            buffer_min=one.buffer_min,
+            extended_min=one.extended_min,
+            optional=one.optional,
+            dwell_min=one.dwell_min,
+        )
+        for one in visits
+    )
+    on_it = {one.point for one in found}
+    return Route(
+        id=row.id,
+        order=Order(row.order),
+        visits=found,
+        legs_s={leg: seconds for leg, seconds in legs.items() if on_it.issuperset(leg)},
+    )
+
+
+def as_shift(row: PatrolShift) -> Shift:
+    """A shift as rules take it."""
+    return Shift(id=row.id, starts_min=row.starts_min, lasts_min=row.lasts_min)
+
+
+def as_plan(row: PatrolPlan, route: Route, shift: Shift, zone: ZoneInfo) -> Plan:
+    """A plan as rules take it."""
+    return Plan(
+        id=str(row.number),
+        route=route,
+        shift=shift,
+        begins_min=tuple(int(word) for word in row.begins_min.split()),
+        lasts_min=row.lasts_min,
+        zone=zone,
+        days=Days(
+            weekdays=frozenset(int(digit) for digit in row.weekdays),
+            holidays=Holidays(row.holidays),
+            month_days=row.month_days,
+            from_day=None if row.from_day is None else date.fromisoformat(row.from_day),
+            to_day=None if row.to_day is None else date.fromisoformat(row.to_day),
+        ),
+        temporary=row.temporary,
+    )
+
+
+def as_plans(session: Session, rows: Sequence[PatrolPlan], zone: ZoneInfo) -> list[Plan]:
+    """Plans as rules take them, with what they are made of."""
+    ids = sorted({row.route for row in rows})
+    visits: dict[str, list[PatrolRouteVisit]] = {}
+    routes: dict[str, PatrolRoute] = {}
+    for first in range(0, len(ids), PORTION):
+        some = ids[first : first + PORTION]
+        visits |= visits_of_routes(session, some)
+        routes |= {row.id: row for row in session.exec(select(PatrolRoute).where(col(PatrolRoute.id).in_(some)))}
+    known = legs(session)
+    made = {id_: as_route(routes[id_], visits[id_], known) for id_ in ids}
+    shifts = {row.id: as_shift(row) for row in session.exec(select(PatrolShift))}
+    return [as_plan(row, made[row.route], shifts[row.shift], zone) for row in rows]
+
+
+def last_day(session: Session) -> str | None:
+    """The last duty day that was unfolded."""
+    return session.exec(select(func.max(PatrolRound.day))).one()
+
+
+def rounds_of_day(session: Session, day_: str) -> dict[str, tuple[int, int]]:
+    """The rounds of a duty day: number and beginning, by id."""
+    found = select(PatrolRound.id, PatrolRound.number, PatrolRound.starts_ms).where(PatrolRound.day == day_)
+    return {id_: (number or 0, starts_ms) for id_, number, starts_ms in session.exec(found)}
+
+
+def drop_rounds(session: Session, numbers: Collection[int]) -> None:
+    """Take rounds that have not begun away again: nothing happened on them."""
+    connection = session.connection()
+    for table, column in ((PatrolVisit, col(PatrolVisit.round)), (PatrolRound, col(PatrolRound.number))):
+        connection.execute(delete(table).where(column.in_(numbers)))
+
+
+def round_(session: Session, number: int) -> PatrolRound | None:
+    """The round of this number."""
+    return session.get(PatrolRound, number)
+
+
+def visits(session: Session, rounds: Collection[int]) -> dict[int, list[PatrolVisit]]:
+    """The visits of each round, in the order of the plan."""
+    found: dict[int, list[PatrolVisit]] = {number: [] for number in rounds}
+    rows = select(PatrolVisit).where(col(PatrolVisit.round).in_(rounds))
+    for row in session.exec(rows.order_by(col(PatrolVisit.round), col(PatrolVisit.nth))):
+        found[row.round].append(row)
+    return found
+
+
+def due_rounds(session: Session, now_ms: int, *, limit: int) -> Sequence[PatrolRound]:
+    """Rounds that are over and were never judged, and judged ones for which late data wait; the oldest first."""
+    over = and_(col(PatrolRound.evaluated_ms).is_(None), col(PatrolRound.closes_ms) < now_ms)
+    found = select(PatrolRound).where(or_(over, col(PatrolRound.again_ms).is_not(None)))
+    return session.exec(found.order_by(col(PatrolRound.closes_ms), col(PatrolRound.number)).limit(limit)).all()
+
+
+def due_visits(session: Session, now_ms: int, *, limit: int) -> Sequence[PatrolVisit]:
+    """Visits that have closed and that nobody has looked at, the oldest first."""
+    found = select(PatrolVisit).where(col(PatrolVisit.looked_ms).is_(None), PatrolVisit.closes_ms < now_ms)
+    return session.exec(found.order_by(col(PatrolVisit.closes_ms), col(PatrolVisit.number)).limit(limit)).all()
+
+
+def touched(session: Session, points: Collection[str], from_ms: int, to_ms: int) -> list[tuple[int, str, int, int]]:
+    """Visits of judged rounds that a check-in at these points in this span may change: round, point, opens, closes."""
+    found = (
+        select(PatrolVisit.round, PatrolVisit.point, PatrolVisit.opens_ms, PatrolVisit.closes_ms)
+        .join(PatrolRound, col(PatrolRound.number) == col(PatrolVisit.round))
+        .where(
+            col(PatrolVisit.point).in_(points),
+            PatrolVisit.closes_ms >= from_ms,
+            PatrolVisit.opens_ms <= to_ms,
+            col(PatrolRound.evaluated_ms).is_not(None),
+            col(PatrolRound.again_ms).is_(None),
+        )
+    )
+    return [(number, point, opens, closes) for number, point, opens, closes in session.exec(found)]
+
+
+def judge_again(session: Session, numbers: Collection[int], *, now_ms: int) -> None:
+    """Let rounds be judged again."""
+    rows = update(PatrolRound).where(col(PatrolRound.number).in_(numbers)).values(again_ms=now_ms)
+    session.connection().execute(rows)
+
+
+def guards(session: Session, rounds: Collection[int]) -> dict[int, list[str]]:
+    """The guards of each round, by id."""
+    found: dict[int, list[str]] = {number: [] for number in rounds}
+    rows = select(PatrolRoundGuard).where(col(PatrolRoundGuard.round).in_(rounds))
+    for row in session.exec(rows.order_by(col(PatrolRoundGuard.guard))):
+        found[row.round].append(row.guard)
+    return found
+
+
+def put_guards(session: Session, round_: int, guards: Collection[str]) -> None:
+    """These are the guards of a round."""
+    there = set(session.exec(select(PatrolRoundGuard.guard).where(PatrolRoundGuard.round == round_)))
+    gone = there - {*guards}
+    if gone:
+        rows = delete(PatrolRoundGuard).where(
+            col(PatrolRoundGuard.round) == round_, col(PatrolRoundGuard.guard).in_(gone)
+        )
+        session.connection().execute(rows)
+    add(session, *(PatrolRoundGuard(round=round_, guard=guard) for guard in sorted({*guards} - there)))
+
+
+def exception(session: Session, visit: int) -> PatrolException | None:
+    """The exception of a visit that stands."""
+    found = select(PatrolException).where(PatrolException.visit == visit, col(PatrolException.cleared_ms).is_(None))
+    return session.exec(found).first()
+
+
+def exceptions_of(session: Session, round_: int) -> Sequence[PatrolException]:
+    """Every exception of a round, also those that late data took away."""
+    found = select(PatrolException).where(PatrolException.round == round_)
+    return session.exec(found.order_by(col(PatrolException.number))).all()
+
+
+def rescores(session: Session, round_: int) -> Sequence[PatrolRescore]:
+    """What late data changed about a round."""
+    found = select(PatrolRescore).where(PatrolRescore.round == round_)
+    return session.exec(found.order_by(col(PatrolRescore.number))).all()
+
+
+def rounds(
+    session: Session,
+    areas: Collection[str],
+    companies: Collection[str],
+    *,
+    day_: str | None,
+    below: int | None,
+    limit: int,
+) -> Sequence[PatrolRound]:
+    """Rounds of these areas or companies, newest first."""
+    found = select(PatrolRound).where(or_(col(PatrolRound.area).in_(areas), col(PatrolRound.company).in_(companies)))
+    if day_ is not None:
+        found = found.where(PatrolRound.day == day_)
+    if below is not None:
+        found = found.where(col(PatrolRound.number) < below)
+    return session.exec(found.order_by(col(PatrolRound.number).desc()).limit(limit)).all()
+
+
+def exceptions(
+    session: Session, areas: Collection[str], companies: Collection[str], *, below: int | None, limit: int
+) -> list[tuple[PatrolException, PatrolVisit, PatrolRound]]:
+    """Exceptions that stand in rounds of these areas or companies, newest first."""
+    found = (
+        select(PatrolException, PatrolVisit, PatrolRound)
+        .join(PatrolVisit, col(PatrolVisit.number) == col(PatrolException.visit))
+        .join(PatrolRound, col(PatrolRound.number) == col(PatrolException.round))
+        .where(
+            or_(col(PatrolRound.area).in_(areas), col(PatrolRound.company).in_(companies)),
+            col(PatrolException.cleared_ms).is_(None),
+            col(PatrolException.outcome).in_([outcome.value for outcome in EXCEPTIONS]),
+        )
+    )
+    if below is not None:
+        found = found.where(col(PatrolException.number) < below)
+    rows = session.exec(found.order_by(col(PatrolException.number).desc()).limit(limit))
+    return [(one, visit, round_) for one, visit, round_ in rows]
+
+
+def rounds_of_guard(session: Session, guard: str, from_ms: int, to_ms: int) -> Sequence[PatrolRound]:
+    """Judged rounds of a guard that share a moment with a span, in order."""
+    found = (
+        select(PatrolRound)
+        .join(PatrolRoundGuard, col(PatrolRoundGuard.round) == col(PatrolRound.number))
+        .where(PatrolRoundGuard.guard == guard, PatrolRound.starts_ms < to_ms, PatrolRound.ends_ms > from_ms)
+    )
+    return session.exec(found.order_by(col(PatrolRound.starts_ms), col(PatrolRound.number))).all()
+
+
+def legs_text(legs_ms: Mapping[tuple[str, str], int]) -> str:
+    """Legs for a row."""
+    return json.dumps([[*leg, least_ms] for leg, least_ms in sorted(legs_ms.items())], ensure_ascii=False)
+
+
+def legs_of(text: str) -> dict[tuple[str, str], int]:
+    """Legs of a row."""
+    return {(from_, to): least_ms for from_, to, least_ms in json.loads(text)}
