@@ -64,10 +64,6 @@ from api.points.closing import Closing
 from api.points.ledger import Ledger
 from api.points.service import Points
 from api.points.switching import Switching
-from api.patrols.planning import Planning
-from api.patrols.service import LOOK_S as PATROLS_S
-from api.patrols.service import UNFOLD_S, Patrols
-from api.patrols.service import readers as readers_of_points
 from api.privacy.service import Privacy
 from api.register.believing import Believing
 from api.register.registrar import Registrar
