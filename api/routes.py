@@ -26,6 +26,7 @@ from api.manual import endpoints as manual
 from api.notify import endpoints as notify
 from api.patrols import endpoints as patrols
 from api.points import endpoints as points
+from api.points import standing_endpoints
 from api.privacy import endpoints as privacy
 from api.register import endpoints as register
 from api.register import quieting, transfer
@@ -47,6 +48,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     colours.router,
     checkins.router,
     points.router,
+    standing_endpoints.router,
     reports.router,
     register.router,
     transfer.router,

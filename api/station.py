@@ -63,6 +63,7 @@ from api.patrols.service import readers as readers_of_points
 from api.points.closing import Closing
 from api.points.ledger import Ledger
 from api.points.service import Points
+from api.points.standings import Standings
 from api.points.switching import Switching
 from api.privacy.service import Privacy
 from api.register.believing import Believing
@@ -222,6 +223,7 @@ class Station:
         self.ledger = Ledger(self.points, self.register)
         self.switching = Switching(self.points)
         self.closing = Closing(self.points)
+        self.standings = Standings(self.points, self.ledger, self.register)
         self.reports = Reports(self.register, self.drills, clock=clock, zone=settings.zone)
         self.witnesses = Witnesses(self.register, clock=clock, above=self.escalation.record_changed)
         self.patrols = Patrols(self.register, clock=clock, zone=settings.zone)

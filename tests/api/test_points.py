@@ -368,3 +368,67 @@ def test_rules_and_months_are_for_whoever_leads_the_whole_station(station: Serve
     span = {"begins": "2027-01-01T00:00:00+08:00", "ends": "2027-02-01T00:00:00+08:00"}
     north.post(f"{POINTS}/rules/simulation", span | {"text": RULES}, status=403)
     north.post(f"{POINTS}/months/2026-12/closing", status=403)
+
+
+def walked(who: Somebody, n: int, *happened: Happened, company: str = "beiguan") -> list[Fact]:
+    return [a_round(who, *happened, key=f"round:{company}:{number}", company=company) for number in range(n)]
+
+
+@pytest.mark.proves("P8", "G5")
+@only_sqlite
+def test_a_company_sees_its_own_people_in_the_ranking_and_among_how_many(
+    station: Served, wang: Somebody, north: Somebody, east: Somebody, officer: Somebody
+) -> None:
+    zhao = employed(station, east, "dongmen", "D001", "赵二")
+    note(station, *walked(wang, 6, Happened.COMPLETE), *walked(zhao, 6, Happened.LATE, company="dongmen"))
+    asked = f"{POINTS}/ranking/{STATION}?day=2027-01-15"
+    whole = officer.get(asked)
+    assert [(row["guard"], row["place"]) for row in whole["rows"]] == [(guard_of(wang), 1), (guard_of(zhao), 2)]
+    assert whole["rows"][0]["words"]["zh"].startswith("6班每班1.00分")
+    for who, guard, place in ((east, zhao, 2), (zhao, zhao, 2), (north, wang, 1), (wang, wang, 1)):
+        seen = who.get(asked)
+        assert [(row["guard"], row["place"]) for row in seen["rows"]] == [(guard_of(guard), place)]
+        assert seen["ranked"] == 2
+    assert "赵二" not in str(whole)
+    assert wang.get(f"{POINTS}/guards/{guard_of(wang)}/grade")["grade"] == "A"
+    wang.get(f"{POINTS}/guards/{guard_of(zhao)}/grade", status=404)
+
+
+@pytest.mark.proves("P8")
+@only_sqlite
+def test_a_company_has_its_grade_on_one_page_with_the_share_that_took_part(
+    station: Served, wang: Somebody, north: Somebody, east: Somebody, hands: Hands
+) -> None:
+    officer = somebody(station, "xu", Role.OFFICER, STATION)
+    for number in range(3):
+        employed(station, north, "beiguan", f"B10{number}", "某")
+    note(station, a_round(wang, Happened.MISSED, Happened.MISSED))
+    hands.pass_(hours=73)
+    found = north.get(f"{POINTS}/companies/beiguan/grade?day=2027-01-15")
+    assert (found["guards"], found["active"], found["share"], found["share_met"]) == (4, 1, 25, False)
+    assert (found["left_tenths"], found["grade"], found["checks_a_month"]) == (110, "B", 2)
+    east.get(f"{POINTS}/companies/beiguan/grade?day=2027-01-15", status=404)
+    assert officer.get(f"{POINTS}/areas/{STATION}/grade")["left_tenths"] == 80
+
+
+@pytest.mark.proves("P8")
+@only_sqlite
+def test_reports_say_the_same_in_every_form_and_a_companys_has_its_own_people_alone(
+    station: Served, wang: Somebody, east: Somebody, north: Somebody, officer: Somebody
+) -> None:
+    zhao = employed(station, east, "dongmen", "D001", "赵二")
+    note(station, *walked(wang, 2, Happened.MISSED), *walked(zhao, 1, Happened.COMPLETE, company="dongmen"))
+    asked = ""
+    for period in ("day", "week", "month"):
+        asked = f"{POINTS}/reports/{STATION}?day=2027-01-15&period={period}"
+        whole = officer.get(asked)
+        assert {one["name"]: (one["earned"], one["lost"]) for one in whole["companies"]} == {
+            "beiguan": (0, -40), "dongmen": (10, 0)
+        }  # fmt: skip
+        assert [one["name"] for one in north.get(asked)["guards"]] == [guard_of(wang)]
+    assert f"{guard_of(wang)},beiguan,0.0,'-4.0" in officer.get(f"{asked}&format=csv").content.decode()
+    assert officer.get(f"{asked}&format=xlsx").content[:2] == b"PK"
+    page = officer.get(f"{asked}&format=html").text
+    assert "积分统计" in page
+    assert "-4.0" in page
+    wang.get(asked, status=403)
