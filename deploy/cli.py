@@ -7,6 +7,7 @@ needed is missing or in use, 4 a store cannot be used.
 
 import asyncio
 import json
+import re
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -409,6 +410,43 @@ def points_recompute(
         fail(error, STORE)
     sys.stdout.write((recomputing.as_json(found) if json_ else recomputing.as_text(found)) + "\n")
     raise typer.Exit(OK if found.agrees else BAD)
+
+
+@app.command()
+def wand(
+    port: Annotated[Path, typer.Option("--port", help="The serial port of the wand or of its cradle.")],
+    id: Annotated[str, typer.Option("--id", help="What this wand is called here: a-z, 0-9 and -.")],  # noqa: A002
+    station: Annotated[str | None, typer.Option("--station", metavar="URL", help="Where to upload.")] = None,
+    token: Annotated[Path | None, typer.Option("--token", help="File with the API token for it.")] = None,
+    baud: Annotated[int, typer.Option(help="Speed of the port.")] = 115_200,
+) -> None:
+    """Read a patrol wand (巡更棒) and upload it; without --station print it, and let it forget nothing.
+
+    The wand may forget what was read only after the station has kept it.
+    """
+    from random import SystemRandom
+
+    from deploy import wands
+    from gateway.wand import WandTrouble, read_wand
+
+    if re.fullmatch(r"[a-z0-9-]{1,32}", id) is None:
+        fail(f"{id!r} is no name of a wand: 1 to 32 of a-z, 0-9 and -", USAGE)
+    if (station is None) != (token is None):
+        fail("--station and --token go together", USAGE)
+
+    def tell(one: dict[str, object]) -> None:
+        sys.stdout.write(json.dumps(one, ensure_ascii=False) + "\n")
+
+    try:
+        if station is None or token is None:
+            keep = wands.printing(id, tell)
+        else:
+            keep = wands.uploading(station, token.read_text(encoding="utf-8").strip(), id, tell)
+        asyncio.run(read_wand(port, keep, baud=baud, random=SystemRandom()))
+    except wands.OnlyPrinted:
+        return
+    except (WandTrouble, wands.NotUploaded, OSError, UnicodeDecodeError) as error:
+        fail(error, MISSING)
 
 
 @app.command()

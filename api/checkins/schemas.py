@@ -253,11 +253,11 @@ def _chosen(civil: datetime) -> datetime:
 
 
 class WandRecord(Asked):
-    """A record out of a wand. `at`: its own civil time; `card`: 24 bits; `state` 1: of a person, 0: of a place."""
+    """A record out of a wand. `at`: its civil time, null where it showed none; `state` 1: a person's card."""
 
     serial: Annotated[int, Field(ge=1, lt=1 << 32)]
     guard_number: Annotated[int, Field(ge=0, le=EMPTY_GUARD)]
-    at: Annotated[datetime, AfterValidator(_chosen)]
+    at: Annotated[datetime, AfterValidator(_chosen)] | None
     state: Literal[0, 1]
     card: Annotated[str, StringConstraints(pattern=r"^[0-9A-F]{6}$")]
 

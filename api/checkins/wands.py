@@ -48,11 +48,11 @@ class OtherForm(Problem):
 
 @dataclass(frozen=True, slots=True)
 class Stored:
-    """A record out of a wand's store. `civil`: the wand's own clock. `card`: 24 bits; `is_guard`: it is a person's."""
+    """A record out of a wand. `civil`: its own clock, None where it showed none. `is_guard`: somebody's card."""
 
     serial: int
     guard_number: int
-    civil: datetime
+    civil: datetime | None
     is_guard: bool
     card: str
 
@@ -151,15 +151,16 @@ class Wands:
         """Take in what was read out of a wand, and say which serial numbers are missing. Raises NotThere."""
         self._all(by)
         now = self._clock()
-        ordered = sorted(records, key=lambda one: one.serial)
+        ordered = [*records]  # as the wand gave them: where its ring began anew, that is not by serial number
         people = guards.written_as(session, self._register.station, {str(one.guard_number) for one in ordered})
         said: list[Said] = []
         bad: list[BadRow] = []
         at_card: str | None = None
         for one in ordered:
-            at_ms = unix_ms(one.civil, self._zone)
+            at_ms = None if one.civil is None else unix_ms(one.civil, self._zone)
             if at_ms is None:
-                bad.append(BadRow(one.serial, Bad.NO_SUCH_TIME, (one.civil.isoformat(sep=" "), one.card)))
+                why = Bad.TIME if one.civil is None else Bad.NO_SUCH_TIME
+                bad.append(BadRow(one.serial, why, (str(one.civil or ""), str(one.guard_number), one.card)))
                 continue
             if one.is_guard:
                 at_card = self._checkins.whose(session, one.card, at_ms)
@@ -179,12 +180,15 @@ class Wands:
             )
         made = self._checkins.add(session, said, now)
         gaps = self._gaps(session, wand, [one.serial for one in ordered])
-        data = json.dumps([wand, [[one.serial, one.civil.isoformat(), one.card] for one in ordered]]).encode()
+        data = json.dumps([wand, [[one.serial, str(one.civil), one.card] for one in ordered]]).encode()
         note = self._note(
             session, by, data, kind="store", rows=len(ordered), added=len(made), bad=len(bad), wand=wand,
             serials=(ordered[0].serial, ordered[-1].serial) if ordered else None,
             missing=sum(last - first + 1 for first, last in gaps), wrapped=wrapped,
         )  # fmt: skip
+        repository.add_bad(
+            session, note, [(one.row, one.why.value, json.dumps(one.cells, ensure_ascii=False)) for one in bad]
+        )
         return Imported(
             number=note,
             rows=len(ordered),
