@@ -25,6 +25,7 @@ from api.installing import endpoints as installing
 from api.manual import endpoints as manual
 from api.notify import endpoints as notify
 from api.patrols import endpoints as patrols
+from api.planner import endpoints as planner
 from api.points import endpoints as points
 from api.points import standing_endpoints
 from api.privacy import endpoints as privacy
@@ -33,6 +34,7 @@ from api.register import quieting, transfer
 from api.reports import endpoints as reports
 from api.tasks import endpoints as tasks
 from api.tips import endpoints as tips
+from api.tracks import endpoints as tracks
 
 ROUTERS: Final[tuple[APIRouter, ...]] = (
     alarms.router,
@@ -41,6 +43,8 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     notify.router,
     feed.router,
     drills.router,
+    planner.router,
+    tracks.router,
     tips.router,
     tasks.router,
     patrols.router,

@@ -60,6 +60,7 @@ from api.patrols.planning import Planning
 from api.patrols.service import LOOK_S as PATROLS_S
 from api.patrols.service import UNFOLD_S, Patrols
 from api.patrols.service import readers as readers_of_points
+from api.planner.service import Planner
 from api.points.closing import Closing
 from api.points.ledger import Ledger
 from api.points.service import Points
@@ -78,6 +79,7 @@ from api.settings import StationSettings
 from api.steps import Wrap, unwrapped
 from api.tasks.service import Tasks
 from api.tips.service import Tips
+from api.tracks.service import Tracks
 from broker.messages import GatewayStatus
 from broker.signing import Signer
 
@@ -224,6 +226,8 @@ class Station:
         self.switching = Switching(self.points)
         self.closing = Closing(self.points)
         self.standings = Standings(self.points, self.ledger, self.register)
+        self.planner = Planner(self.register, clock=clock, random_bytes=random_bytes)
+        self.tracks = Tracks(self.register, self.colours, clock=clock)
         self.reports = Reports(self.register, self.drills, clock=clock, zone=settings.zone)
         self.witnesses = Witnesses(self.register, clock=clock, above=self.escalation.record_changed)
         self.patrols = Patrols(self.register, clock=clock, zone=settings.zone)

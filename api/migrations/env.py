@@ -23,6 +23,7 @@ import api.leases.models
 import api.notify.models
 import api.outgoing.models
 import api.patrols.models
+import api.planner.models
 import api.points.models
 import api.register.models
 import api.tasks.models

@@ -34,8 +34,12 @@ from broker.kinds import Words
 MINUTE_MS: Final = 60_000
 LONGEST_MS: Final = 36 * 60 * MINUTE_MS
 """A duty that is planned in one go."""
-TRIES: Final = 50_000
-"""Passes that are tried before the search gives up: some two seconds; an ordinary night needs some thirty."""
+TRIES: Final = 150_000
+"""Minutes that are tried, each for each team, before the search gives up: some two seconds. A night needs some 100."""
+
+
+AHEAD: Final = 4
+"""So many given passes ahead it is asked whether there are rounds enough."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -257,6 +261,7 @@ class _Search:
         self._marks = (*duty.given_ms, duty.ends_ms)
         self._leaving = sorted({shift.last_ms for shift in duty.shifts})
         self._dead: set[_At] = set()
+        self._tries = 0
 
     def run(self) -> tuple[Pass, ...] | Refusal:
         shifts = self._duty.shifts
@@ -264,7 +269,7 @@ class _Search:
         if self._marks[0] == self._duty.starts_ms:
             first = _At(first.seen_ms, 1, first.free_ms, first.left)
         way = [_Level(first, None, self._choices(first))]
-        tries, farthest_ms = 0, first.seen_ms
+        farthest_ms = first.seen_ms
         while way:
             level = way[-1]
             choice = next(level.untried, -1)
@@ -276,8 +281,7 @@ class _Search:
             at, laid = self._after(level.at, choice)
             if at.behind == len(self._marks):
                 return tuple(one.laid for one in way if one.laid is not None)
-            tries += 1
-            if tries > TRIES:
+            if self._tries > TRIES:
                 return Refusal(why=Why.GAVE_UP, from_ms=farthest_ms, to_ms=self._duty.ends_ms)
             farthest_ms = max(farthest_ms, at.seen_ms)
             if at in self._dead or self._wanting(at):
@@ -291,7 +295,7 @@ class _Search:
     def _wanting(self, at: _At) -> bool:
         """Whether the teams can go fewer rounds, until some moment from here on, than the limit asks for until then."""
         duty, seen_ms, asked = self._duty, at.seen_ms, 0
-        for mark_ms in self._marks[at.behind :]:
+        for mark_ms in self._marks[at.behind : at.behind + AHEAD]:
             for end_ms in self._leaving:
                 if seen_ms < end_ms < mark_ms:
                     by_then = asked + (end_ms - seen_ms) // duty.limit_ms
@@ -323,6 +327,7 @@ class _Search:
         half = next((n for n, m in enumerate(minutes) if self._ms(m) * 2 >= at.seen_ms * 2 + duty.limit_ms), 0)
         for some in (minutes[half:], minutes[:half]):
             for minute in self._draws.shuffled(some):
+                self._tries += len(duty.shifts)
                 for index in self._draws.shuffled(range(len(duty.shifts))):
                     if self._able(at, index, self._ms(minute)):
                         yield self._ms(minute), index

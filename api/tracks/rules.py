@@ -23,7 +23,7 @@ from enum import StrEnum
 from itertools import pairwise
 from typing import Final
 
-from api.checkins.rules import CheckIn
+from api.checkins.rules import CheckIn, Source
 from api.tracks.ways import By, Ways
 from broker.kinds import Words
 
@@ -44,6 +44,15 @@ ANSWER_WORDS: Final = {
     Answer.CANNOT_SAY: Words("无法判断", "cannot be said"),
 }
 STRONGEST: Final = tuple(Answer)
+SOURCE_WORDS: Final = {
+    Source.FIXED_READER: Words("固定读卡器", "fixed reader"),
+    Source.WAND: Words("巡更棒", "wand"),
+    Source.NFC_PHONE: Words("手机NFC", "phone, by NFC"),
+    Source.QR: Words("二维码", "QR code"),
+    Source.POSITION: Words("手机定位", "position of a phone"),
+    Source.WITNESS: Words("同伴作证", "a partner's witness"),
+    Source.RADIO: Words("电台报告", "said by radio"),
+}
 
 
 class Because(StrEnum):

@@ -10,6 +10,7 @@ from api.checkins.rules import CheckIn, Source
 from api.tracks.rules import (
     ANSWER_WORDS,
     BECAUSE_WORDS,
+    SOURCE_WORDS,
     Answer,
     Band,
     Because,
@@ -219,3 +220,4 @@ def test_coverage_is_what_looking_at_every_moment_gives(passed: list[int], limit
 def test_every_answer_and_every_reason_has_its_words() -> None:
     assert {*ANSWER_WORDS} == {*Answer}
     assert {*BECAUSE_WORDS} == {*Because}
+    assert {*SOURCE_WORDS} == {*Source}

@@ -1,0 +1,138 @@
+"""Staggered plans as HTTP takes and shows them."""
+
+import json
+from datetime import datetime
+from typing import Annotated
+
+from pydantic import Field, StringConstraints
+
+from api.clock import iso
+from api.planner.draws import commitment
+from api.planner.models import Stagger
+from api.planner.regularity import Regularity
+from api.planner.rules import MINUTE_MS, Duty, Shift
+from api.shapes import Answer, Asked, Moment
+from broker.ids import SEGMENT
+
+Segment = Annotated[str, StringConstraints(pattern=SEGMENT)]
+
+
+class TeamOnDuty(Asked):
+    """A team that goes rounds. `round_min`: how long a round keeps it busy, rest included. It goes `rounds` at most."""
+
+    team: Segment = Field(examples=["t1"])
+    begins: Moment
+    ends: Moment
+    round_min: Annotated[int, Field(ge=1, le=480)]
+    rounds: Annotated[int, Field(ge=1, le=99)] = 99
+
+
+class NewStagger(Asked):
+    """What to plan. `others`: when police and other teams pass; their gaps are filled first.
+
+    `limit_min` may be tighter than the colour of the area asks, and counts for nothing where it is looser.
+    """
+
+    begins: Moment
+    ends: Moment
+    apart_min: Annotated[int, Field(ge=1, le=240)] = 10
+    limit_min: Annotated[int, Field(ge=2, le=1_440)] | None = None
+    others: Annotated[tuple[Moment, ...], Field(max_length=100)] = ()
+    teams: Annotated[tuple[TeamOnDuty, ...], Field(max_length=12)]
+
+
+class PassAnswer(Answer):
+    """A round of a team of ours begins."""
+
+    at: datetime
+    team: str
+
+
+class RegularityAnswer(Answer):
+    """How well somebody who watched the duties before could say when the next round comes: 0 by chance, 1 always.
+
+    `clock`: by the time of day. `rhythm`: by the pauses. None: too little to judge by.
+    """
+
+    clock: float | None
+    rhythm: float | None
+    guessable: bool
+
+
+class StaggerAnswer(Answer):
+    """A staggered plan. `commitment` is SHA-256("shouwang stagger " + seed); the seed is told when the duty is over."""
+
+    number: int
+    area: str
+    colour: str
+    begins: datetime
+    ends: datetime
+    limit_min: int
+    apart_min: int
+    passes: tuple[PassAnswer, ...]
+    others: tuple[datetime, ...]
+    widest_min: float
+    regularity: RegularityAnswer
+    commitment: str
+    seed: str | None
+    made_by: str
+    made: datetime
+
+
+class StaggerPage(Answer):
+    """A page, newest first. `next` is None on the last one."""
+
+    items: tuple[StaggerAnswer, ...]
+    next: str | None
+
+
+def duty_of(new: NewStagger, *, limit_ms: int) -> Duty:
+    """What is asked, as the rules take it."""
+    asked_ms = limit_ms if new.limit_min is None else min(limit_ms, new.limit_min * MINUTE_MS)
+    return Duty(
+        starts_ms=_ms(new.begins),
+        ends_ms=_ms(new.ends),
+        limit_ms=asked_ms,
+        apart_ms=new.apart_min * MINUTE_MS,
+        others_ms=tuple(_ms(one) for one in new.others),
+        shifts=tuple(
+            Shift(
+                team=one.team,
+                starts_ms=_ms(one.begins),
+                ends_ms=_ms(one.ends),
+                round_ms=one.round_min * MINUTE_MS,
+                most=one.rounds,
+            )
+            for one in new.teams
+        ),
+    )
+
+
+def _ms(moment: datetime) -> int:
+    return round(moment.timestamp() * 1_000)
+
+
+def stagger_answer(row: Stagger, regular: Regularity, *, now_ms: int) -> StaggerAnswer:
+    """A row as HTTP shows it."""
+    assert row.number is not None
+    return StaggerAnswer(
+        number=row.number,
+        area=row.area,
+        colour=row.colour,
+        begins=iso(row.starts_ms),
+        ends=iso(row.ends_ms),
+        limit_min=row.limit_ms // MINUTE_MS,
+        apart_min=row.apart_ms // MINUTE_MS,
+        passes=tuple(PassAnswer(at=iso(at_ms), team=team) for at_ms, team in json.loads(row.passes)),
+        others=tuple(iso(at_ms) for at_ms in json.loads(row.others)),
+        widest_min=round(row.widest_ms / MINUTE_MS, 1),
+        regularity=RegularityAnswer(
+            clock=None if regular.clock is None else round(regular.clock, 3),
+            rhythm=None if regular.rhythm is None else round(regular.rhythm, 3),
+            guessable=regular.guessable,
+        ),
+        commitment=commitment(bytes.fromhex(row.seed)),
+        seed=row.seed if now_ms >= row.ends_ms else None,
+        made_by=row.made_by,
+        made=iso(row.made_ms),
+    )

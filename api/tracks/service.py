@@ -1,0 +1,279 @@
+"""Looks up where guards were. Takes a session, never commits; every look at a person stands in the audit chain.
+
+TracksProblem
++-- BadWindow               422: ends before it begins, or is longer than anybody may look at once
++-- NowhereKnown            422: the place has neither a checkpoint nor a position
+"""
+
+from collections.abc import Collection, Mapping
+from http import HTTPStatus
+from itertools import pairwise
+from typing import Final
+
+from sqlmodel import Session
+
+from api.audit.service import record
+from api.checkins import service as checkins
+from api.checkins.rules import CheckIn, Source
+from api.clock import Clock, iso
+from api.colours.service import Colours, band_at
+from api.guards import service as guards
+from api.patrols import repository as patrols
+from api.patrols import service as rounds
+from api.patrols.models import Checkpoint
+from api.patrols.rules import Order
+from api.problems import NotThere, Problem
+from api.register.service import Register
+from api.rights.rules import Authority, Over
+from api.tracks.rules import Band, Finding, Shift, Walk, coverage, look_up, nearest
+from api.tracks.schemas import (
+    CoverageAnswer,
+    LookUpAnswer,
+    NearList,
+    ShiftTrackAnswer,
+    StepAnswer,
+    TrackAnswer,
+    coverage_answer,
+    finding_answer,
+    near_answer,
+)
+from api.tracks.ways import Ways
+
+HOUR_MS: Final = 3_600_000
+DAY_MS: Final = 24 * HOUR_MS
+LOOK_UP_MOST_MS: Final = 2 * DAY_MS
+TRACK_MOST_MS: Final = 31 * DAY_MS
+NEAR_MOST: Final = 20
+E6: Final = 1_000_000
+E7: Final = 10_000_000
+DECISIONS_MOST: Final = 1_000
+
+
+class BadWindow(Problem):
+    """A window that nobody may look through."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    type = "bad_window"
+    title = "Not this window"
+
+
+class NowhereKnown(Problem):
+    """Nobody can say how far anybody is from there."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    type = "nowhere_known"
+    title = "This place has neither a checkpoint nor a position"
+
+
+class Tracks:
+    """Where the guards of one station were."""
+
+    def __init__(self, register: Register, colours: Colours, *, clock: Clock) -> None:
+        self._register = register
+        self._colours = colours
+        self._clock = clock
+
+    def look_up(
+        self, session: Session, by: Authority, point: str, *, from_ms: int, to_ms: int, reason: str
+    ) -> LookUpAnswer:
+        """Who was at a checkpoint in a window. Raises NotThere or BadWindow."""
+        now = self._clock()
+        _window(from_ms, to_ms, LOOK_UP_MOST_MS)
+        row = self._checkpoint(session, by, point)
+        areas = self._areas(by)
+        servings = guards.servings(session, from_ms, to_ms, areas=areas)
+        shifts = [Shift(one.guard, one.from_ms, one.to_ms) for one in servings]
+        ids = sorted({one.guard for one in shifts})
+        made: list[CheckIn] = []
+        for guard in ids:
+            own = [shift for shift in shifts if shift.guard == guard]
+            begins, ends = min(one.from_ms for one in own), max(one.to_ms for one in own)
+            made += checkins.of_guard(session, guard, begins, ends)
+        points = {row.id: row, **{one.id: one for one in patrols.checkpoints(session, areas, ended=True)}}
+        found = look_up(
+            point,
+            from_ms,
+            to_ms,
+            check_ins=made,
+            shifts=shifts,
+            walks=self._walks(session, servings, ids, from_ms, to_ms),
+            ways=self._ways(session, points.values()),
+        )
+        shown = {one.id for finding in found for one in finding.evidence}
+        there = [one.id for one in checkins.at_points(session, (point,), from_ms, to_ms)]
+        detail = {"from_ms": from_ms, "to_ms": to_ms, "guards": sorted({one.guard for one in found})}
+        record(session, at_ms=now, by=by.principal.account, action=by.action, about=f"checkpoint:{point}",
+               detail=detail, reason=reason)  # fmt: skip
+        people, names = guards.named(session, ids), {id_: one.name for id_, one in points.items()}
+        return LookUpAnswer(
+            point=point,
+            point_name=row.name,
+            begins=iso(from_ms),
+            ends=iso(to_ms),
+            asked=iso(now),
+            reason=reason,
+            guards_on_duty=len(ids),
+            outside_shifts=sum(1 for one in there if one not in shown),
+            findings=tuple(finding_answer(one, people.get(one.guard), _employer(session, one), names) for one in found),
+        )
+
+    def track(
+        self, session: Session, by: Authority, guard: str, *, from_ms: int, to_ms: int, reason: str
+    ) -> TrackAnswer:
+        """A guard's shifts in a window, with what was read and where his phone was. Raises NotThere, BadWindow."""
+        _window(from_ms, to_ms, TRACK_MOST_MS)
+        person = guards.guard(session, guard)
+        if person is None or not by.reach.covers(self._register.subject_of_area(person.area)):
+            raise NotThere(f"no guard {guard!r} of yours")
+        servings = guards.servings_of(session, guard, from_ms, to_ms)
+        made = checkins.of_guard(session, guard, from_ms, to_ms)
+        known = patrols.checkpoints_named(session, {one.point for one in made if one.point is not None})
+        steps = [_step(one, known.get(one.point or ""), self._position(known.get(one.point or ""))) for one in made]
+        steps += [_phone(one) for one in checkins.positions(session, guard, from_ms, to_ms)]
+        steps.sort(key=lambda one: (one.at, one.id or ""))
+        record(session, at_ms=self._clock(), by=by.principal.account, action=by.action, about=f"guard:{guard}",
+               detail={"from_ms": from_ms, "to_ms": to_ms}, reason=reason)  # fmt: skip
+        shifts = []
+        for one in servings:
+            begins, ends = iso(max(one.from_ms, from_ms)), iso(min(one.to_ms, to_ms))
+            inside = tuple(step for step in steps if begins <= step.at < ends)
+            shifts.append(ShiftTrackAnswer(begins=iso(one.from_ms), ends=iso(one.to_ms), area=one.area, steps=inside))
+        return TrackAnswer(guard=guard, shifts=tuple(shifts))
+
+    def nearest(self, session: Session, by: Authority, place: str) -> NearList:
+        """The guards on duty by how soon they can be at a place of the register. Raises NotThere or NowhereKnown."""
+        if self._register.place(place) is None or not by.reach.covers(self._register.subject(place)):
+            raise NotThere(f"no place {place!r} of yours")
+        now, areas = self._clock(), self._areas(by)
+        points = patrols.checkpoints(session, areas, ended=False)
+        # The place itself, or a checkpoint that hangs there: then its legs count as well.
+        target = next((one.id for one in points if one.place == place), f"place {place}")
+        ways = self._ways(session, points, {target: place})
+        if target not in ways.positions and target not in {point for leg in ways.legs for point in leg}:
+            raise NowhereKnown("neither a checkpoint nor a position is put down for it")
+        shifts = [
+            Shift(one.guard, one.from_ms, one.to_ms) for one in guards.servings(session, now, now + 1, areas=areas)
+        ]
+        last: list[CheckIn] = []
+        for shift in shifts:
+            last += checkins.of_guard(session, shift.guard, shift.from_ms, now + 1)
+        found = nearest(target, now, last=last, shifts=shifts, ways=ways)[:NEAR_MOST]
+        people = guards.named(session, [one.guard for one in found])
+        names = {one.id: one.name for one in points}
+        record(session, at_ms=now, by=by.principal.account, action=by.action, about=f"place:{place}",
+               detail={"guards": [one.guard for one in found]})  # fmt: skip
+        items = (
+            near_answer(one, people.get(one.guard), guards.employer_at(session, one.guard, now), names) for one in found
+        )
+        return NearList(place=place, asked=iso(now), items=tuple(items))
+
+    def coverage(self, session: Session, by: Authority, area: str, *, from_ms: int, to_ms: int) -> CoverageAnswer:
+        """How well an area was covered, by its colours of then. Raises NotThere or BadWindow."""
+        _window(from_ms, to_ms, TRACK_MOST_MS)
+        if self._register.area(area) is None or not by.reach.covers(self._register.subject_of_area(area)):
+            raise NotThere(f"no area {area!r} of yours")
+        to_ms = max(from_ms, min(to_ms, self._clock()))
+        points = patrols.checkpoints(session, self._register.within(area), ended=True)
+        passed = checkins.at_points(session, [one.id for one in points], from_ms, to_ms)
+        decided = self._colours.history(session, by, area, below=None, limit=DECISIONS_MOST)
+        edges = {from_ms, to_ms}
+        for row in decided:
+            edges |= {at for at in (row.from_ms, row.expires_ms, row.to_ms) if at is not None and from_ms < at < to_ms}
+        ordered = sorted(edges)
+        bands = []
+        for begins, ends in pairwise(ordered):
+            band = band_at(session, area, begins)
+            bands.append(Band(colour=band.colour.value, limit_ms=band.every_ms, from_ms=begins, to_ms=ends))
+        found = coverage([one.at_ms for one in passed], bands, from_ms, to_ms)
+        return coverage_answer(area, from_ms, to_ms, len(passed), found)
+
+    def _walks(
+        self, session: Session, servings: Collection[guards.Serving], ids: Collection[str], from_ms: int, to_ms: int
+    ) -> list[Walk]:
+        """The routes in exact order that these guards were listed for or walked; optional points prove nothing."""
+        walked = [(one.guard, one.route, one.from_ms, one.to_ms) for one in servings if one.route is not None]
+        for guard in ids:
+            walked += [
+                (guard, one.round.route, one.round.starts_ms - HOUR_MS, one.round.ends_ms + HOUR_MS)
+                for one in rounds.rounds_of(session, guard, from_ms, to_ms)
+            ]
+        names = sorted({route for _, route, _, _ in walked})
+        visits = patrols.visits_of_routes(session, names) if names else {}
+        ordered = set()
+        for name in names:
+            row = patrols.route(session, name)
+            if row is not None and row.order != Order.FREE.value:
+                ordered.add(name)
+        return [
+            Walk(
+                guard=guard,
+                route=route,
+                points=tuple(one.point for one in visits[route] if not one.optional),
+                from_ms=begins,
+                to_ms=ends,
+            )
+            for guard, route, begins, ends in walked
+            if route in ordered
+        ]
+
+    def _ways(self, session: Session, points: Collection[Checkpoint], more: Mapping[str, str] | None = None) -> Ways:
+        legs = {leg: seconds * 1_000 for leg, seconds in rounds.legs_s(session).items()}
+        places = {one.id: one.place for one in points if one.place is not None} | dict(more or {})
+        positions = {}
+        for name, place in places.items():
+            known = self._register.place(place)
+            if known is not None and known.lat_e7 is not None and known.lon_e7 is not None:
+                positions[name] = (known.lat_e7, known.lon_e7)
+        return Ways(legs, positions)
+
+    def _position(self, row: Checkpoint | None) -> tuple[float | None, float | None]:
+        place = None if row is None else self._register.place(row.place)
+        if place is None or place.lat_e7 is None or place.lon_e7 is None:
+            return None, None
+        return place.lat_e7 / E7, place.lon_e7 / E7
+
+    def _checkpoint(self, session: Session, by: Authority, point: str) -> Checkpoint:
+        row = patrols.checkpoint(session, point)
+        if row is None or not by.reach.covers(self._register.subject_of_area(row.area)):
+            raise NotThere(f"no checkpoint {point!r} of yours")
+        return row
+
+    def _areas(self, by: Authority) -> frozenset[str]:
+        return frozenset[str]().union(*(self._register.within(one) for one in by.reach.over(Over.AREA)))
+
+
+def _window(from_ms: int, to_ms: int, most_ms: int) -> None:
+    if not 0 < to_ms - from_ms <= most_ms:
+        raise BadWindow(f"a window ends after it begins, {most_ms // DAY_MS} days later at most")
+
+
+def _employer(session: Session, one: Finding) -> str | None:
+    return guards.employer_at(session, one.guard, one.from_ms)
+
+
+def _step(one: CheckIn, row: Checkpoint | None, position: tuple[float | None, float | None]) -> StepAnswer:
+    return StepAnswer(
+        at=iso(one.at_ms),
+        id=one.id,
+        point=one.point,
+        point_name=None if row is None else row.name,
+        latitude=position[0],
+        longitude=position[1],
+        source=one.source,
+        weight=one.source.weight,
+        flags=tuple(sorted(one.flags)),
+    )
+
+
+def _phone(one: checkins.Position) -> StepAnswer:
+    return StepAnswer(
+        at=iso(one.at_ms),
+        id=None,
+        point=None,
+        point_name=None,
+        latitude=one.lat_e6 / E6,
+        longitude=one.lon_e6 / E6,
+        source=Source.POSITION,
+        weight=Source.POSITION.weight,
+        flags=(),
+    )

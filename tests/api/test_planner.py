@@ -1,0 +1,119 @@
+"""Staggered plans over HTTP: within bounds, told why not, and the seed only afterwards."""
+
+from collections.abc import Iterator
+from datetime import datetime, timedelta
+from itertools import pairwise
+from typing import Any
+
+import pytest
+
+from api.planner.draws import commitment
+from api.planner.rules import MINUTE_MS, Draft, Duty, Shift, draft
+from api.rights.rules import Role
+from tests.api.conftest import Serve, Served
+from tests.api.people import MOMENT, Hands, Somebody, somebody
+
+BEGINS = MOMENT + timedelta(hours=6)
+
+
+@pytest.fixture
+def hands() -> Hands:
+    return Hands()
+
+
+@pytest.fixture
+def station(serve: Serve, hands: Hands) -> Iterator[Served]:
+    with serve(clock=hands) as one:
+        yield one
+
+
+@pytest.fixture
+def officer(station: Served) -> Somebody:
+    return somebody(station, "xu", Role.OFFICER, "north")
+
+
+def at(minutes: float, begins: datetime = BEGINS) -> str:
+    return (begins + timedelta(minutes=minutes)).isoformat()
+
+
+def night(begins: datetime = BEGINS, **more: Any) -> dict[str, Any]:
+    team = {"begins": at(0, begins), "ends": at(540, begins), "round_min": 40}
+    teams = [{"team": name, **team} for name in ("t1", "t2")]
+    others = [at(30, begins), at(200, begins)]
+    return {"begins": at(0, begins), "ends": at(480, begins), "limit_min": 60, "others": others, "teams": teams} | more
+
+
+def ms(moment: str) -> int:
+    return round(datetime.fromisoformat(moment).timestamp() * 1_000)
+
+
+@pytest.mark.proves("P2")
+def test_a_night_is_drafted_within_bounds_and_its_seed_told_when_it_is_over(officer: Somebody, hands: Hands) -> None:
+    made = officer.post("/api/v1/areas/gr1/staggered-plans", night(), status=201)
+    assert (made["limit_min"], made["seed"]) == (60, None)
+    passes = [ms(one["at"]) for one in made["passes"]]
+    every = sorted([ms(made["begins"]), ms(made["ends"]), *map(ms, made["others"]), *passes])
+    assert max(b - a for a, b in pairwise(every)) <= 60 * MINUTE_MS
+    assert officer.get(f"/api/v1/staggered-plans/{made['number']}")["seed"] is None
+    hands.pass_(hours=14)
+    told = officer.get(f"/api/v1/staggered-plans/{made['number']}")
+    seed = bytes.fromhex(told["seed"])
+    assert commitment(seed) == made["commitment"]
+    start = ms(made["begins"])
+    hours = {"starts_ms": start, "ends_ms": start + 540 * MINUTE_MS, "round_ms": 40 * MINUTE_MS, "most": 99}
+    again = draft(
+        Duty(
+            starts_ms=start,
+            ends_ms=ms(made["ends"]),
+            limit_ms=60 * MINUTE_MS,
+            apart_ms=10 * MINUTE_MS,
+            others_ms=tuple(map(ms, made["others"])),
+            shifts=(Shift(team="t1", **hours), Shift(team="t2", **hours)),
+        ),
+        seed,
+    )
+    assert isinstance(again, Draft)
+    assert [(one.at_ms, one.team) for one in again.passes] == [(ms(one["at"]), one["team"]) for one in told["passes"]]
+
+
+@pytest.mark.proves("P2")
+def test_what_cannot_be_planned_is_named_with_whom_and_when(officer: Somebody) -> None:
+    alone = {"team": "t1", "begins": at(0), "ends": at(240), "round_min": 40}
+    answer = officer.post("/api/v1/areas/gr1/staggered-plans", night(teams=[alone]), status=422)
+    assert answer["type"] == "cannot_be_planned"
+    (refusal,) = answer["refusals"]
+    assert refusal["why"] == "nobody"
+    assert (ms(refusal["begins"]), ms(refusal["ends"])) == (ms(at(200)), ms(at(480)))
+    late = officer.post("/api/v1/areas/gr1/staggered-plans", night(MOMENT - timedelta(hours=1)), status=422)
+    assert late["type"] == "too_late"
+
+
+@pytest.mark.proves("P2")
+def test_a_limit_looser_than_the_colours_counts_for_nothing(officer: Somebody) -> None:
+    made = officer.post("/api/v1/areas/gr1/staggered-plans", night(limit_min=1_440), status=201)
+    colour = officer.get("/api/v1/areas/gr1/colour")
+    assert made["colour"] == colour["colour"]
+    assert made["limit_min"] == 480
+
+
+@pytest.mark.proves("P2")
+def test_nights_that_are_alike_are_called_guessable(officer: Somebody) -> None:
+    made: dict[str, Any] = {}
+    for day in range(3):
+        begins = BEGINS + timedelta(days=day)
+        beat = [at(minutes, begins) for minutes in range(20, 480, 40)]
+        made = officer.post("/api/v1/areas/gr1/staggered-plans", night(begins, others=beat), status=201)
+    assert made["passes"] == []
+    assert made["regularity"] == {"clock": 1.0, "rhythm": 1.0, "guessable": True}
+    page = officer.get("/api/v1/areas/gr1/staggered-plans", limit=2)
+    assert [one["regularity"]["clock"] for one in page["items"]] == [1.0, None]
+    rest = officer.get("/api/v1/areas/gr1/staggered-plans", after=page["next"])
+    assert len(rest["items"]) == 1
+
+
+def test_an_officer_of_another_area_and_a_guard_learn_nothing_of_it(station: Served, officer: Somebody) -> None:
+    made = officer.post("/api/v1/areas/gr1/staggered-plans", night(), status=201)
+    other = somebody(station, "bai", Role.OFFICER, "gr2")
+    other.get(f"/api/v1/staggered-plans/{made['number']}", status=404)
+    other.post("/api/v1/areas/gr1/staggered-plans", night(), status=404)
+    somebody(station, "guard", Role.GUARD, "co1").get("/api/v1/areas/gr1/staggered-plans", status=403)
