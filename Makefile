@@ -2,6 +2,8 @@
 SHELL := /bin/bash
 # Debian keeps mosquitto and mkfs out of an ordinary user's path.
 export PATH := $(CURDIR)/.venv/bin:$(PATH):/usr/sbin:/sbin
+# Tests start hundreds of processes: each would compile everything anew.
+unexport PYTHONDONTWRITEBYTECODE
 ARGS ?=
 CODE := api broker deploy devices firmware_sim gateway tests $(wildcard bench)
 

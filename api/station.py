@@ -17,6 +17,7 @@ import structlog
 from fastapi import Depends, Request
 from sqlmodel import Session
 
+from api import memory
 from api.accounts.factors import PURPOSE as SECOND_FACTOR
 from api.accounts.factors import Factors
 from api.accounts.office import ADMIN_LOGIN, Office, secret_path, write_secret
@@ -270,7 +271,8 @@ class Station:
             ],
         }
         watched = Job(name="jobs", every_s=JOBS_S, run=JobWatch(self.database, self.register, clock=clock).look)
-        always = [watched] if self.database.shared else []
+        always = [Job(name="memory", every_s=memory.GIVE_BACK_S, run=lambda _now_ms: memory.give_back())]
+        always += [watched] if self.database.shared else []
         self.rounds = Rounds([*always, *(job for one in role.jobs for job in jobs[one])], clock=clock)
 
     def start(self) -> None:

@@ -25,6 +25,12 @@ def rss_mib(pid: int) -> float:
     raise ProcessLookupError(pid)
 
 
+def private_mib(pid: int) -> float:
+    """What of a process is in memory now and in no other's."""
+    lines = Path(f"/proc/{pid}/smaps_rollup").read_text(encoding="ascii").splitlines()
+    return sum(int(line.split()[1]) for line in lines if line.startswith("Private_")) / 1024
+
+
 def measure(directory: Path) -> list[Figure]:
     """From the start of the process until the police have a press that was on the line before."""
     place = Place(groups=1, baud=115_200)

@@ -36,7 +36,7 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTProtocolVersion
 from sqlalchemy import MetaData, create_engine, event
 
 from bench.figures import Figure, at_least, at_most, middle, percentile
-from bench.footprint import rss_mib
+from bench.footprint import private_mib, rss_mib
 from broker.acl import Principal
 from broker.ids import EVENT_ID_RANDOM_BYTES, StationId, event_id
 from broker.kinds import EventType, Kind
@@ -63,6 +63,8 @@ ARCHIVED: Final = 1_000_000
 LIST_MS: Final = 50.0
 LISTED: Final = 100
 RSS_MIB: Final = 200.0
+REST_S: Final = 12.0
+"""After the storm, until the station has given back what is free."""
 ANSWER_S: Final = 180.0
 EPOCH: Final = "00000000000000b1"
 
@@ -84,6 +86,7 @@ def measure(directory: Path) -> list[Figure]:
         rates = [bench.storm() for _ in range(ROUNDS)]
         with _while_ingest(bench):
             acknowledged = bench.acknowledge()
+        time.sleep(REST_S)
         memory = bench.memory_mib()
         last = bench.tell_viewers()
         bench.stop()
@@ -187,10 +190,10 @@ class _Bench:
             self._process = None
 
     def memory_mib(self) -> float:
-        """Of the station and of what it started."""
+        """Of the station, and what its children have beside it: pages that they share are counted once."""
         assert self._process is not None
-        pids = [self._process.pid, *_children(self._process.pid)]
-        return sum(rss_mib(pid) for pid in pids)
+        pid = self._process.pid
+        return rss_mib(pid) + sum(private_mib(child) for child in _children(pid))
 
     def envelopes(self) -> list[bytes]:
         """EVENTS presses, signed in advance."""

@@ -63,6 +63,9 @@ _BY_TOKEN: Final = (
         _ACTIVE,
     )
 )
+_GRANTS_OF: Final = (
+    select(GRANT).where(GRANT.c.account.in_(bindparam("accounts", expanding=True))).order_by(GRANT.c.number)
+)
 _BY_SESSION: Final = (
     select(*_HOLDER, *_GRANTS, SIGN_IN.c.began_ms, SIGN_IN.c.seen_ms, SIGN_IN.c.second_factor, SIGN_IN.c.desk)
     .select_from(SIGN_IN.join(_WITH_GRANTS, SIGN_IN.c.account == ACCOUNT.c.id))
@@ -143,8 +146,7 @@ def accounts(session: Session, *, after: str, kind: str | None, limit: int) -> l
 
 def grants(session: Session, accounts: Collection[str]) -> list[Row[Any]]:
     """Every grant that these accounts ever had, oldest first."""
-    found = select(GRANT).where(GRANT.c.account.in_([*accounts])).order_by(GRANT.c.number)
-    return [*session.connection().execute(found)]
+    return [*session.connection().execute(_GRANTS_OF, {"accounts": [*accounts]})]
 
 
 def add_grant(session: Session, **values: object) -> int:

@@ -2,10 +2,12 @@
 
 from collections.abc import Collection, Iterable, Mapping
 from dataclasses import fields
+from functools import lru_cache
 from operator import attrgetter
 from typing import Final
 
 from sqlalchemy import ColumnElement, Select, Table, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy.sql.dml import Update
 from sqlmodel import Session, SQLModel, col
 from sqlmodel import select as sqlselect
 
@@ -81,11 +83,38 @@ _SAVE: Final = (
     .where(ALARM.c.id == bindparam("this_id"))
     .values({name: bindparam(f"new_{name}") for name in _CHANGING})
 )
+_ACKNOWLEDGE: Final = (
+    update(ALARM)
+    .where(ALARM.c.id == bindparam("this_id"), ALARM.c.state.in_([state.value for state in ACKNOWLEDGEABLE]))
+    .values(
+        acknowledged_ms=bindparam("at"), acknowledged_by=bindparam("by"), owner=bindparam("by"),
+        state=State.ACKNOWLEDGED.value,
+    )
+)  # fmt: skip
+_THIS: Final = _ALARMS.where(ALARM.c.id == bindparam("this_id"))
+_JOINED: Final = _ALARMS.where(
+    ALARM.c.id.in_(select(PART.c.alarm).where(PART.c.event == bindparam("this_id"), PART.c.part == Part.PRESS.value))
+)
+_PARTS_OF: Final = (
+    _PARTS.where(PART.c.alarm == bindparam("this_id"), PART.c.part == bindparam("this_part"))
+    .order_by(PART.c.received_ms, PART.c.event)
+)  # fmt: skip
+_ALL_OF: Final = _PARTS.where(PART.c.alarm == bindparam("this_id")).order_by(PART.c.received_ms, PART.c.event)
 _ATTACH: Final = (
     update(PART)
     .where(PART.c.event == bindparam("this_event"))
     .values(alarm=bindparam("new_alarm"), part=bindparam("new_part"))
 )
+
+
+@lru_cache(maxsize=256)
+def _change_of(*columns: str) -> Update:
+    values = {name: bindparam(f"new_{name}", type_=ALARM.c[name].type) for name in columns}
+    return update(ALARM).where(ALARM.c.id == bindparam("this_id")).values(values)
+
+
+def _new(columns: Mapping[str, object]) -> dict[str, object]:
+    return {f"new_{name}": value for name, value in columns.items()}
 
 
 def by_keys(session: Session, keys: Collection[str]) -> list[AlarmRecord]:
@@ -187,16 +216,12 @@ def add_steps(session: Session, steps: Iterable[StepRecord]) -> None:
 
 def update_alarm(session: Session, alarm: str, columns: Mapping[str, object]) -> None:
     """Write columns of one alarm."""
-    session.connection().execute(update(ALARM).where(ALARM.c.id == alarm).values(**columns))
+    session.connection().execute(_change_of(*sorted(columns)), {"this_id": alarm, **_new(columns)})
 
 
 def acknowledge(session: Session, alarm: str, *, officer: str, at_ms: int) -> bool:
     """Compare and set: True for the one who came first, whatever was read before."""
-    done = session.connection().execute(
-        update(ALARM)
-        .where(ALARM.c.id == alarm, ALARM.c.state.in_([state.value for state in ACKNOWLEDGEABLE]))
-        .values(acknowledged_ms=at_ms, acknowledged_by=officer, owner=officer, state=State.ACKNOWLEDGED.value)
-    )
+    done = session.connection().execute(_ACKNOWLEDGE, {"this_id": alarm, "at": at_ms, "by": officer})
     return done.rowcount == 1
 
 
@@ -205,11 +230,9 @@ def find(session: Session, id: str, *, lock: bool = False) -> AlarmRecord | None
 
     `lock`: nobody else changes it until the transaction ends.
     """
-    alarm = _first(session, _locked(_ALARMS.where(ALARM.c.id == id), lock=lock))
-    if alarm is not None:
-        return alarm
-    joined = select(PART.c.alarm).where(PART.c.event == id, PART.c.part == Part.PRESS.value)
-    return _first(session, _locked(_ALARMS.where(ALARM.c.id.in_(joined)), lock=lock))
+    found = [_locked(_THIS, lock=lock), _locked(_JOINED, lock=lock)]
+    ways = (_alarms(session, one, {"this_id": id}) for one in found)
+    return next((alarm for way in ways for alarm in way), None)
 
 
 def by_ids(session: Session, ids: Collection[str]) -> list[AlarmRecord]:
@@ -219,10 +242,9 @@ def by_ids(session: Session, ids: Collection[str]) -> list[AlarmRecord]:
 
 def parts(session: Session, alarm: str, part: Part | None = None) -> list[PartRecord]:
     """The events of an alarm, in the order in which they came."""
-    found = _PARTS.where(PART.c.alarm == alarm)
-    if part is not None:
-        found = found.where(PART.c.part == part.value)
-    return _parts(session, found.order_by(PART.c.received_ms, PART.c.event))
+    if part is None:
+        return _parts(session, _ALL_OF, {"this_id": alarm})
+    return _parts(session, _PARTS_OF, {"this_id": alarm, "this_part": part.value})
 
 
 def steps(session: Session, alarm: str) -> list[StepRecord]:
@@ -350,10 +372,13 @@ def acknowledged_presses(session: Session, gateway: str, *, since_ms: int) -> li
     return [(AlarmRecord(**{name: row[name] for name in _ALARM_FIELDS}), row["press"]) for row in rows]
 
 
-def _alarms(session: Session, found: Select[*tuple[object, ...]]) -> list[AlarmRecord]:
-    return [AlarmRecord(**row) for row in session.connection().execute(found).mappings()]
+def _alarms(
+    session: Session, found: Select[*tuple[object, ...]], asked: Mapping[str, object] | None = None
+) -> list[AlarmRecord]:
+    return [AlarmRecord(**row) for row in session.connection().execute(found, asked).mappings()]
 
 
+@lru_cache(maxsize=16)
 def _locked(found: Select[*tuple[object, ...]], *, lock: bool) -> Select[*tuple[object, ...]]:
     return found.with_for_update() if lock else found
 
@@ -362,5 +387,7 @@ def _first(session: Session, found: Select[*tuple[object, ...]]) -> AlarmRecord 
     return next(iter(_alarms(session, found)), None)
 
 
-def _parts(session: Session, found: Select[*tuple[object, ...]]) -> list[PartRecord]:
-    return [PartRecord(**row) for row in session.connection().execute(found).mappings()]
+def _parts(
+    session: Session, found: Select[*tuple[object, ...]], asked: Mapping[str, object] | None = None
+) -> list[PartRecord]:
+    return [PartRecord(**row) for row in session.connection().execute(found, asked).mappings()]

@@ -13,8 +13,9 @@ between them stands here:
 
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
+from typing import Final
 
-from sqlalchemy import ColumnElement, and_, false, or_, select, true
+from sqlalchemy import BindParameter, ColumnElement, and_, bindparam, false, or_, select, true
 from sqlmodel import Session, SQLModel
 
 from api.alarms.models import AlarmRecord
@@ -27,7 +28,13 @@ from broker.policy import Audience
 DISPATCH = SQLModel.metadata.tables["alarm_dispatch"]
 TRANSFER = SQLModel.metadata.tables["alarm_transfer"]
 
-_OPEN = [state.value for state in OPEN]
+_OPEN: Final = [state.value for state in OPEN]
+_STANDING: Final = or_(TRANSFER.c.answer.is_(None), TRANSFER.c.answer == "accepted")
+_THESE: Final[BindParameter[list[str]]] = bindparam("alarms", expanding=True)
+_GIVEN: Final = select(TRANSFER.c.alarm, TRANSFER.c.receiver).where(TRANSFER.c.alarm.in_(_THESE), _STANDING)
+_SENT: Final = select(DISPATCH.c.alarm, DISPATCH.c.account).where(
+    DISPATCH.c.alarm.in_(_THESE), DISPATCH.c.account.is_not(None), DISPATCH.c.recalled_ms.is_(None)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,13 +60,10 @@ def ties(session: Session, alarms: Collection[str]) -> Ties:
         return Ties()
     receivers: dict[str, set[str]] = {}
     sent: dict[str, set[str]] = {}
-    given = select(TRANSFER.c.alarm, TRANSFER.c.receiver).where(TRANSFER.c.alarm.in_(alarms), _standing())
-    for alarm, receiver in session.connection().execute(given):
+    asked = {"alarms": [*alarms]}
+    for alarm, receiver in session.connection().execute(_GIVEN, asked):
         receivers.setdefault(alarm, set()).add(receiver)
-    gone = select(DISPATCH.c.alarm, DISPATCH.c.account).where(
-        DISPATCH.c.alarm.in_(alarms), DISPATCH.c.account.is_not(None), DISPATCH.c.recalled_ms.is_(None)
-    )
-    for alarm, account in session.connection().execute(gone):
+    for alarm, account in session.connection().execute(_SENT, asked):
         sent.setdefault(alarm, set()).add(account)
     return Ties(
         {alarm: frozenset(areas) for alarm, areas in receivers.items()},
@@ -163,9 +167,5 @@ def _covered(held: Held, account: str, register: Register) -> ColumnElement[bool
 def _in_area(scope: str, register: Register) -> ColumnElement[bool]:
     if scope in register.areas_of(None):
         return true()
-    given = select(TRANSFER.c.alarm).where(TRANSFER.c.receiver.in_({scope, *register.within(scope)}), _standing())
+    given = select(TRANSFER.c.alarm).where(TRANSFER.c.receiver.in_({scope, *register.within(scope)}), _STANDING)
     return or_(and_(ALARM.c.group.in_(register.groups_in(scope)), ALARM.c.group_known), ALARM.c.id.in_(given))
-
-
-def _standing() -> ColumnElement[bool]:
-    return or_(TRANSFER.c.answer.is_(None), TRANSFER.c.answer == "accepted")

@@ -91,8 +91,8 @@ class Database(ABC):
 
     @property
     def awaited(self) -> bool:
-        """Whether a person of this process waits to write."""
-        return self._turns.people_waiting > 0
+        """Whether a person of this process waits to write, or did within the last second."""
+        return self._turns.people_lately
 
     def close(self) -> None:
         """Give everything back. The last connection to close is the writer."""

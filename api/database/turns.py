@@ -4,8 +4,10 @@ import threading
 from collections import deque
 from collections.abc import Iterator
 from contextlib import contextmanager
+from time import monotonic
 from typing import Final
 
+LATELY_S: Final = 1.0
 IN_A_ROW: Final = 8
 """So many people go before a machine that waits; then it is its turn, so that whoever asks without end stops nobody."""
 
@@ -24,6 +26,12 @@ class Turns:
         self._people: deque[threading.Lock] = deque()
         self._machines: deque[threading.Lock] = deque()
         self._in_a_row = 0
+        self._asked_s = -LATELY_S
+
+    @property
+    def people_lately(self) -> bool:
+        """Whether a person asked within the last second: where one is at work, the next request is not far."""
+        return monotonic() - self._asked_s < LATELY_S
 
     @property
     def people_waiting(self) -> int:
@@ -39,6 +47,8 @@ class Turns:
     def mine(self, *, patient: bool) -> Iterator[None]:
         """Hold the lock inside the block."""
         turn = threading.Lock()
+        if not patient:
+            self._asked_s = monotonic()
         with self._guard:
             free, self._taken = not self._taken, True
             if not free:

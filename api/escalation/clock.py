@@ -32,7 +32,7 @@ from api.escalation.service import Escalation
 LOOK_S: Final = 0.5
 AT_ONCE: Final = 25
 """Stages that are worked in one transaction, so that people get their turn between."""
-SAVE_AT_ONCE: Final = 1_000
+SAVE_AT_ONCE: Final = 500
 ASK_AT_ONCE: Final = 500
 SAME_MS: Final = 500
 """UTC that went so little astray from the monotonic clock did not."""
@@ -99,10 +99,9 @@ class LadderClock:
 
     def look(self) -> int:
         """Find what is new, do what is due, write down what remains when it is time. Returns how many stages fired."""
-        with self._database.read() as session:
-            fresh = repository.waiting(session, self._station, above=self._top)
         now_ms, now_s = self._clock(), self._monotonic_s()
-        self._count(fresh, now_ms=now_ms, now_s=now_s)
+        with self._database.read() as session:
+            self._count(repository.waiting(session, self._station, above=self._top), now_ms=now_ms, now_s=now_s)
         fired = 0
         if self._next_s <= now_s:
             due = [number for number, due_s in zip(self._numbers, self._due_s, strict=True) if due_s <= now_s]
@@ -125,11 +124,14 @@ class LadderClock:
         """Write down how many seconds remain of everything, and forget what does not run any more."""
         now_s = self._monotonic_s()
         self._saved_s = now_s
+        numbers, dues_s = array("q"), array("d")
         with self._database.read() as session:
-            running = [number for number, _, _ in repository.waiting(session, self._station)]
-        kept = [(number, due_s) for number in running if (due_s := self._when(number)) is not None]
-        self._numbers = array("q", [number for number, _ in kept])
-        self._due_s = array("d", [due_s for _, due_s in kept])
+            for number, _, _ in repository.waiting(session, self._station):
+                due_s = self._when(number)
+                if due_s is not None:
+                    numbers.append(number)
+                    dues_s.append(due_s)
+        self._numbers, self._due_s = numbers, dues_s
         self._by_seconds = {one: due_s for one, due_s in self._by_seconds.items() if self._when(one) is not None}
         below = 0
         for found in self._found:
@@ -147,10 +149,9 @@ class LadderClock:
             with self._database.write(patient=True) as session:
                 repository.count_down(session, self._station, first=some[0], last=some[-1], at_ms=at_ms)
 
-    def _count(self, fresh: list[tuple[int, int, int]], *, now_ms: int, now_s: float) -> None:
+    def _count(self, fresh: Iterable[tuple[int, int, int]], *, now_ms: int, now_s: float) -> None:
         """Take in what was found: numbers that rise, above all that are known."""
-        if not fresh:
-            return
+        before = self._top
         for number, due_ms, remaining_s in fresh:
             left_ms = rules.remains_ms(due_ms=due_ms, remaining_s=remaining_s, now_ms=now_ms)
             self._numbers.append(number)
@@ -158,7 +159,9 @@ class LadderClock:
             self._next_s = min(self._next_s, self._due_s[-1])
             if left_ms < due_ms - now_ms:
                 self._by_seconds[number] = self._due_s[-1]
-        self._top = fresh[-1][0]
+            self._top = number
+        if self._top == before:
+            return
         apart_ms = now_ms - round(now_s * 1_000)
         if self._found and abs(self._found[-1].apart_ms - apart_ms) <= SAME_MS:
             self._found[-1].last = self._top

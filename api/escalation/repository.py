@@ -1,7 +1,7 @@
 """Reading and writing ladders and deadlines. Never commits."""
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
@@ -43,6 +43,7 @@ _RUNNING: Final = (
     )
     .order_by(DEADLINE.c.number)
 )
+_IN_PIECES: Final = {"yield_per": 1_000}
 _SAVE: Final = (
     update(DEADLINE)
     .where(DEADLINE.c.number == bindparam("this"), DEADLINE.c.outcome == Outcome.RUNNING.value)
@@ -71,6 +72,18 @@ _LEVELS: Final = (
         DEADLINE.c.outcome == Outcome.RUNNING.value,
     )
     .order_by(DEADLINE.c.level)
+)
+_LAST_ROUND: Final = select(func.max(DEADLINE.c.round)).where(
+    DEADLINE.c.alarm == bindparam("this_alarm"), DEADLINE.c.stage == bindparam("this_stage")
+)
+_SETTLE: Final = (
+    update(DEADLINE)
+    .where(
+        DEADLINE.c.alarm == bindparam("this_alarm"),
+        DEADLINE.c.outcome == Outcome.RUNNING.value,
+        DEADLINE.c.stage.in_(bindparam("stages", expanding=True)),
+    )
+    .values(outcome=Outcome.SETTLED.value, done_ms=bindparam("at"))
 )
 _CLAIM: Final = (
     update(DEADLINE)
@@ -177,22 +190,15 @@ def add(session: Session, rows: Sequence[Row]) -> None:
 
 def next_round(session: Session, alarm: str, stage: Stage) -> int:
     """How often this stage of an alarm has begun."""
-    found = select(func.max(DEADLINE.c.round)).where(DEADLINE.c.alarm == alarm, DEADLINE.c.stage == stage.value)
-    last = session.connection().execute(found).scalar_one()
+    asked = {"this_alarm": alarm, "this_stage": stage.value}
+    last = session.connection().execute(_LAST_ROUND, asked).scalar_one()
     return 0 if last is None else last + 1
 
 
 def settle(session: Session, alarm: str, *, stages: Collection[Stage], at_ms: int) -> None:
     """End what runs of these stages."""
-    session.connection().execute(
-        update(DEADLINE)
-        .where(
-            DEADLINE.c.alarm == alarm,
-            DEADLINE.c.outcome == Outcome.RUNNING.value,
-            DEADLINE.c.stage.in_([stage.value for stage in stages]),
-        )
-        .values(outcome=Outcome.SETTLED.value, done_ms=at_ms)
-    )
+    which = {"this_alarm": alarm, "stages": [stage.value for stage in stages], "at": at_ms}
+    session.connection().execute(_SETTLE, which)
 
 
 def running_levels(session: Session, key: Key) -> list[Running]:
@@ -205,10 +211,11 @@ def running_levels(session: Session, key: Key) -> list[Running]:
     ]
 
 
-def waiting(session: Session, station: str, *, above: int = 0) -> list[tuple[int, int, int]]:
-    """What runs, with numbers above `above`: number, due_ms, remaining_s."""
-    found = session.connection().execute(_RUNNING, {"station": station, "above": above})
-    return [(number, due_ms, remaining_s) for number, due_ms, remaining_s in found]
+def waiting(session: Session, station: str, *, above: int = 0) -> Iterator[tuple[int, int, int]]:
+    """What runs, with numbers that rise above `above`: number, due_ms, remaining_s. After a storm there are many."""
+    asked = {"station": station, "above": above}
+    found = session.connection().execute(_RUNNING, asked, execution_options=_IN_PIECES)
+    yield from ((number, due_ms, remaining_s) for number, due_ms, remaining_s in found)
 
 
 def keys(session: Session, numbers: Collection[int]) -> dict[int, Key]:

@@ -10,10 +10,10 @@ from broker.messages import MAX_PAYLOAD
 from broker.topics import Name, TopicError, parse
 
 BATCH_MOST: Final = 100
-BATCH_LEAST: Final = 25
+BATCH_LEAST: Final = 15
 """Below it the cost of a transaction is more than that of the messages in it, and nobody waits less."""
 HOLD_MS: Final = 5.0
-"""How long one batch may hold the write lock before its commit while people wait for it."""
+"""How long one batch may hold the write lock before its commit while people are at work."""
 HOLD_MOST_MS: Final = 25.0
 """How long when nobody does: whoever comes then waits for no longer, and large batches are a third cheaper."""
 
@@ -119,7 +119,7 @@ def identity(topic: str, payload: bytes, event: EventId | None) -> str:
 
 
 def next_limit(limit: int, *, took: int, held_ms: float, awaited: bool) -> int:
-    """The size of the next batch, when one of `took` messages held the lock for `held_ms`; `awaited`: by a person.
+    """The size of the next batch, when one of `took` messages held the lock for `held_ms`; `awaited`: by people.
 
     Halved at once when it took too long, raised slowly when it was full and quick.
     """

@@ -79,6 +79,8 @@ DEAD_LETTERS_MOST: Final = 10_000
 PAUSE_S: Final = 0.5
 PAUSE_MOST_S: Final = 10.0
 """Between attempts to write to a database that cannot be written."""
+LET_PAST_S: Final = 0.02
+"""Between batches while people are at work, so that their requests come to the processor; 500 events/s go on."""
 SEEN_EACH_MS: Final = 5_000
 """How often it is written down that a gateway was heard of, beside its statuses."""
 HISTORY_CHANGED: Final = "history_changed"
@@ -306,6 +308,8 @@ class Ingest:
                 else:
                     self._oldest = following[0].arrival.at
                     self._settle(following)
+                    if self._database.awaited:
+                        self._stopping.wait(LET_PAST_S)
             except Exception:  # whatever it is, the next alarm must not find nobody here
                 log.exception("ingest.bug")
             self._oldest = None

@@ -10,7 +10,9 @@ from tests.api.peers import Gateway, digest
 @pytest.mark.proves("N15")
 def test_a_gateway_that_says_much_at_once_hears_first_what_was_held_before(served: Served, gateway: Gateway) -> None:
     gateway.say_status(head=4)
-    gateway.greeted()
+    first = gateway.event()
+    gateway.send([first])
+    gateway.receipted([first])
     gateway.say_status(head=5)
     gateway.session = Session("c" * 32)
     with served.station.database.write():
