@@ -4,7 +4,7 @@ A fact is about one guard (or, guard None, about a company) at one time. It hold
 and nothing of what that is worth. The same `key` told again is a newer revision: the ledger follows it by reversal.
 """
 
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Protocol
@@ -131,34 +131,42 @@ def of_round(
     occurred_ms: int,
     colour: str | None = None,
     night: bool = False,
-    optional: Iterable[str] = (),
-    dwell_short: Iterable[str] = (),
-    causes: Iterable[str] = (),
+    own: Collection[str] | None = None,
+    listed: bool = True,
+    dwell_short: Collection[str] = (),
+    causes: Mapping[int, str] | None = None,
 ) -> Fact | None:
-    """The fact of a round that is over; None while a visit is still pending.
+    """The fact of a round that is over, as far as it concerns one guard; None while a visit is still pending.
 
-    `optional`: checkpoints that are never missed. `dwell_short`: check-ins that stayed too short. `causes`: ids of what
-    excused visits are excused by. What was excused is left out: the rest decides whether the round is complete, and a
-    round in which everything was excused is no duty.
+    `own`: his check-ins, where others were on the round too (None: all are his). What another one did is not his, what
+    nobody did is of everybody who was `listed`. `dwell_short`: check-ins that stayed too short. `causes`: by the place
+    of a visit in the plan, the id of what excuses it.
+
+    What was excused is left out: the rest decides whether the round is complete, and a round in which everything was
+    excused is no duty.
     """
-    needed = [visit for visit in visits if not (visit.point in frozenset(optional) and visit.outcome == "missed")]
-    if any(str(visit.outcome) == "pending" for visit in needed):
+    if any(str(visit.outcome) == "pending" for visit in visits):
         return None
-    short = frozenset(dwell_short)
     happened: list[Happening] = []
-    for number, visit in enumerate(needed):
+    for nth, visit in enumerate(visits):
+        mine = visit.check_in is not None and (own is None or visit.check_in in own)
+        if not mine and (visit.check_in is not None or not listed):
+            continue
         seen = (visit.check_in,) if visit.check_in else ()
-        item = f"{number + 1}:{visit.point}"
+        item = f"{nth + 1}:{visit.point}"
         if (what := _OF_OUTCOME.get(str(visit.outcome))) is not None:
-            evidence = (*seen, *causes) if what is Happened.EXCUSED else seen or (key,)
-            happened.append(Happening(what=what, item=item, evidence=evidence, at_ms=visit.due_ms))
-        if visit.check_in in short and visit.check_in:
+            cause = (causes or {}).get(nth)
+            evidence = (*seen, *((cause,) if cause else ())) if what is Happened.EXCUSED else seen
+            happened.append(Happening(what=what, item=item, evidence=evidence or (key,), at_ms=visit.due_ms))
+        if visit.check_in in dwell_short and str(visit.outcome) != "excused":
             happened.append(Happening(what=Happened.DWELL_SHORT, item=item, evidence=seen, at_ms=visit.due_ms))
-    counted = [visit for visit in needed if str(visit.outcome) != "excused"]
-    made = tuple(visit.check_in for visit in counted if visit.check_in)
-    if counted and all(str(visit.outcome) == "on_time" for visit in counted) and not short.intersection(made):
-        happened.append(Happening(what=Happened.COMPLETE, evidence=made))
-    elif counted and not made and len(counted) == len(needed):
+    counted = [visit for visit in visits if str(visit.outcome) != "excused"]
+    made = tuple(visit.check_in for visit in visits if visit.check_in)
+    his = tuple(one for one in made if own is None or one in own)
+    if counted and his and all(str(visit.outcome) == "on_time" for visit in counted):
+        if not frozenset(dwell_short).intersection(made):
+            happened.append(Happening(what=Happened.COMPLETE, evidence=his))
+    elif counted and not made and listed and len(counted) == len(visits):
         happened.append(Happening(what=Happened.NOT_STARTED, evidence=(key,)))
     return Fact(
         key=key,
@@ -169,6 +177,6 @@ def of_round(
         happenings=tuple(happened),
         colour=colour,
         night=night,
-        duty=bool(counted),
-        active=any(visit.check_in for visit in visits),
+        duty=bool(counted) and listed,
+        active=bool(his),
     )

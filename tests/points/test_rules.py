@@ -2,6 +2,7 @@
 
 from dataclasses import dataclass, replace
 from random import Random
+from typing import Any
 from zoneinfo import ZoneInfo
 
 import pytest
@@ -236,8 +237,8 @@ class Visit:
     due_ms: int | None = NOW
 
 
-def walked(*visits: Visit) -> Fact | None:
-    return of_round("round:1", visits, guard="gd1", company="co1", area="north", occurred_ms=NOW, causes=["fault:7"])
+def walked(*visits: Visit, **more: Any) -> Fact | None:
+    return of_round("round:1", visits, guard="gd1", company="co1", area="north", occurred_ms=NOW, **more)
 
 
 @pytest.mark.proves("P7")
@@ -256,6 +257,28 @@ def test_what_the_system_caused_is_excused_and_does_not_cost_the_point_of_the_ro
     whole = walked(Visit("a", "excused"), Visit("b", "excused"))
     assert whole is not None
     assert (points(whole), whole.duty) == ({}, False)
+
+
+@pytest.mark.proves("P7")
+def test_of_two_on_one_round_each_has_what_he_did_and_both_have_what_nobody_did() -> None:
+    visits = [Visit("a", "on_time", "mine"), Visit("b", "late", "his"), Visit("c", "missed")]
+    mine, his = walked(*visits, own={"mine"}), walked(*visits, own={"his"})
+    assert mine is not None
+    assert his is not None
+    assert (points(mine), points(his)) == ({"P04": -20}, {"P02": -5, "P04": -20})
+    assert [one.item for one in his.happenings] == ["2:b", "3:c"]
+    both = [Visit("a", "on_time", "mine"), Visit("b", "on_time", "his")]
+    done, idle = walked(*both, own={"mine"}), walked(*both, own=set[str]())
+    assert done is not None
+    assert idle is not None
+    assert (points(done), points(idle), idle.active) == ({"P01": 10}, {}, False)
+
+
+@pytest.mark.proves("P7")
+def test_whoever_came_along_without_being_listed_misses_nothing() -> None:
+    made = walked(Visit("a", "on_time", "mine"), Visit("b", "missed"), own={"mine"}, listed=False)
+    assert made is not None
+    assert (points(made), made.duty, made.active) == ({}, False, True)
 
 
 @pytest.mark.proves("P7")
