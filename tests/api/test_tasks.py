@@ -238,7 +238,7 @@ def test_a_grid_worker_reads_his_own_card_and_the_level_above_reads_the_same(
     step(officer, taken, "follow_up", satisfaction=5)
     hands.pass_(hours=49)
     worker.post(f"/api/v1/tasks/{late}/done", {"words": "已测试"})
-    asked = {"day": "2027-03-01", "period": "year"}
+    asked: dict[str, Any] = {"day": "2027-03-01", "period": "year"}
     own = worker.get("/api/v1/reports/own/card", **asked)
     assert own["begins"].startswith("2026-12-31T16:00")
     assert own["ends"].startswith("2027-12-31T16:00")

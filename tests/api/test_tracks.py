@@ -151,7 +151,7 @@ def test_a_track_is_of_shifts_only_and_asks_for_a_reason(station: Served, office
     checked_in(station, guard, "cp1", 15)
     checked_in(station, guard, "cp2", 25)
     checked_in(station, guard, "cp2", 260)
-    window = {"begins": at(0), "ends": at(300)}
+    window: dict[str, Any] = {"begins": at(0), "ends": at(300)}
     officer.get(f"/api/v1/guards/{guard}/track", status=422, **window)
     (shift,) = officer.get(f"/api/v1/guards/{guard}/track", reason=REASON, **window)["shifts"]
     assert [one["point"] for one in shift["steps"]] == ["cp1", "cp2"]
