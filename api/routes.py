@@ -21,6 +21,7 @@ from api.guards import endpoints as guards
 from api.health import endpoints as health
 from api.ingest import endpoints as ingest
 from api.ingest import road
+from api.inspections import endpoints as inspections
 from api.installing import endpoints as installing
 from api.manual import endpoints as manual
 from api.notify import endpoints as notify
@@ -32,6 +33,7 @@ from api.privacy import endpoints as privacy
 from api.register import endpoints as register
 from api.register import quieting, transfer
 from api.reports import endpoints as reports
+from api.rollcalls import endpoints as rollcalls
 from api.tasks import endpoints as tasks
 from api.tips import endpoints as tips
 from api.tracks import endpoints as tracks
@@ -50,6 +52,8 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     patrols.router,
     guards.router,
     colours.router,
+    rollcalls.router,
+    inspections.router,
     checkins.router,
     points.router,
     standing_endpoints.router,

@@ -49,6 +49,7 @@ from api.faults.service import Faults
 from api.feed.service import Feed, put
 from api.guards.guarding import Guards
 from api.ingest.service import Ingest, filters, next_generation, present_generation
+from api.inspections.service import Inspections
 from api.installing.service import Installing
 from api.leases.rules import Job as Leased
 from api.leases.rules import Role
@@ -74,6 +75,8 @@ from api.register.service import Register
 from api.register.slices import Slices
 from api.register.unit_keys import UnitKeys
 from api.reports.service import Reports
+from api.rollcalls.service import LOOK_S as CALLS_S
+from api.rollcalls.service import RollCalls
 from api.rounds import Job, Rounds
 from api.sealing import Sealer
 from api.settings import StationSettings
@@ -231,10 +234,24 @@ class Station:
         self.tracks = Tracks(self.register, self.colours, clock=clock)
         self.reports = Reports(self.register, self.drills, clock=clock, zone=settings.zone)
         self.witnesses = Witnesses(self.register, clock=clock, above=self.escalation.record_changed)
+        self.inspections = Inspections(
+            self.register,
+            self.guards,
+            clock=clock,
+            random_bytes=random_bytes,
+            note=self.points.note,
+            zone=settings.zone,
+        )
+        self.rollcalls = RollCalls(
+            self.register, self.guards, clock=clock, random_bytes=random_bytes, note=self.points.note
+        )
         self.patrols = Patrols(self.register, clock=clock, zone=settings.zone)
         self.planning = Planning(self.register, clock=clock, zone=settings.zone, unfold=self.patrols.unfold_ahead)
         self.checkins = Checkins(
-            self.register, clock=clock, readers=readers_of_points, consequences=(self.patrols.follow,)
+            self.register,
+            clock=clock,
+            readers=readers_of_points,
+            consequences=(self.patrols.follow, self.rollcalls.heard, self.inspections.heard),
         )
         self.uploads = Uploads(self.checkins, clock=clock, seed=settings.signing.seed())
         self.wands = Wands(self.register, self.checkins, clock=clock, zone=settings.zone)
@@ -266,6 +283,7 @@ class Station:
                 Job(name="sessions", every_s=60, run=self._sweep),
                 Job(name="retention", every_s=60, run=self.privacy.retain_next),
                 Job(name="drills", every_s=1, run=self._order_drills),
+                Job(name="roll-calls", every_s=CALLS_S, run=self._call_again),
                 Job(name="unfolding", every_s=UNFOLD_S, run=self._unfold_rounds),
                 Job(name="patrols", every_s=PATROLS_S, run=self._look_at_rounds),
             ],
@@ -372,6 +390,9 @@ class Station:
 
     def _look_at_rounds(self, now_ms: int) -> None:
         self.patrols.look(self.database, now_ms)
+
+    def _call_again(self, now_ms: int) -> None:
+        self.rollcalls.look(self.database, now_ms)
 
     def _claim(self) -> Tenure | None:
         """Where other processes could run this station too: what says whose turn it is. All at once is taken now."""

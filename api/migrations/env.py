@@ -18,6 +18,7 @@ import api.faults.models
 import api.feed.models
 import api.guards.models
 import api.ingest.models
+import api.inspections.models
 import api.installing.models
 import api.leases.models
 import api.notify.models
@@ -26,6 +27,7 @@ import api.patrols.models
 import api.planner.models
 import api.points.models
 import api.register.models
+import api.rollcalls.models
 import api.tasks.models
 import api.tips.models  # noqa: F401 - they fill the metadata
 
