@@ -59,6 +59,7 @@ from api.notify.service import PURPOSE, Channels, Notifier, notify, notify_desk
 from api.outgoing.service import LOOK_S as SENDER_S
 from api.outgoing.service import Sender
 from api.patrols.planning import Planning
+from api.patrols.scoring import Scoring
 from api.patrols.service import LOOK_S as PATROLS_S
 from api.patrols.service import UNFOLD_S, Patrols
 from api.patrols.service import readers as readers_of_points
@@ -245,7 +246,8 @@ class Station:
         self.rollcalls = RollCalls(
             self.register, self.guards, clock=clock, random_bytes=random_bytes, note=self.points.note
         )
-        self.patrols = Patrols(self.register, clock=clock, zone=settings.zone)
+        self.scoring = Scoring(self.points.note, zone=settings.zone)
+        self.patrols = Patrols(self.register, clock=clock, zone=settings.zone, consequences=(self.scoring.follow,))
         self.planning = Planning(self.register, clock=clock, zone=settings.zone, unfold=self.patrols.unfold_ahead)
         self.checkins = Checkins(
             self.register,

@@ -187,6 +187,8 @@ class Detail:
     timing: Outcome
     """By the clock alone: on time, early, late, missed or pending."""
     at_ms: int | None = None
+    guard: str | None = None
+    """Who checked in, where it is known."""
     off_ms: int = 0
     """How far outside its on-time band: negative early, positive late."""
     out_of_order: bool = False
@@ -487,7 +489,8 @@ def _judged(
         detail = Detail(timing=timing)
     else:
         timing = fit.timing
-        detail = Detail(timing=timing, at_ms=fit.reading.at_ms, off_ms=band.off_ms(fit.reading.at_ms))
+        at_ms = fit.reading.at_ms
+        detail = Detail(timing=timing, at_ms=at_ms, guard=fit.reading.guard, off_ms=band.off_ms(at_ms))
     if leg is not None:
         detail = replace(detail, leg_ms=leg.took_ms, leg_least_ms=leg.least_ms, before=leg.before)
     outcome = timing

@@ -103,7 +103,8 @@ def test_a_missed_visit_is_raised_when_it_is_due_and_late_data_judge_that_round_
     station: Served, officer: Somebody, hands: Hands
 ) -> None:
     told: list[tuple[Round, Evaluation, Evaluation | None]] = []
-    station.station.patrols._consequences = (lambda _, *what: told.append(what),)
+    patrols = station.station.patrols
+    patrols._consequences = (*patrols._consequences, lambda _, *what: told.append(what))
     lay_out(officer)
     hands.now_ms = BEGINS_MS + MINUTE_MS
     read(station, ("east", 1))
@@ -224,3 +225,30 @@ def test_a_company_sees_the_rounds_of_its_own_guards_alone(station: Served, offi
     assert theirs.get("/api/v1/patrol-plans")["items"] == []
     theirs.get(f"/api/v1/patrol-rounds/{rounds[0]['number']}", status=404)
     mine.post("/api/v1/patrol-plans", {"route": "night-1"}, status=403)
+
+
+@pytest.mark.proves("P3", "P7")
+def test_what_a_guard_missed_is_on_his_ledger_and_what_an_order_kept_him_from_is_not(
+    station: Served, officer: Somebody, hands: Hands
+) -> None:
+    with station.station.registrar.edit("li") as edit:
+        edit.put_company("beiguan", name="北关保安", code=None, if_match=None)
+    lay_out(officer, company="beiguan")
+    boss = somebody(station, "qian", Role.GUARD_COMPANY, "beiguan")
+    new = {"service_number": "B001", "name": "王一", "company": "beiguan"}
+    guard = boss.post("/api/v1/guards", new, status=201)["id"]
+    listed = {"area": "gr1", "shift": "晚班", "begins": moments(0).isoformat(), "ends": moments(480).isoformat()}
+    boss.post("/api/v1/patrol-duties", {**listed, "guards": [guard]}, status=201)
+    times = {"begins": moments(15).isoformat(), "ends": moments(28).isoformat()}
+    order = {"area": "gr1", "cause": "weather", "words": "雷暴", **times}
+    leader = somebody(station, "zhou", Role.DUTY_LEADER, "north")
+    hands.now_ms = BEGINS_MS + 14 * MINUTE_MS
+    leader.post("/api/v1/patrol-suspensions", order, status=201)
+    read(station, ("shed", 12))  # nobody's card: on a round with a list it does not count
+    look(station, hands, minutes=28)
+    detail = today(officer)
+    assert outcomes(detail) == ["missed", "missed", "excused"]
+    assert detail["guards"] == [guard]
+    assert boss.get(f"/api/v1/patrol-rounds/{detail['number']}")["guards"] == [guard]
+    booked = [(one["rule"], one["points_tenths"]) for one in boss.get("/api/v1/points/entries")["items"]]
+    assert [rule for rule, _ in booked].count("P04") == 2
