@@ -26,6 +26,8 @@ from typing import Any
 from tests.paths.audiences import DOORS, may_know, may_read, may_sound, own_topics
 
 MOST_DOORS = 4
+ANSWERED_NS = 10_000_000_000
+"""A card is answered within 5 s of being held to a unit, an unknown one by a second tone a little later."""
 """A siren frame names so many doors; a further one pushes the oldest out."""
 UNKEPT = {"heartbeat"}
 """Messages that are answered without being kept."""
@@ -238,6 +240,8 @@ def _judge_sirens(
             match event["event"]:
                 case "siren_stopped" | "power_lost":
                     playing = set()
+                case "siren" if _answers_a_card(event, evidence.events):
+                    playing = set()
                 case "siren" | "siren_changed":
                     doors = set(event["doors"])
                     pressed_there = {
@@ -278,6 +282,15 @@ def _judge_sound(
     elif began and meant and meant <= rung:
         verdict.rung_twice.append(f"{unit} began again for {', '.join(sorted(meant))}")
     rung |= meant
+
+
+def _answers_a_card(event: Mapping[str, Any], events: Iterable[Mapping[str, Any]]) -> bool:
+    """Whether this is the short tone by which a unit says that a card was kept: only where one was just held to it."""
+    return event.get("pattern") == "chirp" and any(
+        one["event"] == "said" and one["what"] == "tag" and one["unit"] == event["unit"]
+        and 0 <= event["at_ns"] - one["at_ns"] < ANSWERED_NS
+        for one in events
+    )  # fmt: skip
 
 
 def _before(press: Message, event: Mapping[str, Any]) -> bool:

@@ -54,6 +54,21 @@ def without_siren(unit: str) -> Evidence:
     return replace(ALL_WELL, events=[one for one in ALL_WELL.events if (one["event"], one["unit"]) != ("siren", unit)])
 
 
+def test_a_tone_that_answers_a_card_is_no_siren_and_one_that_answers_nothing_is() -> None:
+    held, tone = (
+        said("said", "u02", 20, boot=1, number=9, what="tag"),
+        said("siren", "u02", 21, doors=[], pattern="chirp"),
+    )
+    assert judge(with_events(held, tone)).wrong == {}
+    for others in (
+        (tone,),
+        ({**held, "unit": "u03"}, tone),
+        (held, {**tone, "at_ns": 31 * S}),
+        (held, {**tone, "pattern": "panic"}),
+    ):
+        assert judge(with_events(*others)).wrong == {"phantom": ["u02 sounds, and names no door"]}
+
+
 def test_nothing_is_wrong_where_everybody_learned_once() -> None:
     verdict = judge(ALL_WELL)
     assert (verdict.wrong, verdict.missing, verdict.copies) == ({}, {}, 0)
