@@ -84,6 +84,12 @@ def of_guard(session: Session, guard: str, from_ms: int, to_ms: int) -> list[Che
     return _found(session, _CHECK_IN.c.guard == guard, from_ms, to_ms)
 
 
+def of_guards(session: Session, guards: Collection[str], from_ms: int, to_ms: int) -> list[CheckIn]:
+    """Check-ins of all these guards in [from, to), by time."""
+    found = [one for some in portions(guards) for one in _found(session, _CHECK_IN.c.guard.in_(some), from_ms, to_ms)]
+    return sorted(found, key=lambda one: (one.at_ms, one.id))
+
+
 def at_points(session: Session, points: Collection[str], from_ms: int, to_ms: int) -> list[CheckIn]:
     """Check-ins at these checkpoints in [from, to), by time."""
     found = [one for some in portions(points) for one in _found(session, _CHECK_IN.c.point.in_(some), from_ms, to_ms)]

@@ -7,7 +7,7 @@ from hashlib import sha256
 from typing import Final
 
 from broker.kinds import Words
-from broker.tags import Ambiguous, Enrolled, Match, Tag, canonical
+from broker.tags import Ambiguous, Enrolled, Match, Tag, canonical, faces
 
 DAY_MS: Final = 86_400_000
 STALE_MS: Final = DAY_MS
@@ -224,24 +224,29 @@ class Holders:
     def __init__(self, holdings: Iterable[Holding]) -> None:
         """`holdings`: all whose tag may be one of those that are asked for."""
         self._by_tag: dict[Tag, list[Holding]] = {}
+        self._near: dict[str, dict[Tag, None]] = {}
+        """Tags that may be one another, by what they have in common."""
         for one in holdings:
             self._by_tag.setdefault(one.tag, []).append(one)
-        self._ever = Enrolled(self._by_tag)
+            self._near.setdefault(_common(one.tag), {})[one.tag] = None
 
     def find(self, read: str, at_ms: int) -> Found:
         """Whose tag `read` was at `at_ms`."""
         tag = canonical(read)
         if tag is None:
             return _nobody(Why.UNREADABLE)
-        then = Enrolled(tag for tag, all_ in self._by_tag.items() if any(one.covers(at_ms) for one in all_))
-        known = then.find(tag)
+        for one in self._by_tag.get(tag, ()):  # a whole value is itself, whatever else ends like it
+            if one.covers(at_ms):
+                return Found(one.guard, one.point)
+        near = self._near.get(_common(tag), {})
+        known = Enrolled(tag for tag in near if any(one.covers(at_ms) for one in self._by_tag[tag])).find(tag)
         if isinstance(known, Ambiguous):
             return _nobody(Why.AMBIGUOUS)
         if known is not None:
             one = next(one for one in self._by_tag[known.tag] if one.covers(at_ms))
             flags = frozenset({Flag.BY_24} if known.match is Match.BY_24 else ())
             return Found(one.guard, one.point, flags=flags)
-        before = self._ever.find(tag)
+        before = Enrolled(near).find(tag)
         if before is None:
             return _nobody(Why.NOT_ENROLLED)
         if isinstance(before, Ambiguous):
@@ -249,6 +254,11 @@ class Holders:
         lost = any(one.lost and one.to_ms is not None and one.to_ms <= at_ms
                    for one in self._by_tag[before.tag])  # fmt: skip
         return _nobody(Why.LOST if lost else Why.NOT_THEN)
+
+
+def _common(tag: Tag) -> str:
+    """What two tags have in common if they may be the same one."""
+    return faces(tag).low24 or tag.value
 
 
 def _nobody(why: Why) -> Found:

@@ -105,6 +105,12 @@ def of_guard(session: Session, guard: str, from_ms: int, to_ms: int) -> list[Che
     return [one for one in found if one.at_ms >= from_ms]
 
 
+def of_guards(session: Session, guards: Collection[str], from_ms: int, to_ms: int) -> list[CheckIn]:
+    """What all these guards checked in from `from_ms` until before `to_ms`, in order of time, in one question."""
+    found = with_repeats(repository.of_guards(session, guards, from_ms - REPEAT_MS, to_ms))
+    return [one for one in found if one.at_ms >= from_ms]
+
+
 def at_points(session: Session, points: Collection[str], from_ms: int, to_ms: int) -> list[CheckIn]:
     """What was checked in at these checkpoints from `from_ms` until before `to_ms`, in order of time."""
     found = with_repeats(repository.at_points(session, points, from_ms - REPEAT_MS, to_ms))

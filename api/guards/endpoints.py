@@ -55,7 +55,7 @@ from api.register.problems import NeedsReason
 from api.shapes import Moment
 from api.station import CurrentStation, Station
 from broker.ids import EVENT_ID
-from broker.tags import parse
+from broker.tags import Tag, parse
 
 router: Final = APIRouter(
     prefix="/api/v1",
@@ -204,16 +204,22 @@ def issue_card(
     tag = parse(new.tag)
     assert tag is not None
     with station.database.write() as session:
-        return card_answer(station.guards.issue(session, by, guard, tag))
+        card = station.guards.issue(session, by, guard, tag, since_ms=None if new.since is None else ms(new.since))
+        station.checkins.look_again(session, tag, from_ms=card.from_ms)
+        return card_answer(card)
 
 
 @router.post("/guards/{guard}/cards/{number}/end", summary="A card is lost (挂失) or given back")
 def end_card(
     station: CurrentStation, by: Annotated[Authority, may("guard.edit")], guard: Id, number: Number, how: CardEnding
 ) -> CardAnswer:
-    """From now on it is nobody's; what was read before stays his."""
+    """From then on it is nobody's, and check-ins by it are flagged; what was read before stays his."""
     with station.database.write() as session:
-        return card_answer(station.guards.end_card(session, by, guard, number, how.how))
+        at_ms = None if how.at is None else ms(how.at)
+        card = station.guards.end_card(session, by, guard, number, how.how, at_ms=at_ms)
+        assert card.to_ms is not None
+        station.checkins.look_again(session, Tag(card.tag), from_ms=card.to_ms)
+        return card_answer(card)
 
 
 @router.post("/guards/{guard}/leaves", summary="A guard goes on leave (请假)", status_code=HTTPStatus.CREATED)

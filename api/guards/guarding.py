@@ -3,7 +3,7 @@
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 
-from sqlalchemy import ColumnElement, or_
+from sqlalchemy import ColumnElement, func, or_
 from sqlmodel import Session, col, select
 
 from api.audit.service import record
@@ -257,8 +257,11 @@ class Guards:
         """Of one guard, in the order of issue."""
         return [*session.exec(select(GuardCard).where(GuardCard.guard == id_).order_by(col(GuardCard.number)))]
 
-    def issue(self, session: Session, by: Authority, id_: str, tag: Tag) -> GuardCard:
-        """Give him a card, the first or another one after a loss. Raises NotThere, NotNow or CardTaken."""
+    def issue(self, session: Session, by: Authority, id_: str, tag: Tag, *, since_ms: int | None = None) -> GuardCard:
+        """Give him a card, the first or another one after a loss. Raises NotThere, NotNow or CardTaken.
+
+        `since_ms`: he has had it since then, but no longer than since it was somebody else's.
+        """
         guard, now = self._present(session, by, id_), self._clock()
         low24 = faces(tag).low24
         same = GuardCard.tag == tag.value if low24 is None else GuardCard.low24 == low24
@@ -267,30 +270,34 @@ class Guards:
             found = Enrolled({*map(Tag, held), tag}).find(Tag(low24) if low24 is not None else tag)
             if tag.value in held or not isinstance(found, Known):
                 raise CardTaken
+        until = session.exec(select(func.max(GuardCard.to_ms)).where(same)).one() or 0
         card = GuardCard(
             station=self._register.station,
             guard=guard.id,
             tag=tag.value,
             low24=low24,
-            from_ms=now,
+            from_ms=max(until, now if since_ms is None else min(since_ms, now)),
             made_by=by.principal.account,
         )
         repository.add(session, card)
-        self._note(session, by, f"guard:{id_}", {"card": card.number})
+        self._note(session, by, f"guard:{id_}", {"card": card.number, "from_ms": card.from_ms})
         return card
 
-    def end_card(self, session: Session, by: Authority, id_: str, number: int, how: CardEnd) -> GuardCard:
-        """A card is lost (挂失) or given back: from now on it is nobody's. Raises NotThere or NotNow."""
+    def end_card(
+        self, session: Session, by: Authority, id_: str, number: int, how: CardEnd, *, at_ms: int | None = None
+    ) -> GuardCard:
+        """A card is lost (挂失) or given back: from then on it is nobody's. Raises NotThere or NotNow."""
         self.guard(session, by, id_)
         card = session.get(GuardCard, number)
         if card is None or card.guard != id_:
             raise NotThere(f"no card {number} of this guard")
         if card.to_ms is not None:
             raise NotNow("this card is nobody's already")
-        card.to_ms, card.ended = self._clock(), how.value
+        now = self._clock()
+        card.to_ms, card.ended = max(card.from_ms, now if at_ms is None else min(at_ms, now)), how.value
         session.add(card)
         session.flush()
-        self._note(session, by, f"guard:{id_}", {"card": number, "ended": how.value})
+        self._note(session, by, f"guard:{id_}", {"card": number, "ended": how.value, "to_ms": card.to_ms})
         return card
 
     # Leave, and a dead phone

@@ -130,15 +130,20 @@ class NewEmployment(Asked):
 
 
 class NewCard(Asked):
-    """A card as it is read, or as people copy it off: `04:A1:B2:C3`, ten digits, FFF,NNNNN."""
+    """A card as it is read, or as people copy it off: `04:A1:B2:C3`, ten digits, FFF,NNNNN.
+
+    `since`: he has had it since then, and what was checked in with it is his; without: from now on.
+    """
 
     tag: TagText
+    since: Moment | None = None
 
 
 class CardEnding(Asked):
-    """Lost (挂失) or given back."""
+    """Lost (挂失) or given back. `at`: since then; without: now. What was read later is nobody's."""
 
     how: CardEnd
+    at: Moment | None = None
 
 
 class NewLeave(Asked):

@@ -40,7 +40,7 @@ from tests.api.peers import STATION, Gateway, Maker
 from tests.api.people import NOW, Hands, Somebody, somebody
 
 HOUR = 3_600_000
-ZHANG, LI = "00000000-0000-4000-8000-00000000000a", "00000000-0000-4000-8000-00000000000b"
+ZHANG, LI = "00000000-0000-7000-8000-00000000000a", "00000000-0000-7000-8000-00000000000b"
 CARD, OTHER, SHORT = "100086F444", "620086F444", "86F444"
 """Two cards of 40 bits with the same last 24, and these 24."""
 
@@ -531,3 +531,19 @@ def test_somebody_settles_what_nobody_knew(made: Made, leader: Somebody) -> None
     assert again["settled"] == "enrolled"
     assert leader.get("/api/v1/unknown-tags")["items"] == []
     leader.post("/api/v1/unknown-tags/99/settle", {"how": "dismiss"}, status=404)
+
+
+@pytest.mark.proves("P1")
+@only_sqlite
+def test_a_new_card_takes_what_was_read_of_it_and_a_lost_one_gives_it_back(made: Made, leader: Somebody) -> None:
+    """挂失 and reissue: by people, over HTTP, with effect on what is stored."""
+    made.absorb(made.event("AABBCCDDEE", at_ms=NOW - 60_000))
+    cards = f"/api/v1/guards/{ZHANG}/cards"
+    card = leader.post(cards, {"tag": "AA:BB:CC:DD:EE", "since": at(NOW - HOUR)}, status=201)
+    (mine,) = leader.get("/api/v1/check-ins")["items"]
+    assert (mine["guard"], mine["flags"]) == (ZHANG, [])
+    leader.post(f"{cards}/{card['number']}/end", {"how": "lost", "at": at(NOW - 120_000)})
+    (gone,) = leader.get("/api/v1/check-ins")["items"]
+    assert (gone["guard"], gone["flags"]) == (None, ["lost_card"])
+    assert made.absorb(made.event("AABBCCDDEE"))[0].flags == frozenset({"lost_card"})
+    leader.post(cards, {"tag": "11:22:33:44:55"}, status=201)
