@@ -14,6 +14,8 @@ from zoneinfo import ZoneInfo
 from sqlmodel import Session
 
 from api.clock import Clock
+from api.guards import service as guards
+from api.guards.service import Force
 from api.points import repository
 from api.points.facts import Fact, Happened
 from api.points.models import PointsEntry, PointsFact, PointsFlag, PointsStep
@@ -87,8 +89,14 @@ class Points:
         self.note_all(session, (fact,))
 
     def note_all(self, session: Session, facts: Iterable[Fact]) -> None:
-        """The same for many; each guard's month is judged once. Of two with one key the later one counts."""
+        """The same for many; each guard's month is judged once. Of two with one key the later one counts.
+
+        Police, grid workers and volunteers come along on rounds and have no points.
+        """
         given = {fact.key: fact for fact in facts}
+        people = guards.named(session, {fact.guard for fact in given.values() if fact.guard is not None})
+        others = {id_ for id_, person in people.items() if person.force is not Force.GUARD}
+        given = {key: fact for key, fact in given.items() if fact.guard not in others}
         known = repository.newest(session, self.station, given)
         touched: set[tuple[str | None, str | None, str]] = set()
         for key, fact in given.items():

@@ -8,10 +8,12 @@ from fastapi import APIRouter, Path, Query, Response
 from api.access import Authority, may
 from api.paper import MEDIA_TYPE, civil
 from api.points.standing_schemas import (
+    CommentAnswer,
     GradeAnswer,
     PassportAnswer,
     PointsReportAnswer,
     RankingAnswer,
+    comment_answer,
     grade_answer,
     passport_answer,
     ranking_answer,
@@ -105,6 +107,21 @@ def grade_area(station: CurrentStation, by: Annotated[Authority, may(MAY)], area
     """By what its guards lost there for good in twelve months, for each guard who had a duty there."""
     with station.database.read() as session:
         return grade_answer(station.standings.area(session, by, area))
+
+
+@router.get("/comments/{area}", summary="A draft of the daily comment (点评)")
+def draft_comment(
+    station: CurrentStation,
+    by: Annotated[Authority, may("points.comment")],
+    area: Area,
+    day: Day,
+    *,
+    period: Period = Period.DAY,
+) -> CommentAnswer:
+    """What can be said of the day, or of the week; each sentence cites the facts it is made of, and names nobody."""
+    when = station.standings.span(period, day)
+    with station.database.read() as session:
+        return comment_answer(area, when, station.standings.comment(session, by, area, when))
 
 
 @router.get(

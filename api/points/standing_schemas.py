@@ -3,6 +3,7 @@
 from datetime import datetime
 from fractions import Fraction
 
+from api.points.commenting import Sentence
 from api.points.recomputing import tenths
 from api.points.standing import Grade, Ranking, explain, hundredths
 from api.points.standings import Passport, PointsReport, Sum
@@ -85,6 +86,29 @@ class PointsReportAnswer(Answer):
     guards: tuple[SumAnswer, ...]
     companies: tuple[SumAnswer, ...]
     rules: tuple[SumAnswer, ...]
+
+
+class SentenceAnswer(Answer):
+    """One sentence, and the keys of the facts that it rests on."""
+
+    words: WordsAnswer
+    cites: tuple[str, ...]
+
+
+class CommentAnswer(Answer):
+    """A draft: sentences that each cite something; none where there is nothing to cite."""
+
+    area: str
+    begins: datetime
+    ends: datetime
+    sentences: tuple[SentenceAnswer, ...]
+
+
+def comment_answer(area: str, when: Span, found: tuple[Sentence, ...]) -> CommentAnswer:
+    """A draft as HTTP shows it."""
+    begins, ends = span_words(when)
+    said = tuple(SentenceAnswer(words=words_answer(one.words), cites=one.cites) for one in found)
+    return CommentAnswer(area=area, begins=begins, ends=ends, sentences=said)
 
 
 def ranking_answer(area: str, when: Span, found: Ranking, *, colour: str | None, night: bool) -> RankingAnswer:

@@ -10,6 +10,7 @@ from sqlmodel import Session
 
 from api.guards import service as guards
 from api.points import repository
+from api.points.commenting import Sentence, draft
 from api.points.ledger import Ledger
 from api.points.models import PointsEntry
 from api.points.rules import APPEAL_UPHELD, Grading, in_force
@@ -169,6 +170,14 @@ class Standings:
         return PointsReport(
             guards=_sums(rows, "guard"), companies=_sums(rows, "company"), rules=_sums(rows, "rule")
         )  # fmt: skip
+
+    def comment(self, session: Session, by: Authority, area: str, when: Span) -> tuple[Sentence, ...]:
+        """A draft of the comment on a day. Raises NotThere."""
+        within = self._area(area)
+        if not by.reach.covers(Subject(areas=self._register.lies_in(area))):
+            raise NotThere(f"no area {area!r} of yours")
+        facts = repository.facts(session, self._points.station, when.from_ms, when.to_ms)
+        return draft(fact for fact in facts if fact.area in within)
 
     def _area(self, area: str) -> frozenset[str]:
         if area == self._points.station:

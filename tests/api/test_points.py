@@ -432,3 +432,17 @@ def test_reports_say_the_same_in_every_form_and_a_companys_has_its_own_people_al
     assert "积分统计" in page
     assert "-4.0" in page
     wang.get(asked, status=403)
+
+
+@pytest.mark.proves("P8")
+@only_sqlite
+def test_the_draft_of_the_daily_comment_cites_what_it_says_and_is_the_stations(
+    station: Served, wang: Somebody, officer: Somebody, north: Somebody
+) -> None:
+    note(station, a_round(wang, Happened.MISSED), a_round(wang, Happened.COMPLETE, key="round:2"))
+    asked = f"{POINTS}/comments/{STATION}?day=2027-01-15"
+    said = officer.get(asked)["sentences"]
+    assert [one["words"]["zh"] for one in said] == ["当日应巡2人次", "1人次全程按时到位", "漏巡1处，须查明原因"]
+    assert said[2]["cites"] == ["round:1"]
+    assert officer.get(f"{POINTS}/comments/{STATION}?day=2027-01-14")["sentences"] == []
+    north.get(asked, status=403)
