@@ -43,6 +43,8 @@ HOUR_MS: Final = 3_600_000
 DAY_MS: Final = 24 * HOUR_MS
 LOOK_UP_MOST_MS: Final = 2 * DAY_MS
 TRACK_MOST_MS: Final = 31 * DAY_MS
+AROUND_MS: Final = HOUR_MS
+"""Somebody on duty checks in at least as often, mostly."""
 NEAR_MOST: Final = 20
 E6: Final = 1_000_000
 E7: Final = 10_000_000
@@ -84,17 +86,12 @@ class Tracks:
         servings = guards.servings(session, from_ms, to_ms, areas=areas)
         shifts = [Shift(one.guard, one.from_ms, one.to_ms) for one in servings]
         ids = sorted({one.guard for one in shifts})
-        made: list[CheckIn] = []
-        for guard in ids:
-            own = [shift for shift in shifts if shift.guard == guard]
-            begins, ends = min(one.from_ms for one in own), max(one.to_ms for one in own)
-            made += checkins.of_guard(session, guard, begins, ends)
         points = {row.id: row, **{one.id: one for one in patrols.checkpoints(session, areas, ended=True)}}
         found = look_up(
             point,
             from_ms,
             to_ms,
-            check_ins=made,
+            check_ins=around(session, shifts, from_ms, to_ms),
             shifts=shifts,
             walks=self._walks(session, servings, ids, from_ms, to_ms),
             ways=self._ways(session, points.values()),
@@ -154,9 +151,7 @@ class Tracks:
         shifts = [
             Shift(one.guard, one.from_ms, one.to_ms) for one in guards.servings(session, now, now + 1, areas=areas)
         ]
-        last: list[CheckIn] = []
-        for shift in shifts:
-            last += checkins.of_guard(session, shift.guard, shift.from_ms, now + 1)
+        last = around(session, shifts, now, now + 1)
         found = nearest(target, now, last=last, shifts=shifts, ways=ways)[:NEAR_MOST]
         people = guards.named(session, [one.guard for one in found])
         names = {one.id: one.name for one in points}
@@ -240,6 +235,32 @@ class Tracks:
 
     def _areas(self, by: Authority) -> frozenset[str]:
         return frozenset[str]().union(*(self._register.within(one) for one in by.reach.over(Over.AREA)))
+
+
+def around(session: Session, shifts: Collection[Shift], from_ms: int, to_ms: int) -> list[CheckIn]:
+    """What these guards checked in in a window, and at least the last before and the first after it in each shift.
+
+    Most have both within `AROUND_MS`; only of those who have not, the whole shift is read.
+    """
+    if not shifts:
+        return []
+    begins, ends = from_ms - AROUND_MS, to_ms + AROUND_MS
+    made = checkins.of_guards(session, {one.guard for one in shifts}, begins, ends)
+    times: dict[str, list[int]] = {}
+    for one in made:
+        times.setdefault(one.guard or "", []).append(one.at_ms)
+    lacking = [
+        shift
+        for shift in shifts
+        if (shift.from_ms < begins and not any(shift.from_ms <= at < from_ms for at in times.get(shift.guard, ())))
+        or (ends < shift.to_ms and not any(to_ms <= at < shift.to_ms for at in times.get(shift.guard, ())))
+    ]
+    if not lacking:
+        return made
+    first, last = min(one.from_ms for one in lacking), max(one.to_ms for one in lacking)
+    known = {one.id for one in made}
+    more = checkins.of_guards(session, {one.guard for one in lacking}, first, last)
+    return [*made, *(one for one in more if one.id not in known)]
 
 
 def _window(from_ms: int, to_ms: int, most_ms: int) -> None:

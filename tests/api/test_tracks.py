@@ -129,6 +129,18 @@ def test_a_look_up_gives_three_answers_with_evidence_and_stands_in_the_audit_cha
     officer.post("/api/v1/track-look-ups", asked("cp9", 60, 70), status=404)
 
 
+@only_sqlite
+@pytest.mark.proves("P4")
+def test_neighbours_far_from_the_window_are_evidence_all_the_same(
+    station: Served, officer: Somebody, hands: Hands
+) -> None:
+    (guard,) = on_duty(officer, "王一")
+    hands.pass_(hours=5)
+    far = [checked_in(station, guard, "cp1", 20), checked_in(station, guard, "cp3", 240)]
+    (found,) = officer.post("/api/v1/track-look-ups", asked("cp2", 120, 125))["findings"]
+    assert (found["answer"], [one["id"] for one in found["evidence"]]) == ("could_have_been", far)
+
+
 @pytest.mark.proves("P4")
 def test_the_sheet_for_the_case_file_has_the_reason_the_answers_and_nothing_that_runs(
     station: Served, officer: Somebody, hands: Hands
