@@ -37,6 +37,7 @@ from devices.commands import (
     Kept,
     KeyHalf,
     Lamp,
+    Pattern,
     Result,
     SetTime,
     ShowLamp,
@@ -90,7 +91,7 @@ class _Rank(IntEnum):
     STATE = 2
     """Lamps."""
     LATER = 3
-    """Further doors, time, keys."""
+    """Further doors, short tones, time, keys."""
 
 
 class _About(Enum):
@@ -458,6 +459,8 @@ class LineLink:
                 self._owe(peer, _About.SIREN, Stop(), _Rank.FIRST, now_ns)
         elif owed is not None and isinstance(owed.command, Siren) and _claim(owed.command) <= _claim(siren):
             owed.command = siren  # a frame of this claim is on its way: the next one says the newest
+        elif siren.pattern is Pattern.CHIRP:  # a word to one person: it delays nobody's siren and nobody's answer
+            self._owe(peer, _About.SIREN, siren, _Rank.LATER, now_ns)
         elif playing is None or _claim(siren) < _claim(playing):
             self._owe(peer, _About.SIREN, siren, _Rank.FIRST, now_ns)
         else:

@@ -787,6 +787,25 @@ def test_first_sirens_go_before_challenges_those_before_answers_and_those_before
     assert order == [Siren, Challenge, Kept, Siren, ShowLamp, SetTime]  # the siren was not confirmed
 
 
+@pytest.mark.proves("N7")
+def test_short_tones_for_guards_with_cards_delay_no_siren_and_no_answer() -> None:
+    end = a_gateway()
+    chirp = Siren(Pattern.CHIRP, volume=3, seconds=1, alarm=0, doors=(), own=True)
+    sound(end, chirp, *range(1, 5))
+    end.link.answer(unit=1, boot=1, number=1)
+    sound(end, SIREN, 9)
+    order = [frame.command for frame in [*quiet(end, 0), *in_turn(end, frames=1)]]
+    assert order[0] == SIREN
+    assert isinstance(order[1], Kept)
+
+
+def test_a_short_tone_gives_way_to_a_siren_of_the_same_unit() -> None:
+    end = a_gateway()
+    sound(end, Siren(Pattern.CHIRP, volume=3, seconds=1, alarm=0, doors=(), own=True), 9)
+    sound(end, SIREN, 9)
+    assert [frame.command for frame in quiet(end, 0)] == [SIREN]
+
+
 def in_turn(end: GatewayEnd, *, frames: int) -> list[Frame]:
     """The next frames of the gateway; after each of them, a unit uses its turn."""
     sent: list[Frame] = []
