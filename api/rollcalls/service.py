@@ -23,6 +23,7 @@ from api.rollcalls.rules import (
     AGAIN_MS,
     LOOKED_BACK_MS,
     SEED_BYTES,
+    SPOT_MOST_MIN,
     CalledState,
     Way,
     after_deadline,
@@ -101,6 +102,8 @@ class RollCalls:
         wanted = list(dict.fromkeys(people))
         for one in wanted:
             self._here(session, by, one)
+            if any(row.state == CalledState.WAITING.value for row in self._calls_of(session, one)):
+                raise NotNow("a call waits for one of these already (正在点名)")
         call = self._add(session, by, area=area, way=Way.HAND)
         self._ring(session, call, wanted, now)
         self._record(session, by, call, {"called": wanted}, now)
@@ -116,6 +119,10 @@ class RollCalls:
         now = self._clock()
         if not guards.servings_of(session, guard, now, now + 1):
             raise BadCall("whoever is not on duty is not re-tasked (不在岗)")
+        for row in self._calls_of(session, guard):
+            before = session.get_one(RollCall, row.call)
+            if before.until_ms is not None and before.done_ms is None and now < before.until_ms:
+                raise NotNow(f"he is at spot call {before.number}; end that first")
         until = now + minutes * 60_000
         call = self._add(session, by, area=area, way=Way.SPOT, words=words, until_ms=until)
         self._ring(session, call, [guard], now)
@@ -351,6 +358,11 @@ class RollCalls:
         if not own or not self._guards.sees(session, by, [row.guard for row in self._people(session, number)]):
             raise NotThere(f"no call {number} of yours")
         return call
+
+    def _calls_of(self, session: Session, guard: str) -> Sequence[RollCalled]:
+        """His calls that wait, or that may be spot calls that go on."""
+        since = self._clock() - SPOT_MOST_MIN * 60_000
+        return session.exec(select(RollCalled).where(RollCalled.guard == guard, RollCalled.first_ms >= since)).all()
 
     def _people(self, session: Session, number: int) -> Sequence[RollCalled]:
         asked = select(RollCalled).where(RollCalled.call == number)

@@ -103,6 +103,7 @@ def test_a_call_is_repeated_after_three_minutes_and_missed_three_minutes_later_w
 ) -> None:
     one, two = team(officer, hands, 2)
     number = officer.post(CALLS, {"area": COMMUNITY, "guards": [one, two]}, status=201)["number"]
+    assert officer.post(CALLS, {"area": COMMUNITY, "guards": [one]}, status=409)["type"] == "not_now"
     hands.pass_(seconds=40)
     answered = officer.post(f"{CALLS}/{number}/radio", {"guard": one, "claimed": "p1"})
     assert (person(answered, one)["seconds"], person(answered, one)["over"]) == (40, "radio")
@@ -154,7 +155,8 @@ def test_a_guard_answers_on_his_own_page_and_nobody_elses_call(
     body = {"service_number": "B000", "name": "保安0", "area": STATION, "account": "wang"}
     assert station.client.put(f"/api/v1/guards/{one}", json=body, headers=headers).status_code == 200
     number = officer.post(CALLS, {"area": COMMUNITY, "guards": [one, two, theirs]}, status=201)["number"]
-    other = officer.post(CALLS, {"area": COMMUNITY, "guards": [two]}, status=201)["number"]
+    third = hire(officer, "B9", "保安九", "beiguan")
+    other = officer.post(CALLS, {"area": COMMUNITY, "guards": [third]}, status=201)["number"]
     (waiting,) = own.get(f"{CALLS}/waiting")["items"]
     assert waiting["number"] == number
     own.post(f"{CALLS}/{other}/answer", {}, status=404)
@@ -175,6 +177,7 @@ def test_a_spot_call_retasks_in_one_step_and_excuses_until_it_is_done(
     task = {"area": COMMUNITY, "guard": one, "words": "到东门协助疏导", "minutes": 60}
     assert officer.post(SPOTS, task | {"guard": idle}, status=422)["type"] == "bad_call"
     number = officer.post(SPOTS, task, status=201)["number"]
+    assert officer.post(SPOTS, task, status=409)["type"] == "not_now"
     began = hands.now_ms
     with station.station.database.read() as session:
         (excuse,) = guards.excuses(session, one, NOW, NOW + 9 * HOUR)
