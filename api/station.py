@@ -59,6 +59,7 @@ from api.notify.service import PURPOSE, Channels, Notifier, notify, notify_desk
 from api.outgoing.service import LOOK_S as SENDER_S
 from api.outgoing.service import Sender
 from api.patrols.planning import Planning
+from api.patrols.repository import checkpoint
 from api.patrols.scoring import Scoring
 from api.patrols.service import LOOK_S as PATROLS_S
 from api.patrols.service import UNFOLD_S, Patrols
@@ -253,9 +254,10 @@ class Station:
             self.register,
             clock=clock,
             readers=readers_of_points,
+            stands=_stands,
             consequences=(self.patrols.follow, self.rollcalls.heard, self.inspections.heard),
         )
-        self.uploads = Uploads(self.checkins, clock=clock, seed=settings.signing.seed())
+        self.uploads = Uploads(self.checkins, clock=clock, seed=settings.signing.seed(), stands=_stands)
         self.wands = Wands(self.register, self.checkins, clock=clock, zone=settings.zone)
         self.ingest = Ingest(
             self.database,
@@ -480,6 +482,12 @@ class Station:
 
     def _will(self) -> Will:
         return self.ingest.status(online=False)
+
+
+def _stands(session: Session, point: str) -> bool:
+    """Whether there is such a checkpoint, and nobody has taken it away."""
+    row = checkpoint(session, point)
+    return row is not None and row.to_ms is None
 
 
 def current_station(request: Request) -> Station:

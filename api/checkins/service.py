@@ -53,6 +53,8 @@ AGAIN_MOST: Final = 20_000
 Consequence = Callable[[Session, Sequence[CheckIn]], None]
 Readers = Callable[[Session, Collection[tuple[str, str]]], Mapping[tuple[str, str], str]]
 """Yields the checkpoints at which readers (gateway, reader) hang; those that hang at none are left out."""
+Stands = Callable[[Session, str], bool]
+"""Says whether there is such a checkpoint now."""
 
 
 class NoTag(Problem):
@@ -145,6 +147,7 @@ class Checkins:
         *,
         clock: Clock,
         readers: Readers = lambda _session, _readers: {},
+        stands: Stands = lambda _session, _point: True,
         consequences: Sequence[Consequence] = (),
     ) -> None:
         """`consequences` hear of new check-ins, and of those about which something else was found out.
@@ -154,6 +157,7 @@ class Checkins:
         self._register = register
         self._clock = clock
         self._readers = readers
+        self._stands = stands
         self._consequences = consequences
 
     def absorb(self, session: Session, events: Sequence[GatewayEvent], received_ms: int) -> None:
@@ -267,6 +271,8 @@ class Checkins:
     def hang(self, session: Session, by: Authority, *, written: str, point: str, from_ms: int | None) -> CheckpointTag:
         """Enrol a tag at a checkpoint. Raises NotThere, NoTag or TagTaken."""
         self._all(by)
+        if not self._stands(session, point):
+            raise NotThere(f"no checkpoint {point!r} here")
         tag = parse(written)
         if tag is None:
             raise NoTag

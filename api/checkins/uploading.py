@@ -14,7 +14,7 @@ from sqlmodel import Session
 from api.checkins import repository
 from api.checkins.models import GuardPosition
 from api.checkins.rules import CheckIn, Flag, Source, kept, moment_of_upload, same
-from api.checkins.service import Checkins, Said
+from api.checkins.service import Checkins, Said, Stands
 from api.clock import Clock
 from api.guards import service as guards
 from api.problems import NotThere
@@ -22,9 +22,8 @@ from broker import qr
 
 AHEAD_MS: Final = 60_000
 """A position may be this much later than now: phones and satellites do not agree to the second."""
-
-Versions = Callable[[Session, str], int | None]
-"""Yields which version of a checkpoint's key is good now; None: there is no such checkpoint."""
+VERSION: Final = 1
+"""Of the keys of checkpoints: the only one so far."""
 
 
 class NoGuard(NotThere):
@@ -57,21 +56,18 @@ class Located:
 class Uploads:
     """Takes in what the phones of one station's guards upload."""
 
-    def __init__(
-        self, checkins: Checkins, *, clock: Clock, seed: bytes, versions: Versions = lambda _session, _point: 1
-    ) -> None:
+    def __init__(self, checkins: Checkins, *, clock: Clock, seed: bytes, stands: Stands) -> None:
         """`seed`: of the station's key, from which those of the checkpoints are made."""
         self._checkins = checkins
         self._clock = clock
         self._secret = hmac.digest(seed, b"shouwang checkpoints", sha256)
-        self._versions = versions
+        self._stands = stands
 
     def code(self, session: Session, point: str) -> str:
         """The QR code to print for a checkpoint. Raises NotThere."""
-        version = self._versions(session, point)
-        if version is None:
+        if not self._stands(session, point):
             raise NotThere(f"no checkpoint {point!r} here")
-        return qr.printed(point, version, key=qr.point_key(self._secret, point, version))
+        return qr.printed(point, VERSION, key=qr.point_key(self._secret, point, VERSION))
 
     def take(
         self, session: Session, account: str, items: Sequence[PhoneCheckIn], *, device_now_ms: int
@@ -118,7 +114,7 @@ class Uploads:
         now = self._clock()
         if at_ms > now + AHEAD_MS or not self._duty(session, guard, [at_ms])(at_ms):
             return False
-        known = self._versions(session, point) is not None
+        known = self._stands(session, point)
         said = Said(
             id=same("transition", guard, point, at_ms),
             source=Source.POSITION,
@@ -151,7 +147,7 @@ class Uploads:
 
     def _scanned(self, session: Session, text: str, at_ms: int) -> str | None:
         payload = qr.parse(text)
-        if payload is None or self._versions(session, payload.point) != payload.version:
+        if payload is None or payload.version != VERSION or not self._stands(session, payload.point):
             return None
         key = qr.point_key(self._secret, payload.point, payload.version)
         return payload.point if qr.holds(payload, key=key, at_s=at_ms // 1_000) else None

@@ -46,6 +46,9 @@ from api.shapes import CivilDay
 from api.station import CurrentStation
 from broker.ids import SEGMENT
 
+READ_BEFORE_MS: Final = 86_400_000
+"""How far back check-ins without a checkpoint are given to one that is put down at their reader."""
+
 router: Final = APIRouter(
     prefix="/api/v1",
     tags=["patrols"],
@@ -80,9 +83,16 @@ def list_checkpoints(
 def add_checkpoint(
     station: CurrentStation, by: Annotated[Authority, may("patrol.plan")], new: NewCheckpoint
 ) -> CheckpointAnswer:
-    """One reader hangs at one point. Ids are not used twice: an old round shows where it was."""
+    """One reader hangs at one point; what it read in the day before is put there, too.
+
+    Ids are not used twice: an old round shows where it was.
+    """
     with station.database.write() as session:
-        return checkpoint_answer(station.planning.add_checkpoint(session, by, new))
+        row = station.planning.add_checkpoint(session, by, new)
+        if row.gateway is not None and row.reader is not None:
+            since_ms = row.from_ms - READ_BEFORE_MS
+            station.checkins.read_at(session, row.gateway, row.reader, point=row.id, from_ms=since_ms)
+        return checkpoint_answer(row)
 
 
 @router.post("/checkpoints/{point}/end", summary="Take a patrol point away")

@@ -30,6 +30,7 @@ from api.checkins.rules import (
 from api.checkins.service import Checkins, Said, at_points, of_guard, positions
 from api.database import Database
 from api.guards.models import Guard, GuardCard, PatrolDuty, PatrolDutyMember
+from api.patrols.models import Checkpoint
 from api.rights.rules import Role
 from api.workbooks import workbook
 from broker.kinds import EventType
@@ -302,6 +303,10 @@ class TestAbsorbing:
 
 @pytest.fixture
 def leader(station: Served) -> Somebody:
+    """Somebody who looks after the whole station, where there are three checkpoints."""
+    with station.station.database.write() as session:
+        for point in ("gate", "pump", "hall"):
+            session.add(Checkpoint(id=point, station=STATION, area=STATION, name=point, from_ms=1, made_by="li"))
     return somebody(station, "leader", Role.DUTY_LEADER, STATION)
 
 
@@ -348,6 +353,7 @@ class TestTags:
             CARD,
             OTHER,
         ]
+        leader.post("/api/v1/checkpoint-tags", {"tag": "620086F445", "point": "nowhere"}, status=404)
         assert leader.post("/api/v1/checkpoint-tags", {"tag": "gate", "point": "hall"}, status=422)["type"] == "no_tag"
 
     def test_a_tag_that_moved_is_elsewhere_from_then_on(self, leader: Somebody) -> None:
@@ -419,8 +425,9 @@ class TestPhones:
             assert [one.at_ms for one in positions(session, ZHANG, NOW, NOW + 1)] == [NOW]
 
     def test_coming_to_a_checkpoint_by_position_is_the_weakest_of_check_ins(
-        self, station: Served, guard: Somebody
+        self, station: Served, guard: Somebody, leader: Somebody
     ) -> None:
+        leader.get("/api/v1/checkpoints/nowhere/code", status=404)
         said = {"_type": "transition", "event": "enter", "desc": "gate", "tst": NOW // 1_000}
         for more in ({}, {}, {"event": "leave"}, {"desc": "Front gate"}, {"tst": (NOW - 2 * HOUR) // 1_000}):
             guard.post("/api/v1/owntracks", said | more)
@@ -547,3 +554,19 @@ def test_a_new_card_takes_what_was_read_of_it_and_a_lost_one_gives_it_back(made:
     assert (gone["guard"], gone["flags"]) == (None, ["lost_card"])
     assert made.absorb(made.event("AABBCCDDEE"))[0].flags == frozenset({"lost_card"})
     leader.post(cards, {"tag": "11:22:33:44:55"}, status=201)
+
+
+@pytest.mark.proves("P1")
+@only_sqlite
+def test_a_checkpoint_that_is_put_down_at_a_reader_takes_what_was_read_there_today(
+    station: Served, leader: Somebody
+) -> None:
+    with station.station.database.write() as session:
+        station.station.checkins.absorb(
+            session, [Maker("g1", epoch="00000000000000e1", salt=0).event(EventType.CHECK_IN, unit="door",
+             at_ms=NOW - HOUR, detail={"tag": CARD})], NOW - HOUR,
+        )  # fmt: skip
+    body = {"id": "door", "area": "c1", "name": "后门", "gateway": "g1", "reader": "door"}
+    somebody(station, "planner", Role.DUTY_LEADER, STATION).post("/api/v1/checkpoints", body, status=201)
+    (one,) = leader.get("/api/v1/check-ins")["items"]
+    assert (one["point"], one["flags"]) == ("door", ["unknown_tag"])
