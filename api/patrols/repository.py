@@ -275,8 +275,12 @@ def due_rounds(session: Session, now_ms: int, *, limit: int) -> Sequence[PatrolR
 
 
 def due_visits(session: Session, now_ms: int, *, limit: int) -> Sequence[PatrolVisit]:
-    """Visits that have closed and that nobody has looked at, the oldest first."""
-    found = select(PatrolVisit).where(col(PatrolVisit.looked_ms).is_(None), PatrolVisit.closes_ms < now_ms)
+    """Visits that have closed, of rounds that go on, and that nobody has looked at, the oldest first."""
+    found = (
+        select(PatrolVisit)
+        .join(PatrolRound, col(PatrolRound.number) == col(PatrolVisit.round))
+        .where(col(PatrolVisit.looked_ms).is_(None), PatrolVisit.closes_ms < now_ms, PatrolRound.closes_ms >= now_ms)
+    )
     return session.exec(found.order_by(col(PatrolVisit.closes_ms), col(PatrolVisit.number)).limit(limit)).all()
 
 
@@ -323,16 +327,10 @@ def put_guards(session: Session, round_: int, guards: Collection[str]) -> None:
     add(session, *(PatrolRoundGuard(round=round_, guard=guard) for guard in sorted({*guards} - there)))
 
 
-def exception(session: Session, visit: int) -> PatrolException | None:
-    """The exception of a visit that stands."""
-    found = select(PatrolException).where(PatrolException.visit == visit, col(PatrolException.cleared_ms).is_(None))
-    return session.exec(found).first()
-
-
-def exceptions_of(session: Session, round_: int) -> Sequence[PatrolException]:
-    """Every exception of a round, also those that late data took away."""
-    found = select(PatrolException).where(PatrolException.round == round_)
-    return session.exec(found.order_by(col(PatrolException.number))).all()
+def standing(session: Session, round_: int) -> dict[int, PatrolException]:
+    """The exceptions of a round that stand, by visit."""
+    found = select(PatrolException).where(PatrolException.round == round_, col(PatrolException.cleared_ms).is_(None))
+    return {row.visit: row for row in session.exec(found)}
 
 
 def rescores(session: Session, round_: int) -> Sequence[PatrolRescore]:

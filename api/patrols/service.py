@@ -14,7 +14,7 @@ Functions take a session and never commit; the jobs of the clock have transactio
 
 import json
 from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass, fields
 from datetime import date, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -228,13 +228,14 @@ class Patrols:
         read = self._read(session, {visit.point for visit in due}, row, mine)
         rows = repository.visits(session, [_number(row)])[_number(row)]
         plan: RoundPlan | None = None
+        standing = repository.standing(session, _number(row))
         for visit in due:
             visit.looked_ms = now_ms
             session.add(visit)
             if any(one.point == visit.point and visit.opens_ms <= one.at_ms <= visit.closes_ms for one in read):
                 continue
             plan = plan or self._plan(session, row, rows, mine)
-            self._write(session, row, visit, unread(plan, visit.nth - 1), now_ms)
+            self._write(session, visit, unread(plan, visit.nth - 1), standing, now_ms)
 
     def _judge(self, session: Session, row: PatrolRound, now_ms: int) -> None:
         number = _number(row)
@@ -245,21 +246,23 @@ class Patrols:
         evaluation = evaluate(self._plan(session, row, rows, mine), read, now_ms)
         self.judged += 1
         late = before is not None
+        standing = repository.standing(session, number)
         for visit, judged in zip(rows, evaluation.visits, strict=True):
             visit.looked_ms = visit.looked_ms or now_ms
             was = Outcome(visit.outcome), visit.check_in
-            self._write(session, row, visit, judged, now_ms)
+            self._write(session, visit, judged, standing, now_ms)
             if was != (judged.outcome, judged.check_in) and (late or was[0] is not Outcome.PENDING):
-                change = PatrolRescore(
-                    round=number,
-                    visit=visit.number or 0,
-                    at_ms=now_ms,
-                    before=was[0].value,
-                    before_check_in=was[1],
-                    after=judged.outcome.value,
-                    after_check_in=judged.check_in,
+                session.add(
+                    PatrolRescore(
+                        round=number,
+                        visit=visit.number or 0,
+                        at_ms=now_ms,
+                        before=was[0].value,
+                        before_check_in=was[1],
+                        after=judged.outcome.value,
+                        after_check_in=judged.check_in,
+                    )
                 )
-                repository.add(session, change)
         used = {visit.check_in for visit in evaluation.visits}
         came = {one.guard for one in read if one.id in used and one.guard is not None}
         repository.put_guards(session, number, mine | came)
@@ -270,25 +273,29 @@ class Patrols:
         for consequence in self._consequences:
             consequence(session, told, evaluation, before)
 
-    def _write(self, session: Session, row: PatrolRound, visit: PatrolVisit, judged: Judged, now_ms: int) -> None:
+    @staticmethod
+    def _write(
+        session: Session, visit: PatrolVisit, judged: Judged, standing: Mapping[int, PatrolException], now_ms: int
+    ) -> None:
         visit.outcome, visit.check_in = judged.outcome.value, judged.check_in
         visit.detail = _detail_text(judged.detail)
         session.add(visit)
-        stands = repository.exception(session, visit.number or 0)
+        stands = standing.get(visit.number or 0)
         if stands is not None and stands.outcome == visit.outcome:
             return
         if stands is not None:
             stands.cleared_ms = now_ms
             session.add(stands)
         if judged.outcome in EXCEPTIONS:
-            raised = PatrolException(
-                visit=visit.number or 0,
-                round=_number(row),
-                outcome=judged.outcome.value,
-                due_ms=true_since(judged),
-                detected_ms=now_ms,
+            session.add(
+                PatrolException(
+                    visit=visit.number or 0,
+                    round=visit.round,
+                    outcome=judged.outcome.value,
+                    due_ms=true_since(judged),
+                    detected_ms=now_ms,
+                )
             )
-            repository.add(session, raised)
 
     # Late data
 
@@ -449,9 +456,11 @@ def judged_of(visit: PatrolVisit) -> Judged:
     )
 
 
+_TOLD: Final = tuple((one.name, one.default) for one in fields(Detail) if one.name != "timing")
+
+
 def _detail_text(detail: Detail) -> str:
-    bare = asdict(Detail(timing=detail.timing))
-    told = {name: value for name, value in asdict(detail).items() if value != bare[name]}
+    told = {name: value for name, bare in _TOLD if (value := getattr(detail, name)) != bare}
     return json.dumps({"timing": detail.timing.value, **told}, ensure_ascii=False)
 
 
