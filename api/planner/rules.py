@@ -18,7 +18,7 @@ Theory:
 5. What cannot be is named and not bent: every `Refusal` says which bound, who and when.
 
 Why no solver: one area has some two to six teams and a night some twenty passes, which this search lays in
-milliseconds and repeats from a published seed; CP-SAT (OR-Tools with numpy and pandas, some 100 MB on a Pi) does not
+milliseconds and repeats from a published seed; CP-SAT (OR-Tools, a wheel of 28 MB beside numpy and pandas) does not
 promise the same plan from the same seed in its next version. docs/patrol.md has the figures.
 """
 
@@ -35,7 +35,7 @@ MINUTE_MS: Final = 60_000
 LONGEST_MS: Final = 36 * 60 * MINUTE_MS
 """A duty that is planned in one go."""
 TRIES: Final = 150_000
-"""Minutes that are tried, each for each team, before the search gives up: some two seconds. A night needs some 100."""
+"""Minutes that are tried, each for each team, before the search gives up: some two seconds. A night needs some 40."""
 
 
 AHEAD: Final = 4
