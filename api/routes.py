@@ -34,6 +34,7 @@ from api.register import endpoints as register
 from api.register import quieting, transfer
 from api.reports import endpoints as reports
 from api.rollcalls import endpoints as rollcalls
+from api.rewards import endpoints as rewards
 from api.tasks import endpoints as tasks
 from api.tips import endpoints as tips
 from api.tracks import endpoints as tracks
@@ -57,6 +58,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     checkins.router,
     points.router,
     standing_endpoints.router,
+    rewards.router,
     reports.router,
     register.router,
     transfer.router,

@@ -79,6 +79,7 @@ from api.register.unit_keys import UnitKeys
 from api.reports.service import Reports
 from api.rollcalls.service import LOOK_S as CALLS_S
 from api.rollcalls.service import RollCalls
+from api.rewards.service import Rewards
 from api.rounds import Job, Rounds
 from api.sealing import Sealer
 from api.settings import StationSettings
@@ -232,6 +233,7 @@ class Station:
         self.switching = Switching(self.points)
         self.closing = Closing(self.points)
         self.standings = Standings(self.points, self.ledger, self.register)
+        self.rewards = Rewards(self.register, self.ledger, clock=clock)
         self.planner = Planner(self.register, clock=clock, random_bytes=random_bytes)
         self.tracks = Tracks(self.register, self.colours, clock=clock)
         self.reports = Reports(self.register, self.drills, clock=clock, zone=settings.zone)

@@ -27,6 +27,7 @@ import api.patrols.models
 import api.planner.models
 import api.points.models
 import api.register.models
+import api.rewards.models
 import api.rollcalls.models
 import api.tasks.models
 import api.tips.models  # noqa: F401 - they fill the metadata
