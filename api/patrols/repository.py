@@ -6,7 +6,7 @@ from datetime import date
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import and_, delete, func, or_, update
+from sqlalchemy import and_, delete, func, insert, or_, update
 from sqlmodel import Session, SQLModel, col, select
 
 from api.patrols.civil import Calendar, Days, Holidays, Plan, Route, Shift, Visit
@@ -35,6 +35,12 @@ def add(session: Session, *rows: SQLModel) -> None:
     """Insert, and number."""
     session.add_all(rows)
     session.flush()
+
+
+def add_visits(session: Session, rows: Sequence[Mapping[str, object]]) -> None:
+    """Insert visits of rounds by their columns: there are tens of thousands of a day."""
+    if rows:
+        session.connection().execute(insert(PatrolVisit), [dict(row) for row in rows])
 
 
 def checkpoint(session: Session, id_: str) -> Checkpoint | None:

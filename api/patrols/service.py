@@ -148,7 +148,9 @@ class Patrols:
             repository.drop_rounds(session, drop[first : first + repository.PORTION])
         rows = [(wanted, self._row(wanted)) for wanted in add]
         repository.add(session, *(row for _, row in rows))
-        repository.add(session, *(visit for wanted, row in rows for visit in _visit_rows(wanted.plan, _number(row))))
+        repository.add_visits(
+            session, [visit for wanted, row in rows for visit in _visit_rows(wanted.plan, _number(row))]
+        )
 
     def _difference(self, session: Session, now_ms: int) -> tuple[list[_Wanted], list[int]]:
         today = civil_day(now_ms, self._zone)
@@ -419,22 +421,24 @@ def _expected(visit: PatrolVisit) -> Expected:
     )
 
 
-def _visit_rows(plan: RoundPlan, number: int) -> Iterable[PatrolVisit]:
+def _visit_rows(plan: RoundPlan, number: int) -> Iterable[dict[str, object]]:
     for nth, one in enumerate(plan.expected, start=1):
         band = band_of(plan, one)
-        yield PatrolVisit(
-            round=number,
-            nth=nth,
-            point=one.point,
-            at_ms=one.at_ms,
-            buffer_ms=one.buffer_ms,
-            extended_ms=one.extended_ms,
-            optional=one.optional,
-            dwell_ms=one.dwell_ms,
-            opens_ms=band.opens,
-            due_ms=band.high,
-            closes_ms=band.closes,
-        )
+        yield {
+            "round": number,
+            "nth": nth,
+            "point": one.point,
+            "at_ms": one.at_ms,
+            "buffer_ms": one.buffer_ms,
+            "extended_ms": one.extended_ms,
+            "optional": one.optional,
+            "dwell_ms": one.dwell_ms,
+            "opens_ms": band.opens,
+            "due_ms": band.high,
+            "closes_ms": band.closes,
+            "outcome": Outcome.PENDING.value,
+            "detail": "{}",
+        }
 
 
 def _stands(row: PatrolRound, visits: Sequence[PatrolVisit]) -> Evaluation | None:
