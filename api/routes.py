@@ -33,8 +33,8 @@ from api.privacy import endpoints as privacy
 from api.register import endpoints as register
 from api.register import quieting, transfer
 from api.reports import endpoints as reports
-from api.rollcalls import endpoints as rollcalls
 from api.rewards import endpoints as rewards
+from api.rollcalls import endpoints as rollcalls
 from api.tasks import endpoints as tasks
 from api.tips import endpoints as tips
 from api.tracks import endpoints as tracks

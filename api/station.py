@@ -77,9 +77,9 @@ from api.register.service import Register
 from api.register.slices import Slices
 from api.register.unit_keys import UnitKeys
 from api.reports.service import Reports
+from api.rewards.service import Rewards
 from api.rollcalls.service import LOOK_S as CALLS_S
 from api.rollcalls.service import RollCalls
-from api.rewards.service import Rewards
 from api.rounds import Job, Rounds
 from api.sealing import Sealer
 from api.settings import StationSettings
