@@ -109,6 +109,7 @@ def _engine(path: Path, *, read_only: bool) -> Engine:
         f"sqlite:///file:{path}?mode={'ro' if read_only else 'rwc'}&uri=true",
         pool_size=READERS if read_only else 1,
         max_overflow=0,
+        pool_use_lifo=True,  # the one that was used last knows its statements and pages; eight know the same
         connect_args={"check_same_thread": False},
         hide_parameters=True,  # they are personal, and errors are logged
     )

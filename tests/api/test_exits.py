@@ -119,6 +119,7 @@ def handle(officer: Somebody, leader: Somebody, alarm: str) -> None:
 
 
 @only_sqlite
+@pytest.mark.timeout(240)  # every route as every role, twice: it grows with both
 @pytest.mark.proves("N4", "G5")
 def test_nobody_without_the_polices_eyes_can_tell_that_there_was_duress(
     station: Served, broker: PrivateBroker, hands: Hands, capfd: pytest.CaptureFixture[str]
