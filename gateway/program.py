@@ -452,8 +452,13 @@ class Gateway:
         for reply in replies:
             if isinstance(reply, Switch):
                 self._switch(reply)
-            elif (unit := self._register.unit_by_id(reply.unit)) is not None:
+            elif (unit := self._register.unit_by_id(reply.unit)) is not None and self._hears(unit):
                 self._sound(self._alert.chirp(unit))
+
+    def _hears(self, unit: Unit) -> bool:
+        """Whether its line is listened to: a tone is not worth another unit's frame, which it would go into."""
+        line = self._lines.get(unit.line)
+        return line is None or line.may_listen
 
     # Towards the station
 

@@ -30,7 +30,8 @@ def test_skipped(): ...
 
 def pytest_in(folder: Path, tests: str, *arguments: str) -> subprocess.CompletedProcess[str]:
     folder.joinpath("test_it.py").write_text(tests, encoding="utf-8")
-    command = [sys.executable, "-m", "pytest", "-p", "tests.proving", "-c", "/dev/null", "--rootdir", str(folder)]
+    command = [sys.executable, "-m", "pytest", "-p", "tests.proving", "-c", "/dev/null"]
+    command += ["--rootdir", str(folder), "--confcutdir", str(folder)]
     return subprocess.run([*command, *arguments], cwd=folder, capture_output=True, text=True, check=False)
 
 
