@@ -32,7 +32,7 @@ from api.inspections.schemas import (
 )
 from api.inspections.service import Inspected, Taught
 from api.pages import NUMBER_MOST, PAGE, Cursor, Limit, Number, below, cursor
-from api.pictures import JPEG, PNG, WEBP
+from api.photos import ANSWERS, give
 from api.problems import answers
 from api.shapes import Moment
 from api.station import CurrentStation, Station
@@ -50,8 +50,6 @@ router: Final = APIRouter(
         HTTPStatus.SERVICE_UNAVAILABLE,
     ),
 )
-
-PICTURES: Final = (JPEG, PNG, WEBP)
 
 
 def _inspected(station: Station, session: Session, by: Authority, found: Inspected) -> InspectionAnswer:
@@ -132,7 +130,7 @@ def attach_inspection_photo(
     "/inspections/{number}/photos/{photo}",
     summary="A photo of an inspection",
     response_class=Response,
-    responses={200: {"content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in PICTURES}}},
+    responses=ANSWERS,
 )
 def get_inspection_photo(
     station: CurrentStation,
@@ -143,14 +141,7 @@ def get_inspection_photo(
     """For whoever may read the inspection; never as anything but the picture that it is."""
     with station.database.read() as session:
         found = station.inspections.photo(session, by, number, photo)
-        content, kind, name = found.content, found.type, found.sha256[:16]
-    headers = {
-        "Content-Disposition": f'attachment; filename="{name}.{kind.rpartition("/")[2]}"',
-        "X-Content-Type-Options": "nosniff",
-        "Content-Security-Policy": "default-src 'none'; sandbox",
-        "Cache-Control": "no-store",
-    }
-    return Response(content, media_type=kind, headers=headers)
+        return give(found.content, kind=found.type, sha256=found.sha256)
 
 
 @router.post("/trainings", summary="Announce a training (培训)", status_code=HTTPStatus.CREATED)

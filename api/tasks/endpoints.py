@@ -9,7 +9,7 @@ from api.access import Authority, may
 from api.alarms.rules import State
 from api.bodies import holds, whole
 from api.pages import PAGE, Cursor, Limit, Number, below, cursor
-from api.pictures import JPEG, PNG, WEBP
+from api.photos import ANSWERS, give
 from api.problems import answers
 from api.station import CurrentStation
 from api.tasks import photos, repository
@@ -49,7 +49,6 @@ router: Final = APIRouter(
     ),
 )
 
-PICTURES: Final = (JPEG, PNG, WEBP)
 
 Segment = Annotated[str, Path(pattern=SEGMENT)]
 
@@ -116,7 +115,7 @@ def attach_photo(
     "/matters/{number}/photos/{photo}",
     summary="A photo of a matter",
     response_class=Response,
-    responses={200: {"content": {kind: {"schema": {"type": "string", "format": "binary"}} for kind in PICTURES}}},
+    responses=ANSWERS,
 )
 def get_photo(
     station: CurrentStation,
@@ -127,14 +126,7 @@ def get_photo(
     """To be saved or shown by whoever may read the matter; never as anything but the picture that it is."""
     with station.database.read() as session:
         found = station.tasks.photo(session, by, number, photo)
-        content, kind, name = found.content, found.type, found.sha256[:16]
-    headers = {
-        "Content-Disposition": f'attachment; filename="{name}.{kind.rpartition("/")[2]}"',
-        "X-Content-Type-Options": "nosniff",
-        "Content-Security-Policy": "default-src 'none'; sandbox",
-        "Cache-Control": "no-store",
-    }
-    return Response(content, media_type=kind, headers=headers)
+        return give(found.content, kind=found.type, sha256=found.sha256)
 
 
 @router.post("/matters/{number}/steps", summary="Do something about a matter")
