@@ -22,9 +22,8 @@ from api.points.standing_schemas import (
 )
 from api.problems import answers
 from api.reports.rules import Period
-from api.reports.schemas import Format
+from api.reports.schemas import FILES, XLSX, Day, Format
 from api.reports.tables import as_csv, as_page, as_xlsx
-from api.shapes import CivilDay
 from api.station import CurrentStation
 from broker.ids import EVENT_ID, SEGMENT
 
@@ -41,21 +40,8 @@ router: Final = APIRouter(
 )
 
 MAY: Final = "points.read"
-XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 Area = Annotated[str, Path(pattern=SEGMENT, description="An area; the station's id is the whole station")]
-Day = Annotated[
-    CivilDay, Query(description="Any day of the period, in the station's civil time", examples=["2026-11-22"])
-]
-_FILES: Final = {
-    200: {
-        "content": {
-            "text/csv": {"schema": {"type": "string", "format": "binary"}},
-            XLSX: {"schema": {"type": "string", "format": "binary"}},
-            "text/html": {"schema": {"type": "string"}},
-        }
-    }
-}
 
 
 @router.get("/ranking/{area}", summary="A fair ranking (排名)")
@@ -128,7 +114,7 @@ def draft_comment(
     "/reports/{area}",
     summary="Points of a day, week, month, year",
     response_model=PointsReportAnswer,
-    responses=_FILES,  # type: ignore[arg-type] # the declared type is wider than the real one
+    responses=FILES,
 )
 def report_points(
     station: CurrentStation,

@@ -10,9 +10,12 @@ from api.clock import iso
 from api.problems import answers
 from api.reports.rules import Period, Span
 from api.reports.schemas import (
+    FILES,
+    XLSX,
     AreaReport,
     CardReport,
     ComplaintReport,
+    Day,
     DepartmentReport,
     Format,
     InstallationReport,
@@ -29,7 +32,6 @@ from api.reports.schemas import (
     worker_card_answer,
 )
 from api.reports.tables import Table, as_csv, as_page, as_xlsx
-from api.shapes import CivilDay
 from api.station import CurrentStation, Station
 from broker.ids import SEGMENT
 
@@ -46,26 +48,12 @@ router: Final = APIRouter(
 )
 
 MAY: Final = "report.read"
-XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
 
 Area = Annotated[str, Path(pattern=SEGMENT, description="An area of yours; the station's id is the whole station")]
-Day = Annotated[
-    CivilDay, Query(description="Any day of the period, in the station's civil time", examples=["2026-11-22"])
-]
 Form = Annotated[Format, Query(alias="format")]
 
-_FILES = {
-    200: {
-        "content": {
-            "text/csv": {"schema": {"type": "string", "format": "binary"}},
-            XLSX: {"schema": {"type": "string", "format": "binary"}},
-            "text/html": {"schema": {"type": "string"}},
-        }
-    }
-}
 
-
-@router.get("/{area}/alarms", summary="Alarms of a day, week, month, year", response_model=AreaReport, responses=_FILES)  # type: ignore[arg-type] # the declared type is wider than the real one
+@router.get("/{area}/alarms", summary="Alarms of a day, week, month, year", response_model=AreaReport, responses=FILES)
 def report_alarms(
     station: CurrentStation,
     by: Annotated[Authority, may(MAY)],
@@ -93,7 +81,7 @@ def report_alarms(
     return _file(form, f"alarms-{area}-{day}", station=station, when=when, tables=tables)
 
 
-@router.get("/{area}/cards", summary="Scorecards (考核)", response_model=CardReport, responses=_FILES)  # type: ignore[arg-type] # as above
+@router.get("/{area}/cards", summary="Scorecards (考核)", response_model=CardReport, responses=FILES)
 def report_cards(
     station: CurrentStation,
     by: Annotated[Authority, may(MAY)],

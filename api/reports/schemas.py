@@ -2,6 +2,9 @@
 
 from datetime import datetime
 from enum import StrEnum
+from typing import Annotated, Any, Final
+
+from fastapi import Query
 
 from api.clock import iso
 from api.reports.rules import (
@@ -16,8 +19,23 @@ from api.reports.rules import (
     percent_tenths,
 )
 from api.reports.tables import Cell, Table
-from api.shapes import Answer
+from api.shapes import Answer, CivilDay
 from broker.kinds import KIND_WORDS, Kind
+
+Day = Annotated[
+    CivilDay, Query(description="Any day of the period, in the station's civil time", examples=["2026-11-22"])
+]
+XLSX: Final = "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet"
+FILES: Final[dict[int | str, dict[str, Any]]] = {
+    200: {
+        "content": {
+            "text/csv": {"schema": {"type": "string", "format": "binary"}},
+            XLSX: {"schema": {"type": "string", "format": "binary"}},
+            "text/html": {"schema": {"type": "string"}},
+        }
+    }
+}
+"""What a report is answered as, beside JSON."""
 
 
 class Format(StrEnum):
