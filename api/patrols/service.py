@@ -31,6 +31,7 @@ from api.guards.service import Cause
 from api.patrols import repository
 from api.patrols.civil import civil_day, on_day, unfold
 from api.patrols.models import (
+    Checkpoint,
     PatrolException,
     PatrolPlan,
     PatrolRescore,
@@ -111,6 +112,34 @@ def rounds_of(session: Session, guard: str, from_ms: int, to_ms: int) -> list[Ro
 def readers(session: Session, hanging: Collection[tuple[str, str]]) -> Mapping[tuple[str, str], str]:
     """The checkpoints at which these readers (gateway, reader) hang now; those that hang at none are left out."""
     return repository.at_readers(session, hanging) if hanging else {}
+
+
+def with_readers(session: Session) -> frozenset[str]:
+    """The gateways with a reader that hangs at a checkpoint now."""
+    return repository.with_readers(session)
+
+
+def point(session: Session, id_: str) -> Checkpoint | None:
+    """The checkpoint of this id, ended or not."""
+    return repository.checkpoint(session, id_)
+
+
+def points_in(session: Session, areas: Collection[str], *, ended: bool) -> Sequence[Checkpoint]:
+    """The checkpoints of these areas, by id; `ended`: also those that were taken away."""
+    return repository.checkpoints(session, areas, ended=ended)
+
+
+def points_named(session: Session, ids: Collection[str]) -> Mapping[str, Checkpoint]:
+    """The checkpoints of these ids, ended or not."""
+    return repository.checkpoints_named(session, ids)
+
+
+def ordered_routes(session: Session, ids: Collection[str]) -> dict[str, tuple[str, ...]]:
+    """Those of these routes that are walked in exact order: the points that have to be visited, in order."""
+    rows = [repository.route(session, id_) for id_ in sorted(set(ids))]
+    found = [row.id for row in rows if row is not None and row.order != Order.FREE.value]
+    visits = repository.visits_of_routes(session, found) if found else {}
+    return {route: tuple(one.point for one in visits[route] if not one.optional) for route in found}
 
 
 def legs_s(session: Session) -> Mapping[tuple[str, str], int]:

@@ -5,7 +5,8 @@ TracksProblem
 +-- NowhereKnown            422: the place has neither a checkpoint nor a position
 """
 
-from collections.abc import Collection, Mapping
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass
 from http import HTTPStatus
 from itertools import pairwise
 from typing import Final
@@ -18,17 +19,16 @@ from api.checkins.rules import CheckIn, Source
 from api.clock import Clock, iso
 from api.colours.service import Colours, band_at
 from api.guards import service as guards
-from api.patrols import repository as patrols
-from api.patrols import service as rounds
+from api.patrols import service as patrols
 from api.patrols.models import Checkpoint
-from api.patrols.rules import Order
 from api.problems import NotThere, Problem
 from api.register.service import Register
 from api.rights.rules import Authority, Over
-from api.tracks.rules import Band, Finding, Shift, Walk, coverage, look_up, nearest
+from api.tracks.rules import Band, Finding, Near, Shift, Walk, coverage, look_up, nearest
 from api.tracks.schemas import (
     CoverageAnswer,
     LookUpAnswer,
+    NearAnswer,
     NearList,
     ShiftTrackAnswer,
     StepAnswer,
@@ -37,7 +37,7 @@ from api.tracks.schemas import (
     finding_answer,
     near_answer,
 )
-from api.tracks.ways import Ways
+from api.tracks.ways import By, Ways, metres
 
 HOUR_MS: Final = 3_600_000
 DAY_MS: Final = 24 * HOUR_MS
@@ -49,6 +49,29 @@ NEAR_MOST: Final = 20
 E6: Final = 1_000_000
 E7: Final = 10_000_000
 DECISIONS_MOST: Final = 1_000
+
+
+AIM: Final = "place aimed at"
+"""A name that no checkpoint can have."""
+NEAR_M: Final = 100
+NEAR_WALK_MS: Final = 60_000
+"""Whoever checks in so near to a place is there: as the crow flies, or by the least walking time over legs."""
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Aim:
+    """Where somebody is to go: a place of the register, or a position in 1e-7 degrees."""
+
+    place: str | None = None
+    at_e7: tuple[int, int] | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Around:
+    """Guards on duty, the nearest first. `known`: whether it is known where that is; if not, the last seen first."""
+
+    guards: tuple[Near, ...]
+    known: bool
 
 
 class BadWindow(Problem):
@@ -86,7 +109,7 @@ class Tracks:
         servings = guards.servings(session, from_ms, to_ms, areas=areas)
         shifts = [Shift(one.guard, one.from_ms, one.to_ms) for one in servings]
         ids = sorted({one.guard for one in shifts})
-        points = {row.id: row, **{one.id: one for one in patrols.checkpoints(session, areas, ended=True)}}
+        points = {row.id: row, **{one.id: one for one in patrols.points_in(session, areas, ended=True)}}
         found = look_up(
             point,
             from_ms,
@@ -124,7 +147,7 @@ class Tracks:
             raise NotThere(f"no guard {guard!r} of yours")
         servings = guards.servings_of(session, guard, from_ms, to_ms)
         made = checkins.of_guard(session, guard, from_ms, to_ms)
-        known = patrols.checkpoints_named(session, {one.point for one in made if one.point is not None})
+        known = patrols.points_named(session, {one.point for one in made if one.point is not None})
         steps = [_step(one, known.get(one.point or ""), self._position(known.get(one.point or ""))) for one in made]
         steps += [_phone(one) for one in checkins.positions(session, guard, from_ms, to_ms)]
         steps.sort(key=lambda one: (one.at, one.id or ""))
@@ -141,26 +164,50 @@ class Tracks:
         """The guards on duty by how soon they can be at a place of the register. Raises NotThere or NowhereKnown."""
         if self._register.place(place) is None or not by.reach.covers(self._register.subject(place)):
             raise NotThere(f"no place {place!r} of yours")
-        now, areas = self._clock(), self._areas(by)
-        points = patrols.checkpoints(session, areas, ended=False)
-        # The place itself, or a checkpoint that hangs there: then its legs count as well.
-        target = next((one.id for one in points if one.place == place), f"place {place}")
-        ways = self._ways(session, points, {target: place})
-        if target not in ways.positions and target not in {point for leg in ways.legs for point in leg}:
+        now = self._clock()
+        found = self.near(session, Aim(place=place), self._areas(by))
+        if not found.known:
             raise NowhereKnown("neither a checkpoint nor a position is put down for it")
+        guards_ = found.guards[:NEAR_MOST]
+        record(session, at_ms=now, by=by.principal.account, action=by.action, about=f"place:{place}",
+               detail={"guards": [one.guard for one in guards_]})  # fmt: skip
+        return NearList(place=place, asked=iso(now), items=tuple(self.shown(session, guards_)))
+
+    def near(self, session: Session, aim: Aim, areas: Collection[str]) -> Around:
+        """Every guard on duty in these areas who has checked in, the nearest first. Neither shows nor records."""
+        now = self._clock()
+        points = patrols.points_in(session, areas, ended=False)
+        target, ways = self._target(session, points, aim)
         shifts = [
             Shift(one.guard, one.from_ms, one.to_ms) for one in guards.servings(session, now, now + 1, areas=areas)
         ]
         last = around(session, shifts, now, now + 1)
-        found = nearest(target, now, last=last, shifts=shifts, ways=ways)[:NEAR_MOST]
-        people = guards.named(session, [one.guard for one in found])
-        names = {one.id: one.name for one in points}
-        record(session, at_ms=now, by=by.principal.account, action=by.action, about=f"place:{place}",
-               detail={"guards": [one.guard for one in found]})  # fmt: skip
-        items = (
-            near_answer(one, people.get(one.guard), guards.employer_at(session, one.guard, now), names) for one in found
-        )
-        return NearList(place=place, asked=iso(now), items=tuple(items))
+        known = target in ways.positions or target in {point for leg in ways.legs for point in leg}
+        return Around(tuple(nearest(target, now, last=last, shifts=shifts, ways=ways)), known)
+
+    def is_at(self, session: Session, aim: Aim, point: str) -> bool:
+        """Whether a checkpoint hangs at a place, or so near that whoever checks in there is there."""
+        row = patrols.point(session, point)
+        if row is None:
+            return False
+        if row.place is not None and row.place == aim.place:
+            return True
+        target, ways = self._target(session, patrols.points_in(session, [row.area], ended=False), aim)
+        here, there = ways.positions.get(point), ways.positions.get(target)
+        if here is not None and there is not None:
+            return metres(here, there) <= NEAR_M
+        least = ways.least(point, target)
+        return least is not None and least.by is By.LEGS and least.ms <= NEAR_WALK_MS
+
+    def shown(self, session: Session, near: Sequence[Near]) -> list[NearAnswer]:
+        """Guards who are near, with who they are: for whoever may know."""
+        now = self._clock()
+        people = guards.named(session, [one.guard for one in near])
+        points = patrols.points_named(session, {one.last.point for one in near if one.last.point is not None})
+        names = {one.id: one.name for one in points.values()}
+        return [
+            near_answer(one, people.get(one.guard), guards.employer_at(session, one.guard, now), names) for one in near
+        ]
 
     def coverage(self, session: Session, by: Authority, area: str, *, from_ms: int, to_ms: int) -> CoverageAnswer:
         """How well an area was covered, by its colours of then. Raises NotThere or BadWindow."""
@@ -168,7 +215,7 @@ class Tracks:
         if self._register.area(area) is None or not by.reach.covers(self._register.subject_of_area(area)):
             raise NotThere(f"no area {area!r} of yours")
         to_ms = max(from_ms, min(to_ms, self._clock()))
-        points = patrols.checkpoints(session, self._register.within(area), ended=True)
+        points = patrols.points_in(session, self._register.within(area), ended=True)
         passed = checkins.at_points(session, [one.id for one in points], from_ms, to_ms)
         decided = self._colours.history(session, by, area, below=None, limit=DECISIONS_MOST)
         edges = {from_ms, to_ms}
@@ -190,31 +237,33 @@ class Tracks:
         for guard in ids:
             walked += [
                 (guard, one.round.route, one.round.starts_ms - HOUR_MS, one.round.ends_ms + HOUR_MS)
-                for one in rounds.rounds_of(session, guard, from_ms, to_ms)
+                for one in patrols.rounds_of(session, guard, from_ms, to_ms)
             ]
-        names = sorted({route for _, route, _, _ in walked})
-        visits = patrols.visits_of_routes(session, names) if names else {}
-        ordered = set()
-        for name in names:
-            row = patrols.route(session, name)
-            if row is not None and row.order != Order.FREE.value:
-                ordered.add(name)
+        ordered = patrols.ordered_routes(session, {route for _, route, _, _ in walked})
         return [
-            Walk(
-                guard=guard,
-                route=route,
-                points=tuple(one.point for one in visits[route] if not one.optional),
-                from_ms=begins,
-                to_ms=ends,
-            )
+            Walk(guard=guard, route=route, points=ordered[route], from_ms=begins, to_ms=ends)
             for guard, route, begins, ends in walked
             if route in ordered
         ]
 
-    def _ways(self, session: Session, points: Collection[Checkpoint], more: Mapping[str, str] | None = None) -> Ways:
-        legs = {leg: seconds * 1_000 for leg, seconds in rounds.legs_s(session).items()}
+    def _target(self, session: Session, points: Collection[Checkpoint], aim: Aim) -> tuple[str, Ways]:
+        """What is aimed at among points: a checkpoint that hangs there, whose legs count as well, or the place."""
+        if aim.place is None:
+            return AIM, self._ways(session, points, at=aim.at_e7)
+        target = next((one.id for one in points if one.place == aim.place), AIM)
+        return target, self._ways(session, points, {target: aim.place})
+
+    def _ways(
+        self,
+        session: Session,
+        points: Collection[Checkpoint],
+        more: Mapping[str, str] | None = None,
+        *,
+        at: tuple[int, int] | None = None,
+    ) -> Ways:
+        legs = {leg: seconds * 1_000 for leg, seconds in patrols.legs_s(session).items()}
         places = {one.id: one.place for one in points if one.place is not None} | dict(more or {})
-        positions = {}
+        positions = {} if at is None else {AIM: at}
         for name, place in places.items():
             known = self._register.place(place)
             if known is not None and known.lat_e7 is not None and known.lon_e7 is not None:
@@ -228,7 +277,7 @@ class Tracks:
         return place.lat_e7 / E7, place.lon_e7 / E7
 
     def _checkpoint(self, session: Session, by: Authority, point: str) -> Checkpoint:
-        row = patrols.checkpoint(session, point)
+        row = patrols.point(session, point)
         if row is None or not by.reach.covers(self._register.subject_of_area(row.area)):
             raise NotThere(f"no checkpoint {point!r} of yours")
         return row
