@@ -30,6 +30,8 @@ LOOK_S: Final = 5.0
 SETTLE_S: Final = 90.0
 """So long after the broker is back nobody is called lost: they need time to say that they are there."""
 BROKER_S: Final = 60.0
+LEAP_S: Final = 30.0
+"""The station's own clock was put forward by more than this between two looks: then silence by it is no silence."""
 
 log = structlog.get_logger("api.faults")
 
@@ -115,6 +117,7 @@ class Faults:
         self._clock = clock
         self._ready_since: float | None = None
         self._lost_since: float | None = monotonic()
+        self._ahead_s = clock() / 1_000 - monotonic()
 
     # People
 
@@ -200,11 +203,14 @@ class Faults:
 
     def _judges(self) -> bool:
         """Whether the station hears so well that silence means something."""
+        before, self._ahead_s = self._ahead_s, self._clock() / 1_000 - monotonic()
         if not self._link.ready.is_set():
             self._ready_since = None
             self._lost_since = self._lost_since or monotonic()
             return False
         self._lost_since = None
+        if self._ahead_s - before > LEAP_S:
+            self._ready_since = None
         self._ready_since = self._ready_since or monotonic()
         return monotonic() - self._ready_since >= SETTLE_S
 

@@ -210,6 +210,21 @@ class TestWhatNobodyTells:
         gateway.receipted([last])
         assert listed(served) == []
 
+    @pytest.mark.proves("N8")
+    def test_a_clock_that_is_put_forward_makes_no_gateway_silent(
+        self, served: Served, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        faults = served.station.faults
+        gateway.say_status()
+        last = gateway.event(EventType.HEARTBEAT)
+        gateway.send([last])
+        gateway.receipted([last])
+        faults.supervise(wall_ms())
+        monkeypatch.setattr(faults, "_ready_since", faults._ready_since - SETTLE_S)  # type: ignore[operator] # it is there
+        monkeypatch.setattr(faults, "_clock", lambda: wall_ms() + 10 * LOST_MS)
+        faults.supervise(wall_ms() + 10 * LOST_MS)
+        assert listed(served) == []
+
     def test_a_broker_that_is_away_is_one_fault_and_no_gateway_is_blamed(
         self, serve: Serve, broker: Any, monkeypatch: pytest.MonkeyPatch
     ) -> None:
