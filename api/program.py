@@ -30,7 +30,7 @@ from api.health.endpoints import router as health
 from api.health.service import Pulse
 from api.ingest.road import Gate
 from api.leases.rules import Role
-from api.routes import ROUTERS
+from api.routes import ROUTERS, together
 from api.settings import SettingsError, StationSettings, load
 from api.station import OnlyShared, Station
 from api.steps import Wrap, unwrapped
@@ -69,25 +69,30 @@ def build(
         finally:
             await to_thread.run_sync(station.stop)
 
-    app = FastAPI(title="Shouwang station", version="1", lifespan=lifespan, docs_url=None, redoc_url=None)
+    app = FastAPI(
+        title="Shouwang station",
+        version="1",
+        lifespan=lifespan,
+        docs_url=None,
+        redoc_url=None,
+        routes=[*together(*(ROUTERS if role.serves else [health]))],
+    )
     app.state.station = station
     app.state.pulse = Pulse(station)
     app.state.gate = Gate()
     problems.install(app)
-    for router in ROUTERS if role.serves else [health]:
-        app.include_router(router)
     bodies.install(app)
     return app
 
 
-def run(settings: StationSettings, *, role: Role = Role.ALL, wrap: Wrap = unwrapped) -> None:
+def run(settings: StationSettings, *, role: Role = Role.ALL, wrap: Wrap = unwrapped, clock: Clock = wall_ms) -> None:
     """Serve until SIGTERM or SIGINT. Raises SettingsError, DatabaseError, or OSError for the HTTP port."""
     logs.configure()
     sys.setswitchinterval(SWITCH_S)
     memory.keep_one_heap()
     with _listen(settings) as listener:
         _bring_forward(settings)
-        app = build(settings, role=role, wrap=wrap)
+        app = build(settings, role=role, wrap=wrap, clock=clock)
         config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=STOP_S)
         server = _Server(config, app.state.station.feed.close)
         app.state.station.superseded = lambda: setattr(server, "should_exit", True)
@@ -154,10 +159,10 @@ def main(settings_path: Path, role: Role = Role.ALL) -> int:
     return serve(settings, role=role)
 
 
-def serve(settings: StationSettings, *, role: Role = Role.ALL, wrap: Wrap = unwrapped) -> int:
+def serve(settings: StationSettings, *, role: Role = Role.ALL, wrap: Wrap = unwrapped, clock: Clock = wall_ms) -> int:
     """Run until told to stop. Returns an exit code as `main` does."""
     try:
-        run(settings, role=role, wrap=wrap)
+        run(settings, role=role, wrap=wrap, clock=clock)
     except (SettingsError, OnlyShared) as error:
         return _fail(error, EXIT_USAGE)
     except DatabaseInUse as error:

@@ -161,10 +161,12 @@ class Box:
         render_acl: Callable[[Iterable[Principal]], str] = acl_file,
         http_port: int = 0,
         gpio: str | None = None,
+        clock: Path | None = None,
     ) -> None:
         """Nothing runs yet; keys are made where they are missing. Raises KeysError.
 
-        `http_port` 0 takes a free one; `gpio` replaces the pins that the site file asks for.
+        `http_port` 0 takes a free one; `gpio` replaces the pins that the site file asks for; `clock` is a file by which
+        the clocks of station and gateways are put forward (`deploy.clock`).
         """
         self.site = site
         self.site_path = site_path.absolute()
@@ -175,6 +177,7 @@ class Box:
         self.tokens = dict(provisioned.tokens)
         self.http_port = http_port or free_port()
         self._gpio = gpio
+        self._clock = [] if clock is None else ["--clock", str(clock.absolute())]
         self.processes: dict[str, Running] = {}
         principals = assembly.principals(site, self.keys)
         self.broker = PrivateBroker(
@@ -217,7 +220,7 @@ class Box:
         if not self._follows:
             self._following.start()
             self._follows = True
-        running = self._start("station", ["station", "--settings", str(path)], interfere=interfere)
+        running = self._start("station", ["station", "--settings", str(path), *self._clock], interfere=interfere)
         self._wait(running, lambda: self._answers("/healthz"))
         return running
 
@@ -226,7 +229,7 @@ class Box:
         name = gateway or self.site.gateways[0].id
         arguments = [
             "gateway", "--site", str(self.site_path), "--id", name, "--keys", str(self.directory / "keys"),
-            "--state", str(self.gateway_state(name)), "--broker-port", str(self.broker.port),
+            "--state", str(self.gateway_state(name)), "--broker-port", str(self.broker.port), *self._clock,
         ]  # fmt: skip
         if self._gpio is not None:
             arguments += ["--gpio", self._gpio, "--gpio-socket", str(self.gateway_state(name) / "gpio.sock")]
@@ -293,9 +296,13 @@ class Box:
         """GET from the station, as `officer`. Raises OSError (HTTPError) on refusal."""
         return self._ask("GET", path, officer=officer)
 
-    def post(self, path: str, *, officer: str | None = None) -> Any:
-        """POST to the station, as `officer`."""
-        return self._ask("POST", path, officer=officer)
+    def post(self, path: str, body: object = None, *, officer: str | None = None) -> Any:
+        """POST to the station, as `officer`. Raises OSError (HTTPError) on refusal."""
+        return self._ask("POST", path, officer=officer, body=body)
+
+    def put(self, path: str, body: object, *, officer: str | None = None) -> Any:
+        """PUT to the station, as `officer`. Raises OSError (HTTPError) on refusal."""
+        return self._ask("PUT", path, officer=officer, body=body)
 
     def wait_until(self, holds: Callable[[], bool], what: str, *, timeout_s: float) -> None:
         """Wait until something holds. Raises BoxError which says what did not."""
@@ -305,8 +312,11 @@ class Box:
                 raise BoxError("box", f"{what}: not within {timeout_s:g} s")
             time.sleep(POLL_S)
 
-    def _ask(self, method: str, path: str, *, officer: str | None) -> Any:
+    def _ask(self, method: str, path: str, *, officer: str | None, body: object = None) -> Any:
         request = urllib.request.Request(f"http://{LOOPBACK}:{self.http_port}{path}", method=method)
+        if body is not None:
+            request.data = json.dumps(body).encode()
+            request.add_header("Content-Type", "application/json")
         who = officer or (self.site.officers[0].id if self.site.officers else None)
         if who in self.tokens:
             request.add_header("Authorization", f"Bearer {self.tokens[who]}")

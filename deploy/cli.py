@@ -34,6 +34,7 @@ StateFolder = Annotated[Path | None, typer.Option("--state", help="Where state i
 KeysFolder = Annotated[Path | None, typer.Option("--keys", help="The keys; default: keys/ beside the site file.")]
 AsJson = Annotated[bool, typer.Option("--json", help="For a program: JSON on standard output.")]
 Interfere = Annotated[list[str] | None, typer.Option("--interfere", hidden=True, metavar="POINT:HOW:N")]
+ClockFile = Annotated[Path | None, typer.Option("--clock", hidden=True, help="How far its clock is ahead.")]
 
 
 class Language(StrEnum):
@@ -122,10 +123,12 @@ def gateway(
     broker_port: Annotated[int | None, typer.Option(help="A broker on this machine instead of the site's.")] = None,
     gpio: Annotated[Gpio | None, typer.Option(help="Use these pins instead of the site's.")] = None,
     gpio_socket: Annotated[Path | None, typer.Option(help="With mock pins: where a simulator sets levels.")] = None,
+    clock: ClockFile = None,
     interfere: Interfere = None,
 ) -> None:
     """Run a gateway: hear keys and readers, alert the neighbours, keep and deliver."""
     from deploy import assembly, check
+    from deploy import clock as clocks
     from deploy import keys as keyring
 
     with _without("rich"):  # structlog would load it for tracebacks that nobody draws: 3 MiB
@@ -148,11 +151,15 @@ def gateway(
         fail(error, USAGE)
     wrap = _wrap(interfere)
     try:
+        told = None if clock is None else clocks.for_gateway(clock)
+    except (OSError, ValueError) as error:
+        fail(error, USAGE)
+    try:
         folder.mkdir(parents=True, exist_ok=True)
     except OSError as error:
         fail(error, STORE)
     try:
-        asyncio.run(program.run(settings, wrap=wrap))
+        asyncio.run(program.run(settings, clock=told, wrap=wrap))
     except (InUse, OSError) as error:
         fail(error, MISSING)
     except JournalError as error:
@@ -182,13 +189,16 @@ def station(
         StationRole, typer.Option(help="With PostgreSQL: the part of the station that this process is for.")
     ] = StationRole.all,
     port: Annotated[int | None, typer.Option(help="Serve HTTP here, not where the site or the settings say.")] = None,
+    clock: ClockFile = None,
     interfere: Interfere = None,
 ) -> None:
     """Run the police station's side: take alarms in, acknowledge them, answer over HTTP."""
     from api import program
     from api import settings as station_settings
+    from api.clock import wall_ms
     from api.leases.rules import Role
     from deploy import assembly, check, mosquitto
+    from deploy import clock as clocks
     from deploy import keys as keyring
 
     if (site is None) == (settings is None):
@@ -212,7 +222,11 @@ def station(
         fail(error, STORE)
     if port is not None:
         read = read.model_copy(update={"http": read.http.model_copy(update={"port": port})})
-    raise typer.Exit(program.serve(read, role=Role(role.value), wrap=wrap))
+    try:
+        told = wall_ms if clock is None else clocks.for_station(clock)
+    except (OSError, ValueError) as error:
+        fail(error, USAGE)
+    raise typer.Exit(program.serve(read, role=Role(role.value), wrap=wrap, clock=told))
 
 
 audit = typer.Typer(help="The station's own record of who did what.", no_args_is_help=True)
