@@ -212,10 +212,16 @@ def test_the_village_has_what_the_demo_shows(village_keys: Keys) -> None:
     assert [(line.name, line.kind, line.baud, line.reader) for line in settings.lines] == [
         ("line1", "native", 9600, None),
         ("gate", "rdm6300", 9600, "r1"),
+        ("west", "wiegand", 9600, "r2"),
+        ("garage", "rdm6300", 9600, "r3"),
     ]
-    assert len(settings.tags) == 2
+    assert len(settings.tags) == 3
     assert settings.gpio == "mock"
-    assert [(reader.id, reader.buzzer, reader.lamp) for reader in settings.readers] == [("r1", 22, 23)]
+    assert [(reader.id, reader.form, reader.buzzer, reader.lamp) for reader in settings.readers] == [
+        ("r1", None, 22, 23),
+        ("r2", "w34", 24, 25),
+        ("r3", None, 5, 6),
+    ]
 
 
 def test_simulated_units_and_the_gateway_hold_the_same_keys(village_keys: Keys) -> None:
@@ -230,6 +236,8 @@ def test_simulated_units_and_the_gateway_hold_the_same_keys(village_keys: Keys) 
     assert [(line.name, line.kind, line.baud) for line in village.lines] == [
         ("line1", LineKind.NATIVE, 9600),
         ("gate", LineKind.RDM6300, 9600),
+        ("west", LineKind.WIEGAND, 9600),
+        ("garage", LineKind.RDM6300, 9600),
     ]
     assert (village.seed, village.heartbeat_s) == (5, 2)
     assert VillageSettings.from_json(village.to_json()) == village
@@ -264,7 +272,9 @@ def test_without_an_address_the_site_files_broker_counts(two_keys: Keys) -> None
 
 def test_ports_without_a_slash_lie_in_the_state_directory(village_keys: Keys, two_keys: Keys) -> None:
     village, two = told(VILLAGE, village_keys, "gw1"), told(TWO, two_keys, "gw2")
-    assert [line.port for line in village.lines] == [STATE / "ports/line1", STATE / "ports/gate"]
+    assert [line.port for line in village.lines] == [
+        STATE / "ports" / name for name in ("line1", "gate", "west", "garage")
+    ]
     assert [str(line.port) for line in two.lines] == ["/dev/serial/by-id/two", "/dev/serial/by-id/three"]
     for site, settings in ((VILLAGE, village), (TWO, two)):
         assert assembly.ports(site, settings.gateway, state=STATE) == {line.name: line.port for line in settings.lines}
