@@ -10,6 +10,7 @@ Problem                         .status .title and what the answer carries besid
 """
 
 from collections.abc import Mapping
+from copy import deepcopy
 from http import HTTPStatus
 from traceback import extract_tb
 from typing import Any, Final
@@ -40,6 +41,9 @@ class ProblemAnswer(BaseModel):
     title: str
     status: int
     detail: str
+
+
+_SCHEMA: Final = ProblemAnswer.model_json_schema()
 
 
 class Problem(Exception):
@@ -139,9 +143,9 @@ def answer(
 
 def answers(*statuses: HTTPStatus) -> dict[int | str, dict[str, Any]]:
     """For a route's `responses`: these problems, in the one shape and under its own media type."""
-    schema = ProblemAnswer.model_json_schema()
     return {
-        status.value: {"description": status.phrase, "content": {MEDIA_TYPE: {"schema": schema}}} for status in statuses
+        status.value: {"description": status.phrase, "content": {MEDIA_TYPE: {"schema": deepcopy(_SCHEMA)}}}
+        for status in statuses
     }
 
 
