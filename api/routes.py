@@ -1,6 +1,5 @@
 """Every router of the station, in the order in which its documentation shows them."""
 
-from functools import cache
 from typing import Final
 
 from fastapi import APIRouter
@@ -80,12 +79,8 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
 )
 
 
-@cache
 def together(*routers: APIRouter) -> tuple[BaseRoute, ...]:
-    """The routes of these as an application takes them.
-
-    What FastAPI reckons for each (half a second for all) stays with them, for the next station of the same process.
-    """
+    """The routes of these as an application takes them."""
     whole = APIRouter()
     for router in routers:
         whole.include_router(router)
