@@ -28,6 +28,7 @@ from api.alarms.service import Alarms
 from api.audit.witnesses import Witnesses
 from api.board.service import Boards
 from api.brokers.service import Brokers
+from api.checkins import service as checkins
 from api.checkins.service import Checkins
 from api.checkins.uploading import Uploads
 from api.checkins.wands import Wands
@@ -58,6 +59,7 @@ from api.mqtt import Link, Will
 from api.notify.service import PURPOSE, Channels, Notifier, notify, notify_desk
 from api.outgoing.service import LOOK_S as SENDER_S
 from api.outgoing.service import Sender
+from api.patrols import service as patrols
 from api.patrols.planning import Planning
 from api.patrols.repository import checkpoint
 from api.patrols.scoring import Scoring
@@ -74,7 +76,7 @@ from api.privacy.service import Privacy
 from api.register.believing import Believing
 from api.register.registrar import Registrar
 from api.register.service import Register
-from api.register.slices import Slices
+from api.register.slices import Slices, TagsNow
 from api.register.unit_keys import UnitKeys
 from api.reports.service import Reports
 from api.rewards.service import Rewards
@@ -92,6 +94,8 @@ from broker.signing import Signer
 
 LOOK_S: Final = 0.25
 """How often what another process owes is looked for: commands to gateways, slices of a register that changed."""
+TAGS_S: Final = 1
+"""How often it is looked whether a card was issued or lost: many that are typed in together make one slice."""
 
 log = structlog.get_logger("api.station")
 
@@ -164,7 +168,9 @@ class Station:
         self._begin_accounts()
         self.unit_keys = UnitKeys(settings)
         self.unit_keys.begin(self.database)
-        self.slices = Slices(self.register, clock=clock, random_bytes=random_bytes, keys=self.unit_keys)
+        self.slices = Slices(self.register, clock=clock, random_bytes=random_bytes, keys=self.unit_keys, tags=_tags_now)
+        self._tagged: object = None
+        """What the tags were, by their mark, when the slices were last made because of them."""
         self._sliced = self._renew_slices()
         self.brokers = Brokers(settings, self.register, clock=clock, random_bytes=random_bytes)
         self.brokers.begin(self.database)
@@ -282,6 +288,7 @@ class Station:
             Leased.INGEST: [
                 Job(name="faults", every_s=FAULTS_S, run=self.faults.supervise),
                 Job(name="register", every_s=look_s, run=self._look_at_register),
+                Job(name="tags", every_s=TAGS_S, run=self._look_at_tags),
             ],
             Leased.NOTIFIER: [
                 Job(name="desk", every_s=DESK_S, run=self._look_at_desks),
@@ -471,6 +478,15 @@ class Station:
         elif self.brokers.owes:
             self.brokers.write_down(self.database)
 
+    def _look_at_tags(self, _now_ms: int) -> None:
+        """A card was issued, lost or returned, or a reader hung up: the gateways with readers shall know."""
+        with self.database.read() as session:
+            mark = checkins.tags_mark(session), patrols.with_readers(session)
+        if mark != self._tagged:
+            self._renew_slices()
+            self._tagged = mark
+            self.sender.wake()
+
     def _register_changed(self) -> None:
         self._sliced = self._renew_slices()
         self.brokers.write_down(self.database)
@@ -490,6 +506,10 @@ def _stands(session: Session, point: str) -> bool:
     """Whether there is such a checkpoint, and nobody has taken it away."""
     row = checkpoint(session, point)
     return row is not None and row.to_ms is None
+
+
+def _tags_now(session: Session) -> TagsNow:
+    return TagsNow(tuple(checkins.tags_now(session)), patrols.with_readers(session))
 
 
 def current_station(request: Request) -> Station:

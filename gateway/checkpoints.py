@@ -18,7 +18,7 @@ from typing import Final
 
 from broker.ids import EventId, UnitId
 from broker.kinds import EventType
-from broker.tags import Enrolled, Known, canonical
+from broker.tags import Enrolled, Known, canonical, faces
 from gateway.alert import Switch
 from gateway.events import Event
 from gateway.settings import Reader, Sounder
@@ -70,9 +70,8 @@ class KnownTags:
         self.replace(tags)
 
     def replace(self, tags: Iterable[str]) -> None:
-        """Know these from now on."""
+        """Know these from now on. Nothing is made of them here: a slice with thousands holds up no press."""
         self._values = frozenset(tags)
-        self._enrolled = Enrolled(tag for value in self._values if (tag := canonical(value)) is not None)
 
     def __contains__(self, value: object) -> bool:
         """Whether exactly this value is known: a reader's first frame of it is believed."""
@@ -81,7 +80,11 @@ class KnownTags:
     def knows(self, value: str) -> bool:
         """Whether it is one known tag, by any of its faces, and no other."""
         tag = canonical(value)
-        return tag is not None and isinstance(self._enrolled.find(tag), Known)
+        if tag is None:
+            return False
+        end = faces(tag).low24 or tag.value
+        near = (canonical(known) for known in self._values if known.endswith(end))
+        return isinstance(Enrolled(one for one in near if one is not None).find(tag), Known)
 
 
 def outputs(reader: Reader) -> dict[str, Sounder]:

@@ -179,6 +179,19 @@ def tags(session: Session, *, point: str | None, still: bool, below: int | None,
     return session.exec(found.order_by(col(CheckpointTag.number).desc()).limit(limit)).all()
 
 
+def tags_now(session: Session) -> list[str]:
+    """Every tag that hangs at a checkpoint now, in the order in which they were enrolled."""
+    found = select(CheckpointTag.tag).where(col(CheckpointTag.to_ms).is_(None))
+    return [*session.exec(found.order_by(col(CheckpointTag.number)))]
+
+
+def tags_mark(session: Session) -> tuple[int, int | None]:
+    """How many tags hang at checkpoints now, and the last of them: another one has a higher number."""
+    asked = select(func.count(), func.max(CheckpointTag.number)).where(col(CheckpointTag.to_ms).is_(None))
+    many, last = session.exec(asked).one()
+    return many, last
+
+
 def unknown(session: Session, number: int) -> UnknownTag | None:
     """The unknown tag of this number."""
     return session.get(UnknownTag, number)

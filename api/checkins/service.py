@@ -119,6 +119,16 @@ def at_points(session: Session, points: Collection[str], from_ms: int, to_ms: in
     return [one for one in found if one.at_ms >= from_ms]
 
 
+def tags_now(session: Session) -> list[str]:
+    """Every tag that is known now: cards of guards, then tags of checkpoints; without whose, and where they hang."""
+    return [*guards.cards_now(session), *repository.tags_now(session)]
+
+
+def tags_mark(session: Session) -> tuple[object, ...]:
+    """Another one where `tags_now` may say something else: cheap, to be asked often."""
+    return guards.cards_mark(session), repository.tags_mark(session)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
     """Where the phone of a guard on duty said that it was: weak evidence. WGS-84, in millionths of a degree."""

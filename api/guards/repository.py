@@ -2,7 +2,7 @@
 
 from collections.abc import Collection, Iterator, Sequence
 
-from sqlalchemy import or_
+from sqlalchemy import func, or_
 from sqlalchemy import select as ask
 from sqlmodel import Session, SQLModel, col, select
 
@@ -96,6 +96,18 @@ def guard_of_card(session: Session, tag: Tag, at_ms: int) -> str | None:
     whose = dict(rows)
     found = Enrolled(map(Tag, whose)).find(tag)
     return whose[found.tag.value] if isinstance(found, Known) else None
+
+
+def cards_now(session: Session) -> list[str]:
+    """Every tag that is somebody's card now, in the order of issue."""
+    return [*session.exec(select(GuardCard.tag).where(col(GuardCard.to_ms).is_(None)).order_by(col(GuardCard.number)))]
+
+
+def cards_mark(session: Session) -> tuple[int, int | None]:
+    """How many cards are somebody's now, and the last of them: another one is issued by a higher number."""
+    asked = select(func.count(), func.max(GuardCard.number)).where(col(GuardCard.to_ms).is_(None))
+    many, last = session.exec(asked).one()
+    return many, last
 
 
 def cards(session: Session, tags: Collection[Tag]) -> list[GuardCard]:

@@ -16,7 +16,8 @@ from broker.tags import Tag, canonical
 
 __all__ = [
     "Card", "Cause", "Employment", "Excuse", "Force", "Person", "PhoneOut", "Serving",
-    "cards", "employer_at", "employments", "end_excuse", "excuse", "excuses", "guard", "guard_of_account",
+    "cards", "cards_mark", "cards_now", "employer_at", "employments", "end_excuse", "excuse", "excuses", "guard",
+    "guard_of_account",
     "guard_of_card", "named", "of_company", "on_duty", "phone_out", "servings", "servings_of", "written_as",
 ]  # fmt: skip
 
@@ -111,6 +112,16 @@ def guard_of_card(session: Session, tag: str, at_ms: int) -> str | None:
     """
     read = canonical(tag)
     return None if read is None else repository.guard_of_card(session, read, at_ms)
+
+
+def cards_now(session: Session) -> list[str]:
+    """Every tag that is somebody's card now, without whose."""
+    return repository.cards_now(session)
+
+
+def cards_mark(session: Session) -> tuple[int, int | None]:
+    """Another one where `cards_now` may say something else: cheap, to be asked often."""
+    return repository.cards_mark(session)
 
 
 def cards(session: Session, tags: Collection[Tag]) -> list[Card]:

@@ -72,6 +72,12 @@ def at_readers(session: Session, readers: Collection[tuple[str, str]]) -> dict[t
     }
 
 
+def with_readers(session: Session) -> frozenset[str]:
+    """The gateways with a reader that hangs at a checkpoint now."""
+    found = select(Checkpoint.gateway).where(col(Checkpoint.gateway).is_not(None), col(Checkpoint.to_ms).is_(None))
+    return frozenset(gateway for gateway in session.exec(found.distinct()) if gateway is not None)
+
+
 def legs(session: Session, points: Collection[str] | None = None) -> dict[tuple[str, str], int]:
     """The least seconds between two of these points (None: any)."""
     found = select(PatrolLeg)

@@ -5,13 +5,15 @@ from collections.abc import Iterator
 
 import pytest
 
-from api.register.slices import slice_of
+from api.register.slices import MOST_TAGS, Slicer, TagsNow, slice_of
 from api.register.snapshot import Snapshot
+from api.rights.rules import Role
 from broker.messages import ConfigPart
 from broker.slices import RegisterSlice
 from deploy.mosquitto import PrivateBroker
 from tests.api.conftest import Serve, Served
-from tests.api.peers import GATEWAYS, HOUSEHOLDS, Gateway, eventually
+from tests.api.peers import GATEWAYS, HOUSEHOLDS, STATION, Gateway, eventually
+from tests.api.people import somebody
 
 
 def exclude(served: Served, place: str, *excluded: str) -> None:
@@ -125,3 +127,43 @@ class TestSlices:
         with serve() as served:
             gateway.hear(ConfigPart, lambda part: part.version == 2)
             assert versions(served)[gateway.name][0] == 2
+
+
+class TestTags:
+    @pytest.mark.proves("P1", "G7")
+    def test_a_gateway_with_a_reader_is_told_which_tags_are_known_and_never_whose(
+        self, serve: Serve, gateway: Gateway, other: Gateway
+    ) -> None:
+        with serve() as served:
+            officer = somebody(served, "xu", Role.DUTY_OFFICER, STATION)
+            new = {"force": "police", "service_number": "P001", "name": "钱七"}
+            guard = officer.post("/api/v1/guards", new, status=201)["id"]
+            for tag in ("10:00:86:F4:44", "62:E3:08:6C:ED"):
+                officer.post(f"/api/v1/guards/{guard}/cards", {"tag": tag}, status=201)
+            officer.post("/api/v1/checkpoints", {"id": "pole", "area": "gr1", "name": "灯杆"}, status=201)
+            officer.post("/api/v1/checkpoint-tags", {"tag": "04416D412B0289", "point": "pole"}, status=201)
+            reader = {"gateway": gateway.name, "reader": "r-shed"}
+            officer.post("/api/v1/checkpoints", {"id": "shed", "area": "gr1", "name": "车棚", **reader}, status=201)
+            found = text(gateway.hear(ConfigPart, lambda part: part.version == 1))
+            assert found.tags == ("04416D412B0289", "100086F444", "62E3086CED")
+            assert guard not in found.text().decode()
+            assert "钱七" not in found.text().decode()
+            officer.post(f"/api/v1/guards/{guard}/cards/1/end", {"how": "lost"})
+            lost = text(gateway.hear(ConfigPart, lambda part: part.version == 2))
+            assert lost.tags == ("04416D412B0289", "62E3086CED")
+            officer.post("/api/v1/checkpoints/shed/end")
+            assert text(gateway.hear(ConfigPart, lambda part: part.version == 3)).tags is None
+            assert served.rows("SELECT count(*) FROM outgoing WHERE topic LIKE ?", f"%/{other.name}/config") == [(0,)]
+            served.station._look_at_tags(0)
+            assert versions(served)[gateway.name][0] == 3
+
+    @pytest.mark.proves("P1", "N7")
+    def test_of_more_tags_than_a_slice_carries_cards_come_before_what_hangs_at_checkpoints(
+        self, served: Served, gateway: Gateway
+    ) -> None:
+        cards = [f"{number:010X}" for number in range(2**32, 2**32 + MOST_TAGS)]
+        tags = TagsNow((*cards, "04416D412B0289"), frozenset({gateway.name}))
+        one = Slicer(served.station.register.now, {}, tags).make(gateway.name)
+        assert one.tags == tuple(cards)
+        assert len(one.text()) < 400_000
+        assert Slicer(served.station.register.now, {}, tags).make("another").tags is None
