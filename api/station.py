@@ -34,6 +34,7 @@ from api.checkins.uploading import Uploads
 from api.checkins.wands import Wands
 from api.clock import Clock, wall_ms
 from api.colours.service import Colours
+from api.complaints.service import LOOK_S as COMPLAINTS_S
 from api.complaints.service import Complaints
 from api.database import Database, DatabaseError
 from api.drills.service import Drills
@@ -229,7 +230,7 @@ class Station:
             self.database, self.escalation, station=settings.station, clock=clock, fired=self.notifier.wake
         )
         self.tips = Tips(self.register, clock=clock)
-        self.complaints = Complaints(self.register, clock=clock, random_bytes=random_bytes)
+        self.complaints = Complaints(self.register, clock=clock, random_bytes=random_bytes, link=self.link_to(""))
         self.tasks = Tasks(self.register, clock=clock, random_bytes=random_bytes)
         self.guards = Guards(self.register, clock=clock, random_bytes=random_bytes)
         self.colours = Colours(self.register, self.guards, clock=clock)
@@ -295,13 +296,17 @@ class Station:
                 Job(name="quieting", every_s=5, run=self.registrar.end_quietings),
                 Job(name="sessions", every_s=60, run=self._sweep),
                 Job(name="retention", every_s=60, run=self.privacy.retain_next),
+                Job(name="complaints", every_s=COMPLAINTS_S, run=self._climb_complaints),
                 Job(name="drills", every_s=1, run=self._order_drills),
                 Job(name="roll-calls", every_s=CALLS_S, run=self._call_again),
                 Job(name="unfolding", every_s=UNFOLD_S, run=self._unfold_rounds),
                 Job(name="patrols", every_s=PATROLS_S, run=self._look_at_rounds),
             ],
         }
-        watched = Job(name="jobs", every_s=JOBS_S, run=JobWatch(self.database, self.register, clock=clock).look)
+        watch = JobWatch(
+            self.database, self.register, above=self.escalation.job_missing, send=self.notifier.look, clock=clock
+        )
+        watched = Job(name="jobs", every_s=JOBS_S, run=watch.look)
         always = [Job(name="memory", every_s=memory.GIVE_BACK_S, run=lambda _now_ms: memory.give_back())]
         always += [watched] if self.database.shared else []
         self.rounds = Rounds([*always, *(job for one in role.jobs for job in jobs[one])], clock=clock)
@@ -327,8 +332,8 @@ class Station:
             self._stopping = True
         if Leased.NOTIFIER in self.at_work:
             self.ladder_clock.stop()
-            self.notifier.stop()
         self.rounds.stop()
+        self.notifier.stop()  # also where it sent for one that was missing
         self.feed.stop()
         if Leased.INGEST in self.at_work:
             self.sender.stop()
@@ -394,6 +399,9 @@ class Station:
 
     def _look_at_desks(self, _now_ms: int) -> None:
         self.desk_watch.look()
+
+    def _climb_complaints(self, now_ms: int) -> None:
+        self.complaints.climb(self.database, now_ms)
 
     def _order_drills(self, now_ms: int) -> None:
         self.drills.order(self.database, now_ms, wake=self.sender.wake)

@@ -13,7 +13,11 @@ def _in(column: str, words: type[StrEnum]) -> str:
 
 
 class Complaint(SQLModel, table=True):
-    """What a resident complained of. `code`: what he looks it up by; `place`, `by`: of an account that made it."""
+    """What a resident complained of. `code`: what he looks it up by; `place`, `by`: of an account that made it.
+
+    `told`: up to where whoever is to look into it was told, None while there was nobody; `climbs_ms`: when the clock
+    looks at it again.
+    """
 
     __table_args__ = (
         CheckConstraint(_in("about", About), name="about"),
@@ -27,6 +31,7 @@ class Complaint(SQLModel, table=True):
         CheckConstraint("version > 0 AND due_ms > made_ms", name="version"),
         UniqueConstraint("code", name="uq_complaint_code"),
         Index("ix_complaint_area", "area", "made_ms"),
+        Index("ix_complaint_climbs", "station", "climbs_ms"),
         {"sqlite_autoincrement": True},
     )
 
@@ -49,3 +54,5 @@ class Complaint(SQLModel, table=True):
     finding: str | None = None
     answer: str | None = Field(sa_type=Text, default=None)
     version: int = 1
+    told: str | None = None
+    climbs_ms: int | None = Field(sa_type=BigInteger, default=None)

@@ -1,13 +1,16 @@
 """Reading and writing complaints. Never commits."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sqlalchemy import ColumnElement, func, or_, update
 from sqlmodel import Session, col, select
 
+from api.accounts.models import Account, AccountGrant
+from api.accounts.rules import State
 from api.complaints.models import Complaint
 from api.complaints.rules import Way
 from api.database import table_of
+from api.rights.rules import Role
 
 _TABLE = table_of(Complaint)
 
@@ -34,6 +37,38 @@ def lately(session: Session, area: str, *, since_ms: int) -> int:
         Complaint.area == area, Complaint.made_ms > since_ms, Complaint.way == Way.BOARD.value
     )
     return session.exec(found).one()
+
+
+def due(session: Session, station: str, *, now_ms: int) -> Sequence[Complaint]:
+    """Those without an answer at which the clock is to look, in the order in which they came."""
+    found = select(Complaint).where(
+        Complaint.station == station, col(Complaint.climbs_ms) <= now_ms, col(Complaint.answered_ms).is_(None)
+    )
+    return session.exec(found.order_by(col(Complaint.number))).all()
+
+
+def is_anyone_unheard(session: Session, station: str) -> bool:
+    """Whether there is one without an answer of which nobody was told."""
+    found = select(Complaint.number).where(
+        Complaint.station == station, col(Complaint.told).is_(None), col(Complaint.answered_ms).is_(None)
+    )
+    return session.exec(found.limit(1)).first() is not None
+
+
+def holding(session: Session, roles: Collection[Role], areas: Collection[str], *, at_ms: int) -> list[tuple[Role, str]]:
+    """Active accounts that hold one of these roles over one of these areas at a moment, each with the role."""
+    found = (
+        select(AccountGrant.role, AccountGrant.account)
+        .join(Account, col(Account.id) == col(AccountGrant.account))
+        .where(
+            col(AccountGrant.role).in_([role.value for role in roles]),
+            col(AccountGrant.scope).in_([*areas]),
+            AccountGrant.from_ms <= at_ms,
+            or_(col(AccountGrant.to_ms).is_(None), col(AccountGrant.to_ms) > at_ms),
+            Account.state == State.ACTIVE.value,
+        )
+    )
+    return [(Role(role), account) for role, account in session.exec(found)]
 
 
 def page(

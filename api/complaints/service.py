@@ -7,6 +7,7 @@ ComplaintProblem
 
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
+from typing import Final
 
 from sqlalchemy import ColumnElement, and_, true
 from sqlmodel import Session, col
@@ -18,21 +19,35 @@ from api.complaints.models import Complaint
 from api.complaints.rules import (
     ANSWER_WITHIN_MS,
     CODE_CHARS,
+    CONCERNED,
     HOUR_MS,
     MOST_AN_HOUR,
+    RUNGS,
+    About,
     Finding,
     Handled,
     Stage,
+    Told,
     Way,
+    climbs_ms,
     code,
     handled,
     stage,
+    whom,
+    why,
 )
 from api.complaints.schemas import BoardComplaint, NewComplaint
+from api.database import Database
+from api.faults.service import clear_fault, raise_fault
+from api.notify.rules import Notice
+from api.notify.service import notify
 from api.problems import NotThere, Problem
 from api.register.models import Meaning
 from api.register.service import Register
 from api.rights.rules import Authority, Over
+
+LOOK_S: Final = 60.0
+NOBODY: Final = "complaint_nobody"
 
 
 class NotNow(Problem):
@@ -63,8 +78,12 @@ class TooMany(Problem):
 class Complaints:
     """The complaints of one station."""
 
-    def __init__(self, register: Register, *, clock: Clock, random_bytes: Callable[[int], bytes]) -> None:
+    def __init__(
+        self, register: Register, *, clock: Clock, random_bytes: Callable[[int], bytes], link: str = ""
+    ) -> None:
+        """`link` is where whoever is told goes."""
         self._register = register
+        self._link = link
         self._clock = clock
         self._random_bytes = random_bytes
 
@@ -111,7 +130,8 @@ class Complaints:
     def take(self, session: Session, by: Authority, number: int) -> Complaint:
         """Look into a complaint from now on. Raises NotThere or NotNow."""
         row = self._one(session, by, number)
-        values: dict[str, object] = {"taken_ms": self._clock(), "taken_by": by.principal.account}
+        told = row.told or Told.RECEIVED.value  # he knows
+        values: dict[str, object] = {"taken_ms": self._clock(), "taken_by": by.principal.account, "told": told}
         return self._move(session, by, row, "take", values, after=Stage.RECEIVED)
 
     def answer(self, session: Session, by: Authority, number: int, *, finding: Finding, words: str) -> Complaint:
@@ -122,6 +142,7 @@ class Complaints:
             "answered_by": by.principal.account,
             "finding": finding.value,
             "answer": words,
+            "climbs_ms": None,
         }
         return self._move(session, by, row, "answer", values, after=Stage.TAKEN)
 
@@ -154,7 +175,55 @@ class Complaints:
             session, at_ms=now, by=account, action="complaint.make", about=f"complaint:{row.number}",
             detail={"area": grid, "about": row.about, "way": row.way},
         )  # fmt: skip
+        self._tell(session, row, now_ms=now)
         return row
+
+    def climb(self, database: Database, now_ms: int) -> None:
+        """Tell of what nobody has taken, of what is overdue, and of what there was nobody to tell of."""
+        station = self._register.station
+        with database.read() as session:
+            due = [row.number for row in repository.due(session, station, now_ms=now_ms)]
+        if due:
+            with database.write(patient=True) as session:
+                for row in repository.due(session, station, now_ms=now_ms):
+                    self._tell(session, row, now_ms=now_ms)
+
+    def _tell(self, session: Session, row: Complaint, *, now_ms: int) -> None:
+        """Owe a notice to those who are to look into it now, and say when the clock looks again."""
+        now = None if row.told is None else Told(row.told)
+        told = why(
+            made_ms=row.made_ms, due_ms=row.due_ms, taken=row.taken_ms is not None, told=now, now_ms=now_ms
+        )  # fmt: skip
+        row.climbs_ms = climbs_ms(made_ms=row.made_ms, due_ms=row.due_ms, now_ms=now_ms)
+        if told is not None:
+            accounts = whom(self._rungs(session, row, now_ms=now_ms), told)
+            if accounts:
+                notice = Notice(
+                    kind_shown=None, grid=row.area, number=row.number, link=self._link, police_only=False,
+                    urgent=False, complaint=told,
+                )  # fmt: skip
+                notify(session, accounts=accounts, notice=notice, now_ms=now_ms)
+                row.told = told.value
+            else:
+                row.climbs_ms = now_ms + HOUR_MS
+        session.flush()
+        self._note_unheard(session, heard=told is None or bool(row.told), now_ms=now_ms)
+
+    def _note_unheard(self, session: Session, *, heard: bool, now_ms: int) -> None:
+        station = self._register.station
+        if not heard:
+            raise_fault(session, NOBODY, about=station, now_ms=now_ms, areas=self._register.lies_in(station))
+        elif not repository.is_anyone_unheard(session, station):
+            clear_fault(session, NOBODY, about=station, now_ms=now_ms)
+
+    def _rungs(self, session: Session, row: Complaint, *, now_ms: int) -> list[frozenset[str]]:
+        """Who may look into it, from the nearest rung up."""
+        about, areas = About(row.about), self._register.lies_in(row.area)
+        concerned = {who for _, who in repository.holding(session, CONCERNED[about], areas, at_ms=now_ms)}
+        return [
+            frozenset(who for _, who in repository.holding(session, rung, areas, at_ms=now_ms)) - concerned
+            for rung in RUNGS[about]
+        ]
 
     def _move(
         self, session: Session, by: Authority, row: Complaint, step: str, values: dict[str, object], *, after: Stage

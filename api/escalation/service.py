@@ -10,6 +10,7 @@ from typing import Final, Protocol
 
 from sqlmodel import Session
 
+from api.accounts.repository import holders
 from api.alarms import repository as alarms
 from api.alarms import views
 from api.alarms.changes import Change
@@ -20,6 +21,7 @@ from api.clock import Clock
 from api.duty.service import UNATTENDED, desk_attended, on_duty, without
 from api.escalation import repository, rules
 from api.escalation.rules import ANSWERS_COUNT, BESIDE, STAGE_OF, Cause, Due, Outcome, Rung, Sound, Stage, Target
+from api.faults.jobs import JOB_MISSING
 from api.faults.service import raise_fault
 from api.notify.rules import Notice
 from api.register.service import Register
@@ -226,11 +228,21 @@ class Escalation:
         """Tell the level above that the record of who did what does not hold what gateways were told of it."""
         self._tell_above(session, AUDIT_CHANGED, now_ms)
 
-    def _tell_above(self, session: Session, fault: str, now_ms: int) -> None:
+    def job_missing(self, session: Session, now_ms: int, *, over: bool) -> None:
+        """Tell the level above and the administrators that nobody does a part of the work, or somebody again."""
+        administrators = holders(session, Role.ADMINISTRATOR, now_ms=now_ms)
+        self._tell_above(session, JOB_MISSING, now_ms, over=over, beside=administrators)
+
+    def _tell_above(
+        self, session: Session, fault: str, now_ms: int, *, over: bool = False, beside: Sequence[str] = ()
+    ) -> None:
         station = self._register.station
         areas = (station, *self._register.ancestors(station))
-        notice = Notice(kind_shown=None, fault=fault, grid=None, number=None, link=self._link(""), police_only=False)
-        told: set[str] = set()
+        notice = Notice(
+            kind_shown=None, fault=fault, over=over, grid=None, number=None, link=self._link(""), police_only=False
+        )
+        told = {*beside}
+        self._notify(session, accounts=sorted(told), notice=notice, now_ms=now_ms)
         for role in (Role.DUTY_LEADER, Role.COMMAND_CENTRE):
             accounts = [one for one in on_duty(session, role=role, areas=areas, at_ms=now_ms) if one not in told]
             told.update(accounts)

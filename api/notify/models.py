@@ -91,3 +91,5 @@ class Delivery(SQLModel, table=True):
     done_ms: int | None = Field(sa_type=BigInteger, default=None)
     trouble: str | None = None
     """Why it failed, in one word."""
+    private: bool = False
+    """Whether it is its account's alone to read of: nobody reads it among the deliveries of the station."""

@@ -15,7 +15,7 @@ CHANNEL: Final[Table] = SQLModel.metadata.tables["notify_channel"]
 OPEN: Final = ("waiting", "failed")
 NAMES: Final = (
     "id", "station", "channel", "account", "notice", "police", "urgent", "escalation", "state", "tries", "made_ms",
-    "due_ms", "expires_ms",
+    "due_ms", "expires_ms", "private",
 )  # fmt: skip
 _ADD: Final = Bulk("delivery", NAMES)
 
@@ -157,10 +157,12 @@ def hopeful(session: Session, escalation: str, account: str | None) -> bool:
 def page(
     session: Session, station: str, *, account: str | None, before: tuple[int, str] | None, limit: int
 ) -> Sequence[Delivery]:
-    """Deliveries, newest first: of one account, or of all."""
+    """Deliveries, newest first: of one account, or of all, without those that are an account's alone."""
     found = select(Delivery).where(Delivery.station == station)
     if account is not None:
         found = found.where(Delivery.account == account)
+    else:
+        found = found.where(col(Delivery.private).is_(False))
     if before is not None:
         at_ms, id_ = before
         found = found.where(

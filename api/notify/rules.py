@@ -3,7 +3,8 @@
 Theory:
 
 1. A notice holds the kind as its reader's eyes may read it, the grid, the number and a link. It has no field for a
-   name, a door or a phone number. One that is for the police alone leaves only by channels marked police.
+   name, a door or a phone number. One that is for the police alone leaves only by channels marked police. One of a
+   complaint says neither what is complained of nor which duty.
 2. A delivery is tried at most TRIES_MOST times, with pauses that double, and no longer than until it expires; then it
    is undeliverable. Quiet hours of a channel hold back what is not urgent, and never an alarm of somebody's duty.
 3. At most SINGLY messages a channel and minute go out one by one. What comes beyond them becomes one message with a
@@ -21,6 +22,7 @@ from hashlib import sha256
 from ipaddress import ip_address
 from typing import Any, Final
 
+from api.complaints.rules import TOLD_WORDS, Told
 from api.faults.words import words as fault_words
 from broker.kinds import KIND_WORDS, MARK_WORDS, Kind, Mark
 from broker.kinds import Words as Named
@@ -54,6 +56,10 @@ class Notice:
     urgent: bool = True
     fault: str | None = None
     """The code of a fault, which is no alarm."""
+    over: bool = False
+    """Whether the fault is over."""
+    complaint: Told | None = None
+    """Why somebody is told of a complaint, which is no alarm and no fault."""
     trial: bool = False
     """Somebody tries his channel."""
 
@@ -65,10 +71,13 @@ class Notice:
     def read(cls, text: str) -> "Notice":
         """As a row kept it."""
         kept: dict[str, Any] = json.loads(text)
-        kind, mark = kept["kind_shown"], kept["mark"]
-        return cls(
-            **kept | {"kind_shown": None if kind is None else Kind(kind), "mark": None if mark is None else Mark(mark)}
-        )
+        kind, mark, told = kept["kind_shown"], kept["mark"], kept.get("complaint")
+        coded = {
+            "kind_shown": None if kind is None else Kind(kind),
+            "mark": None if mark is None else Mark(mark),
+            "complaint": None if told is None else Told(told),
+        }
+        return cls(**kept | coded)
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,7 +152,7 @@ def words(notices: Sequence[Notice]) -> Words:
         )
     kind = called(one)
     mark = None if one.mark is None else MARK_WORDS[one.mark]
-    prefix = "" if mark is None else f"[{mark.zh} {mark.en}] "
+    prefix = "[已恢复 over] " if one.over else "" if mark is None else f"[{mark.zh} {mark.en}] "
     climbs = "" if one.level == 0 else f" · 超时升级 level {one.level}"
     late = " · 迟发 late" if one.late else ""
     lines = [
@@ -155,6 +164,8 @@ def words(notices: Sequence[Notice]) -> Words:
         "count": 1,
         "kind": one.kind_shown,
         "fault": one.fault,
+        "over": one.over,
+        "complaint": one.complaint,
         "words": {"zh": kind.zh, "en": kind.en},
         "mark": None if one.mark is None else one.mark.value,
         "grid": one.grid,
@@ -167,19 +178,25 @@ def words(notices: Sequence[Notice]) -> Words:
 
 
 def _many(notices: Sequence[Notice]) -> Words:
-    kinds = Counter(one.fault or one.kind_shown or "" for one in notices)
-    names = {one.fault or one.kind_shown or "": called(one) for one in notices}
+    kinds = Counter(_code(one) for one in notices)
+    names = {_code(one): called(one) for one in notices}
     lines = [f"{names[kind].zh} {names[kind].en}: {count}" for kind, count in sorted(kinds.items())]
     data = {
         "count": len(notices),
         "kinds": {str(kind): count for kind, count in sorted(kinds.items())},
         "link": notices[-1].link,
     }
-    return Words(title=f"守望: {len(notices)} 条警情 alarms", body="\n".join((*lines, notices[-1].link)), data=data)
+    return Words(title=f"守望: {len(notices)} 条通知 notices", body="\n".join((*lines, notices[-1].link)), data=data)
+
+
+def _code(one: Notice) -> str:
+    return "complaint" if one.complaint is not None else one.fault or one.kind_shown or ""
 
 
 def called(one: Notice) -> Named:
     """What it is about, in both languages."""
+    if one.complaint is not None:
+        return TOLD_WORDS[one.complaint]
     if one.kind_shown is None:
         return fault_words(one.fault or "fault")
     return KIND_WORDS[one.kind_shown]

@@ -6,6 +6,7 @@ from typing import Annotated, Literal, Self
 from pydantic import Field, SecretStr, StringConstraints, field_validator, model_validator
 
 from api.clock import iso
+from api.complaints.rules import Told
 from api.notify.models import Delivery, NotifyChannel, NotifyHost
 from api.notify.rules import DAY_MIN, Notice, called
 from api.shapes import Answer, Asked, WordsAnswer, words_answer
@@ -101,8 +102,12 @@ class DeliveryAnswer(Answer):
     id: str
     channel: str
     kind: Kind | None
-    """None for a fault."""
+    """None for what is no alarm."""
     fault: str | None
+    over: bool
+    """Whether it says that the fault is over."""
+    complaint: Told | None
+    """Why you were told of a complaint."""
     words: WordsAnswer
     mark: Mark | None
     trial: bool
@@ -154,6 +159,8 @@ def delivery_answer(row: Delivery) -> DeliveryAnswer:
             "channel": row.channel,
             "kind": notice.kind_shown,
             "fault": notice.fault,
+            "over": notice.over,
+            "complaint": notice.complaint,
             "words": words_answer(called(notice)),
             "mark": notice.mark,
             "trial": notice.trial,

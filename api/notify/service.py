@@ -96,7 +96,7 @@ def _owe(
         [
             (
                 secrets.token_hex(16), one.station, one.id, one.account, text, notice.police_only, notice.urgent,
-                escalation, "waiting", 0, now_ms, now_ms, expires_ms,
+                escalation, "waiting", 0, now_ms, now_ms, expires_ms, notice.complaint is not None,
             )
             for one in carried
         ],

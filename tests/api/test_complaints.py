@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlmodel import col, select
 
 from api.complaints.models import Complaint
 from api.complaints.rules import (
@@ -16,12 +17,22 @@ from api.complaints.rules import (
     HANDLERS,
     MOST_AN_HOUR,
     STAGE_WORDS,
+    TAKE_WITHIN_MS,
+    TOLD_WORDS,
     About,
     Finding,
     Stage,
+    Told,
+    climbs_ms,
     code,
     handled,
+    whom,
+    why,
 )
+from api.complaints.service import NOBODY
+from api.faults.repository import present
+from api.notify.models import Delivery, NotifyChannel
+from api.notify.rules import Notice, words
 from api.rights.rules import Grant, Role
 from tests.api.conftest import Serve, Served
 from tests.api.people import Hands, Somebody, add_grant, somebody
@@ -176,3 +187,141 @@ def test_every_word_is_there_and_every_duty_has_somebody_else() -> None:
         assert HANDLERS[about] - CONCERNED[about] == HANDLERS[about] != frozenset()
     assert code(bytes(range(244, 256))) == code(bytes(range(20, 32)))
     assert ANSWER_WITHIN_MS == 15 * 86_400_000
+
+
+def channel(station: Served, account: str) -> None:
+    """A way to reach an account, as the table has it; nothing is sent by it here."""
+    with station.station.database.write() as session:
+        session.add(
+            NotifyChannel(
+                id=f"{account:0<32}",
+                station=station.station.settings.station,
+                account=account,
+                sort="webhook",
+                label="own",
+                host="127.0.0.1",
+                sealed="",
+                zone="Asia/Shanghai",
+                made_by=account,
+                made_ms=1,
+            )
+        )
+
+
+def told(station: Served) -> list[tuple[str, Notice]]:
+    """Who was owed what since the last time that this was asked."""
+    with station.station.database.write() as session:
+        found = session.exec(select(Delivery).order_by(col(Delivery.number))).all()
+        notices = [(str(row.account), Notice.read(row.notice)) for row in found]
+        for row in found:
+            session.delete(row)
+        return notices
+
+
+def unheard(station: Served) -> bool:
+    with station.station.database.read() as session:
+        return present(session, NOBODY, "", station.station.settings.station) is not None
+
+
+@pytest.mark.proves("G3")
+def test_whoever_is_to_look_into_it_is_told_and_it_climbs_until_it_is_answered(station: Served, hands: Hands) -> None:
+    for id_, role, scope in (
+        ("worker", Role.GRID_WORKER, "r1"), ("office", Role.COMMUNITY, "c1"), ("street", Role.TOWNSHIP, "c1"),
+        ("centre", Role.COMMAND_CENTRE, "north"), ("leader", Role.DUTY_LEADER, "north"),
+        ("both", Role.COMMUNITY, "c1"), ("far", Role.COMMUNITY, "c9"),
+    ):  # fmt: skip
+        somebody(station, id_, role, scope)
+        channel(station, id_)
+    with station.station.database.write() as session:
+        add_grant(session, "both", Role.GRID_WORKER, "r1")
+
+    def climb() -> None:
+        station.station.complaints.climb(station.station.database, hands.now_ms)
+
+    complain(station, phone="13800000001")
+    ((who, notice),) = told(station)
+    assert (who, notice.complaint, notice.grid, notice.number, notice.urgent) == (
+        "office", Told.RECEIVED, "r1", 1, False,
+    )  # fmt: skip
+    said = words([notice])
+    text = f"{said.title} {said.body} {said.data} {notice.text()}"
+    for leaked in (SAID, "13800000001", "grid_worker", "网格员"):
+        assert leaked not in text
+    climb()
+    assert told(station) == []
+    hands.pass_(days=3)
+    climb()
+    assert [(who, one.complaint) for who, one in told(station)] == [("office", Told.UNTAKEN), ("street", Told.UNTAKEN)]
+    hands.pass_(days=20)
+    climb()
+    climb()
+    assert [(who, one.complaint) for who, one in told(station)] == [
+        ("centre", Told.OVERDUE), ("office", Told.OVERDUE), ("street", Told.OVERDUE),
+    ]  # fmt: skip
+    assert not unheard(station)
+
+
+@pytest.mark.proves("G3")
+def test_what_is_taken_climbs_only_when_it_is_overdue_and_what_is_answered_never(station: Served, hands: Hands) -> None:
+    office = somebody(station, "office", Role.COMMUNITY, "c1")
+    somebody(station, "street", Role.TOWNSHIP, "c1")
+    for id_ in ("office", "street"):
+        channel(station, id_)
+    complain(station)
+    complain(station)
+    for number in (1, 2):
+        office.post(f"{PATH}/{number}/take")
+    office.post(f"{PATH}/2/answer", {"finding": "founded", "words": "属实"})
+    assert len(told(station)) == 2
+    hands.pass_(days=4)
+    station.station.complaints.climb(station.station.database, hands.now_ms)
+    assert told(station) == []
+    hands.pass_(days=12)
+    station.station.complaints.climb(station.station.database, hands.now_ms)
+    assert [(who, one.number) for who, one in told(station)] == [("office", 1), ("street", 1)]
+
+
+@pytest.mark.proves("G3")
+def test_a_complaint_that_nobody_may_look_into_is_a_fault_until_somebody_is_told(station: Served, hands: Hands) -> None:
+    complain(station, about="leader")
+    assert unheard(station)
+    somebody(station, "centre", Role.COMMAND_CENTRE, "north")
+    channel(station, "centre")
+    hands.pass_(hours=1)
+    station.station.complaints.climb(station.station.database, hands.now_ms)
+    assert [who for who, _ in told(station)] == ["centre"]
+    assert not unheard(station)
+
+
+@pytest.mark.proves("G3")
+def test_what_was_told_of_a_complaint_is_read_by_nobody_else_among_the_deliveries(station: Served) -> None:
+    leader = somebody(station, "leader", Role.DUTY_LEADER, "north")
+    desk = somebody(station, "desk", Role.DUTY_OFFICER, "north")
+    channel(station, "leader")
+    complain(station, about="officer")
+    assert [one["complaint"] for one in leader.get("/api/v1/notify/deliveries")["items"]] == ["received"]
+    assert desk.get("/api/v1/notify/station/deliveries")["items"] == []
+
+
+@pytest.mark.proves("G3")
+@given(
+    passed=st.integers(0, 2 * ANSWER_WITHIN_MS), taken=st.booleans(), before=st.sampled_from([None, *Told])
+)  # fmt: skip
+def test_nothing_is_told_twice_and_the_clock_comes_back_until_it_is_overdue(
+    passed: int, taken: bool, before: Told | None
+) -> None:
+    due = ANSWER_WITHIN_MS
+    found = why(made_ms=0, due_ms=due, taken=taken, told=before, now_ms=passed)
+    assert found is None or before is None or [*Told].index(found) > [*Told].index(before)
+    assert (found is Told.OVERDUE) <= (passed >= due)
+    assert (found is Told.UNTAKEN) <= (TAKE_WITHIN_MS <= passed < due and not taken)
+    again = climbs_ms(made_ms=0, due_ms=due, now_ms=passed)
+    assert (again is None) == (passed >= due)
+    assert again is None or again > passed
+
+
+def test_rungs_with_nobody_are_passed_over_and_each_is_told_once() -> None:
+    rungs = [frozenset[str](), frozenset({"b", "a"}), frozenset({"a", "c"})]
+    assert [whom(rungs, one) for one in Told] == [["a", "b"], ["a", "b", "c"], ["a", "b", "c"]]
+    assert whom([frozenset()], Told.OVERDUE) == []
+    assert {*TOLD_WORDS} == {*Told}

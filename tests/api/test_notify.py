@@ -114,6 +114,7 @@ class TestRules:
     def test_a_notice_has_no_field_that_says_who_or_where(self) -> None:
         assert {field.name for field in fields(Notice)} == {
             "kind_shown", "grid", "number", "link", "police_only", "mark", "level", "late", "urgent", "fault", "trial",
+            "over", "complaint",
         }  # fmt: skip
         assert Notice.read(DURESS.text()) == DURESS
         assert Notice.read(replace(PANIC, mark=Mark.DRILL).text()).mark is Mark.DRILL
@@ -157,7 +158,7 @@ class TestRules:
         found = words([PANIC, PANIC, replace(PANIC, kind_shown=Kind.FIRE)])
         assert found.data["count"] == 3
         assert found.data["kinds"] == {"fire": 1, "panic": 2}
-        assert "3 条警情" in found.title
+        assert "3 条通知" in found.title
 
     def test_a_webhook_is_genuine_only_fresh_and_unchanged(self) -> None:
         signed = signature("s", timestamp=1_000, content=b"x")
@@ -383,7 +384,7 @@ class TestSending:
         (got,) = receiver.got
         assert got.data == {
             "count": 1, "delivery": row.id, "fault": None, "grid": GRID, "kind": "panic", "late": False, "level": 0,
-            "link": PANIC.link, "mark": None, "number": 7, "station": STATION,
+            "link": PANIC.link, "mark": None, "number": 7, "over": False, "complaint": None, "station": STATION,
             "title": got.data["title"], "words": {"zh": "紧急报警", "en": got.data["words"]["en"]},
         }  # fmt: skip
 

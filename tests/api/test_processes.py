@@ -1,6 +1,7 @@
 """One station in several processes on PostgreSQL: each does its part, and any of them may be killed."""
 
 import threading
+from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
 from time import monotonic
@@ -17,18 +18,24 @@ from api.faults.jobs import JOB_MISSING, MISSING_S, JobWatch
 from api.leases.rules import Job, Role
 from api.leases.service import Tenure, this_process
 from api.notify.models import NotifyChannel
+from api.notify.rules import Notice
+from api.notify.schemas import NewChannel
 from api.program import EXIT_USAGE, build
 from api.register.registrar import AreaFields, Registrar
 from api.register.service import Register
-from api.settings import StationSettings
-from api.station import OnlyShared
+from api.rights.rules import Authority, Principal, Reach
+from api.rights.rules import Role as Right
+from api.settings import NotifySettings, StationSettings
+from api.station import OnlyShared, Station
 from broker.messages import Action, Outcome
 from deploy.cli import app
 from tests.api.conftest import TOKENS, Launch, as_json, only_sqlite
 from tests.api.databases import rows
 from tests.api.peers import DEADLINE_S, GRID, STATION, Gateway, eventually
+from tests.api.people import add_account, add_grant
 from tests.api.streams import Screen, live
 from tests.api.test_escalation import Hill
+from tests.api.test_notify import LOOPBACK, Receiver
 
 STORM = 300
 NOTES = 10
@@ -58,6 +65,13 @@ class Web:
         answer = httpx2.request(method, url, headers=headers, json=body, timeout=DEADLINE_S)
         assert answer.status_code == status, answer.text
         return answer.json()
+
+
+@pytest.fixture
+def receiver() -> Iterator[Receiver]:
+    one = Receiver()
+    yield one
+    one.close()
 
 
 class TestPostgreSQL:
@@ -158,7 +172,15 @@ class TestPostgreSQL:
     ) -> None:
         register, seconds = Register(settings), [0.0]
         register.begin(database)
-        watch = JobWatch(database, register, clock=wall_ms, monotonic_s=lambda: seconds[0])
+        above, sent = list[bool](), list[float]()
+        watch = JobWatch(
+            database,
+            register,
+            above=lambda _session, _now_ms, *, over: above.append(over),
+            send=lambda: sent.append(seconds[0]),
+            clock=wall_ms,
+            monotonic_s=lambda: seconds[0],
+        )
 
         def present() -> list[tuple[Any, ...]]:
             watch.look()
@@ -168,9 +190,59 @@ class TestPostgreSQL:
         assert present() == []
         seconds[0] = MISSING_S
         assert present() == [("ingest",)]
+        assert present() == [("ingest",)]
+        assert above == [False]
         database.fence = None
         self._takes(database, Job.INGEST)
         assert present() == []
+        assert present() == []
+        assert (above, sent) == ([False, True], [])
+
+    @pytest.mark.proves("A8", "A10")
+    def test_administrators_hear_of_a_missing_notifier_by_the_process_that_missed_it(
+        self, settings: StationSettings, receiver: Receiver
+    ) -> None:
+        seconds = [0.0]
+        settings = settings.model_copy(update={"notify": NotifySettings(loopback=True)})
+        station = Station(settings, role=Role.WEB)
+        try:
+            self._administrator(station, receiver)
+            watch = JobWatch(
+                station.database,
+                station.register,
+                above=station.escalation.job_missing,
+                send=station.notifier.look,
+                clock=wall_ms,
+                monotonic_s=lambda: seconds[0],
+            )
+            watch.look()
+            seconds[0] = MISSING_S
+            watch.look()
+            eventually(lambda: len(receiver.got) == len(Job), "a message for each job that nobody does")
+            assert {(got.data["fault"], got.data["over"]) for got in receiver.got} == {(JOB_MISSING, False)}
+            with closing(Database.open(settings.database, station=STATION)) as other:
+                for job in Job:
+                    other.fence = None
+                    self._takes(other, job)
+            watch.look()
+            owed = rows(settings.database, "SELECT notice FROM delivery WHERE state = 'waiting'")
+            assert [Notice.read(notice).over for (notice,) in owed] == [True, True]
+        finally:
+            station.stop()
+
+    @staticmethod
+    def _administrator(station: Station, receiver: Receiver) -> None:
+        by = Authority(
+            principal=Principal(account="admin", name="admin", grants=(), via="token"),
+            action="notify.own",
+            reach=Reach(account="admin", held=()),
+        )
+        new = NewChannel.model_validate({"sort": "webhook", "url": receiver.url(), "label": "own"})
+        with station.database.write() as session:
+            add_account(session, "admin")
+            add_grant(session, "admin", Right.ADMINISTRATOR, "")
+            station.channels.allow(session, by, LOOPBACK)
+            station.channels.add(session, by, new, account="admin", police=False)
 
     @staticmethod
     def _takes(database: Database, job: Job) -> None:
