@@ -26,6 +26,7 @@ from api.inspections import endpoints as inspections
 from api.installing import endpoints as installing
 from api.manual import endpoints as manual
 from api.notify import endpoints as notify
+from api.orders import endpoints as orders
 from api.patrols import endpoints as patrols
 from api.planner import endpoints as planner
 from api.points import endpoints as points
@@ -42,6 +43,7 @@ from api.tracks import endpoints as tracks
 
 ROUTERS: Final[tuple[APIRouter, ...]] = (
     alarms.router,
+    orders.router,
     duty.router,
     escalation.router,
     notify.router,

@@ -58,6 +58,9 @@ from api.leases.rules import Role
 from api.leases.service import Place, Tenure, here, this_process, where
 from api.mqtt import Link, Will
 from api.notify.service import PURPOSE, Channels, Notifier, notify, notify_desk
+from api.orders.service import LOOK_S as ORDERS_S
+from api.orders.service import Orders
+from api.orders.service import follow as end_orders
 from api.outgoing.service import LOOK_S as SENDER_S
 from api.outgoing.service import Sender
 from api.patrols import service as patrols
@@ -202,7 +205,7 @@ class Station:
             self.register,
             clock=clock,
             random_bytes=random_bytes,
-            consequences=(self.escalation.follow, self.feed.follow),
+            consequences=(self.escalation.follow, self.feed.follow, end_orders),
         )
         self.link = Link(settings.broker, filters=filters(self.register), will=self._will)
         self.faults = Faults(self.database, self.register, self.link, clock=clock)
@@ -256,6 +259,16 @@ class Station:
         self.rollcalls = RollCalls(
             self.register, self.guards, clock=clock, random_bytes=random_bytes, note=self.points.note
         )
+        self.orders = Orders(
+            self.register,
+            self.alarms,
+            self.tracks,
+            self.guards,
+            clock=clock,
+            notify=notify,
+            link=self.link_to,
+            note=self.points.note,
+        )
         self.scoring = Scoring(self.points.note, zone=settings.zone)
         self.patrols = Patrols(self.register, clock=clock, zone=settings.zone, consequences=(self.scoring.follow,))
         self.planning = Planning(self.register, clock=clock, zone=settings.zone, unfold=self.patrols.unfold_ahead)
@@ -264,7 +277,7 @@ class Station:
             clock=clock,
             readers=readers_of_points,
             stands=_stands,
-            consequences=(self.patrols.follow, self.rollcalls.heard, self.inspections.heard),
+            consequences=(self.patrols.follow, self.rollcalls.heard, self.inspections.heard, self.orders.heard),
         )
         self.uploads = Uploads(self.checkins, clock=clock, seed=settings.signing.seed(), stands=_stands)
         self.wands = Wands(self.register, self.checkins, clock=clock, zone=settings.zone)
@@ -298,6 +311,7 @@ class Station:
                 Job(name="retention", every_s=60, run=self.privacy.retain_next),
                 Job(name="complaints", every_s=COMPLAINTS_S, run=self._climb_complaints),
                 Job(name="drills", every_s=1, run=self._order_drills),
+                Job(name="orders", every_s=ORDERS_S, run=self._look_at_orders),
                 Job(name="roll-calls", every_s=CALLS_S, run=self._call_again),
                 Job(name="unfolding", every_s=UNFOLD_S, run=self._unfold_rounds),
                 Job(name="patrols", every_s=PATROLS_S, run=self._look_at_rounds),
@@ -411,6 +425,9 @@ class Station:
 
     def _look_at_rounds(self, now_ms: int) -> None:
         self.patrols.look(self.database, now_ms)
+
+    def _look_at_orders(self, now_ms: int) -> None:
+        self.orders.look(self.database, now_ms)
 
     def _call_again(self, now_ms: int) -> None:
         self.rollcalls.look(self.database, now_ms)

@@ -45,6 +45,7 @@ def belongings(session: Session, alarms: Alarms, by: Authority, seen: Seen) -> B
         dispatches=[
             DispatchAnswer(
                 account=one.account,
+                guard=one.guard if police else None,
                 name=one.name,
                 team=one.team,
                 service=one.service,

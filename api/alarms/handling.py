@@ -114,11 +114,55 @@ def dispatch(session: Session, alarms: Alarms, alarm: AlarmRecord, by: Actor, wh
     )  # fmt: skip
 
 
-def recall(session: Session, alarms: Alarms, alarm: AlarmRecord, by: Actor, what: Recalled) -> AlarmRecord:
-    """Call somebody back; from then on he sees nothing of the alarm."""
+def order(
+    session: Session,
+    alarms: Alarms,
+    alarm: AlarmRecord,
+    by: Actor,
+    *,
+    guard: str,
+    account: str | None,
+    detail: Detail,
+    reason: str | None = None,
+) -> AlarmDispatch:
+    """Send a guard; with an `account`, which `may_be_sent`, he sees where until it is closed. Raises NotNow."""
     now = alarms.clock()
-    out = [one for one in repository.dispatches(session, alarm.id) if one.recalled_ms is None and one.account]
-    called = [one for one in out if one.account == what.account]
+    out = [one for one in repository.dispatches(session, alarm.id) if one.recalled_ms is None]
+    row = next((one for one in out if account is not None and one.account == account), None)
+    if row is None:
+        row = AlarmDispatch(alarm=alarm.id, account=account, by=by.account, at_ms=now)
+    row.guard = guard
+    session.add(row)
+    session.flush()
+    alarms.changing.change(
+        session, alarm, Action.DISPATCH, at_ms=now, by=by, reason=reason, detail={"guard": guard, **detail},
+        now={"dispatched_ms": alarm.dispatched_ms or now},
+    )  # fmt: skip
+    return row
+
+
+def recall(session: Session, alarms: Alarms, alarm: AlarmRecord, by: Actor, what: Recalled) -> AlarmRecord:
+    """Call somebody back; from then on he sees nothing of the alarm. Raises NotNow."""
+    out = [one for one in repository.dispatches(session, alarm.id) if one.account == what.account]
+    detail = {"account": what.account}
+    return call_back(session, alarms, alarm, by, out, reason=what.reason, detail=detail)
+
+
+def call_back(
+    session: Session,
+    alarms: Alarms,
+    alarm: AlarmRecord,
+    by: Actor,
+    rows: Collection[AlarmDispatch],
+    *,
+    reason: str,
+    detail: Detail,
+) -> AlarmRecord:
+    """These are out no more. Raises NotNow where none of them was."""
+    now = alarms.clock()
+    out = [one for one in repository.dispatches(session, alarm.id) if one.recalled_ms is None and one.service is None]
+    numbers = {one.number for one in rows}
+    called = [one for one in out if one.number in numbers]
     if not called:
         raise NotNow(alarm.id, Action.RECALL, State(alarm.state))
     for one in called:
@@ -126,9 +170,7 @@ def recall(session: Session, alarms: Alarms, alarm: AlarmRecord, by: Actor, what
         session.add(one)
     session.flush()
     action = Action.RECALL if len(out) > len(called) else Action.RECALL_ALL
-    return alarms.changing.change(
-        session, alarm, action, at_ms=now, by=by, reason=what.reason, detail={"account": what.account}
-    )
+    return alarms.changing.change(session, alarm, action, at_ms=now, by=by, reason=reason, detail=detail)
 
 
 def hand_over(session: Session, alarms: Alarms, alarm: AlarmRecord, by: Actor, what: HandedOver) -> AlarmRecord:
@@ -152,19 +194,36 @@ def move(
     session: Session, alarms: Alarms, alarm: AlarmRecord, by: Actor, what: Moved, *, action: Action, of: str
 ) -> AlarmRecord:
     """Somebody is on the way or on scene (`action`); `of`: the account that moved, or entered it."""
-    now = alarms.clock()
+    rows = [one for one in repository.dispatches(session, alarm.id) if one.account == of]
+    detail = {"account": of, "words": what.words}
+    return go(session, alarms, alarm, by, rows, action=action, at_ms=alarms.clock(), detail=detail)
+
+
+def go(
+    session: Session,
+    alarms: Alarms,
+    alarm: AlarmRecord,
+    by: Actor | None,
+    rows: Collection[AlarmDispatch],
+    *,
+    action: Action,
+    at_ms: int,
+    detail: Detail,
+) -> AlarmRecord:
+    """These of whoever was sent are on the way or on scene (`action`) since `at_ms`. Raises NotNow.
+
+    Where only police may know of it, whoever else comes has come, and nothing is verified by that (ARRIVE).
+    """
     column = "on_the_way_ms" if action is Action.ON_THE_WAY else "on_scene_ms"
-    for one in repository.dispatches(session, alarm.id):
-        if one.account == of and one.recalled_ms is None and getattr(one, column) is None:
-            setattr(one, column, now)
+    for one in rows:
+        if one.recalled_ms is None and getattr(one, column) is None:
+            setattr(one, column, at_ms)
             session.add(one)
     session.flush()
-    columns: dict[str, object] = {column: getattr(alarm, column) or now}
+    columns: dict[str, object] = {} if action is Action.ARRIVE else {column: getattr(alarm, column) or at_ms}
     if action is Action.ON_SCENE:
-        columns["checked_ms"] = alarm.checked_ms or now
-    return alarms.changing.change(
-        session, alarm, action, at_ms=now, by=by, detail={"account": of, "words": what.words}, now=columns
-    )
+        columns["checked_ms"] = alarm.checked_ms or at_ms
+    return alarms.changing.change(session, alarm, action, at_ms=alarms.clock(), by=by, detail=detail, now=columns)
 
 
 def stand_back(session: Session, alarms: Alarms, alarm: AlarmRecord, by: Actor, what: Noted) -> AlarmRecord:
@@ -200,7 +259,7 @@ def resolve(session: Session, alarms: Alarms, alarm: AlarmRecord, by: Actor, wha
         now={"outcome": what.outcome.value, "cause": cause, "resolved_ms": now, "resolved_by": by.account},
     )
     for one in repository.dispatches(session, alarm.id):  # nobody is out any more, and nobody who was sees it again
-        if one.recalled_ms is None and one.account is not None:
+        if one.recalled_ms is None and one.service is None:
             one.recalled_ms = now
             session.add(one)
     session.flush()

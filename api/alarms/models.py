@@ -172,11 +172,11 @@ class AlarmStep(SQLModel, table=True):
 
 
 class AlarmDispatch(SQLModel, table=True):
-    """Somebody was sent: an account, or 119 or 120 whose person at the phone has a name."""
+    """Somebody was sent: an account, a guard (who may have one), or 119 or 120 whose person at the phone has a name."""
 
     __tablename__ = "alarm_dispatch"
     __table_args__ = (
-        CheckConstraint("(account IS NULL) != (service IS NULL)", name="one_of_both"),
+        CheckConstraint("(service IS NULL) = (account IS NOT NULL OR guard IS NOT NULL)", name="one_of_both"),
         CheckConstraint("service IS NULL OR service IN ('119', '120')", name="service"),
         Index("ix_alarm_dispatch_account", "account", "recalled_ms"),
     )
@@ -188,6 +188,8 @@ class AlarmDispatch(SQLModel, table=True):
     service: str | None = None
     name: str | None = None
     """Who took the call at 119 or 120."""
+    guard: str | None = None
+    """Who was sent by order (`api.orders`). Without an account he is told by radio, and sees nothing here."""
     by: str
     at_ms: int = Field(sa_type=BigInteger)
     on_the_way_ms: int | None = Field(sa_type=BigInteger, default=None)

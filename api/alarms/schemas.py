@@ -140,9 +140,10 @@ class StepAnswer(Answer):
 
 
 class DispatchAnswer(Answer):
-    """Somebody who was sent, or 119 or 120 with the name of whoever took the call."""
+    """Somebody who was sent (`guard`: by order), or 119 or 120 with the name of whoever took the call."""
 
     account: str | None
+    guard: str | None
     name: str | None
     team: str | None
     service: str | None

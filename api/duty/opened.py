@@ -58,12 +58,12 @@ def _faults(session: Session) -> tuple[OpenFault, ...]:
 
 def _out(session: Session) -> tuple[Out, ...]:
     found = (
-        select(DISPATCH.c.account, DISPATCH.c.service, DISPATCH.c.alarm, DISPATCH.c.at_ms)
+        select(DISPATCH.c.account, DISPATCH.c.service, DISPATCH.c.guard, DISPATCH.c.alarm, DISPATCH.c.at_ms)
         .join(ALARM, ALARM.c.id == DISPATCH.c.alarm)
         .where(DISPATCH.c.recalled_ms.is_(None), ALARM.c.state.not_in(OVER), visible(Audience.POLICE))
         .order_by(DISPATCH.c.number)
     )
     return tuple(
-        Out(who=account or service, alarm=alarm, since_ms=at_ms)
-        for account, service, alarm, at_ms in session.connection().execute(found)
+        Out(who=account or service or guard, alarm=alarm, since_ms=at_ms)
+        for account, service, guard, alarm, at_ms in session.connection().execute(found)
     )

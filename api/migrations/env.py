@@ -22,6 +22,7 @@ import api.inspections.models
 import api.installing.models
 import api.leases.models
 import api.notify.models
+import api.orders.models
 import api.outgoing.models
 import api.patrols.models
 import api.planner.models

@@ -235,7 +235,9 @@ class Privacy:
         ids = found.alarm_ids
         files = repository.rows(session, "alarm_attachment", table("alarm_attachment").c.alarm.in_(ids))
         self._take(session, "alarm", table("alarm").c.id.in_(ids), now=now)
-        for name in ("alarm_step", "alarm_dispatch", "alarm_errand", "alarm_transfer", "alarm_attachment"):
+        for name in (
+            "alarm_step", "alarm_dispatch", "alarm_order", "alarm_errand", "alarm_transfer", "alarm_attachment",
+        ):  # fmt: skip
             self._take(session, name, table(name).c.alarm.in_(ids), now=now)
         events = [
             row["event"] for row in repository.rows(session, "alarm_event", table("alarm_event").c.alarm.in_(ids))

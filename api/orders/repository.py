@@ -1,0 +1,58 @@
+"""Reading and writing orders. Never commits."""
+
+from collections.abc import Collection, Sequence
+
+from sqlmodel import Session, col, select
+
+from api.alarms.models import AlarmDispatch
+from api.orders.models import AlarmOrder
+
+
+def add(session: Session, row: AlarmOrder) -> AlarmOrder:
+    """Insert one, or write it anew; the database numbers it."""
+    session.add(row)
+    session.flush()
+    return row
+
+
+def find(session: Session, number: int) -> AlarmOrder | None:
+    """The one of this number."""
+    return session.get(AlarmOrder, number)
+
+
+def dispatch_of(session: Session, row: AlarmOrder) -> AlarmDispatch:
+    """How he was sent: on the way and on scene stand there."""
+    return session.get_one(AlarmDispatch, row.dispatch)
+
+
+def of_alarm(session: Session, alarm: str) -> Sequence[AlarmOrder]:
+    """All to this alarm, in order."""
+    return session.exec(select(AlarmOrder).where(AlarmOrder.alarm == alarm).order_by(col(AlarmOrder.number))).all()
+
+
+def open_to(session: Session, alarm: str) -> Sequence[AlarmOrder]:
+    """Those to this alarm that have not ended."""
+    found = select(AlarmOrder).where(AlarmOrder.alarm == alarm, col(AlarmOrder.ended_ms).is_(None))
+    return session.exec(found.order_by(col(AlarmOrder.number))).all()
+
+
+def open_of(session: Session, guards: Collection[str]) -> Sequence[AlarmOrder]:
+    """Those to these guards that have not ended."""
+    found = select(AlarmOrder).where(col(AlarmOrder.ended_ms).is_(None), col(AlarmOrder.guard).in_(guards))
+    return session.exec(found.order_by(col(AlarmOrder.number))).all()
+
+
+def due(session: Session, now_ms: int, *, limit: int) -> Sequence[AlarmOrder]:
+    """Those that should have been answered, as they were due."""
+    found = select(AlarmOrder).where(col(AlarmOrder.due_ms) <= now_ms)
+    return session.exec(found.order_by(col(AlarmOrder.due_ms), col(AlarmOrder.number)).limit(limit)).all()
+
+
+def page(session: Session, *, below: int | None, only_open: bool, limit: int) -> Sequence[AlarmOrder]:
+    """Newest first."""
+    found = select(AlarmOrder)
+    if only_open:
+        found = found.where(col(AlarmOrder.ended_ms).is_(None))
+    if below is not None:
+        found = found.where(col(AlarmOrder.number) < below)
+    return session.exec(found.order_by(col(AlarmOrder.number).desc()).limit(limit)).all()
