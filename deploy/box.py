@@ -32,7 +32,8 @@ from deploy.site import Site
 if TYPE_CHECKING:
     from firmware_sim.settings import VillageSettings
 
-READY_S: Final = 20.0
+READY_S: Final = 60.0
+"""A station that makes its tables on a small board, or beside ten other programs, needs more than 20 s."""
 STOP_S: Final = 8.0
 POLL_S: Final = 0.01
 RESTART_S: Final = 1.0

@@ -17,11 +17,11 @@ if TYPE_CHECKING:
 BYTES: Final = 8
 
 
-class Hands:
-    """The hands of such a clock: milliseconds ahead of the machine, as one 64-bit number in a file."""
+class Dial:
+    """How such a clock is set: milliseconds ahead of the machine, as one 64-bit number in a file."""
 
     def __init__(self, path: Path, *, make: bool = False) -> None:
-        """Open the file; `make`: begin one, at no difference. Raises OSError, ValueError when it is none."""
+        """Look at the file; `make`: begin one that can be put forward. Raises OSError, ValueError when it is none."""
         if make:
             path.write_bytes(bytes(BYTES))
         with path.open("r+b" if make else "rb") as file:
@@ -44,17 +44,17 @@ class Hands:
 
 def for_station(path: Path) -> Callable[[], int]:
     """What the station takes for its clock."""
-    return Hands(path).now_ms
+    return Dial(path).now_ms
 
 
 def for_gateway(path: Path) -> "Clock":
     """What a gateway takes for its clocks. Its wall clock counts as set: whoever wrote the file set it."""
     from gateway.stamps import SystemClock
 
-    hands, system = Hands(path), SystemClock()
+    dial, system = Dial(path), SystemClock()
 
     def stamp() -> "Stamp":
         found = system()
-        return replace(found, wall_ms=found.wall_ms + hands.ahead_ms, quality="synced")
+        return replace(found, wall_ms=found.wall_ms + dial.ahead_ms, quality="synced")
 
     return stamp

@@ -1,7 +1,8 @@
 """The demo: a village of ten households on this machine, with real wires as far as software goes.
 
 `run_once` plays a short evening and has it judged from outside: a panic, acknowledged; a duress; a check-in; the
-panic taken back. `deploy.stage` shows the same village live.
+panic taken back. Then it is night, and guards walk a round (`deploy.night`). `deploy.stage` shows the same village
+live.
 """
 
 import time
@@ -12,8 +13,9 @@ from pathlib import Path
 from typing import Any, Final
 
 from broker.acl import Principal, acl_file
-from deploy import check
+from deploy import check, night, walker
 from deploy.box import Box, BoxError, Village
+from deploy.clock import Dial
 from deploy.observers import Witnesses
 from deploy.site import Site
 from deploy.verdict import Evidence, Expected, Verdict, judge
@@ -68,7 +70,7 @@ class NotAVillage(ValueError):
 
 @contextmanager
 def village(site_path: Path, directory: Path, *, render_acl: Callable[[Iterable[Principal]], str] = acl_file) -> Any:
-    """The whole village, running: yields (box, units, witnesses).
+    """The whole village, running: yields (box, units, witnesses, dial), the last those of the village's clock.
 
     Raises BoxError, BrokerError, SiteError, KeysError, NotAVillage.
     """
@@ -76,24 +78,30 @@ def village(site_path: Path, directory: Path, *, render_acl: Callable[[Iterable[
     lacks = _lacks(site)
     if lacks:
         raise NotAVillage(site_path, lacks)
-    with Box(site, site_path, directory, render_acl=render_acl) as box:
+    directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+    dial = Dial(directory / "clock", make=True)
+    with Box(site, site_path, directory, render_acl=render_acl, gpio="mock", clock=directory / "clock") as box:
         box.broker.start()
         with Witnesses(box) as witnesses:
             box.start_station()
             units = box.start_village()
             box.start_gateway()
             wait_for_hellos(units, len(site.gateways[0].units))
-            yield box, units, witnesses
+            yield box, units, witnesses, dial
 
 
 def run_once(
     site_path: Path, directory: Path, *, render_acl: Callable[[Iterable[Principal]], str] = acl_file
 ) -> Verdict:
-    """Play the evening and judge it."""
-    with village(site_path, directory, render_acl=render_acl) as (box, units, witnesses):
+    """Play evening and night, and judge them."""
+    with village(site_path, directory, render_acl=render_acl) as (box, units, witnesses, dial):
         play(box, units, witnesses)
         evidence = gather(box, units, witnesses)
-    return judge(evidence, EVENING, tag=TAG)
+        walked = night.walk(box, units, dial)
+    verdict, judged = judge(evidence, EVENING, tag=TAG), walker.judge(walked, night.NIGHT)
+    verdict.problems += judged.problems
+    verdict.patrol = judged.report
+    return verdict
 
 
 def play(box: Box, units: Village, witnesses: Witnesses) -> None:
@@ -141,7 +149,7 @@ def _lacks(site: Site) -> tuple[str, ...]:
     there |= {f"tag {tag.tag}" for tag in site.tags}
     needed = [f"unit {unit} of {household}" for unit, household in zip(UNITS, HOUSEHOLDS, strict=True)]
     needed += ["tag reader gate", f"tag {TAG}"]
-    return tuple(one for one in needed if one not in there)
+    return (*(one for one in needed if one not in there), *(one for one in night.lacks(site) if one not in needed))
 
 
 def _press(units: Village, press: Expected) -> None:

@@ -13,9 +13,10 @@ import termios
 import threading
 import time
 import tty
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping
 from contextlib import ExitStack, contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -28,11 +29,13 @@ from rich.table import Table
 from rich.text import Text
 
 from broker.kinds import KIND_WORDS, LADDER_WORDS, NEIGHBOUR_HELP, UPDATE_WORDS, Kind, LadderState, UpdateState
-from deploy import demo
+from deploy import demo, night, walker
 from deploy.box import Box, BoxError, Village
 from deploy.check import Language
+from deploy.clock import Dial
 from deploy.observers import Witnesses
 from deploy.verdict import Verdict
+from deploy.walker import Held
 
 REFRESH_S: Final = 0.1
 MOST_LINES: Final = 30
@@ -55,13 +58,21 @@ LAMPS: Final = {
 }
 """As the units' diaries call them; whatever else a lamp shows is nothing."""
 
+OUTCOME_STYLES: Final = {
+    "on_time": "green",
+    "late": "yellow",
+    "early": "yellow",
+    "missed": "red",
+    "too_fast": "bold red",
+}
+
 KEYS: Final = {"p": Kind.PANIC, "h": Kind.HELP, "m": Kind.MEDICAL, "f": Kind.FIRE, "d": Kind.DURESS}
 DIGITS: Final = "1234567890"
 HELP: Final = {
     "zh": "1-0 选住户  p 紧急报警  h 一般求助  m 医疗求助  f 火警  d 胁迫报警(无声)  c 撤销  w 马上去  "
-    "a 派出所签收  t 巡更打卡  k 网关断电重启  q 退出",
+    "a 派出所签收  t 巡更打卡  r 夜巡  k 网关断电重启  q 退出",
     "en": "1-0 household  p panic  h help  m medical  f fire  d duress (silent)  c cancel  w coming at once  "
-    "a police acknowledge  t check-in  k power-cut the gateway  q quit",
+    "a police acknowledge  t check-in  r night round  k power-cut the gateway  q quit",
 }
 ROLES: Final = {"police": ("派出所", "police"), "community": ("社区", "community"), "grid": ("网格员", "grid worker")}
 
@@ -176,14 +187,75 @@ def show_verdict(verdict: Verdict, *, language: Language) -> None:
         lamps = " > ".join(lamp_of(lamp, zh=zh).plain for lamp in seen["lamps"])
         siren = " ".join(pattern_of(pattern, zh=zh) for pattern in seen["siren"])
         units.add_row(unit, lamps or "-", siren or "-", doors or "-", str(seen["ms"] or "-"))
-    console.print(messages, units)
+    console.print(messages, units, *night_tables(verdict.patrol, zh=zh))
     if verdict.ok:
         console.print(
-            "每一方都得知了应知的,且仅此而已" if zh else "everybody learned what they may, and nothing else",
+            "每一方都得知了应知的,且仅此而已;夜巡的评定与实际行走一致"
+            if zh
+            else "everybody learned what they may, and nothing else; the night was judged as it was walked",
             style="green",
         )
     for problem in verdict.problems:
         console.print(problem, style="red", soft_wrap=True)
+
+
+def night_tables(patrol: Mapping[str, Any], *, zh: bool) -> list[Table]:
+    """The round of the night: each visit, the points with their reasons, and the look-up."""
+    language = "zh" if zh else "en"
+    visits = _table(
+        "夜巡|night round", "保安|guard", "巡查点|checkpoint", "应到|planned", "打卡|read", "结果|outcome", zh=zh
+    )
+    for one in patrol["rounds"]:
+        for visit in one["visits"]:
+            visits.add_row(
+                " ".join(who["name"] for who in one["guards"]),
+                visit["point_name"],
+                civil(visit["planned"]),
+                civil(visit["due"]),
+                civil(visit["at"]) if visit["at"] else "-",
+                Text(outcome_of(visit, zh=zh), style=OUTCOME_STYLES.get(visit["outcome"], "")),
+            )
+    points = _table("积分|points", "保安|guard", "规则|rule", "分值|points", "理由|reason", "状态|state", zh=zh)
+    for entry in patrol["points"]:
+        reason, state = entry["reason"][language], entry["state_words"][language]
+        points.add_row(entry["name"], entry["rule"], f"{entry['points']:+g}", reason, state)
+    for flag in patrol["flags"]:
+        worth = f"{'核实后' if zh else 'if confirmed '}{flag['points_if_confirmed']:+g}"
+        points.add_row(flag["name"], flag["rule"], worth, flag["reason"][language], flag["state_words"][language])
+    asked = patrol["look_up"]
+    window = f"{asked['point_name']} {civil(asked['begins'])}-{civil(asked['ends'])}"
+    found = _table(
+        f"轨迹反查 {window}|who was at {window}", "保安|guard", "答复|answer", "何时|when", "依据|because", zh=zh
+    )
+    for one in asked["findings"]:
+        words, because = one["answer_words"][language], one["because_words"][language]
+        found.add_row(one["name"], words, f"{civil(one['earliest'])}-{civil(one['latest'])}", because)
+    return [visits, points, found]
+
+
+def _table(title: str, *columns: str, zh: bool) -> Table:
+    """A table whose words stand as `Chinese|English`."""
+    words = [one.split("|")[0 if zh else 1] for one in (title, *columns)]
+    return Table(*words[1:], title=words[0])
+
+
+def civil(moment: str) -> str:
+    """A moment as a clock there shows it."""
+    return datetime.fromisoformat(moment).astimezone(night.ZONE).strftime("%H:%M:%S")
+
+
+def outcome_of(visit: Mapping[str, Any], *, zh: bool) -> str:
+    """What became of a visit, with what makes it so."""
+    word = str(visit["outcome_words"]["zh" if zh else "en"])
+    match visit["outcome"]:
+        case "late" | "early":
+            return f"{word} {abs(visit['off_s']) // 60} min"
+        case "missed" if visit["told"]:
+            return f"{word} ({civil(visit['told'])} {'发现' if zh else 'found out'})"
+        case "too_fast":
+            took, least = visit["leg_s"], visit["leg_least_s"]
+            return f"{word}: {took} s ({f'至少需 {least} s' if zh else f'nobody in less than {least} s'})"
+    return word
 
 
 @dataclass(slots=True)
@@ -284,12 +356,12 @@ def live(site_path: Path, folder: Path, *, language: Language) -> None:
     console = Console()
     with suppress(KeyboardInterrupt), ExitStack() as stack:
         with console.status(scene.say("正在启动村庄...", "starting the village...")):
-            box, units, witnesses = stack.enter_context(demo.village(site_path, folder))
+            box, units, witnesses, dial = stack.enter_context(demo.village(site_path, folder))
         scene.labels = {household.id: household.label or household.id for household in box.site.households}
         for event in list(units.events):
             scene.unit_said(event)
         units.listen(scene.unit_said)
-        hands = Hands(scene, box, units)
+        hands = Hands(scene, box, units, dial)
         with _keys(), Live(console=console, screen=True, auto_refresh=False) as screen:
             while hands.obey(_key()):
                 scene.look(witnesses)
@@ -299,11 +371,13 @@ def live(site_path: Path, folder: Path, *, language: Language) -> None:
 class Hands:
     """Does what keys stand for. What takes time is done aside, one such thing at a time."""
 
-    def __init__(self, scene: Scene, box: Box, units: Village) -> None:
+    def __init__(self, scene: Scene, box: Box, units: Village, dial: Dial) -> None:
         """Nothing is pressed yet."""
         self._scene = scene
         self._box = box
         self._units = units
+        self._dial = dial
+        self._walked = False
         self._aside: threading.Thread | None = None
 
     def obey(self, keys: str) -> bool:
@@ -325,6 +399,8 @@ class Hands:
                 self._do_aside(self._check_in)
             case "a":
                 self._do_aside(self._acknowledge)
+            case "r":
+                self._do_aside(self._walk)
             case "k":
                 self._do_aside(self._power_cut)
             case _ if key in KEYS:
@@ -370,6 +446,34 @@ class Hands:
         )
         late = round((time.monotonic() - began) * 1_000)
         self._scene.tell(f"{self._scene.say('巡更打卡已入库', 'check-in is stored')}: {demo.TAG} +{late} ms")
+
+    def _walk(self) -> None:
+        """Let it be night, once: the round is walked, and the screen tells what the station makes of it."""
+        scene, zh = self._scene, self._scene.zh
+        if self._walked:
+            scene.tell(scene.say("今夜已经巡过了", "this night's round was walked"))
+            return
+        self._walked = True
+        scene.tell(
+            scene.say("入夜: 网关和派出所的时钟拨快", "night falls: the clocks of gateway and station are put forward")
+        )
+        names, points = ({one.number: one.name for one in night.GUARDS}, {one.id: one.name for one in night.POINTS})
+
+        def tell(step: night.Step, held: Held | None) -> None:
+            at = civil(datetime.fromtimestamp(self._dial.now_ms() / 1_000, night.ZONE).isoformat())
+            if held is None or step.guard is None or step.point is None:
+                scene.tell(f"{at} {scene.say('派出所发现漏巡', 'the station finds a missed visit')}")
+                return
+            answer = scene.say("无应答", "no answer") if held.answered_ms is None else f"♪ +{held.answered_ms} ms"
+            scene.tell(f"{at} {names[step.guard]} {points[step.point]} {answer}")
+
+        judged = walker.judge(night.walk(self._box, self._units, self._dial, tell=tell), night.NIGHT)
+        for one in judged.report["rounds"]:
+            for visit in one["visits"]:
+                who = " ".join(guard["name"] for guard in one["guards"])
+                scene.tell(f"{who} {visit['point_name']} {civil(visit['planned'])}: {outcome_of(visit, zh=zh)}")
+        for problem in judged.problems:
+            scene.tell(problem)
 
     def _power_cut(self) -> None:
         gateway = self._box.processes[f"gateway-{self._box.site.gateways[0].id}"]

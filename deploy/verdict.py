@@ -66,6 +66,8 @@ class Verdict:
     problems: list[str] = field(default_factory=list)
     audiences: dict[str, list[dict[str, Any]]] = field(default_factory=dict)
     units: dict[str, dict[str, Any]] = field(default_factory=dict)
+    patrol: dict[str, Any] = field(default_factory=dict)
+    """What came of the night (`deploy.walker`)."""
 
     @property
     def ok(self) -> bool:
@@ -74,7 +76,13 @@ class Verdict:
 
     def as_plain(self) -> dict[str, Any]:
         """For JSON."""
-        return {"ok": self.ok, "problems": self.problems, "audiences": self.audiences, "units": self.units}
+        return {
+            "ok": self.ok,
+            "problems": self.problems,
+            "audiences": self.audiences,
+            "units": self.units,
+            "patrol": self.patrol,
+        }
 
 
 def judge(evidence: Evidence, expected: Sequence[Expected], *, tag: str) -> Verdict:
