@@ -26,11 +26,10 @@ from sqlalchemy.exc import DBAPIError
 from api import bodies, logs, memory, problems
 from api.clock import Clock, wall_ms
 from api.database import Database, DatabaseError, DatabaseInUse
-from api.health.endpoints import router as health
 from api.health.service import Pulse
 from api.ingest.road import Gate
 from api.leases.rules import Role
-from api.routes import ROUTERS, together
+from api.routes import routes
 from api.settings import SettingsError, StationSettings, load
 from api.station import OnlyShared, Station
 from api.steps import Wrap, unwrapped
@@ -75,7 +74,7 @@ def build(
         lifespan=lifespan,
         docs_url=None,
         redoc_url=None,
-        routes=[*together(*(ROUTERS if role.serves else [health]))],
+        routes=[*routes(serves=role.serves)],
     )
     app.state.station = station
     app.state.pulse = Pulse(station)
