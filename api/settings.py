@@ -248,6 +248,10 @@ class StationSettings(Settings):
         if split := [grid for grid, communities in lies.items() if len(communities) > 1]:
             raise ValueError(f"grid {split[0]!r} lies in {' and in '.join(sorted(lies[split[0]]))}: it can in one only")
 
+    def let_go(self) -> None:
+        """Forget what the tables have since the first start; of 3,000 households it is as much as a storm leaves."""
+        self.__dict__.update(groups=(), households=(), units=())
+
     @property
     def zone(self) -> ZoneInfo:
         """The station's civil time."""

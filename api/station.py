@@ -269,7 +269,7 @@ class Station:
             link=self.link_to,
             note=self.points.note,
         )
-        self.scoring = Scoring(self.points.note, zone=settings.zone)
+        self.scoring = Scoring(self.points.note_all, zone=settings.zone)
         self.patrols = Patrols(self.register, clock=clock, zone=settings.zone, consequences=(self.scoring.follow,))
         self.planning = Planning(self.register, clock=clock, zone=settings.zone, unfold=self.patrols.unfold_ahead)
         self.checkins = Checkins(
@@ -278,6 +278,7 @@ class Station:
             readers=readers_of_points,
             stands=_stands,
             consequences=(self.patrols.follow, self.rollcalls.heard, self.inspections.heard, self.orders.heard),
+            unsaid=(self.patrols.follow,),
         )
         self.uploads = Uploads(self.checkins, clock=clock, seed=settings.signing.seed(), stands=_stands)
         self.wands = Wands(self.register, self.checkins, clock=clock, zone=settings.zone)

@@ -272,6 +272,7 @@ class Action(StrEnum):
     READINESS = "readiness"
     DRILL = "drill"
     INSTALL = "install"
+    CALL = "call"
 
 
 _NEEDS: Final[dict[Action, tuple[str, ...]]] = {
@@ -282,6 +283,7 @@ _NEEDS: Final[dict[Action, tuple[str, ...]]] = {
     Action.READINESS: (),
     Action.DRILL: ("group", "units", "lasts_ms"),
     Action.INSTALL: ("lasts_ms",),
+    Action.CALL: ("units", "lasts_ms"),
 }
 
 
@@ -294,6 +296,8 @@ class Command(Envelope):
     less the age of the command); it replaces an earlier one of that group, and 0 ends it.
     `install`: for `lasts_ms`, units that are not handed over (of `place`; without it, of the whole gateway) are being
     installed, and chirp instead of ringing.
+    `call`: somebody is called at the roll (点名): the lamps of the readers `units` blink for `lasts_ms`. It replaces an
+    earlier one, and of nobody's name is anything said; no readers, or 0, ends it.
     """
 
     type: Literal["command"] = "command"

@@ -7,6 +7,10 @@ the check-in is on disk, never before: the tone is the gateway's word that it is
 outputs that the site file gives it; a native unit with a reader by its own tone, once for known and twice for unknown.
 
 An ambiguous number (`broker.tags`) is unknown here: the station would not know whose it is either.
+
+When somebody is called at the roll (点名), the lamps of the readers on his way blink slowly, until he answered or the
+time that the station gave is over by the monotonic clock; an answer to a card comes before it, and it goes on after.
+Whom the station calls is not known here. A gateway that starts anew knows of no call until the station tells it again.
 """
 
 from __future__ import annotations
@@ -18,6 +22,7 @@ from typing import Final
 
 from broker.ids import EventId, UnitId
 from broker.kinds import EventType
+from broker.messages import Command
 from broker.tags import Enrolled, Known, canonical, faces
 from gateway.alert import Switch
 from gateway.events import Event
@@ -31,6 +36,9 @@ CHIRP_AGAIN_NS: Final = 1_200 * MS
 OLD_MS: Final = 5_000
 """A check-in that a unit tells so late is answered by nothing: whoever held the card has left."""
 MOST_PENDING: Final = 1_000
+CALL_ON_NS: Final = 500 * MS
+CALL_OFF_NS: Final = 1_500 * MS
+"""The lamp of a reader that calls somebody: half a second in two, slower than any answer flickers."""
 
 
 class Reply(Enum):
@@ -110,6 +118,10 @@ class Checkpoints:
         self._steps: dict[UnitId, list[tuple[int, Switch]]] = {}
         """What is still to be switched, by reader, in order."""
         self._chirps: list[tuple[int, Chirp]] = []
+        self._calls: dict[UnitId, int] = {}
+        """Readers whose lamp calls somebody, and until when."""
+        self._blinking: set[UnitId] = set()
+        """Those of them of which the steps are the call's own, and no answer's."""
 
     @property
     def sounders(self) -> tuple[Sounder, ...]:
@@ -121,6 +133,20 @@ class Checkpoints:
         for event in events:
             if event.type is EventType.CHECK_IN and event.unit in self._outputs and len(self._pending) < MOST_PENDING:
                 self._pending[event.id] = (event.unit, now_ns + LATE_NS)
+
+    def called(self, command: Command, now_ns: int) -> list[Switch | Chirp]:
+        """A `call` command, whose signature, session and counter are good, arrived: it says all that call now."""
+        until_ns = now_ns + max((command.lasts_ms or 0) - command.age_ms, 0) * MS
+        before, wanted = set(self._calls), set(command.units or ()) if until_ns > now_ns else set()
+        self._calls = {reader: until_ns for reader in wanted if "lamp" in self._outputs.get(reader, ())}
+        done: list[Switch | Chirp] = []
+        for reader in sorted(before - set(self._calls)):
+            if reader in self._blinking:
+                done += self._dark(reader)
+        for reader in sorted(set(self._calls) - before):
+            if reader not in self._steps:
+                self._blink(reader, now_ns)
+        return done + self.advance(now_ns)
 
     def refused(self, reader: UnitId, now_ns: int) -> list[Switch]:
         """A card was there that has no number of its own: nothing of it is kept."""
@@ -150,6 +176,7 @@ class Checkpoints:
             self._steps[reader] = [step for step in steps if step[0] > now_ns]
             if not self._steps[reader]:
                 del self._steps[reader]
+                self._blink(reader, now_ns + CALL_OFF_NS)
         done += [chirp for due_ns, chirp in self._chirps if due_ns <= now_ns]
         self._chirps = [(due_ns, chirp) for due_ns, chirp in self._chirps if due_ns > now_ns]
         return done
@@ -161,6 +188,22 @@ class Checkpoints:
         dues += [due_ns for due_ns, _ in self._chirps]
         return min(dues, default=None)
 
+    def _blink(self, reader: UnitId, lit_ns: int) -> None:
+        """Let the lamp call once, from `lit_ns` on, unless the call is over by then."""
+        self._blinking.discard(reader)
+        if lit_ns >= self._calls.get(reader, lit_ns):
+            self._calls.pop(reader, None)
+            return
+        lamp = self._outputs[reader]["lamp"]
+        self._blinking.add(reader)
+        self._steps[reader] = [(lit_ns, Switch(lamp, on=True)), (lit_ns + CALL_ON_NS, Switch(lamp, on=False))]
+
+    def _dark(self, reader: UnitId) -> list[Switch]:
+        """Nobody is called here any more."""
+        self._blinking.discard(reader)
+        self._steps.pop(reader, None)
+        return self._switch([Switch(self._outputs[reader]["lamp"], on=False)])
+
     def _chirp(self, unit: UnitId, now_ns: int, *, known: bool) -> list[Switch | Chirp]:
         if not known:
             self._chirps.append((now_ns + CHIRP_AGAIN_NS, Chirp(unit)))
@@ -168,6 +211,7 @@ class Checkpoints:
 
     def _play(self, reader: UnitId, reply: Reply, now_ns: int) -> list[Switch]:
         """Begin an answer; the one before it ends here."""
+        self._blinking.discard(reader)
         steps: list[tuple[int, Switch]] = []
         for name, output in self._outputs.get(reader, {}).items():
             pattern = (BUZZER if name == "buzzer" else LAMP)[reply]
@@ -178,6 +222,9 @@ class Checkpoints:
                     (now_ns + off_ms * MS, Switch(output, on=False)),
                 ]
         self._steps[reader] = [step for step in steps if step[0] > now_ns]
+        if not self._steps[reader]:
+            del self._steps[reader]
+            self._blink(reader, now_ns + CALL_OFF_NS)
         first = {switch.sounder.id: switch for due_ns, switch in steps if due_ns <= now_ns}
         return self._switch(list(first.values()))
 

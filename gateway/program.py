@@ -493,6 +493,9 @@ class Gateway:
                 self._drills.ordered(command, now_ns)
             case Action.INSTALL:
                 self._windows.ordered(command, now_ns)
+            case Action.CALL:
+                self._reply(self._checkpoints.called(command, now_ns))
+                self._wake()
             case Action.ALERT:
                 self._sound(self._alert.ring_command(command, now_ns=now_ns))
                 self._own.take(self._recorder.order(EventType.ALERT, command))

@@ -159,16 +159,18 @@ class Checkins:
         readers: Readers = lambda _session, _readers: {},
         stands: Stands = lambda _session, _point: True,
         consequences: Sequence[Consequence] = (),
+        unsaid: Sequence[Consequence] = (),
     ) -> None:
         """`consequences` hear of new check-ins, and of those about which something else was found out.
 
-        A check-in that turns out to be nobody's is told as it was, with the flag of why: look again at that guard.
+        `unsaid` hear of check-ins as they are no more: whose or where it was turned out otherwise, so look again there.
         """
         self._register = register
         self._clock = clock
         self._readers = readers
         self._stands = stands
         self._consequences = consequences
+        self._unsaid = unsaid
 
     def absorb(self, session: Session, events: Sequence[GatewayEvent], received_ms: int) -> None:
         """Keep what tags were read at readers. The inbox has each event once, and so has this."""
@@ -231,22 +233,24 @@ class Checkins:
         rows = repository.by_tags(session, values, from_ms=from_ms, limit=AGAIN_MOST)
         holders = _holders(session, values)
         changed: list[CheckIn] = []
-        told: list[CheckIn] = []
+        gone: list[CheckIn] = []
         for one in rows:
             after = _again(one, holders)
             if after != one:
                 repository.change(session, after)
                 changed.append(after)
-                lost = one.guard is not None and after.guard is None
-                told.append(replace(one, flags=after.flags) if lost else after)
+                if (one.guard, one.point) != (after.guard, after.point):
+                    gone.append(one)
         now = self._clock()
         for row in unknown:
             if row.settled is None and holders.find(row.tag, row.last_ms).why is None:
                 row.settled, row.settled_ms = Settled.ENROLLED.value, now
                 session.add(row)
         session.flush()
-        if told:
-            self._tell(session, told)
+        for unsay in self._unsaid if gone else ():
+            unsay(session, gone)
+        if changed:
+            self._tell(session, changed)
         return changed
 
     def name(self, session: Session, found: Mapping[str, str]) -> list[CheckIn]:

@@ -22,9 +22,15 @@ from broker.policy import Audience
 
 def bands(session: Session, areas: Collection[str], at_ms: int) -> dict[str, Band]:
     """What held in each of these areas at a moment."""
-    rows: dict[str, list[Decided]] = {area: [] for area in areas}
-    asked = select(AreaColour).where(col(AreaColour.area).in_(rows), AreaColour.from_ms <= at_ms)
-    for row in session.exec(asked.order_by(col(AreaColour.number))):
+    return {area: found for (area, _), found in bands_then(session, [(area, at_ms) for area in areas]).items()}
+
+
+def bands_then(session: Session, asked: Collection[tuple[str, int]]) -> dict[tuple[str, int], Band]:
+    """What held in each of these areas at the moment beside it."""
+    rows: dict[str, list[Decided]] = {area: [] for area, _ in asked}
+    until_ms = max((at_ms for _, at_ms in asked), default=0)
+    found = select(AreaColour).where(col(AreaColour.area).in_(rows), AreaColour.from_ms <= until_ms)
+    for row in session.exec(found.order_by(col(AreaColour.number))):
         rows[row.area].append(
             Decided(
                 colour=Colour(row.colour),
@@ -36,7 +42,8 @@ def bands(session: Session, areas: Collection[str], at_ms: int) -> dict[str, Ban
                 to_ms=row.to_ms,
             )
         )
-    return {area: band(found, at_ms, of=table()) for area, found in rows.items()}
+    decided = {(area, at_ms): [one for one in rows[area] if one.from_ms <= at_ms] for area, at_ms in asked}
+    return {(area, at_ms): band(some, at_ms, of=table()) for (area, at_ms), some in decided.items()}
 
 
 def band_at(session: Session, area: str, at_ms: int) -> Band:

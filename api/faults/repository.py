@@ -119,3 +119,32 @@ def between(session: Session, gateways: Collection[str], *, from_ms: int, to_ms:
         or_(col(Fault.cleared_ms).is_(None), col(Fault.cleared_ms) > from_ms),
     )
     return session.exec(found.order_by(col(Fault.number))).all()
+
+
+def spans(session: Session, faults: Collection[Fault]) -> dict[int, list[tuple[int, int | None]]]:
+    """From when until when each of these was there (None: it still is): one that comes back was away in between."""
+    found: dict[int, list[tuple[int, int | None]]] = {row.number or 0: [] for row in faults}
+    things = [act.value for act in (Act.BEGAN, Act.CAME_BACK, Act.RESTORED)]
+    rows = select(FaultStep).where(col(FaultStep.fault).in_([*found]), col(FaultStep.act).in_(things))
+    for step in session.exec(rows.order_by(col(FaultStep.number))):
+        mine = found[step.fault]
+        if step.act != Act.RESTORED.value:
+            mine.append((step.at_ms, None))
+        elif mine:
+            mine[-1] = mine[-1][0], step.at_ms
+    for row in faults:
+        found[row.number or 0] = found[row.number or 0] or [(row.first_ms, row.cleared_ms)]
+    return found
+
+
+def began_after(session: Session, number: int, limit: int) -> list[tuple[int, Fault, int]]:
+    """Faults that began or came back, as steps of higher numbers than this say: step, fault, and when."""
+    began = [Act.BEGAN.value, Act.CAME_BACK.value]
+    rows = (
+        select(FaultStep, Fault)
+        .join(Fault, col(Fault.number) == col(FaultStep.fault))
+        .where(col(FaultStep.number) > number, col(FaultStep.act).in_(began))
+        .order_by(col(FaultStep.number))
+        .limit(limit)
+    )
+    return [(step.number or 0, fault, step.at_ms) for step, fault in session.exec(rows)]

@@ -200,6 +200,7 @@ class PatrolDutyMember(SQLModel, table=True):
         _in("came", Came),
         _in("went", Went, absent=True),
         Index("ix_patrol_duty_member_guard", "guard", "to_ms"),
+        Index("ix_patrol_duty_member_to_ms", "to_ms"),
         {"sqlite_autoincrement": True},
     )
 

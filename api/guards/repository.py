@@ -1,6 +1,6 @@
 """Reading and writing guards and their duties. Never commits."""
 
-from collections.abc import Collection, Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 
 from sqlalchemy import func, or_
 from sqlalchemy import select as ask
@@ -18,7 +18,7 @@ from api.guards.models import (
     PatrolDutyMember,
     PatrolSuspension,
 )
-from api.guards.rules import Cause, Employment, Excuse, Serving
+from api.guards.rules import DUTY_MOST_MS, Cause, Employment, Excuse, Serving, Tells, Told
 from broker.tags import Enrolled, Known, Tag, faces
 
 AT_ONCE = 500
@@ -121,6 +121,9 @@ def cards(session: Session, tags: Collection[Tag]) -> list[GuardCard]:
 
 _DUTY = table_of(PatrolDuty)
 _MEMBER = table_of(PatrolDutyMember)
+_LEAVE = table_of(GuardLeave)
+_EXCUSE = table_of(GuardExcuse)
+_ORDER = table_of(PatrolSuspension)
 
 
 def servings(
@@ -136,7 +139,7 @@ def servings(
         ask(_MEMBER.c.guard, _MEMBER.c.from_ms, _MEMBER.c.to_ms, _DUTY.c.number, _DUTY.c.area, _DUTY.c.route,
                _DUTY.c.shift)
         .where(_MEMBER.c.duty == _DUTY.c.number, _MEMBER.c.from_ms < to_ms, _MEMBER.c.to_ms > from_ms,
-               _MEMBER.c.to_ms > _MEMBER.c.from_ms)
+               _MEMBER.c.to_ms <= to_ms + DUTY_MOST_MS, _MEMBER.c.to_ms > _MEMBER.c.from_ms)
         .order_by(_MEMBER.c.from_ms, _MEMBER.c.number)
     )  # fmt: skip
     if guards is not None:
@@ -163,22 +166,10 @@ def end_excuse(session: Session, guard: str, evidence: str, to_ms: int) -> None:
     session.flush()
 
 
-def excuses(session: Session, guard: str, *, from_ms: int, to_ms: int) -> list[Excuse]:
-    """Whatever excuses the guard and shares a moment with a span."""
-    written = select(GuardExcuse).where(
-        GuardExcuse.guard == guard, GuardExcuse.from_ms < to_ms, GuardExcuse.to_ms > from_ms
-    )
-    found = [
-        Excuse(cause=Cause(row.cause), from_ms=row.from_ms, to_ms=row.to_ms, evidence=row.evidence)
-        for row in session.exec(written)
-    ]
-    away = select(GuardLeave).where(GuardLeave.guard == guard, GuardLeave.from_ms < to_ms, GuardLeave.to_ms > from_ms)
-    found += [
-        Excuse(cause=Cause.LEAVE, from_ms=row.from_ms, to_ms=row.to_ms, evidence=f"leave:{row.number}")
-        for row in session.exec(away)
-    ]
+def excuses(session: Session, guards: Collection[str], *, from_ms: int, to_ms: int) -> dict[str, list[Excuse]]:
+    """Of each of these guards, whatever excuses him and shares a moment with a span."""
     orders = select(PatrolSuspension).where(PatrolSuspension.from_ms < to_ms, PatrolSuspension.to_ms > from_ms)
-    found += [
+    ordered = [
         Excuse(
             cause=Cause.SUSPENDED,
             from_ms=row.from_ms,
@@ -188,6 +179,42 @@ def excuses(session: Session, guard: str, *, from_ms: int, to_ms: int) -> list[E
         )
         for row in session.exec(orders)
     ]
+    found = {guard: [*ordered] for guard in guards}
+    for some in portions(guards):
+        written = select(GuardExcuse).where(
+            col(GuardExcuse.guard).in_(some), GuardExcuse.from_ms < to_ms, GuardExcuse.to_ms > from_ms
+        )
+        for one in session.exec(written):
+            found[one.guard].append(
+                Excuse(cause=Cause(one.cause), from_ms=one.from_ms, to_ms=one.to_ms, evidence=one.evidence)
+            )
+        away = select(GuardLeave).where(
+            col(GuardLeave.guard).in_(some), GuardLeave.from_ms < to_ms, GuardLeave.to_ms > from_ms
+        )
+        for leave in session.exec(away):
+            found[leave.guard].append(
+                Excuse(cause=Cause.LEAVE, from_ms=leave.from_ms, to_ms=leave.to_ms, evidence=f"leave:{leave.number}")
+            )
+    return found
+
+
+def told_after(session: Session, heard: Mapping[Tells, int], limit: int) -> list[Told]:
+    """What was told about guards by rows of higher numbers than these, by kind and number."""
+    member = (
+        ask(_MEMBER.c.number, _MEMBER.c.guard, _DUTY.c.area, _DUTY.c.route, _MEMBER.c.from_ms, _MEMBER.c.to_ms)
+        .where(_MEMBER.c.duty == _DUTY.c.number, _MEMBER.c.number > heard[Tells.DUTY])
+        .order_by(_MEMBER.c.number)
+    )
+    found = [Told(Tells.DUTY, *row) for row in session.connection().execute(member.limit(limit))]
+    for tells, table in ((Tells.LEAVE, _LEAVE), (Tells.EXCUSE, _EXCUSE)):
+        of_guard = ask(table.c.number, table.c.guard, table.c.from_ms, table.c.to_ms)
+        rows = of_guard.where(table.c.number > heard[tells]).order_by(table.c.number).limit(limit)
+        for number, guard, from_ms, to_ms in session.connection().execute(rows):
+            found.append(Told(tells, number, guard, None, None, from_ms, to_ms))
+    order = ask(_ORDER.c.number, _ORDER.c.area, _ORDER.c.from_ms, _ORDER.c.to_ms)
+    rows = order.where(_ORDER.c.number > heard[Tells.SUSPENSION]).order_by(_ORDER.c.number).limit(limit)
+    for number, area, from_ms, to_ms in session.connection().execute(rows):
+        found.append(Told(Tells.SUSPENSION, number, None, area, None, from_ms, to_ms))
     return found
 
 

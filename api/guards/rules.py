@@ -127,6 +127,29 @@ class Serving:
     to_ms: int
 
 
+class Tells(StrEnum):
+    """What may be told of guards after the time that it is about; each has numbers of its own, which rise."""
+
+    DUTY = "duty"
+    """Somebody is on a duty list of an area, or of a route."""
+    LEAVE = "leave"
+    EXCUSE = "excuse"
+    SUSPENSION = "suspension"
+
+
+@dataclass(frozen=True, slots=True)
+class Told:
+    """Something that was told of guards, about a span."""
+
+    tells: Tells
+    number: int
+    guard: str | None
+    area: str | None
+    route: str | None
+    from_ms: int
+    to_ms: int
+
+
 def overlap(one_from: int, one_to: int | None, other_from: int, other_to: int | None) -> bool:
     """Whether two spans share a moment. A span of nothing shares none."""
     if one_to == one_from or other_to == other_from:

@@ -4,21 +4,33 @@ Functions take a session and only read, but `excuse`, which writes the caller's 
 Moments are Unix milliseconds, spans [from, to). What people change is `api.guards.guarding`.
 """
 
-from collections.abc import Collection, Sequence
-from dataclasses import dataclass
+from collections.abc import Collection, Mapping, Sequence
+from dataclasses import dataclass, replace
 
 from sqlmodel import Session
 
 from api.guards import repository
 from api.guards.models import GuardExcuse
-from api.guards.rules import CardEnd, Cause, Employment, Excuse, Force, Instead, Serving, clip, employer
+from api.guards.rules import (
+    CardEnd,
+    Cause,
+    Employment,
+    Excuse,
+    Force,
+    Instead,
+    Serving,
+    Tells,
+    Told,
+    clip,
+    employer,
+)
 from broker.tags import Tag, canonical
 
 __all__ = [
-    "Card", "Cause", "Employment", "Excuse", "Force", "Person", "PhoneOut", "Serving",
-    "cards", "cards_mark", "cards_now", "employer_at", "employments", "end_excuse", "excuse", "excuses", "guard",
-    "guard_of_account",
-    "guard_of_card", "named", "of_company", "on_duty", "phone_out", "servings", "servings_of", "written_as",
+    "Card", "Cause", "Employment", "Excuse", "Force", "Person", "PhoneOut", "Serving", "Tells", "Told",
+    "cards", "cards_mark", "cards_now", "employer", "employer_at", "employments", "end_excuse", "excuse", "excuses",
+    "excuses_of", "guard", "guard_of_account", "guard_of_card", "named", "of_company", "on_duty", "phone_out",
+    "servings", "servings_of", "told_after", "written_as",
 ]  # fmt: skip
 
 
@@ -155,12 +167,22 @@ def on_duty(session: Session, at_ms: int, areas: Collection[str] | None = None) 
 
 def excuses(session: Session, guard: str, from_ms: int, to_ms: int) -> Sequence[Excuse]:
     """When, in a span, a guard's visits are excused by order, spot call, alarm or leave. The spans are cut to it."""
-    found = []
-    for one in repository.excuses(session, guard, from_ms=from_ms, to_ms=to_ms):
-        cut = clip(one.from_ms, one.to_ms, within_from=from_ms, within_to=to_ms)
-        if cut is not None:
-            found.append(Excuse(cause=one.cause, from_ms=cut[0], to_ms=cut[1], evidence=one.evidence, areas=one.areas))
-    return sorted(found, key=lambda one: (one.from_ms, one.evidence))
+    return excuses_of(session, (guard,), from_ms, to_ms)[guard]
+
+
+def excuses_of(session: Session, guards: Collection[str], from_ms: int, to_ms: int) -> dict[str, list[Excuse]]:
+    """The same for each of these guards, in few questions."""
+    found: dict[str, list[Excuse]] = {}
+    for guard_, all_ in repository.excuses(session, guards, from_ms=from_ms, to_ms=to_ms).items():
+        cuts = [(one, clip(one.from_ms, one.to_ms, within_from=from_ms, within_to=to_ms)) for one in all_]
+        rows = [replace(one, from_ms=cut[0], to_ms=cut[1]) for one, cut in cuts if cut is not None]
+        found[guard_] = sorted(rows, key=lambda one: (one.from_ms, one.evidence))
+    return found
+
+
+def told_after(session: Session, heard: Mapping[Tells, int], limit: int) -> list[Told]:
+    """What was told of guards since these numbers: it may be about what is over. At most `limit` of each kind."""
+    return repository.told_after(session, heard, limit)
 
 
 def excuse(

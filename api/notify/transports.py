@@ -16,13 +16,15 @@ import threading
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
-from typing import Any, Final
+from importlib import import_module
+from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
-
-from apprise import Apprise, NotifyBase
 
 from api.notify import rules
 from api.notify.rules import Words
+
+if TYPE_CHECKING:
+    from apprise import NotifyBase
 
 TIMEOUT_S: Final = 10.0
 """For one step of a connection."""
@@ -255,23 +257,25 @@ def _scheme(url: str) -> str:
     return url.partition("://")[0].lower()
 
 
-def _plugin(url: str, *, loopback: bool) -> NotifyBase:
+def _plugin(url: str, *, loopback: bool) -> "NotifyBase":
     scheme = _scheme(url)
     if len(url) > URL_MOST or not (scheme in SERVICES or (scheme == FOR_TESTS and loopback)):
         raise CannotSend("bad_address")
+    apprise = import_module("apprise")  # with the first channel: 4 MiB that a station without one does not need
     try:
-        found: Any = Apprise.instantiate(url, suppress_exceptions=True)
+        found: Any = apprise.Apprise.instantiate(url, suppress_exceptions=True)
     except Exception:  # noqa: BLE001 - as above
         found = None
-    if not isinstance(found, NotifyBase):
+    if not isinstance(found, apprise.NotifyBase):
         raise CannotSend("bad_address")
     found.redirects = False
     found.socket_connect_timeout = found.socket_read_timeout = TIMEOUT_S
     found.verify_certificate = True
-    return found
+    plugin: NotifyBase = found
+    return plugin
 
 
-def _plugin_host(url: str, plugin: NotifyBase) -> str:
+def _plugin_host(url: str, plugin: "NotifyBase") -> str:
     host = SERVICES.get(_scheme(url)) or getattr(plugin, "smtp_host", None) or plugin.host
     if not isinstance(host, str) or not host:
         raise CannotSend("bad_address")

@@ -286,3 +286,13 @@ class PatrolRescore(SQLModel, table=True):
     before_check_in: str | None = None
     after: str
     after_check_in: str | None = None
+
+
+class PatrolHeard(SQLModel, table=True):
+    """Up to which number rows of a kind were heard of that may change what was judged: leave, faults and the like."""
+
+    __tablename__ = "patrol_heard"
+    __table_args__ = (CheckConstraint("number >= 0", name="number"),)
+
+    kind: str = Field(primary_key=True)
+    number: int = Field(sa_type=BigInteger)

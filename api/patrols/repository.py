@@ -1,19 +1,25 @@
 """Reading and writing what is to be patrolled, and rounds. Never commits."""
 
 import json
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
 from datetime import date
-from typing import Final
+from functools import lru_cache
+from types import MappingProxyType
+from typing import Any, Final, TypeVar
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import and_, delete, func, insert, or_, update
+from sqlalchemy import Row, Select, and_, bindparam, delete, func, insert, or_, update
+from sqlalchemy import select as ask
 from sqlmodel import Session, SQLModel, col, select
 
+from api.database import table_of
 from api.patrols.civil import Calendar, Days, Holidays, Plan, Route, Shift, Visit
 from api.patrols.models import (
     Checkpoint,
     PatrolDay,
     PatrolException,
+    PatrolHeard,
     PatrolLeg,
     PatrolPlan,
     PatrolRescore,
@@ -24,11 +30,50 @@ from api.patrols.models import (
     PatrolShift,
     PatrolVisit,
 )
-from api.patrols.rules import EXCEPTIONS, Order
+from api.patrols.rules import EXCEPTIONS, EXCUSABLE, Order
 from api.register.models import Company
 
 PORTION: Final = 500
 """How many ids one question names."""
+
+ROUND_MOST_MS: Final = 3 * 86_400_000
+"""No round is longer than a day, and neither are its bands before and after it."""
+
+_ROUND: Final = table_of(PatrolRound)
+_VISIT: Final = table_of(PatrolVisit)
+_POINT: Final = table_of(Checkpoint)
+_GUARD: Final = table_of(PatrolRoundGuard)
+_EXCEPTION: Final = table_of(PatrolException)
+_RESCORE: Final = table_of(PatrolRescore)
+_SETTLE_VISIT: Final = (
+    update(_VISIT)
+    .where(_VISIT.c.number == bindparam("b_number"))
+    .values(
+        outcome=bindparam("outcome"),
+        check_in=bindparam("check_in"),
+        detail=bindparam("detail"),
+        looked_ms=bindparam("looked_ms"),
+    )
+)
+_SETTLE_ROUND: Final = (
+    update(_ROUND)
+    .where(_ROUND.c.number == bindparam("b_number"))
+    .values(evaluated_ms=bindparam("evaluated_ms"), evaluations=bindparam("evaluations"), again_ms=None)
+)
+_CLEAR: Final = (
+    update(_EXCEPTION).where(_EXCEPTION.c.number == bindparam("b_number")).values(cleared_ms=bindparam("cleared_ms"))
+)
+_GONE: Final = delete(_GUARD).where(_GUARD.c.round == bindparam("b_round"), _GUARD.c.guard == bindparam("b_guard"))
+
+
+Id = TypeVar("Id", int, str)
+
+
+def portions(ids: Collection[Id]) -> Iterator[list[Id]]:
+    """`ids`, in lists that a database takes in one question."""
+    whole: list[Id] = sorted(set(ids))
+    for begin in range(0, len(whole), PORTION):
+        yield whole[begin : begin + PORTION]
 
 
 def add(session: Session, *rows: SQLModel) -> None:
@@ -70,6 +115,19 @@ def at_readers(session: Session, readers: Collection[tuple[str, str]]) -> dict[t
         for row in session.exec(found.order_by(col(Checkpoint.id)))
         if row.gateway is not None and row.reader is not None and (row.gateway, row.reader) in readers
     }
+
+
+def readers_along(session: Session, *, areas: Collection[str], route: str | None) -> list[tuple[str, str]]:
+    """The readers (gateway, reader) at the checkpoints of a route, or where there is none, of these areas, now."""
+    found = select(Checkpoint.gateway, Checkpoint.reader).where(
+        col(Checkpoint.gateway).is_not(None), col(Checkpoint.to_ms).is_(None)
+    )
+    if route is None:
+        found = found.where(col(Checkpoint.area).in_(areas))
+    else:
+        points = select(PatrolRouteVisit.point).where(PatrolRouteVisit.route == route)
+        found = found.where(col(Checkpoint.id).in_(points))
+    return sorted({(gateway, reader) for gateway, reader in session.exec(found) if gateway and reader})
 
 
 def with_readers(session: Session) -> frozenset[str]:
@@ -265,6 +323,105 @@ def drop_rounds(session: Session, numbers: Collection[int]) -> None:
         connection.execute(delete(table).where(column.in_(numbers)))
 
 
+# What rounds are judged by, and what comes of it: by columns, for many rounds at once
+
+
+def due_rounds(session: Session, now_ms: int, *, limit: int) -> Sequence[Row[Any]]:
+    """Rounds that are over and were never judged, and judged ones for which late data wait; the oldest first."""
+    over = and_(_ROUND.c.evaluated_ms.is_(None), _ROUND.c.closes_ms < now_ms)
+    found = ask(_ROUND).where(or_(over, _ROUND.c.again_ms.is_not(None)))
+    return session.connection().execute(found.order_by(_ROUND.c.closes_ms, _ROUND.c.number).limit(limit)).all()
+
+
+def due_visits(session: Session, now_ms: int, *, limit: int) -> Sequence[Row[Any]]:
+    """Visits that have closed, of rounds that go on, and that nobody has looked at, the oldest first."""
+    found = (
+        ask(_VISIT)
+        .join(_ROUND, _ROUND.c.number == _VISIT.c.round)
+        .where(_VISIT.c.looked_ms.is_(None), _VISIT.c.closes_ms < now_ms, _ROUND.c.closes_ms >= now_ms)
+    )
+    return session.connection().execute(found.order_by(_VISIT.c.closes_ms, _VISIT.c.number).limit(limit)).all()
+
+
+def due(session: Session, now_ms: int) -> bool:
+    """Whether a round or a visit waits."""
+    return bool(due_rounds(session, now_ms, limit=1) or due_visits(session, now_ms, limit=1))
+
+
+def rounds_numbered(session: Session, numbers: Collection[int]) -> list[Row[Any]]:
+    """The rounds of these numbers."""
+    return [
+        row
+        for some in portions(numbers)
+        for row in session.connection().execute(ask(_ROUND).where(_ROUND.c.number.in_(some)).order_by(_ROUND.c.number))
+    ]
+
+
+def visit_rows(session: Session, rounds: Collection[int]) -> dict[int, list[Row[Any]]]:
+    """The visits of each round, in the order of the plan."""
+    found: dict[int, list[Row[Any]]] = {number: [] for number in rounds}
+    for some in portions(rounds):
+        asked = ask(_VISIT).where(_VISIT.c.round.in_(some)).order_by(_VISIT.c.round, _VISIT.c.nth)
+        for row in session.connection().execute(asked):
+            found[row.round].append(row)
+    return found
+
+
+def hanging(session: Session, points: Collection[str]) -> dict[str, tuple[str, str]]:
+    """The readers (gateway, reader) that hang at these checkpoints."""
+    found: dict[str, tuple[str, str]] = {}
+    columns = _POINT.c.id, _POINT.c.gateway, _POINT.c.reader
+    for some in portions(points):
+        asked = ask(*columns).where(_POINT.c.id.in_(some), _POINT.c.gateway.is_not(None))
+        found |= {id_: (gateway, reader) for id_, gateway, reader in session.connection().execute(asked)}
+    return found
+
+
+def standing(session: Session, rounds: Collection[int]) -> dict[int, tuple[int, str]]:
+    """The exceptions of these rounds that stand: number and outcome, by visit."""
+    found: dict[int, tuple[int, str]] = {}
+    columns = _EXCEPTION.c.visit, _EXCEPTION.c.number, _EXCEPTION.c.outcome
+    for some in portions(rounds):
+        asked = ask(*columns).where(_EXCEPTION.c.round.in_(some), _EXCEPTION.c.cleared_ms.is_(None))
+        found |= {visit: (number, outcome) for visit, number, outcome in session.connection().execute(asked)}
+    return found
+
+
+@dataclass(slots=True)
+class Written:
+    """What is to be written about rounds, row by row: values in the order of the columns named beside each."""
+
+    visits: list[dict[str, object]] = field(default_factory=list)
+    """b_number, outcome, check_in, detail, looked_ms."""
+    rounds: list[dict[str, object]] = field(default_factory=list)
+    """b_number, evaluated_ms, evaluations."""
+    exceptions: list[dict[str, object]] = field(default_factory=list)
+    """visit, round, outcome, due_ms, detected_ms."""
+    cleared: list[dict[str, object]] = field(default_factory=list)
+    """b_number, cleared_ms: exceptions that stand no more."""
+    rescores: list[dict[str, object]] = field(default_factory=list)
+    """round, visit, at_ms, before, before_check_in, after, after_check_in."""
+    guards: list[dict[str, object]] = field(default_factory=list)
+    """round, guard."""
+    gone: list[dict[str, object]] = field(default_factory=list)
+    """b_round, b_guard: guards of a round no more."""
+
+    def write(self, session: Session) -> None:
+        """Write all of it, one statement a table."""
+        connection = session.connection()
+        for statement, rows in (
+            (_SETTLE_VISIT, self.visits),
+            (_SETTLE_ROUND, self.rounds),
+            (_CLEAR, self.cleared),
+            (_GONE, self.gone),
+            (insert(_EXCEPTION), self.exceptions),
+            (insert(_RESCORE), self.rescores),
+            (insert(_GUARD), self.guards),
+        ):
+            if rows:
+                connection.execute(statement, rows)
+
+
 def round_(session: Session, number: int) -> PatrolRound | None:
     """The round of this number."""
     return session.get(PatrolRound, number)
@@ -279,37 +436,91 @@ def visits(session: Session, rounds: Collection[int]) -> dict[int, list[PatrolVi
     return found
 
 
-def due_rounds(session: Session, now_ms: int, *, limit: int) -> Sequence[PatrolRound]:
-    """Rounds that are over and were never judged, and judged ones for which late data wait; the oldest first."""
-    over = and_(col(PatrolRound.evaluated_ms).is_(None), col(PatrolRound.closes_ms) < now_ms)
-    found = select(PatrolRound).where(or_(over, col(PatrolRound.again_ms).is_not(None)))
-    return session.exec(found.order_by(col(PatrolRound.closes_ms), col(PatrolRound.number)).limit(limit)).all()
+def touched(
+    session: Session, points: Collection[str], from_ms: int, to_ms: int, *, now_ms: int
+) -> list[tuple[int, Row[Any]]]:
+    """Visits of judged rounds at these points that a moment of a span falls into; each with the number of its round.
 
-
-def due_visits(session: Session, now_ms: int, *, limit: int) -> Sequence[PatrolVisit]:
-    """Visits that have closed, of rounds that go on, and that nobody has looked at, the oldest first."""
-    found = (
-        select(PatrolVisit)
-        .join(PatrolRound, col(PatrolRound.number) == col(PatrolVisit.round))
-        .where(col(PatrolVisit.looked_ms).is_(None), PatrolVisit.closes_ms < now_ms, PatrolRound.closes_ms >= now_ms)
-    )
-    return session.exec(found.order_by(col(PatrolVisit.closes_ms), col(PatrolVisit.number)).limit(limit)).all()
-
-
-def touched(session: Session, points: Collection[str], from_ms: int, to_ms: int) -> list[tuple[int, str, int, int]]:
-    """Visits of judged rounds that a check-in at these points in this span may change: round, point, opens, closes."""
-    found = (
-        select(PatrolVisit.round, PatrolVisit.point, PatrolVisit.opens_ms, PatrolVisit.closes_ms)
-        .join(PatrolRound, col(PatrolRound.number) == col(PatrolVisit.round))
-        .where(
-            col(PatrolVisit.point).in_(points),
-            PatrolVisit.closes_ms >= from_ms,
-            PatrolVisit.opens_ms <= to_ms,
-            col(PatrolRound.evaluated_ms).is_not(None),
-            col(PatrolRound.again_ms).is_(None),
+    Whatever was judged has closed by now, so that the index leaves out all that is still to come.
+    """
+    found = []
+    for some in portions(points):
+        asked = (
+            ask(_VISIT)
+            .join(_ROUND, _ROUND.c.number == _VISIT.c.round)
+            .where(
+                _VISIT.c.point.in_(some),
+                _VISIT.c.closes_ms >= from_ms,
+                _VISIT.c.closes_ms < now_ms,
+                _VISIT.c.opens_ms <= to_ms,
+                _ROUND.c.evaluated_ms.is_not(None),
+                _ROUND.c.again_ms.is_(None),
+            )
         )
+        found += [(row.round, row) for row in session.connection().execute(asked)]
+    return found
+
+
+def judged_of_guard(session: Session, guard: str, from_ms: int, to_ms: int) -> list[Row[Any]]:
+    """Judged rounds of a guard that share a moment with a span, bands included."""
+    asked = (
+        ask(_ROUND)
+        .join(_GUARD, _GUARD.c.round == _ROUND.c.number)
+        .where(_GUARD.c.guard == guard, _ROUND.c.opens_ms < to_ms, _ROUND.c.closes_ms >= from_ms)
     )
-    return [(number, point, opens, closes) for number, point, opens, closes in session.exec(found)]
+    return [*session.connection().execute(_judged(asked))]
+
+
+def judged_in(session: Session, station: str, areas: Collection[str], from_ms: int, to_ms: int) -> list[Row[Any]]:
+    """Judged rounds in these areas that share a moment with a span, bands included."""
+    asked = ask(_ROUND).where(
+        _ROUND.c.station == station,
+        _ROUND.c.starts_ms > from_ms - ROUND_MOST_MS,
+        _ROUND.c.starts_ms < to_ms + ROUND_MOST_MS,
+        _ROUND.c.opens_ms < to_ms,
+        _ROUND.c.closes_ms >= from_ms,
+    )
+    return [
+        row
+        for some in portions(areas)
+        for row in session.connection().execute(_judged(asked.where(_ROUND.c.area.in_(some))))
+    ]
+
+
+def _judged(asked: Select[Any]) -> Select[Any]:
+    return asked.where(_ROUND.c.evaluated_ms.is_not(None), _ROUND.c.again_ms.is_(None))
+
+
+def blamed(session: Session, rounds: Collection[int]) -> list[Row[Any]]:
+    """Visits of these rounds that an excuse may excuse."""
+    outcomes = [outcome.value for outcome in EXCUSABLE]
+    return [
+        row
+        for some in portions(rounds)
+        for row in session.connection().execute(
+            ask(_VISIT).where(_VISIT.c.round.in_(some), _VISIT.c.outcome.in_(outcomes))
+        )
+    ]
+
+
+def points_at(session: Session, gateway: str) -> dict[str, str]:
+    """The readers of a gateway, by the checkpoint at which each hangs or hung."""
+    asked = ask(_POINT.c.id, _POINT.c.reader).where(_POINT.c.gateway == gateway)
+    return {row.id: row.reader for row in session.connection().execute(asked)}
+
+
+def heard(session: Session) -> dict[str, int]:
+    """Up to which number rows of each kind were heard of that may excuse what was judged."""
+    return {row.kind: row.number for row in session.exec(select(PatrolHeard))}
+
+
+def put_heard(session: Session, numbers: Mapping[str, int]) -> None:
+    """Write down up to which number rows of these kinds were heard of."""
+    for kind, number in sorted(numbers.items()):
+        row = session.get(PatrolHeard, kind) or PatrolHeard(kind=kind, number=0)
+        row.number = number
+        session.add(row)
+    session.flush()
 
 
 def judge_again(session: Session, numbers: Collection[int], *, now_ms: int) -> None:
@@ -325,24 +536,6 @@ def guards(session: Session, rounds: Collection[int]) -> dict[int, list[str]]:
     for row in session.exec(rows.order_by(col(PatrolRoundGuard.guard))):
         found[row.round].append(row.guard)
     return found
-
-
-def put_guards(session: Session, round_: int, guards: Collection[str]) -> None:
-    """These are the guards of a round."""
-    there = set(session.exec(select(PatrolRoundGuard.guard).where(PatrolRoundGuard.round == round_)))
-    gone = there - {*guards}
-    if gone:
-        rows = delete(PatrolRoundGuard).where(
-            col(PatrolRoundGuard.round) == round_, col(PatrolRoundGuard.guard).in_(gone)
-        )
-        session.connection().execute(rows)
-    add(session, *(PatrolRoundGuard(round=round_, guard=guard) for guard in sorted({*guards} - there)))
-
-
-def standing(session: Session, round_: int) -> dict[int, PatrolException]:
-    """The exceptions of a round that stand, by visit."""
-    found = select(PatrolException).where(PatrolException.round == round_, col(PatrolException.cleared_ms).is_(None))
-    return {row.visit: row for row in session.exec(found)}
 
 
 def rescores(session: Session, round_: int) -> Sequence[PatrolRescore]:
@@ -404,6 +597,7 @@ def legs_text(legs_ms: Mapping[tuple[str, str], int]) -> str:
     return json.dumps([[*leg, least_ms] for leg, least_ms in sorted(legs_ms.items())], ensure_ascii=False)
 
 
-def legs_of(text: str) -> dict[tuple[str, str], int]:
-    """Legs of a row."""
-    return {(from_, to): least_ms for from_, to, least_ms in json.loads(text)}
+@lru_cache(maxsize=1_024)
+def legs_of(text: str) -> Mapping[tuple[str, str], int]:
+    """Legs of a row. Rounds of one plan have the same."""
+    return MappingProxyType({(from_, to): least_ms for from_, to, least_ms in json.loads(text)})

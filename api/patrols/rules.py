@@ -283,6 +283,9 @@ def true_since(visit: Judged) -> int:
     return visit.due_ms if visit.outcome is Outcome.LATE else visit.detail.at_ms
 
 
+Span = tuple[int, int]
+"""From when until before when, Unix ms."""
+
 _LEVEL: Final = 64
 _DISTANCE_MOST: Final = 1 << 50
 """A greater distance than any in our time; so many visits that their sum reaches the next level are no round."""
@@ -514,15 +517,39 @@ def _judged(
     )
 
 
+def counts(excuse: Excuse, point: str, band: Band) -> bool:
+    """Whether an excuse counts for a visit of a point: at once with a time, else when it takes half of it."""
+    if excuse.points is not None and point not in excuse.points:
+        return False
+    shared = min(excuse.to_ms, band.high) - max(excuse.from_ms, band.low)
+    return shared >= 0 and (band.at is not None or 2 * shared >= band.high - band.low)
+
+
 def _excuse(plan: RoundPlan, expected: Expected, band: Band) -> Excuse | None:
     """The first excuse that counts for this visit."""
-    for excuse in sorted(plan.excuses, key=lambda one: (one.from_ms, one.reason, one.evidence)):
-        if excuse.points is not None and expected.point not in excuse.points:
-            continue
-        shared = min(excuse.to_ms, band.high) - max(excuse.from_ms, band.low)
-        if shared >= 0 and (band.at is not None or 2 * shared >= band.high - band.low):
-            return excuse
-    return None
+    found = (excuse for excuse in plan.excuses if counts(excuse, expected.point, band))
+    return min(found, key=lambda one: (one.from_ms, one.reason, one.evidence), default=None)
+
+
+def answering(bands: Sequence[Band], served: Mapping[str, Sequence[Span]]) -> dict[str, frozenset[int]]:
+    """For which visits each listed guard answers where nobody makes them, by their places in the plan.
+
+    Whoever was on duty for at least half of the time in which a visit is on time, or for no less of it than anybody
+    else: so for each visit somebody answers if anybody was there, and nobody for what was due before he came or after
+    he went (relief, swap, stand-in, leave).
+    """
+    found: dict[str, set[int]] = {guard: set() for guard in served}
+    for nth, band in enumerate(bands):
+        low, until = band.low, band.high + 1
+        shared = {
+            guard: sum(max(0, min(to_ms, until) - max(from_ms, low)) for from_ms, to_ms in spans)
+            for guard, spans in served.items()
+        }
+        most = max(shared.values(), default=0)
+        for guard, here in shared.items():
+            if here and (2 * here >= band.high - low or here == most):
+                found[guard].add(nth)
+    return {guard: frozenset(places) for guard, places in found.items()}
 
 
 def _measure(

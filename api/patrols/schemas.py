@@ -7,6 +7,7 @@ from pydantic import Field, StringConstraints
 
 from api.clock import iso
 from api.patrols.civil import EVERY_DAY, Holidays
+from api.patrols.judging import judged_of
 from api.patrols.models import (
     Checkpoint,
     PatrolDay,
@@ -20,7 +21,6 @@ from api.patrols.models import (
     PatrolVisit,
 )
 from api.patrols.rules import OUTCOME_WORDS, REASON_WORDS, Order, Outcome, Reason
-from api.patrols.service import judged_of
 from api.shapes import Answer, Asked, CivilDay, WordsAnswer, words_answer
 from broker.ids import SEGMENT
 

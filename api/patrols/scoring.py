@@ -1,15 +1,15 @@
-"""What the points ledger is told of a round that was judged: one fact a guard, and a newer one after late data."""
+"""What the points ledger is told of rounds that were judged: one fact a guard, and a newer one when judged again."""
 
-from collections.abc import Callable
+from collections.abc import Callable, Collection, Sequence
 from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from sqlmodel import Session
 
-from api.colours.service import band_at
-from api.guards.service import employer_at, servings_of
-from api.patrols.rules import Evaluation, Round
+from api.colours.service import bands_then
+from api.guards.service import employer, employments
+from api.patrols.judging import Verdict
 from api.points.facts import Fact, of_round
 
 NIGHT: Final = frozenset({22, 23, 0, 1, 2, 3, 4, 5})
@@ -19,31 +19,41 @@ NIGHT: Final = frozenset({22, 23, 0, 1, 2, 3, 4, 5})
 class Scoring:
     """Tells the points ledger."""
 
-    def __init__(self, note: Callable[[Session, Fact], None], *, zone: ZoneInfo) -> None:
-        self._note = note
+    def __init__(self, note_all: Callable[[Session, Collection[Fact]], None], *, zone: ZoneInfo) -> None:
+        self._note_all = note_all
         self._zone = zone
 
-    def follow(self, session: Session, round_: Round, evaluation: Evaluation, _before: Evaluation | None) -> None:
-        """A consequence of judging: what one did is his, what nobody did is everybody's who was listed."""
-        visits = evaluation.visits
-        causes = {nth: visit.detail.evidence for nth, visit in enumerate(visits) if visit.detail.evidence is not None}
-        short = {visit.check_in for visit in visits if visit.detail.dwell_short and visit.check_in is not None}
-        colour = band_at(session, round_.area, round_.starts_ms).colour
-        night = datetime.fromtimestamp(round_.starts_ms / 1_000, self._zone).hour in NIGHT
-        for guard in round_.guards:
-            fact = of_round(
-                f"round:{round_.number}:{guard}",
-                visits,
-                guard=guard,
-                company=employer_at(session, guard, round_.starts_ms),
-                area=round_.area,
-                occurred_ms=round_.ends_ms,
-                colour=colour.value,
-                night=night,
-                own={visit.check_in for visit in visits if visit.check_in and visit.detail.guard == guard},
-                listed=bool(servings_of(session, guard, round_.starts_ms, round_.ends_ms)),
-                dwell_short=short,
-                causes=causes,
-            )
-            if fact is not None:
-                self._note(session, fact)
+    def follow(self, session: Session, verdicts: Sequence[Verdict]) -> None:
+        """A consequence of judging: what one did is his; what nobody did is of everybody who was listed for it then."""
+        colours = bands_then(session, {(one.round.area, one.round.starts_ms) for one in verdicts})
+        jobs = employments(session, {guard for one in verdicts for guard in (*one.round.guards, *one.gone)})
+        facts: list[Fact] = []
+        for verdict in verdicts:
+            round_ = verdict.round
+            colour = colours[round_.area, round_.starts_ms].colour.value
+            for guard in (*round_.guards, *verdict.gone):
+                company = employer(jobs.get(guard, ()), round_.starts_ms)
+                fact = self._fact(verdict, guard, company=company, colour=colour)
+                if fact is not None:
+                    facts.append(fact)
+        self._note_all(session, facts)
+
+    def _fact(self, verdict: Verdict, guard: str, *, company: str | None, colour: str) -> Fact | None:
+        round_, visits = verdict.round, verdict.evaluation.visits
+        causes = {nth: visit.detail.evidence for nth, visit in enumerate(visits)}
+        return of_round(
+            f"round:{round_.number}:{guard}",
+            visits,
+            guard=guard,
+            company=company,
+            area=round_.area,
+            occurred_ms=round_.ends_ms,
+            colour=colour,
+            night=datetime.fromtimestamp(round_.starts_ms / 1_000, self._zone).hour in NIGHT,
+            own={visit.check_in for visit in visits if visit.check_in and visit.detail.guard == guard},
+            listed=guard in verdict.answers,
+            answers=verdict.answers.get(guard),
+            away=verdict.away.get(guard),
+            dwell_short={visit.check_in for visit in visits if visit.detail.dwell_short and visit.check_in is not None},
+            causes={nth: cause for nth, cause in causes.items() if cause is not None},
+        )

@@ -3,58 +3,33 @@
 The clock of a round is its rows, as with ladders of escalation:
 
 1. A plan unfolds into rounds and visits some days ahead. A round that has begun stays as it was planned.
-2. Once a visit has closed and nothing at all was read there, it is missed: the exception stands at once, with the time
-   since when it is so and the time when it was found out. That takes no judging.
+2. Once a visit has closed that nobody made, it is missed: the exception stands at once, with the time since when it is
+   so and the time when it was found out. Where nothing at all was read there, that takes no judging.
 3. Once the last visit of a round has closed, the round is judged, and everything else is known.
 4. A check-in that comes later marks the rounds whose visits it may change, and no others. They are judged once more,
-   however many check-ins came; what changed is kept as before and after.
+   however many check-ins came; what changed is kept as before and after. So do faults, leave, orders and duty lists
+   that become known later (`causes`).
+5. Rounds are judged in slices, each in a transaction of its own, so that a person who writes waits for one of them.
 
 Functions take a session and never commit; the jobs of the clock have transactions of their own.
 """
 
-import json
-from collections.abc import Callable, Collection, Iterable, Mapping, Sequence
-from dataclasses import dataclass, fields
+from collections.abc import Collection, Iterable, Mapping, Sequence
+from dataclasses import dataclass
 from datetime import date, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from sqlmodel import Session
 
-from api.checkins import service as checkins
 from api.checkins.rules import CheckIn
 from api.clock import Clock
 from api.database import Database
-from api.faults import repository as faults
-from api.guards import service as guards
-from api.guards.service import Cause
-from api.patrols import repository
-from api.patrols.civil import civil_day, on_day, unfold
-from api.patrols.models import (
-    Checkpoint,
-    PatrolException,
-    PatrolPlan,
-    PatrolRescore,
-    PatrolRound,
-    PatrolVisit,
-)
-from api.patrols.rules import (
-    EXCEPTIONS,
-    Detail,
-    Evaluation,
-    Excuse,
-    Expected,
-    Judged,
-    Order,
-    Outcome,
-    Reason,
-    Round,
-    RoundPlan,
-    band_of,
-    evaluate,
-    true_since,
-    unread,
-)
+from api.patrols import causes, repository
+from api.patrols.civil import Shift, civil_day, on_day, unfold
+from api.patrols.judging import Consequence, as_round, judge, listed, look_at, stands
+from api.patrols.models import Checkpoint, PatrolPlan, PatrolRound
+from api.patrols.rules import Evaluation, Order, Outcome, Round, RoundPlan, band_of
 from api.register.service import Register
 
 AHEAD_DAYS: Final = 2
@@ -67,19 +42,17 @@ VISITS_AT_ONCE: Final = 500
 TURNS_AT_ONCE: Final = 20
 """How many portions one turn of the clock takes, so that other jobs have theirs."""
 
-GATEWAY_FAULTS: Final = frozenset({"gateway_offline", "journal", "internal_error", "clone"})
-POWER_FAULTS: Final = frozenset({"power_cut", "mains", "area_outage"})
-READER_FAULTS: Final = frozenset({"line_lost", "line_silent", "pins_lost", "unit_silent"})
-"""Codes of `api.faults`; of a reader where the fault is about it, or about its whole line."""
-_REASONS: Final[Mapping[Cause, Reason]] = {
-    Cause.SUSPENDED: Reason.SUSPENDED,
-    Cause.SPOT_CALL: Reason.RETASKED,
-    Cause.ALARM: Reason.ALARM,
-    Cause.LEAVE: Reason.LEAVE,
-}
 
-Consequence = Callable[[Session, Round, Evaluation, Evaluation | None], None]
-"""Told of each judging in its transaction: the round, how it stands, how it stood before (None: for the first time)."""
+@dataclass(frozen=True, slots=True, kw_only=True)
+class PlanKey:
+    """What two temporary plans of one day have alike when they are the same."""
+
+    route: str
+    shift: str
+    company: str | None
+    begins_min: tuple[int, ...]
+    lasts_min: int
+    from_day: date | None
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -102,16 +75,22 @@ class _Wanted:
 def rounds_of(session: Session, guard: str, from_ms: int, to_ms: int) -> list[RoundNow]:
     """Rounds of a guard that share a moment with a span and have been judged, in order."""
     rows = repository.rounds_of_guard(session, guard, from_ms, to_ms)
-    numbers = [_number(row) for row in rows]
+    numbers = [row.number or 0 for row in rows]
     whose, visits = repository.guards(session, numbers), repository.visits(session, numbers)
     return [
-        RoundNow(round=_round(row, whose[_number(row)]), evaluation=_stands(row, visits[_number(row)])) for row in rows
+        RoundNow(round=as_round(row, whose[row.number or 0]), evaluation=stands(row, visits[row.number or 0]))
+        for row in rows
     ]
 
 
 def readers(session: Session, hanging: Collection[tuple[str, str]]) -> Mapping[tuple[str, str], str]:
     """The checkpoints at which these readers (gateway, reader) hang now; those that hang at none are left out."""
     return repository.at_readers(session, hanging) if hanging else {}
+
+
+def readers_along(session: Session, *, areas: Collection[str], route: str | None) -> list[tuple[str, str]]:
+    """The readers (gateway, reader) at the checkpoints of a route, or where there is none, of these areas, now."""
+    return repository.readers_along(session, areas=areas, route=route)
 
 
 def with_readers(session: Session) -> frozenset[str]:
@@ -140,6 +119,29 @@ def ordered_routes(session: Session, ids: Collection[str]) -> dict[str, tuple[st
     found = [row.id for row in rows if row is not None and row.order != Order.FREE.value]
     visits = repository.visits_of_routes(session, found) if found else {}
     return {route: tuple(one.point for one in visits[route] if not one.optional) for route in found}
+
+
+def shift(session: Session, id_: str) -> Shift | None:
+    """The shift of this id, ended or not."""
+    row = repository.shift(session, id_)
+    return None if row is None else repository.as_shift(row)
+
+
+def plan_keys(session: Session, numbers: Collection[int]) -> dict[int, PlanKey]:
+    """What these plans are, by number."""
+    rows = [repository.plan(session, number) for number in numbers]
+    return {
+        row.number or 0: PlanKey(
+            route=row.route,
+            shift=row.shift,
+            company=row.company,
+            begins_min=tuple(int(one) for one in row.begins_min.split()),
+            lasts_min=row.lasts_min,
+            from_day=None if row.from_day is None else date.fromisoformat(row.from_day),
+        )
+        for row in rows
+        if row is not None
+    }
 
 
 def legs_s(session: Session) -> Mapping[tuple[str, str], int]:
@@ -178,7 +180,7 @@ class Patrols:
         rows = [(wanted, self._row(wanted)) for wanted in add]
         repository.add(session, *(row for _, row in rows))
         repository.add_visits(
-            session, [visit for wanted, row in rows for visit in _visit_rows(wanted.plan, _number(row))]
+            session, [visit for wanted, row in rows for visit in _visit_rows(wanted.plan, row.number or 0)]
         )
 
     def _difference(self, session: Session, now_ms: int) -> tuple[list[_Wanted], list[int]]:
@@ -231,223 +233,55 @@ class Patrols:
     # The clock
 
     def look(self, database: Database, now_ms: int) -> None:
-        """Judge what is over, and raise what was missed. A job of the rounds."""
+        """Judge what is over, and raise what was missed, a portion a transaction. A job of the rounds."""
         for _ in range(TURNS_AT_ONCE):
             with database.read() as session:
-                due = repository.due_rounds(session, now_ms, limit=1) or repository.due_visits(session, now_ms, limit=1)
+                due = causes.waiting(session) or repository.due(session, now_ms)
             if not due:
                 return
             with database.write(patient=True) as session:
                 self.settle(session, now_ms)
 
     def settle(self, session: Session, now_ms: int) -> None:
-        """One portion of what is due."""
-        for row in repository.due_rounds(session, now_ms, limit=ROUNDS_AT_ONCE):
-            self._judge(session, row, now_ms)
-        due: dict[int, list[PatrolVisit]] = {}
-        for visit in repository.due_visits(session, now_ms, limit=VISITS_AT_ONCE):
-            due.setdefault(visit.round, []).append(visit)
-        for number, visits in due.items():
-            of = repository.round_(session, number)
-            assert of is not None
-            self._look_at(session, of, visits, now_ms)
-        session.flush()
-
-    def _look_at(self, session: Session, row: PatrolRound, due: Sequence[PatrolVisit], now_ms: int) -> None:
-        """Of visits that have closed: those at which nothing was read are missed, whatever else comes of the round."""
-        mine = self._guards_of(session, row)
-        read = self._read(session, {visit.point for visit in due}, row, mine)
-        rows = repository.visits(session, [_number(row)])[_number(row)]
-        plan: RoundPlan | None = None
-        standing = repository.standing(session, _number(row))
-        for visit in due:
-            visit.looked_ms = now_ms
-            session.add(visit)
-            if any(one.point == visit.point and visit.opens_ms <= one.at_ms <= visit.closes_ms for one in read):
-                continue
-            plan = plan or self._plan(session, row, rows, mine)
-            self._write(session, visit, unread(plan, visit.nth - 1), standing, now_ms)
-
-    def _judge(self, session: Session, row: PatrolRound, now_ms: int) -> None:
-        number = _number(row)
-        rows = repository.visits(session, [number])[number]
-        before = _stands(row, rows)
-        mine = self._guards_of(session, row)
-        read = self._read(session, {visit.point for visit in rows}, row, mine)
-        evaluation = evaluate(self._plan(session, row, rows, mine), read, now_ms)
-        self.judged += 1
-        late = before is not None
-        standing = repository.standing(session, number)
-        for visit, judged in zip(rows, evaluation.visits, strict=True):
-            visit.looked_ms = visit.looked_ms or now_ms
-            was = Outcome(visit.outcome), visit.check_in
-            self._write(session, visit, judged, standing, now_ms)
-            if was != (judged.outcome, judged.check_in) and (late or was[0] is not Outcome.PENDING):
-                session.add(
-                    PatrolRescore(
-                        round=number,
-                        visit=visit.number or 0,
-                        at_ms=now_ms,
-                        before=was[0].value,
-                        before_check_in=was[1],
-                        after=judged.outcome.value,
-                        after_check_in=judged.check_in,
-                    )
-                )
-        used = {visit.check_in for visit in evaluation.visits}
-        came = {one.guard for one in read if one.id in used and one.guard is not None}
-        repository.put_guards(session, number, mine | came)
-        row.evaluated_ms, row.evaluations, row.again_ms = now_ms, row.evaluations + 1, None
-        session.add(row)
-        session.flush()
-        told = _round(row, sorted(mine | came))
-        for consequence in self._consequences:
-            consequence(session, told, evaluation, before)
-
-    @staticmethod
-    def _write(
-        session: Session, visit: PatrolVisit, judged: Judged, standing: Mapping[int, PatrolException], now_ms: int
-    ) -> None:
-        visit.outcome, visit.check_in = judged.outcome.value, judged.check_in
-        visit.detail = _detail_text(judged.detail)
-        session.add(visit)
-        stands = standing.get(visit.number or 0)
-        if stands is not None and stands.outcome == visit.outcome:
+        """One portion of what is due: hear what was told, so that nothing is judged twice for it; then judge."""
+        if causes.hear(session, self._register, now_ms):
             return
-        if stands is not None:
-            stands.cleared_ms = now_ms
-            session.add(stands)
-        if judged.outcome in EXCEPTIONS:
-            session.add(
-                PatrolException(
-                    visit=visit.number or 0,
-                    round=visit.round,
-                    outcome=judged.outcome.value,
-                    due_ms=true_since(judged),
-                    detected_ms=now_ms,
-                )
-            )
+        rounds = repository.due_rounds(session, now_ms, limit=ROUNDS_AT_ONCE)
+        if rounds:
+            verdicts = judge(session, self._register, rounds, now_ms)
+            self.judged += len(verdicts)
+            for consequence in self._consequences:
+                consequence(session, verdicts)
+        if visits := repository.due_visits(session, now_ms, limit=VISITS_AT_ONCE):
+            look_at(session, self._register, visits, now_ms)
+        session.flush()
 
     # Late data
 
     def follow(self, session: Session, check_ins: Sequence[CheckIn]) -> None:
-        """A consequence of check-ins: judged rounds that they may change are judged again, by the clock."""
-        times: dict[str, list[int]] = {}
+        """A consequence of check-ins: judged rounds that they may change are judged again, by the clock.
+
+        They change a round into whose visit of that point they fall, if anybody's count there, or that guard's do.
+        """
+        read: dict[str, list[CheckIn]] = {}
         for one in check_ins:
             if one.point is not None:
-                times.setdefault(one.point, []).append(one.at_ms)
-        if not times:
+                read.setdefault(one.point, []).append(one)
+        if not read:
             return
-        first, last = min(map(min, times.values())), max(map(max, times.values()))
-        found: set[int] = set()
-        points = sorted(times)
-        for begin in range(0, len(points), repository.PORTION):
-            some = points[begin : begin + repository.PORTION]
-            for number, point, opens_ms, closes_ms in repository.touched(session, some, first, last):
-                if any(opens_ms <= at_ms <= closes_ms for at_ms in times[point]):
-                    found.add(number)
-        if found:
-            repository.judge_again(session, found, now_ms=self._clock())
-
-    # What a round is judged by
-
-    def _guards_of(self, session: Session, row: PatrolRound) -> frozenset[str]:
-        """Who is listed for a round; nobody: anybody's check-ins count."""
-        areas = self._register.lies_in(row.area)
-        listed = {
-            one.guard
-            for one in guards.servings(session, row.starts_ms, row.ends_ms, areas=areas)
-            if one.route is None or one.route == row.route
-        }
-        if row.company is None:
-            return frozenset(listed)
-        return frozenset(guard for guard in listed if guards.employer_at(session, guard, row.starts_ms) == row.company)
-
-    @staticmethod
-    def _read(session: Session, points: Collection[str], row: PatrolRound, mine: frozenset[str]) -> list[CheckIn]:
-        found = checkins.at_points(session, points, row.opens_ms, row.closes_ms + 1)
-        return [one for one in found if not mine or one.guard in mine]
-
-    def _plan(
-        self, session: Session, row: PatrolRound, visits: Sequence[PatrolVisit], mine: frozenset[str]
-    ) -> RoundPlan:
-        return RoundPlan(
-            id=row.id,
-            order=Order(row.order),
-            expected=tuple(_expected(visit) for visit in visits),
-            starts_ms=row.starts_ms,
-            ends_ms=row.ends_ms,
-            legs=repository.legs_of(row.legs),
-            excuses=(*self._by_order(session, row, mine), *_by_faults(session, row, {one.point for one in visits})),
-        )
-
-    def _by_order(self, session: Session, row: PatrolRound, mine: frozenset[str]) -> Iterable[Excuse]:
-        areas = self._register.lies_in(row.area)
-        for guard in sorted(mine):
-            for one in guards.excuses(session, guard, row.opens_ms, row.closes_ms + 1):
-                if one.areas is not None and not one.areas & areas:
-                    continue
-                if one.cause is Cause.LEAVE and len(mine) > 1:  # the others can still go
-                    continue
-                yield Excuse(from_ms=one.from_ms, to_ms=one.to_ms, reason=_REASONS[one.cause], evidence=one.evidence)
-
-
-def _by_faults(session: Session, row: PatrolRound, points: Collection[str]) -> Iterable[Excuse]:
-    """Faults of readers, gateways and power at the checkpoints of a round."""
-    hang = {one.id: (one.gateway, one.reader) for one in repository.checkpoints_named(session, points).values()}
-    gateways = sorted({gateway for gateway, _ in hang.values() if gateway is not None})
-    if not gateways:
-        return
-    for fault in faults.between(session, gateways, from_ms=row.opens_ms, to_ms=row.closes_ms + 1):
-        there = {point: reader for point, (gateway, reader) in hang.items() if gateway == fault.gateway}
-        if fault.code in GATEWAY_FAULTS:
-            reason = Reason.GATEWAY
-        elif fault.code in POWER_FAULTS:
-            reason = Reason.POWER
-            there = {point: reader for point, reader in there.items() if fault.about in {"", reader, fault.gateway}}
-        elif fault.code in READER_FAULTS:
-            reason = Reason.READER
-            there = {point: reader for point, reader in there.items() if fault.about == reader}
-        else:
-            continue
-        if there:
-            yield Excuse(
-                from_ms=fault.first_ms,
-                to_ms=row.closes_ms if fault.cleared_ms is None else fault.cleared_ms,
-                reason=reason,
-                evidence=f"fault:{fault.number}",
-                points=frozenset(there),
-            )
-
-
-def _number(row: PatrolRound) -> int:
-    assert row.number is not None
-    return row.number
-
-
-def _round(row: PatrolRound, guards_: Sequence[str]) -> Round:
-    return Round(
-        number=_number(row),
-        id=row.id,
-        route=row.route,
-        area=row.area,
-        company=row.company,
-        day=date.fromisoformat(row.day),
-        starts_ms=row.starts_ms,
-        ends_ms=row.ends_ms,
-        guards=tuple(guards_),
-    )
-
-
-def _expected(visit: PatrolVisit) -> Expected:
-    return Expected(
-        point=visit.point,
-        at_ms=visit.at_ms,
-        buffer_ms=visit.buffer_ms,
-        extended_ms=visit.extended_ms,
-        optional=visit.optional,
-        dwell_ms=visit.dwell_ms,
-    )
+        now = self._clock()
+        times = [one.at_ms for some in read.values() for one in some]
+        near: dict[int, set[str | None]] = {}
+        for number, visit in repository.touched(session, [*read], min(times), max(times), now_ms=now):
+            for one in read[visit.point]:
+                if visit.opens_ms <= one.at_ms <= visit.closes_ms:
+                    near.setdefault(number, set()).add(one.guard)
+        if not near:
+            return
+        mine = listed(session, self._register, repository.rounds_numbered(session, near))
+        found = [number for number, guards in near.items() if not mine[number] or guards & mine[number].keys()]
+        for some in repository.portions(found):
+            repository.judge_again(session, some, now_ms=now)
 
 
 def _visit_rows(plan: RoundPlan, number: int) -> Iterable[dict[str, object]]:
@@ -468,41 +302,3 @@ def _visit_rows(plan: RoundPlan, number: int) -> Iterable[dict[str, object]]:
             "outcome": Outcome.PENDING.value,
             "detail": "{}",
         }
-
-
-def _stands(row: PatrolRound, visits: Sequence[PatrolVisit]) -> Evaluation | None:
-    """How a round stands by its rows; what was read for no visit is not kept."""
-    if row.evaluated_ms is None:
-        return None
-    return Evaluation(visits=tuple(judged_of(visit) for visit in visits), unused=())
-
-
-def judged_of(visit: PatrolVisit) -> Judged:
-    """A visit as it stands."""
-    return Judged(
-        point=visit.point,
-        outcome=Outcome(visit.outcome),
-        check_in=visit.check_in,
-        due_ms=visit.due_ms,
-        closes_ms=visit.closes_ms,
-        detail=_detail(visit.detail, Outcome(visit.outcome)),
-    )
-
-
-_TOLD: Final = tuple((one.name, one.default) for one in fields(Detail) if one.name != "timing")
-
-
-def _detail_text(detail: Detail) -> str:
-    told = {name: value for name, bare in _TOLD if (value := getattr(detail, name)) != bare}
-    return json.dumps({"timing": detail.timing.value, **told}, ensure_ascii=False)
-
-
-def _detail(text: str, outcome: Outcome) -> Detail:
-    values = json.loads(text)
-    excuse = values.pop("excuse", None)
-    return Detail(
-        timing=Outcome(values.pop("timing", outcome.value)),
-        excuse=None if excuse is None else Reason(excuse),
-        repeats=tuple(values.pop("repeats", ())),
-        **values,
-    )

@@ -133,40 +133,52 @@ def of_round(
     night: bool = False,
     own: Collection[str] | None = None,
     listed: bool = True,
+    answers: Collection[int] | None = None,
+    away: Mapping[int, str] | None = None,
     dwell_short: Collection[str] = (),
     causes: Mapping[int, str] | None = None,
 ) -> Fact | None:
     """The fact of a round that is over, as far as it concerns one guard; None while a visit is still pending.
 
     `own`: his check-ins, where others were on the round too (None: all are his). What another one did is not his, what
-    nobody did is of everybody who was `listed`. `dwell_short`: check-ins that stayed too short. `causes`: by the place
-    of a visit in the plan, the id of what excuses it.
+    nobody did is of everybody who was `listed`, but for whoever served only a part of the round: he `answers` for the
+    visits of these places in the plan (None: for all). `dwell_short`: check-ins that stayed too short. By the place of
+    a visit in the plan, the id of what excuses it: `causes`, and for this guard alone `away`.
 
     What was excused is left out: the rest decides whether the round is complete, and a round in which everything was
     excused is no duty.
     """
     if any(str(visit.outcome) == "pending" for visit in visits):
         return None
+    causes, away = causes or {}, away or {}
     happened: list[Happening] = []
+    counted: list[VisitJudged] = []
+    """Of what concerns him, what was not excused."""
     for nth, visit in enumerate(visits):
         mine = visit.check_in is not None and (own is None or visit.check_in in own)
-        if not mine and (visit.check_in is not None or not listed):
+        item = f"{nth + 1}:{visit.point}"
+        excused = str(visit.outcome) == "excused"
+        if not excused and (mine or answers is None or nth in answers):
+            counted.append(visit)
+        if not mine and (visit.check_in is not None or not listed or (answers is not None and nth not in answers)):
+            if visit.check_in is None and nth in away:
+                happened.append(Happening(what=Happened.EXCUSED, item=item, evidence=(away[nth],), at_ms=visit.due_ms))
             continue
         seen = (visit.check_in,) if visit.check_in else ()
-        item = f"{nth + 1}:{visit.point}"
         if (what := _OF_OUTCOME.get(str(visit.outcome))) is not None:
-            cause = (causes or {}).get(nth)
+            cause = causes.get(nth)
             evidence = (*seen, *((cause,) if cause else ())) if what is Happened.EXCUSED else seen
             happened.append(Happening(what=what, item=item, evidence=evidence or (key,), at_ms=visit.due_ms))
-        if visit.check_in in dwell_short and str(visit.outcome) != "excused":
+        if visit.check_in in dwell_short and not excused:
             happened.append(Happening(what=Happened.DWELL_SHORT, item=item, evidence=seen, at_ms=visit.due_ms))
-    counted = [visit for visit in visits if str(visit.outcome) != "excused"]
     made = tuple(visit.check_in for visit in visits if visit.check_in)
     his = tuple(one for one in made if own is None or one in own)
     if counted and his and all(str(visit.outcome) == "on_time" for visit in counted):
-        if not frozenset(dwell_short).intersection(made):
+        if not frozenset(dwell_short).intersection(visit.check_in for visit in counted if visit.check_in):
             happened.append(Happening(what=Happened.COMPLETE, evidence=his))
-    elif counted and not made and listed and len(counted) == len(visits):
+    elif not made and (why := [*dict.fromkeys((*causes.values(), *away.values()))]):
+        happened.append(Happening(what=Happened.EXCUSED, evidence=tuple(why)))
+    elif counted and not made and listed and (answers is None or len(answers) == len(visits)):
         happened.append(Happening(what=Happened.NOT_STARTED, evidence=(key,)))
     return Fact(
         key=key,

@@ -16,7 +16,7 @@ from api.database import Database
 from api.register import repository
 from api.register.models import Meaning
 from api.register.seed import contents_of
-from api.register.snapshot import AreaNow, GroupNow, PlaceNow, Snapshot, UnitNow
+from api.register.snapshot import AreaNow, Contents, GroupNow, PlaceNow, Snapshot, UnitNow
 from api.rights.rules import Subject
 from api.settings import Officer, StationSettings
 from broker.ids import CommunityId, GatewayId, GridId, GroupId, HouseholdId, UnitId
@@ -52,19 +52,21 @@ class Register:
         self._stated = settings.gateway_keys
         self._keyed: _Keyed | None = None
         self._officers = {officer.id: officer for officer in settings.officers}
-        self._seed = contents_of(settings)
-        self._now = Snapshot(self._seed)
+        seed = contents_of(settings)
+        self._seed: Contents | None = seed
+        self._now = Snapshot(seed)
         self._one_at_a_time = threading.Lock()
 
     def begin(self, database: Database) -> None:
         """Take the tables for the truth; where they are empty, seed them first."""
         with database.read() as session:
             seeded = repository.version(session, self.station) is not None
-        if not seeded:
+        if not seeded and self._seed is not None:
             with database.write() as session:
                 if repository.version(session, self.station) is None:
                     repository.seed(session, self._seed)
                     repository.rise(session, self.station, at_ms=0)
+        self._seed = None
         with database.read() as session:
             self._now = Snapshot(repository.load(session, self.station))
         if database.shared:

@@ -59,7 +59,9 @@ def call_draw(
 ) -> RollCallAnswer:
     """From whoever is on a duty list of the area now; twice is refused."""
     with station.database.write() as session:
-        return _shown(station, session, by, station.rollcalls.call_drawn(session, by, number))
+        answer = _shown(station, session, by, station.rollcalls.call_drawn(session, by, number))
+    station.sender.wake()
+    return answer
 
 
 @router.post("/roll-calls", summary="Call the roll by hand (点名)", status_code=HTTPStatus.CREATED)
@@ -69,7 +71,9 @@ def call_by_hand(
     """Answered by tag at a reader, on the phone's page, or by radio; once more after 3 minutes, missed after 3 more."""
     with station.database.write() as session:
         found = station.rollcalls.call_by_hand(session, by, area=new.area, people=new.guards)
-        return _shown(station, session, by, found)
+        answer = _shown(station, session, by, found)
+    station.sender.wake()
+    return answer
 
 
 @router.post("/spot-calls", summary="Call one away from his round (点调)", status_code=HTTPStatus.CREATED)
@@ -81,7 +85,9 @@ def spot_call(
         found = station.rollcalls.spot(
             session, by, area=new.area, guard=new.guard, words=new.words, minutes=new.minutes
         )
-        return _shown(station, session, by, found)
+        answer = _shown(station, session, by, found)
+    station.sender.wake()
+    return answer
 
 
 @router.post("/spot-calls/{number}/done", summary="He goes on with his round")
@@ -100,7 +106,9 @@ def answer_by_radio(
     """With where he says he is; the answer shows where he checked in last, and whether both can be."""
     with station.database.write() as session:
         found = station.rollcalls.answer_by_radio(session, by, number, guard=heard.guard, claimed=heard.claimed)
-        return _shown(station, session, by, found)
+        answer = _shown(station, session, by, found)
+    station.sender.wake()
+    return answer
 
 
 @router.post("/roll-calls/{number}/answer", summary="Answer a call on one's phone")
@@ -110,7 +118,9 @@ def answer_by_phone(
     """Whom it waits for."""
     with station.database.write() as session:
         row = station.rollcalls.answer_by_phone(session, by, number, claimed=own.claimed)
-        return called_answer(row, station.guards.sees(session, by, [row.guard]).get(row.guard))
+        answer = called_answer(row, station.guards.sees(session, by, [row.guard]).get(row.guard))
+    station.sender.wake()
+    return answer
 
 
 @router.get("/roll-calls/waiting", summary="Calls that wait for oneself")

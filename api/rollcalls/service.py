@@ -17,6 +17,7 @@ from api.points.facts import Fact, Happened, Happening
 from api.problems import NotThere
 from api.register.service import Register
 from api.rights.rules import Authority, Over
+from api.rollcalls.lamps import Lamps, ReadersAlong, nowhere
 from api.rollcalls.models import RollCall, RollCalled, RollCandidate
 from api.rollcalls.problems import BadCall, NobodyThere, NotCalled, NotNow
 from api.rollcalls.rules import (
@@ -61,8 +62,13 @@ class RollCalls:
         clock: Clock,
         random_bytes: Callable[[int], bytes],
         note: Note,
+        along: ReadersAlong = nowhere,
+        owes: Callable[[], None] = lambda: None,
     ) -> None:
+        """`along` finds the readers that call somebody by their lamp; `owes` is called when a gateway is to be told."""
         self._register = register
+        self._lamps = Lamps(register, along, random_bytes=random_bytes)
+        self._owes = owes
         self._guards = people
         self._clock = clock
         self._random_bytes = random_bytes
@@ -232,6 +238,7 @@ class RollCalls:
                 return
         with database.write(patient=True) as session:
             self.follow(session, now_ms)
+        self._owes()
 
     def follow(self, session: Session, now_ms: int) -> None:
         """Do what is due at a moment, at most AT_ONCE, in the order in which it was due."""
@@ -244,6 +251,7 @@ class RollCalls:
                 row.second_due_ms, row.second_ms, row.due_ms = row.due_ms, now_ms, after.due_ms
                 session.add(row)
                 session.flush()
+                self._lamps.tell(session, [row], now_ms)
             else:
                 call = session.get_one(RollCall, row.call)
                 row.state, row.missed_ms, row.due_ms = CalledState.MISSED.value, row.due_ms, None
@@ -279,6 +287,7 @@ class RollCalls:
         )
         session.add(row)
         session.flush()
+        self._lamps.tell(session, [row], now_ms)
         self._tell(session, call, row)
         if not any(one.state == CalledState.WAITING.value for one in self._people(session, row.call)):
             call.ends_ms = now_ms
@@ -310,6 +319,7 @@ class RollCalls:
 
     def _ring(self, session: Session, call: RollCall, people: Sequence[str], now_ms: int) -> None:
         assert call.number is not None
+        rows = []
         for one in people:
             serving = guards.servings_of(session, one, now_ms, now_ms + 1)
             row = RollCalled(
@@ -322,9 +332,11 @@ class RollCalls:
                 due_ms=now_ms + AGAIN_MS,
             )
             session.add(row)
+            rows.append(row)
         call.called_ms = now_ms
         session.add(call)
         session.flush()
+        self._lamps.tell(session, rows, now_ms)
 
     def _add(self, session: Session, by: Authority, *, area: str, way: Way, **more: Any) -> RollCall:
         call = RollCall(

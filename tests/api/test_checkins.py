@@ -180,6 +180,7 @@ class Made:
 
     def __init__(self, served: Served) -> None:
         self.told: list[CheckIn] = []
+        self.unsaid: list[CheckIn] = []
         self._served = served
         self.hands = Hands()
         self.database: Database = served.station.database
@@ -189,6 +190,7 @@ class Made:
             clock=self.hands,
             readers=lambda _session, _readers: {("g1", "gate-reader"): "gate"},
             consequences=(self._hear,),
+            unsaid=(lambda _, check_ins: self.unsaid.extend(check_ins),),
         )
 
     def _hear(self, _session: Session, check_ins: Sequence[CheckIn]) -> None:
@@ -292,7 +294,8 @@ class TestAbsorbing:
             session.flush()
             (changed,) = made.checkins.look_again(session, Tag(CARD), from_ms=NOW - 3_600_000)
         assert (changed.guard, changed.flags) == (None, frozenset({"lost_card"}))
-        assert [(one.guard, one.flags) for one in made.told] == [(ZHANG, frozenset({"lost_card"}))]
+        assert [(one.guard, one.flags) for one in made.told] == [(None, frozenset({"lost_card"}))]
+        assert [one.guard for one in made.unsaid] == [ZHANG]
 
     def test_a_reader_that_is_given_a_checkpoint_says_where_they_were(self, made: Made) -> None:
         made.absorb(made.event(CARD, unit="elsewhere"))

@@ -9,7 +9,8 @@ import pytest
 from api.checkins.rules import Source
 from api.checkins.service import Said
 from api.ingest.models import Fault
-from api.patrols.rules import Evaluation, Outcome, Round
+from api.patrols.judging import Verdict
+from api.patrols.rules import Outcome
 from api.register.models import Company
 from api.rights.rules import Role
 from tests.api.conftest import Serve, Served, only_sqlite
@@ -102,9 +103,9 @@ def test_the_tests_moment_is_before_the_round() -> None:
 def test_a_missed_visit_is_raised_when_it_is_due_and_late_data_judge_that_round_again(
     station: Served, officer: Somebody, hands: Hands
 ) -> None:
-    told: list[tuple[Round, Evaluation, Evaluation | None]] = []
+    told: list[Verdict] = []
     patrols = station.station.patrols
-    patrols._consequences = (*patrols._consequences, lambda _, *what: told.append(what))
+    patrols._consequences = (*patrols._consequences, lambda _, verdicts: told.extend(verdicts))
     lay_out(officer)
     hands.now_ms = BEGINS_MS + MINUTE_MS
     read(station, ("east", 1))
@@ -135,8 +136,8 @@ def test_a_missed_visit_is_raised_when_it_is_due_and_late_data_judge_that_round_
     read(station, ("shed", 60))  # outside every band: nothing to judge
     look(station, hands, minutes=120)
     assert today(officer)["evaluations"] == 2
-    assert [before is None for _, _, before in told] == [True, False]
-    assert [one.outcome for one in told[1][1].visits] == [Outcome.ON_TIME, Outcome.ON_TIME, Outcome.LATE]
+    assert [one.before is None for one in told] == [True, False]
+    assert [one.outcome for one in told[1].evaluation.visits] == [Outcome.ON_TIME, Outcome.ON_TIME, Outcome.LATE]
     assert station.station.patrols.judged == 2
 
 

@@ -1,5 +1,6 @@
 """Roll-calls: a draw that nobody can steer, deadlines as rows, answers beside the last check-in; spot calls excuse."""
 
+import json
 from collections import Counter
 from collections.abc import Iterator
 from hashlib import sha256
@@ -15,7 +16,7 @@ from api.guards import service as guards
 from api.rights.rules import Role
 from api.rollcalls.rules import CONTRADICTS_MS, contradicts, draw, rank
 from tests.api.conftest import Serve, Served, only_sqlite
-from tests.api.peers import COMMUNITY, STATION
+from tests.api.peers import COMMUNITY, GATEWAYS, STATION
 from tests.api.people import NOW, Hands, Somebody, somebody
 from tests.api.test_guards import HOUR, duty, hire
 
@@ -230,3 +231,63 @@ def test_only_another_checkpoint_a_moment_before_contradicts() -> None:
     assert contradicts(**base)
     for change in ({"claimed": None}, {"claimed": "b"}, {"last": None, "last_ms": None}, {"last_ms": 0}):
         assert not contradicts(**(base | change))
+
+
+def commands(station: Served) -> list[tuple[str, list[str], int]]:
+    """What gateways were told of calls: to whom, which readers, for how many seconds; oldest first."""
+    told = station.rows("SELECT command_to, body FROM outgoing WHERE command_to IS NOT NULL ORDER BY number")
+    bodies = [(gateway, body, json.loads(body)) for gateway, body in told]
+    assert not any("保安" in body or "guard" in body for _, body, _ in bodies)
+    return [(gateway, one["units"], one["lasts_ms"] // 1_000) for gateway, _, one in bodies if one["action"] == "call"]
+
+
+def readers(officer: Somebody) -> None:
+    """Checkpoints with readers: two on one gateway, one on another, and one on a gateway that there is not."""
+    for point, area, gateway, reader in (
+        ("east", "gr1", GATEWAYS[0], "r-east"),
+        ("shed", "gr1", GATEWAYS[0], "r-shed"),
+        ("west", "c1", GATEWAYS[1], "r-west"),
+        ("gone", "gr1", "g99", "r-gone"),
+    ):
+        body = {"id": point, "area": area, "name": point, "gateway": gateway, "reader": reader}
+        officer.post("/api/v1/checkpoints", body, status=201)
+
+
+@only_sqlite
+@pytest.mark.proves("P5", "G7")
+def test_the_lamps_of_the_readers_on_his_way_call_him_until_he_answers_and_nobody_is_named(
+    station: Served, officer: Somebody, hands: Hands
+) -> None:
+    readers(officer)
+    one, two = team(officer, hands, 2)
+    number = officer.post(CALLS, {"area": COMMUNITY, "guards": [one, two]}, status=201)["number"]
+    both = [(GATEWAYS[0], ["r-east", "r-shed"], 360), (GATEWAYS[1], ["r-west"], 360)]
+    assert commands(station) == both
+    hands.pass_(seconds=60)
+    officer.post(f"{CALLS}/{number}/radio", {"guard": one})
+    assert commands(station)[2:] == [(gateway, units, 300) for gateway, units, _ in both]
+    hands.pass_(seconds=120)
+    look(station, hands)
+    assert commands(station)[4:] == [(gateway, units, 180) for gateway, units, _ in both]
+    check_in(station, two, "east", hands.now_ms)
+    assert commands(station)[6:] == [(gateway, [], 0) for gateway, _, _ in both]
+
+
+@only_sqlite
+@pytest.mark.proves("P5")
+def test_on_a_route_only_its_own_readers_call_and_a_missed_call_ends(
+    station: Served, officer: Somebody, hands: Hands
+) -> None:
+    readers(officer)
+    visits = [{"point": "shed", "buffer_min": 3, "extended_min": 5}]
+    route = {"id": "night-1", "area": "gr1", "name": "北片线", "order": "free", "visits": visits}
+    officer.post("/api/v1/patrol-routes", route, status=201)
+    guard = hire(officer, "B001", "保安甲", "beiguan")
+    duty(officer, guard, hours=(1, 9), route="night-1")
+    hands.pass_(hours=1.5)
+    officer.post(CALLS, {"area": COMMUNITY, "guards": [guard]}, status=201)
+    assert commands(station) == [(GATEWAYS[0], ["r-shed"], 360)]
+    for _ in range(2):
+        hands.pass_(seconds=180)
+        look(station, hands)
+    assert commands(station)[1:] == [(GATEWAYS[0], ["r-shed"], 180), (GATEWAYS[0], [], 0)]

@@ -15,6 +15,7 @@ import pytest
 
 from broker.ids import UnitId, event_id
 from broker.kinds import EventType
+from broker.messages import Action, Command
 from devices.commands import Pattern
 from devices.readings import Proof, TagRead
 from firmware_sim.acts import HoldTag
@@ -36,7 +37,7 @@ from gateway.journal import Journal
 from gateway.program import Gateway, Wrap, leave
 from gateway.settings import Reader
 from gateway.stamps import Stamp
-from tests.gateway.place import settings
+from tests.gateway.place import GATEWAY, settings
 from tests.gateway.running import around, journalled, running, until_fault
 from tests.gateway.test_slices import configure, slice_of
 from tests.gateway.waiting import until
@@ -175,6 +176,66 @@ def test_however_many_cards_wait_for_the_disk_no_more_than_so_many_are_remembere
     bench = Bench()
     bench.checkpoints.heard([check_in(CARD, number=number) for number in range(2 * MOST_PENDING)], 0)
     assert len(bench.checkpoints._pending) == MOST_PENDING
+
+
+def call(*readers: str, lasts_ms: int = 10_000, age_ms: int = 0) -> Command:
+    return Command.model_validate(
+        {
+            "topic": f"sw1/north/gateway/{GATEWAY}/command",
+            "audience": f"gateway:{GATEWAY}",
+            "id": "01900000-0000-7000-8000-000000000000",
+            "age_ms": age_ms,
+            "session": "0" * 32,
+            "counter": 1,
+            "action": Action.CALL,
+            "units": readers,
+            "lasts_ms": lasts_ms,
+        }
+    )
+
+
+@pytest.mark.proves("P5")
+def test_a_reader_that_calls_somebody_blinks_slowly_and_stops_by_itself() -> None:
+    bench = Bench()
+    bench.do(0, bench.checkpoints.called(call("rd1", "rd9", lasts_ms=7_000, age_ms=1_500), 0))
+    bench.run(60_000)
+    lit = [(0, True), (500, False), (2_000, True), (2_500, False), (4_000, True), (4_500, False)]
+    assert bench.said("lamp") == lit
+    assert bench.said("buzzer") == []
+    assert bench.checkpoints.next_due() is None
+    assert bench.checkpoints.called(call("rd1", lasts_ms=1_000, age_ms=1_000), 0) == []
+
+
+@pytest.mark.proves("P5", "P1")
+def test_the_answer_to_a_card_comes_before_the_call_and_the_call_goes_on_after_it() -> None:
+    bench = Bench()
+    bench.do(0, bench.checkpoints.called(call("rd1", lasts_ms=60_000), 0))
+    event = check_in(CARD)
+    bench.checkpoints.heard([event], 100 * MS)
+    bench.do(100, list(bench.checkpoints.kept([event], 100 * MS)))
+    bench.run(4_000)
+    assert bench.said("lamp") == [(0, True), (1_600, False), (3_100, True), (3_600, False)]
+
+
+@pytest.mark.proves("P5")
+def test_the_last_word_of_the_station_says_which_readers_call() -> None:
+    lamp = Reader.model_validate({"id": "rd2", "line": "door", "lamp": 5})
+    bench = Bench(GATE, lamp, Reader.model_validate({"id": "rd3", "line": "x"}))
+    bench.do(0, bench.checkpoints.called(call("rd1", "rd3", lasts_ms=60_000), 0))
+    changed = [one for one in bench.checkpoints.called(call("rd2"), 100 * MS) if isinstance(one, Switch)]
+    assert [(one.sounder.id, one.on) for one in changed] == [("rd1.lamp", False), ("rd2.lamp", True)]
+    bench.do(200, bench.checkpoints.called(call(), 200 * MS))
+    assert bench.checkpoints.next_due() is None
+
+
+def test_a_call_is_over_in_the_middle_of_an_answer_without_ending_it() -> None:
+    bench = Bench()
+    bench.do(0, bench.checkpoints.called(call("rd1"), 0))
+    bench.do(0, list(bench.checkpoints.refused(UnitId("rd1"), 0)))
+    bench.do(50, bench.checkpoints.called(call(lasts_ms=0), 50 * MS))
+    bench.run(5_000)
+    assert len([on for _, on in bench.said("lamp") if on]) == 5
+    assert bench.said("lamp")[-1] == (900, False)
 
 
 def test_a_reader_has_the_outputs_that_the_site_file_gives_it() -> None:

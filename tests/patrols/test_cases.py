@@ -16,6 +16,9 @@ from api.patrols.rules import (
     Judged,
     Order,
     RoundPlan,
+    Span,
+    answering,
+    band_of,
     evaluate,
 )
 
@@ -92,6 +95,15 @@ def plan(case: dict[str, Any]) -> RoundPlan:
     )
 
 
+def served(lines: list[str]) -> dict[str, list[Span]]:
+    found: dict[str, list[Span]] = {}
+    for line in lines:
+        guard, span = line.split()
+        from_, _, to = span.partition("-")
+        found.setdefault(guard, []).append((clock(from_), clock(to)))
+    return found
+
+
 def told(visit: Judged) -> str:
     return f"{visit.point} {OUTCOME_WORDS[visit.outcome].zh}" + (" 停留不足" if visit.detail.dwell_short else "")
 
@@ -103,3 +115,8 @@ def test_a_round_is_judged_as_the_station_would_judge_it(case: dict[str, Any]) -
     assert [told(visit) for visit in found.visits] == case["result"]
     if "unused" in case:
         assert list(found.unused) == case["unused"]
+    if "answers" in case:
+        of = plan(case)
+        answers = answering([band_of(of, one) for one in of.expected], served(case["served"]))
+        blamed = [[guard for guard, places in answers.items() if nth in places] for nth in range(len(of.expected))]
+        assert [" ".join([one.point, *who]) for one, who in zip(of.expected, blamed, strict=True)] == case["answers"]
