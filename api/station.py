@@ -257,7 +257,13 @@ class Station:
             zone=settings.zone,
         )
         self.rollcalls = RollCalls(
-            self.register, self.guards, clock=clock, random_bytes=random_bytes, note=self.points.note
+            self.register,
+            self.guards,
+            clock=clock,
+            random_bytes=random_bytes,
+            note=self.points.note,
+            along=patrols.readers_along,
+            owes=self.sender.wake,
         )
         self.orders = Orders(
             self.register,

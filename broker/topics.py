@@ -180,7 +180,8 @@ TABLE: Final = (
         receivers=(Role.GATEWAY,),
         audience=Role.GATEWAY,
         bodies=("command",),
-        purpose="ladder, stop, stand back, alert, readiness, drill, installation, roll-call; bound to the session in the gateway's status",
+        purpose="ladder, stop, stand back, alert, readiness, drill, installation, roll-call; "
+        "bound to the session in the gateway's status",
     ),
     Row(
         Name.GATEWAY_CONFIG,
