@@ -219,7 +219,7 @@ DEVIATIONS: dict[str, tuple[Change, str]] = {
 }
 
 
-@pytest.mark.proves("P4")
+@pytest.mark.proves("P3")
 def test_the_right_night_passes_and_is_reported() -> None:
     night = judge(RIGHT, (LATE, FAST))
     assert night.problems == []
@@ -241,7 +241,7 @@ def test_the_right_night_passes_and_is_reported() -> None:
     ]
 
 
-@pytest.mark.proves("P4")
+@pytest.mark.proves("P3")
 @pytest.mark.parametrize(("change", "said"), DEVIATIONS.values(), ids=DEVIATIONS)
 def test_every_deviation_is_one_problem(change: Change, said: str) -> None:
     [problem] = problems(change(RIGHT))
