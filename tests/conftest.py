@@ -1,5 +1,6 @@
 """Fixtures that every test gets. What only some tests need stands beside them."""
 
+import gc
 import logging
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,6 +13,12 @@ pytest_plugins = ["tests.proving"]
 
 HERE = Path(__file__).parent
 PROGRAMS_WITH_A_LOOP = ("gateway", "api")
+
+
+def pytest_collection_finish() -> None:
+    """Let collections pass over what was imported: half a million objects that stay, looked at again and again."""
+    gc.collect()
+    gc.freeze()
 
 
 @pytest.fixture(scope="session")

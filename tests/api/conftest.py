@@ -8,6 +8,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from contextlib import AbstractContextManager, ExitStack, closing, contextmanager
+from functools import partial
 from pathlib import Path
 from typing import Any, Self
 
@@ -15,6 +16,7 @@ import pytest
 from fastapi import FastAPI
 from starlette.testclient import TestClient
 
+from api.accounts import proofs
 from api.clock import Clock, wall_ms
 from api.database import Database
 from api.program import build
@@ -40,6 +42,14 @@ from tests.api.peers import (
 
 ROOT = Path(__file__).parents[2]
 TOKENS = {"li": "token-of-li", "zhao": "token-of-zhao"}
+
+
+@pytest.fixture(scope="session", autouse=True)
+def passwords_cost_little() -> Iterator[None]:
+    """A fifth of the time of these tests was Argon2. `test_accounts` holds what the product itself takes."""
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(proofs, "Passwords", partial(proofs.Passwords, memory_kib=8, rounds=1))
+        yield
 
 
 @pytest.fixture
