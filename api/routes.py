@@ -30,8 +30,8 @@ from api.notify import endpoints as notify
 from api.orders import endpoints as orders
 from api.patrols import endpoints as patrols
 from api.planner import endpoints as planner
+from api.points import comment_endpoints, standing_endpoints
 from api.points import endpoints as points
-from api.points import standing_endpoints
 from api.privacy import endpoints as privacy
 from api.register import endpoints as register
 from api.register import quieting, transfer
@@ -62,6 +62,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     checkins.router,
     points.router,
     standing_endpoints.router,
+    comment_endpoints.router,
     rewards.router,
     reports.router,
     register.router,

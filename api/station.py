@@ -73,6 +73,7 @@ from api.patrols.service import readers as readers_of_points
 from api.planner.service import Planner
 from api.points.closing import Closing
 from api.points.ledger import Ledger
+from api.points.publishing import Publishing
 from api.points.service import Points
 from api.points.standings import Standings
 from api.points.switching import Switching
@@ -93,6 +94,8 @@ from api.steps import Wrap, unwrapped
 from api.tasks.service import Tasks
 from api.tips.service import Tips
 from api.tracks.service import Tracks
+from api.tracks.watching import LOOK_S as WATCH_S
+from api.tracks.watching import Watch
 from broker.messages import GatewayStatus
 from broker.signing import Signer
 
@@ -243,6 +246,7 @@ class Station:
         self.switching = Switching(self.points)
         self.closing = Closing(self.points)
         self.standings = Standings(self.points, self.ledger, self.register)
+        self.publishing = Publishing(self.points, self.register)
         self.rewards = Rewards(self.register, self.ledger, clock=clock)
         self.planner = Planner(self.register, clock=clock, random_bytes=random_bytes)
         self.tracks = Tracks(self.register, self.colours, clock=clock)
@@ -255,6 +259,7 @@ class Station:
             random_bytes=random_bytes,
             note=self.points.note,
             zone=settings.zone,
+            comments=self.publishing.weekly,
         )
         self.rollcalls = RollCalls(
             self.register,
@@ -278,13 +283,26 @@ class Station:
         self.scoring = Scoring(self.points.note_all, zone=settings.zone)
         self.patrols = Patrols(self.register, clock=clock, zone=settings.zone, consequences=(self.scoring.follow,))
         self.planning = Planning(self.register, clock=clock, zone=settings.zone, unfold=self.patrols.unfold_ahead)
+        self.watch = Watch(
+            self.register,
+            clock=clock,
+            zone=settings.zone,
+            told=self.points.told,
+            note_all=self.points.note_all,
+        )
         self.checkins = Checkins(
             self.register,
             clock=clock,
             readers=readers_of_points,
             stands=_stands,
-            consequences=(self.patrols.follow, self.rollcalls.heard, self.inspections.heard, self.orders.heard),
-            unsaid=(self.patrols.follow,),
+            consequences=(
+                self.patrols.follow,
+                self.rollcalls.heard,
+                self.inspections.heard,
+                self.watch.follow,
+                self.orders.heard,
+            ),
+            unsaid=(self.patrols.follow, self.watch.follow),
         )
         self.uploads = Uploads(self.checkins, clock=clock, seed=settings.signing.seed(), stands=_stands)
         self.wands = Wands(self.register, self.checkins, clock=clock, zone=settings.zone)
@@ -322,6 +340,7 @@ class Station:
                 Job(name="roll-calls", every_s=CALLS_S, run=self._call_again),
                 Job(name="unfolding", every_s=UNFOLD_S, run=self._unfold_rounds),
                 Job(name="patrols", every_s=PATROLS_S, run=self._look_at_rounds),
+                Job(name="suspicions", every_s=WATCH_S, run=self._look_for_suspicions),
             ],
         }
         watch = JobWatch(
@@ -435,6 +454,9 @@ class Station:
 
     def _look_at_orders(self, now_ms: int) -> None:
         self.orders.look(self.database, now_ms)
+
+    def _look_for_suspicions(self, now_ms: int) -> None:
+        self.watch.look(self.database, now_ms)
 
     def _call_again(self, now_ms: int) -> None:
         self.rollcalls.look(self.database, now_ms)

@@ -62,7 +62,7 @@ def check_in(number: int) -> CheckIn:
     return CheckIn(
         id=f"{number:032x}",
         guard=f"g{guard}",
-        tag=None,
+        tag=f"{guard:010X}",
         point=f"p{guard % AREAS}-{point}",
         source=Source.FIXED_READER,
         at_ms=at_ms,

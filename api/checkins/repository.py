@@ -3,7 +3,7 @@
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Final
 
-from sqlalchemy import ColumnElement, RowMapping, and_, func, update
+from sqlalchemy import ColumnElement, RowMapping, and_, func, or_, update
 from sqlalchemy import select as sql_select
 from sqlmodel import Session, col, select
 
@@ -14,6 +14,8 @@ from broker.tags import Tag, faces
 
 AT_ONCE: Final = 500
 """Values in one IN."""
+NEAR_AT_ONCE: Final = 50
+"""Checkpoints with their moments in one question."""
 
 _CHECK_IN: Final = table_of(CheckInRow)
 _TAG: Final = table_of(CheckpointTag)
@@ -94,6 +96,26 @@ def at_points(session: Session, points: Collection[str], from_ms: int, to_ms: in
     """Check-ins at these checkpoints in [from, to), by time."""
     found = [one for some in portions(points) for one in _found(session, _CHECK_IN.c.point.in_(some), from_ms, to_ms)]
     return sorted(found, key=lambda one: (one.at_ms, one.id))
+
+
+def of_tags(session: Session, tags: Collection[str], from_ms: int, to_ms: int) -> list[CheckIn]:
+    """Check-ins by these tags, as they were read, in [from, to), by time."""
+    found = [one for some in portions(tags) for one in _found(session, _CHECK_IN.c.tag.in_(some), from_ms, to_ms)]
+    return sorted(found, key=lambda one: (one.at_ms, one.id))
+
+
+def near(session: Session, where: Collection[tuple[str, int]], within_ms: int) -> list[CheckIn]:
+    """Check-ins at a checkpoint within so much time of a moment; `where`: (checkpoint, moment) of each. By time."""
+    found: dict[str, CheckIn] = {}
+    whole = sorted({*where})
+    for first in range(0, len(whole), NEAR_AT_ONCE):
+        some = [
+            and_(_CHECK_IN.c.point == point, _CHECK_IN.c.at_ms.between(at_ms - within_ms, at_ms + within_ms))
+            for point, at_ms in whole[first : first + NEAR_AT_ONCE]
+        ]
+        rows = session.connection().execute(sql_select(_CHECK_IN).where(or_(*some))).mappings()
+        found |= {row["id"]: check_in(row) for row in rows}
+    return sorted(found.values(), key=lambda one: (one.at_ms, one.id))
 
 
 def _found(session: Session, which: ColumnElement[bool], from_ms: int, to_ms: int) -> list[CheckIn]:

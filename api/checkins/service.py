@@ -129,6 +129,16 @@ def tags_mark(session: Session) -> tuple[object, ...]:
     return guards.cards_mark(session), repository.tags_mark(session)
 
 
+def of_tags(session: Session, tags: Collection[str], from_ms: int, to_ms: int) -> list[CheckIn]:
+    """What was read of these tags from `from_ms` until before `to_ms`, in order of time; `repeat` is not said."""
+    return repository.of_tags(session, tags, from_ms, to_ms)
+
+
+def near(session: Session, where: Collection[tuple[str, int]], within_ms: int) -> list[CheckIn]:
+    """What was checked in at these (checkpoint, moment) within so much time, in order of time; no `repeat` either."""
+    return repository.near(session, where, within_ms)
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Position:
     """Where the phone of a guard on duty said that it was: weak evidence. WGS-84, in millionths of a degree."""

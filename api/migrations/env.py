@@ -31,7 +31,8 @@ import api.register.models
 import api.rewards.models
 import api.rollcalls.models
 import api.tasks.models
-import api.tips.models  # noqa: F401 - they fill the metadata
+import api.tips.models
+import api.tracks.models  # noqa: F401 - they fill the metadata
 
 context.configure(
     connection=context.config.attributes["connection"],

@@ -8,8 +8,10 @@ from dataclasses import dataclass
 from typing import Final
 
 from api.points.facts import MERITS, Fact, Happened
+from api.reports.rules import Period
 from broker.kinds import Words
 
+_WHEN: Final = {Period.DAY: "当日", Period.WEEK: "本周", Period.MONTH: "本月", Period.YEAR: "本年"}
 CITED: Final = 20
 """So many facts are cited for a sentence at most; the count is of all."""
 
@@ -41,13 +43,13 @@ _SAID: Final[Sequence[tuple[frozenset[Happened], Words]]] = (
 )  # fmt: skip
 
 
-def draft(facts: Iterable[Fact]) -> tuple[Sentence, ...]:
-    """The sentences for these facts; none where there is nothing to cite."""
+def draft(facts: Iterable[Fact], period: Period) -> tuple[Sentence, ...]:
+    """The sentences for these facts; none where there is nothing to cite. `period`: of what they are."""
     ordered = sorted(facts, key=lambda one: (one.occurred_ms, one.key))
     found = []
     walked = [one.key for one in ordered if one.duty]
     if walked:
-        words = Words(f"当日应巡{len(walked)}人次", f"{len(walked)} rounds were due")
+        words = Words(f"{_WHEN[period]}应巡{len(walked)}人次", f"{len(walked)} rounds were due")
         found.append(Sentence(words=words, cites=tuple(walked[:CITED])))
     for what, said in _SAID:
         times = [one.key for one in ordered for happening in one.happenings if happening.what in what]

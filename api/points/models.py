@@ -1,9 +1,13 @@
 """Tables of points. The ledger (`points_entry`) is only added to: no row of it is ever changed or taken out."""
 
-from sqlalchemy import CheckConstraint, Index, Text, UniqueConstraint
+from typing import Any, Final
+
+from sqlalchemy import CheckConstraint, Index, Text, UniqueConstraint, text
 from sqlmodel import BigInteger, Field, SQLModel
 
 from api.points.states import StepAction
+
+FIRST: Final[Any] = text("corrects IS NULL")
 
 
 class PointsFact(SQLModel, table=True):
@@ -180,3 +184,65 @@ class PointsTrial(SQLModel, table=True):
     to_ms: int = Field(sa_type=BigInteger)
     made_ms: int = Field(sa_type=BigInteger)
     made_by: str
+
+
+class PointsComment(SQLModel, table=True):
+    """A comment on a day or a week of an area; once published it never changes, and `corrects` names what it is for.
+
+    `version`: of what is edited. There is one for a time, and one correction of each.
+    """
+
+    __tablename__ = "points_comment"
+    __table_args__ = (
+        UniqueConstraint("id", name="uq_points_comment_id"),
+        UniqueConstraint("corrects", name="uq_points_comment_corrects"),
+        CheckConstraint("period IN ('day', 'week')", name="period"),
+        CheckConstraint("from_ms < to_ms AND version > 0", name="span"),
+        CheckConstraint("(published_ms IS NULL) = (published_by IS NULL)", name="published"),
+        Index(
+            "uq_points_comment_first",
+            "station",
+            "area",
+            "period",
+            "from_ms",
+            unique=True,
+            sqlite_where=FIRST,
+            postgresql_where=FIRST,
+        ),
+        {"sqlite_autoincrement": True},
+    )
+
+    number: int | None = Field(primary_key=True, default=None)
+    id: str
+    station: str
+    area: str
+    period: str
+    from_ms: int = Field(sa_type=BigInteger)
+    to_ms: int = Field(sa_type=BigInteger)
+    version: int
+    made_ms: int = Field(sa_type=BigInteger)
+    made_by: str
+    edited_ms: int = Field(sa_type=BigInteger)
+    edited_by: str
+    published_ms: int | None = Field(sa_type=BigInteger, default=None)
+    published_by: str | None = None
+    corrects: str | None = Field(foreign_key="points_comment.id", default=None)
+
+
+class PointsSentence(SQLModel, table=True):
+    """A sentence of a comment. `company`: whose part it is in, None: of the whole. `cites`: JSON, [key, revision]."""
+
+    __tablename__ = "points_sentence"
+    __table_args__ = (
+        UniqueConstraint("comment", "nth", name="uq_points_sentence_nth"),
+        {"sqlite_autoincrement": True},
+    )
+
+    number: int | None = Field(primary_key=True, default=None)
+    comment: str = Field(foreign_key="points_comment.id")
+    nth: int
+    company: str | None = None
+    zh: str | None = Field(sa_type=Text, default=None)
+    en: str | None = Field(sa_type=Text, default=None)
+    cites: str = Field(sa_type=Text)
+    written_ms: int = Field(sa_type=BigInteger)

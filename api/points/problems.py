@@ -9,6 +9,11 @@ PointsProblem
 +-- MonthClosed             409
 +-- NotSimulated            409: rules are simulated on the past before they are switched on
 +-- BadRuleTable            422: .faults, every one of them
++-- CommentThere            409: there is one for this time, or this one is corrected already. .id
++-- CommentPublished        409: it is published, and never changes
++-- NothingSaid             409: there is no sentence, or it did not begin yet
++-- FactsChanged            409: what is cited was judged anew since somebody wrote it. .facts
++-- BadComment              422: .faults, every one of them
 +-- NoSuchGuard             422
 +-- NotThisMonth            422: a version begins with a civil month that is to come, and is the next number
 """
@@ -130,3 +135,60 @@ class NotThisMonth(PointsProblem):
     status = HTTPStatus.UNPROCESSABLE_ENTITY
     type = "not_this_month"
     title = "Not from then on"
+
+
+class CommentThere(PointsProblem):
+    """A time has one comment, and each comment one correction. Field: `id`, of the one that is there."""
+
+    type = "comment_there"
+    title = "There is one already (已有点评)"
+
+    def __init__(self, id_: str) -> None:
+        self.id = id_
+        super().__init__("edit that one, or correct it once it is published", id=id_)
+
+
+class CommentPublished(PointsProblem):
+    """What was published never changes."""
+
+    type = "comment_published"
+    title = "It is published (点评已发布)"
+
+    def __init__(self) -> None:
+        super().__init__(
+            "what was published stays as it is; make a correction of it", zh="已发布的点评不得修改, 请另发更正"
+        )
+
+
+class NothingSaid(PointsProblem):
+    """There is nothing to publish, or nothing to comment on yet."""
+
+    type = "nothing_said"
+    title = "There is nothing to say (无可点评)"
+
+    def __init__(self, why: str) -> None:
+        super().__init__(why)
+
+
+class FactsChanged(PointsProblem):
+    """What is cited was judged anew. Field: `facts`, their keys."""
+
+    type = "facts_changed"
+    title = "What is cited was judged anew (所引事实已重新评定)"
+
+    def __init__(self, facts: Sequence[str]) -> None:
+        self.facts = tuple(facts)
+        super().__init__("read these again, and say what is so now", facts=[*facts])
+
+
+class BadComment(PointsProblem):
+    """Sentences that cannot be. Field: `faults`."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    type = "bad_comment"
+    title = "This cannot be said so"
+
+    def __init__(self, faults: Sequence[Fault]) -> None:
+        self.faults = tuple(faults)
+        words = [{"where": one.where, "why": one.why} for one in faults]
+        super().__init__("; ".join(f"{one.where}: {one.why}" for one in faults)[:2_000], faults=words)

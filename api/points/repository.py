@@ -6,18 +6,20 @@ from datetime import datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import or_, update
+from sqlalchemy import ColumnElement, delete, func, or_, update
 from sqlmodel import Session, SQLModel, col, select
 
 from api.database import table_of
 from api.points.facts import Fact, Happened, Happening
 from api.points.models import (
     PointsBalance,
+    PointsComment,
     PointsEntry,
     PointsFact,
     PointsFlag,
     PointsMonth,
     PointsRules,
+    PointsSentence,
     PointsStep,
     PointsTrial,
 )
@@ -27,6 +29,7 @@ from api.points.states import StepAction
 AT_ONCE: Final = 500
 """How many values one question lists."""
 _FACT: Final = table_of(PointsFact)
+_SENTENCE: Final = table_of(PointsSentence)
 
 
 def add(session: Session, *rows: SQLModel) -> None:
@@ -342,3 +345,85 @@ def tried(session: Session, station: str, digest: str) -> bool:
     """Whether these rules were simulated."""
     rows = select(PointsTrial.number).where(PointsTrial.station == station, PointsTrial.digest == digest)
     return session.exec(rows.limit(1)).first() is not None
+
+
+# Comments
+
+
+def comment(session: Session, id_: str) -> PointsComment | None:
+    """The comment of this id."""
+    return session.exec(select(PointsComment).where(PointsComment.id == id_)).first()
+
+
+def comment_on(session: Session, station: str, area: str, period: str, from_ms: int) -> PointsComment | None:
+    """The first comment on a time; its corrections follow it."""
+    rows = select(PointsComment).where(
+        PointsComment.station == station,
+        PointsComment.area == area,
+        PointsComment.period == period,
+        PointsComment.from_ms == from_ms,
+        col(PointsComment.corrects).is_(None),
+    )
+    return session.exec(rows).first()
+
+
+def correction_of(session: Session, ids: Collection[str]) -> dict[str, PointsComment]:
+    """By the comment that is corrected, the one that does it."""
+    found: dict[str, PointsComment] = {}
+    for portion in portions(ids):
+        for row in session.exec(select(PointsComment).where(col(PointsComment.corrects).in_(portion))):
+            found[row.corrects or ""] = row
+    return found
+
+
+def sentences(session: Session, ids: Collection[str]) -> dict[str, list[PointsSentence]]:
+    """What each of these comments says, in order."""
+    found: dict[str, list[PointsSentence]] = {one: [] for one in ids}
+    for portion in portions(ids):
+        rows = select(PointsSentence).where(col(PointsSentence.comment).in_(portion))
+        for row in session.exec(rows.order_by(col(PointsSentence.comment), col(PointsSentence.nth))):
+            found[row.comment].append(row)
+    return found
+
+
+def say(session: Session, comment: str, rows: Sequence[PointsSentence]) -> None:
+    """Let a comment say this, and nothing else."""
+    session.execute(delete(_SENTENCE).where(_SENTENCE.c.comment == comment))
+    add(session, *rows)
+
+
+def comments(
+    session: Session, station: str, seen: Sequence[ColumnElement[bool]], *, below: int | None, limit: int
+) -> Sequence[PointsComment]:
+    """Comments of which one of `seen` holds, newest first."""
+    found = select(PointsComment).where(PointsComment.station == station, or_(*seen))
+    if below is not None:
+        found = found.where(col(PointsComment.number) < below)
+    return session.exec(found.order_by(col(PointsComment.number).desc()).limit(limit)).all()
+
+
+def seen_by_company(companies: Collection[str]) -> ColumnElement[bool]:
+    """Published comments with a part of one of these."""
+    parts = select(PointsSentence.comment).where(col(PointsSentence.company).in_([*companies]))
+    return col(PointsComment.published_ms).is_not(None) & col(PointsComment.id).in_(parts)
+
+
+def seen_in(areas: Collection[str] | None, *, period: str | None = None) -> ColumnElement[bool]:
+    """Comments on these areas (None: everywhere); of a `period`: only those that are published."""
+    there = col(PointsComment.number).is_not(None) if areas is None else col(PointsComment.area).in_([*areas])
+    if period is None:
+        return there
+    return there & (col(PointsComment.period) == period) & col(PointsComment.published_ms).is_not(None)
+
+
+def published(session: Session, areas: Collection[str], period: str, from_ms: int, to_ms: int) -> int:
+    """How many times of a period that begin in [from, to) were commented on in public in these areas."""
+    rows = select(func.count(col(PointsComment.number))).where(
+        col(PointsComment.area).in_([*areas]),
+        PointsComment.period == period,
+        PointsComment.from_ms >= from_ms,
+        PointsComment.from_ms < to_ms,
+        col(PointsComment.corrects).is_(None),
+        col(PointsComment.published_ms).is_not(None),
+    )
+    return session.exec(rows).one()

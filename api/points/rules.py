@@ -11,6 +11,8 @@ Theory:
    left, and never moves what others have.
 4. What a machine only suspects (`WEAK`) is a flag: worth nothing until an officer confirms it.
 5. What an appeal or an excuse took back is not booked again, whatever late data say.
+6. One arrival that was too fast is suspected once, by the fact of which the station heard first: a round and whoever
+   looks for fraud both see it.
 """
 
 import string
@@ -412,6 +414,7 @@ def judge(sets: Sequence[RuleSet], facts: Iterable[Fact], *, zone: ZoneInfo) -> 
     """What these facts are worth: entries and flags. `sets`: every version; `facts`: all of a guard's month or more."""
     found: list[Judged] = []
     filled: dict[tuple[str, ...], int] = defaultdict(int)
+    hurried: set[tuple[str | None, str]] = set()
     for fact in sorted(facts, key=lambda one: (one.order, one.key)):
         rules = in_force(sets, fact.occurred_ms)
         month = month_of(fact.occurred_ms, zone)
@@ -420,6 +423,11 @@ def judge(sets: Sequence[RuleSet], facts: Iterable[Fact], *, zone: ZoneInfo) -> 
             owner = fact.guard if rule is not None and rule.over is Scope.GUARD else fact.company
             if rule is None or owner is None:
                 continue
+            if happening.what is Happened.TOO_FAST and happening.evidence:
+                arrival = fact.guard, happening.evidence[-1]
+                if arrival in hurried:
+                    continue
+                hurried.add(arrival)
             tenths = rule.worth(happening)
             keys = [(cap, _filled_by(cap, fact, rule, owner, month)) for cap in rules.caps if rule.id in cap.rules]
             if not rule.flag:

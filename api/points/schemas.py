@@ -116,7 +116,10 @@ class Decision(Asked):
 
 
 class FlagAnswer(Answer):
-    """Something suspected. It is worth `points_tenths` only if an officer confirms it."""
+    """Something suspected. It is worth `points_tenths` only if an officer confirms it.
+
+    `fact`: where it comes from, a round or a rule about fraud; `item`: the checkpoint, or what looks odd.
+    """
 
     number: int
     id: str
@@ -127,6 +130,8 @@ class FlagAnswer(Answer):
     occurred: datetime
     raised: datetime
     evidence: tuple[str, ...]
+    fact: str
+    item: str
     reason: WordsAnswer
     state: FlagState
     state_words: WordsAnswer
@@ -306,6 +311,8 @@ def flag_answer(row: PointsFlag, state: FlagState) -> FlagAnswer:
         occurred=iso(row.occurred_ms),
         raised=iso(row.raised_ms),
         evidence=tuple(json.loads(row.evidence)),
+        fact=row.fact,
+        item=row.item,
         reason=WordsAnswer(zh=row.reason_zh, en=row.reason_en),
         state=state,
         state_words=words_answer(FLAG_WORDS[state]),

@@ -111,13 +111,17 @@ class Points:
         if touched:
             self._follow(session, touched, {*given})
 
+    def told(self, session: Session, guard: str, from_ms: int, to_ms: int) -> list[Fact]:
+        """What stands of a guard and happened in [from, to)."""
+        return repository.facts(session, self.station, from_ms, to_ms, guards=(guard,))
+
     def book(self, session: Session, entry: Entry) -> str:
         """Add one entry and raise its owner's balance; returns its id.
 
         It goes into the account of the month in which it happened, or where that is closed, of the present one.
         """
         now = self.clock()
-        id_ = self._new_id()
+        id_ = self.new_id()
         month = self._open_month(session, entry.occurred_ms, now)
         row = PointsEntry(
             id=id_,
@@ -230,7 +234,8 @@ class Points:
         """Take back what an appeal was upheld against."""
         return self.reverse(session, row, APPEAL_UPHELD, made_by=by)
 
-    def _new_id(self) -> str:
+    def new_id(self) -> str:
+        """Of a row that other rows name."""
         return event_id(self.clock(), self._random_bytes(EVENT_ID_RANDOM_BYTES))
 
     def _open_month(self, session: Session, occurred_ms: int, now_ms: int) -> str:
@@ -322,7 +327,7 @@ class Points:
 
     def _new_flag(self, one: Judged) -> PointsFlag:
         return PointsFlag(
-            id=self._new_id(),
+            id=self.new_id(),
             station=self.station,
             rule=one.rule,
             version=one.version,

@@ -107,7 +107,7 @@ def draft_comment(
     """What can be said of the day, or of the week; each sentence cites the facts it is made of, and names nobody."""
     when = station.standings.span(period, day)
     with station.database.read() as session:
-        return comment_answer(area, when, station.standings.comment(session, by, area, when))
+        return comment_answer(area, when, station.standings.comment(session, by, area, when, period))
 
 
 @router.get(

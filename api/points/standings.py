@@ -18,6 +18,7 @@ from api.points.service import Points
 from api.points.standing import Grade, Line, Ranking, grade, mean_demerits, rank
 from api.points.states import EntryState, StepAction
 from api.problems import NotThere
+from api.register import repository as companies
 from api.register.service import Register
 from api.reports.rules import Period, Span, span
 from api.rights.rules import Authority, Over, Subject
@@ -108,7 +109,8 @@ class Standings:
 
     def passport(self, session: Session, by: Authority, company: str, day: date) -> Passport:
         """A company's grade, with the share of its guards that took part in the month of `day`. Raises NotThere."""
-        if not by.reach.covers(Subject(areas=frozenset((self._points.station,)), company=company)):
+        reached = by.reach.covers(Subject(areas=frozenset((self._points.station,)), company=company))
+        if not reached or not companies.was_there(session, "company", self._points.station, company):
             raise NotThere(f"no company {company!r} of yours")
         now = self._points.clock()
         month = self.span(Period.MONTH, day)
@@ -171,13 +173,13 @@ class Standings:
             guards=_sums(rows, "guard"), companies=_sums(rows, "company"), rules=_sums(rows, "rule")
         )  # fmt: skip
 
-    def comment(self, session: Session, by: Authority, area: str, when: Span) -> tuple[Sentence, ...]:
-        """A draft of the comment on a day. Raises NotThere."""
+    def comment(self, session: Session, by: Authority, area: str, when: Span, period: Period) -> tuple[Sentence, ...]:
+        """A draft of the comment on a day, a week, ... Raises NotThere."""
         within = self._area(area)
         if not by.reach.covers(Subject(areas=self._register.lies_in(area))):
             raise NotThere(f"no area {area!r} of yours")
         facts = repository.facts(session, self._points.station, when.from_ms, when.to_ms)
-        return draft(fact for fact in facts if fact.area in within)
+        return draft((fact for fact in facts if fact.area in within), period)
 
     def _area(self, area: str) -> frozenset[str]:
         if area == self._points.station:

@@ -117,7 +117,7 @@ class Tracks:
             check_ins=around(session, shifts, from_ms, to_ms),
             shifts=shifts,
             walks=self._walks(session, servings, ids, from_ms, to_ms),
-            ways=self._ways(session, points.values()),
+            ways=known_ways(session, self._register, points.values()),
         )
         shown = {one.id for finding in found for one in finding.evidence}
         there = [one.id for one in checkins.at_points(session, (point,), from_ms, to_ms)]
@@ -249,26 +249,9 @@ class Tracks:
     def _target(self, session: Session, points: Collection[Checkpoint], aim: Aim) -> tuple[str, Ways]:
         """What is aimed at among points: a checkpoint that hangs there, whose legs count as well, or the place."""
         if aim.place is None:
-            return AIM, self._ways(session, points, at=aim.at_e7)
+            return AIM, known_ways(session, self._register, points, at=aim.at_e7)
         target = next((one.id for one in points if one.place == aim.place), AIM)
-        return target, self._ways(session, points, {target: aim.place})
-
-    def _ways(
-        self,
-        session: Session,
-        points: Collection[Checkpoint],
-        more: Mapping[str, str] | None = None,
-        *,
-        at: tuple[int, int] | None = None,
-    ) -> Ways:
-        legs = {leg: seconds * 1_000 for leg, seconds in patrols.legs_s(session).items()}
-        places = {one.id: one.place for one in points if one.place is not None} | dict(more or {})
-        positions = {} if at is None else {AIM: at}
-        for name, place in places.items():
-            known = self._register.place(place)
-            if known is not None and known.lat_e7 is not None and known.lon_e7 is not None:
-                positions[name] = (known.lat_e7, known.lon_e7)
-        return Ways(legs, positions)
+        return target, known_ways(session, self._register, points, {target: aim.place})
 
     def _position(self, row: Checkpoint | None) -> tuple[float | None, float | None]:
         place = None if row is None else self._register.place(row.place)
@@ -284,6 +267,25 @@ class Tracks:
 
     def _areas(self, by: Authority) -> frozenset[str]:
         return frozenset[str]().union(*(self._register.within(one) for one in by.reach.over(Over.AREA)))
+
+
+def known_ways(
+    session: Session,
+    register: Register,
+    points: Collection[Checkpoint],
+    more: Mapping[str, str] | None = None,
+    *,
+    at: tuple[int, int] | None = None,
+) -> Ways:
+    """All legs, and the positions of these points; `more`: other names, each with its place; `at`: where AIM is."""
+    legs = {leg: seconds * 1_000 for leg, seconds in patrols.legs_s(session).items()}
+    places = {one.id: one.place for one in points if one.place is not None} | dict(more or {})
+    positions = {} if at is None else {AIM: at}
+    for name, place in places.items():
+        known = register.place(place)
+        if known is not None and known.lat_e7 is not None and known.lon_e7 is not None:
+            positions[name] = (known.lat_e7, known.lon_e7)
+    return Ways(legs, positions)
 
 
 def around(session: Session, shifts: Collection[Shift], from_ms: int, to_ms: int) -> list[CheckIn]:

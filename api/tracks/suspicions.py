@@ -94,11 +94,32 @@ class Suspicion:
 
 def suspicions(check_ins: Iterable[CheckIn], *, ways: Ways, mates: Mates) -> tuple[Suspicion, ...]:
     """Everything odd in these check-ins, in any order of them; by time, kind and guards."""
-    known = sorted({one.id: one for one in check_ins}.values(), key=lambda one: (one.at_ms, one.id))
-    timed = [one for one in known if Flag.UNSET_CLOCK not in one.flags and one.point is not None]
-    read = [one for one in timed if one.source in READ]
-    found = [*_hurried(read, ways), *_bursts(read), *_together(read, mates), *_clocks(known)]
+    known = {one.id: one for one in check_ins}.values()
+    found = [*alone(known, ways=ways), *together(known, mates=mates)]
     return tuple(sorted(found, key=lambda one: (one.from_ms, one.kind, one.guards, one.evidence)))
+
+
+def alone(check_ins: Iterable[CheckIn], *, ways: Ways) -> tuple[Suspicion, ...]:
+    """All but 4, which is about two guards and much time."""
+    known = _ordered(check_ins)
+    read = reads(known)
+    return (*_hurried(read, ways), *_bursts(read), *_clocks(known))
+
+
+def together(check_ins: Iterable[CheckIn], *, mates: Mates) -> tuple[Suspicion, ...]:
+    """Only 4, in all that is given."""
+    return (*_together(reads(_ordered(check_ins)), mates),)
+
+
+def reads(check_ins: Iterable[CheckIn]) -> list[CheckIn]:
+    """What 1 to 4 look at: read at a known point at a known time."""
+    return [
+        one for one in check_ins if one.source in READ and one.point is not None and Flag.UNSET_CLOCK not in one.flags
+    ]
+
+
+def _ordered(check_ins: Iterable[CheckIn]) -> list[CheckIn]:
+    return sorted({one.id: one for one in check_ins}.values(), key=lambda one: (one.at_ms, one.id))
 
 
 def _split(check_ins: Iterable[CheckIn], by: Callable[[CheckIn], str | None]) -> Mapping[str, list[CheckIn]]:

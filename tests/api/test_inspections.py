@@ -164,7 +164,7 @@ def test_the_four_ones_fill_themselves(officer: Somebody, hands: Hands) -> None:
     def done() -> dict[str, bool | None]:
         return {one["one"]: one["done"] for one in officer.get(path)["items"]}
 
-    assert done() == {"check": False, "training": False, "comment": None, "meeting": False}
+    assert done() == {"check": False, "training": False, "comment": False, "meeting": False}
     guard = hire(officer, "B001", "王一", "beiguan")
     officer.post(FORMS, form(guard), status=201)
     officer.post(
@@ -172,11 +172,11 @@ def test_the_four_ones_fill_themselves(officer: Somebody, hands: Hands) -> None:
     )  # announced is not done
     minutes = {"area": COMMUNITY, "subject": "例会", "at": at(0), "minutes": "略"}
     officer.post(MEETINGS, minutes, status=201)
-    assert done() == {"check": True, "training": False, "comment": None, "meeting": True}
+    assert done() == {"check": True, "training": False, "comment": False, "meeting": True}
     hands.pass_(hours=1)
     assert done()["training"] is True
     hands.pass_(days=7)
-    assert done() == {"check": False, "training": False, "comment": None, "meeting": False}
+    assert done() == {"check": False, "training": False, "comment": False, "meeting": False}
 
 
 @pytest.mark.proves("P12")

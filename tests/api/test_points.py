@@ -408,6 +408,7 @@ def test_a_company_has_its_grade_on_one_page_with_the_share_that_took_part(
     assert (found["guards"], found["active"], found["share"], found["share_met"]) == (4, 1, 25, False)
     assert (found["left_tenths"], found["grade"], found["checks_a_month"]) == (110, "B", 2)
     east.get(f"{POINTS}/companies/beiguan/grade?day=2027-01-15", status=404)
+    officer.get(f"{POINTS}/companies/nobodys/grade?day=2027-01-15", status=404)
     assert officer.get(f"{POINTS}/areas/{STATION}/grade")["left_tenths"] == 80
 
 

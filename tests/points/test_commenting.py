@@ -5,6 +5,7 @@ from hypothesis import given
 
 from api.points.commenting import CITED, draft
 from api.points.facts import Fact, Happened
+from api.reports.rules import Period
 from tests.points.test_rules import fact, facts
 
 
@@ -12,7 +13,7 @@ from tests.points.test_rules import fact, facts
 @given(facts)
 def test_every_sentence_cites_facts_that_there_are(found: list[Fact]) -> None:
     keys = {one.key for one in found}
-    for sentence in draft(found):
+    for sentence in draft(found, Period.DAY):
         assert sentence.cites
         assert {*sentence.cites} <= keys
         assert len(sentence.cites) <= CITED
@@ -20,11 +21,11 @@ def test_every_sentence_cites_facts_that_there_are(found: list[Fact]) -> None:
 
 @pytest.mark.proves("P8")
 def test_a_day_of_which_nothing_is_known_has_no_comment() -> None:
-    assert draft([]) == ()
+    assert draft([], Period.DAY) == ()
 
 
 @pytest.mark.proves("P8")
 def test_it_counts_visits_and_cites_rounds() -> None:
-    said = draft([fact("r1", Happened.MISSED), fact("r2", Happened.MISSED, Happened.LATE), fact("r3")])
+    said = draft([fact("r1", Happened.MISSED), fact("r2", Happened.MISSED, Happened.LATE), fact("r3")], Period.DAY)
     assert [one.words.zh for one in said] == ["迟到早到1处", "漏巡2处，须查明原因"]
     assert said[1].cites == ("r1", "r2")
