@@ -57,8 +57,9 @@ def install(app: FastAPI) -> None:
         if not isinstance(route, APIRoute):
             continue
         extra = route.openapi_extra or {}
-        if route.body_field is not None or "requestBody" in extra:
-            context.responses.update(answers(HTTPStatus.REQUEST_ENTITY_TOO_LARGE))  # of the route as it was included
+        takes_one = route.body_field is not None or "requestBody" in extra
+        if takes_one and TooLarge.status not in context.responses:
+            context.responses.update(answers(TooLarge.status))  # of the route as it was included
         if DECLARED in extra:
             path, *_ = compile_path(context.path or route.path)
             larger.append(Larger(methods=frozenset(route.methods or ()), path=path, most=extra[DECLARED]))
