@@ -192,6 +192,8 @@ class StationSettings(Settings):
     signing: SigningKey
     time_zone: Annotated[str, AfterValidator(_known_zone)] = "Asia/Shanghai"
     """In which plans, rosters and reports say what day it is (IANA)."""
+    quiet_days: Annotated[int, Field(ge=0, le=90)] = 7
+    """A reader that read nothing for so long, though visits were due there, is a fault; 0: only walked rounds count."""
     gateway_keys: dict[GatewayKid, PublicKey] = {}
     """Public keys by kid (`gateway:g1`, after a rotation `gateway:g1#2`): whoever has one here is believed."""
     accounts: AccountSettings = AccountSettings()

@@ -65,6 +65,8 @@ from api.outgoing.service import LOOK_S as SENDER_S
 from api.outgoing.service import Sender
 from api.patrols import service as patrols
 from api.patrols.planning import Planning
+from api.patrols.quiet import LOOK_S as QUIET_S
+from api.patrols.quiet import QuietReaders
 from api.patrols.repository import checkpoint
 from api.patrols.scoring import Scoring
 from api.patrols.service import LOOK_S as PATROLS_S
@@ -282,6 +284,7 @@ class Station:
         )
         self.scoring = Scoring(self.points.note_all, zone=settings.zone)
         self.patrols = Patrols(self.register, clock=clock, zone=settings.zone, consequences=(self.scoring.follow,))
+        self.quiet_readers = QuietReaders(self.register, clock=clock, quiet_days=settings.quiet_days)
         self.planning = Planning(self.register, clock=clock, zone=settings.zone, unfold=self.patrols.unfold_ahead)
         self.watch = Watch(
             self.register,
@@ -340,6 +343,7 @@ class Station:
                 Job(name="roll-calls", every_s=CALLS_S, run=self._call_again),
                 Job(name="unfolding", every_s=UNFOLD_S, run=self._unfold_rounds),
                 Job(name="patrols", every_s=PATROLS_S, run=self._look_at_rounds),
+                Job(name="quiet readers", every_s=QUIET_S, run=self._look_at_readers),
                 Job(name="suspicions", every_s=WATCH_S, run=self._look_for_suspicions),
             ],
         }
@@ -457,6 +461,9 @@ class Station:
 
     def _look_for_suspicions(self, now_ms: int) -> None:
         self.watch.look(self.database, now_ms)
+
+    def _look_at_readers(self, now_ms: int) -> None:
+        self.quiet_readers.look(self.database, now_ms)
 
     def _call_again(self, now_ms: int) -> None:
         self.rollcalls.look(self.database, now_ms)

@@ -297,6 +297,22 @@ class ReaderLine(PortLine):
         self.codec = codec
         self._answers = answers
         self._source = UnitId(settings.reader or settings.name)
+        self._reads = settings.reader is not None
+
+    def opened(self) -> None:
+        """The port is there."""
+        super().opened()
+        self.silent(wrong=False)
+
+    def lost(self, why: str) -> None:
+        """The port is gone, and with it the reader: that excuses whoever cannot check in there."""
+        super().lost(why)
+        self.silent(wrong=True)
+
+    def silent(self, *, wrong: bool) -> None:
+        """Whether no card can be read here; nothing of a receiver that reads none."""
+        if self._reads:
+            self.note(self.hearing.supervision.state("reader_silent", self._source, wrong=wrong))
 
     def heard(self, data: bytes) -> None:
         """Bytes were read."""
@@ -309,7 +325,7 @@ class ReaderLine(PortLine):
 
 
 class AskedLine(ReaderLine):
-    """A reader that must be asked for each card. It falls silent as a fault."""
+    """A reader that must be asked for each card. It falls silent as a fault, about the reader."""
 
     codec: Pn532
 
@@ -338,8 +354,7 @@ class AskedLine(ReaderLine):
 
     def supervise(self) -> None:
         """A reader that does not answer reads no card: say so."""
-        wrong = self.port.up and not self.codec.answers and self.codec.counts.restarts > 1
-        self.note(self.hearing.supervision.state("reader_silent", self.name, wrong=wrong))
+        self.silent(wrong=self.port.up and not self.codec.answers and self.codec.counts.restarts > 1)
 
     async def close(self) -> None:
         """Ask no more, keep what was heard, and close the port."""

@@ -368,6 +368,9 @@ class Gateway:
         except (GpioError, ImportError, OSError) as error:
             log.error("pins cannot be used", trouble=str(error))  # noqa: TRY400 - the reason is enough
             self._own.note(self._supervision.state("pins_lost", "gpio", wrong=True, detail={"why": str(error)[:90]}))
+            for reader in self._settings.readers:
+                if reader.line is None:
+                    self._own.note(self._supervision.state("reader_silent", reader.id, wrong=True))
         if self._pins is not None:
             self._pins.start()
 

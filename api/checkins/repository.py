@@ -201,6 +201,17 @@ def tags(session: Session, *, point: str | None, still: bool, below: int | None,
     return session.exec(found.order_by(col(CheckpointTag.number).desc()).limit(limit)).all()
 
 
+def last_read(session: Session, point: str, gateway: str, reader: str) -> int | None:
+    """When this reader last read anything at this checkpoint."""
+    found = (
+        sql_select(_CHECK_IN.c.at_ms)
+        .where(_CHECK_IN.c.point == point, _CHECK_IN.c.gateway == gateway, _CHECK_IN.c.reader == reader)
+        .order_by(_CHECK_IN.c.at_ms.desc())
+        .limit(1)
+    )
+    return session.connection().execute(found).scalar()
+
+
 def tags_now(session: Session) -> list[str]:
     """Every tag that hangs at a checkpoint now, in the order in which they were enrolled."""
     found = select(CheckpointTag.tag).where(col(CheckpointTag.to_ms).is_(None))

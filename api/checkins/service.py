@@ -119,6 +119,11 @@ def at_points(session: Session, points: Collection[str], from_ms: int, to_ms: in
     return [one for one in found if one.at_ms >= from_ms]
 
 
+def last_read(session: Session, point: str, gateway: str, reader: str) -> int | None:
+    """When this reader last read anything at this checkpoint; None: never."""
+    return repository.last_read(session, point, gateway, reader)
+
+
 def tags_now(session: Session) -> list[str]:
     """Every tag that is known now: cards of guards, then tags of checkpoints; without whose, and where they hang."""
     return [*guards.cards_now(session), *repository.tags_now(session)]

@@ -97,6 +97,11 @@ def end(session: Session, row: Fault, *, now_ms: int) -> None:
     _tell(session, row, now_ms)
 
 
+def quiet_about(session: Session, code: str) -> set[tuple[str, str]]:
+    """What a code is there about now: gateway and name of each."""
+    return {(row.gateway, row.about) for row in repository.silent(session, [code])}
+
+
 def areas_of(register: Register, gateway: str, about: str) -> frozenset[str]:
     """The areas in which something about a unit, or else about its gateway, lies."""
     place = register.place_of_unit(about.partition(":")[0])

@@ -46,6 +46,7 @@ WORDS: Final[Mapping[str, Words]] = {
     # found by the station
     "gateway_offline": Words("网关失联", "gateway lost"),
     "audit_changed": Words("操作审计链被改动或截断", "the record of who did what was changed or cut off"),
+    "reader_quiet": Words("有人巡查, 读卡器却长时间无刷卡", "reader reads nothing though rounds are walked"),
     "clone": Words("两台网关使用同一身份", "two gateways with one identity"),
     "gap": Words("网关事件缺失", "events of a gateway are missing"),
     "desk_unattended": Words("接警台无人值守", "no attended desk"),

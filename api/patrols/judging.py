@@ -46,7 +46,7 @@ from api.register.service import Register
 
 GATEWAY_FAULTS: Final = frozenset({GATEWAY_OFFLINE, "journal", "internal_error", "clone"})
 POWER_FAULTS: Final = frozenset({"power_cut", "mains", "area_outage"})
-READER_FAULTS: Final = frozenset({"line_lost", "line_silent", "pins_lost", "unit_silent"})
+READER_FAULTS: Final = frozenset({"line_lost", "line_silent", "pins_lost", "reader_silent", "unit_silent"})
 """Codes of `api.faults`; of a reader where the fault is about it, or about its whole line."""
 _REASONS: Final[Mapping[Cause, Reason]] = {
     Cause.SUSPENDED: Reason.SUSPENDED,

@@ -117,6 +117,30 @@ def at_readers(session: Session, readers: Collection[tuple[str, str]]) -> dict[t
     }
 
 
+def with_reader(session: Session) -> Sequence[Checkpoint]:
+    """The checkpoints at which a reader hangs now."""
+    found = select(Checkpoint).where(col(Checkpoint.gateway).is_not(None), col(Checkpoint.to_ms).is_(None))
+    return session.exec(found.order_by(col(Checkpoint.id))).all()
+
+
+def expected_at(session: Session, point: str, from_ms: int, to_ms: int) -> tuple[int, int]:
+    """How many visits of a checkpoint opened after a moment and are over, and how many of their rounds were walked."""
+    mine = (
+        col(PatrolVisit.point) == point,
+        col(PatrolVisit.opens_ms) > from_ms,
+        col(PatrolVisit.closes_ms) > from_ms,
+        col(PatrolVisit.closes_ms) <= to_ms,
+    )
+    visits = session.exec(select(func.count()).select_from(PatrolVisit).where(*mine)).one()
+    if not visits:
+        return 0, 0
+    rounds = select(PatrolVisit.round).where(*mine)
+    walked = select(func.count(func.distinct(PatrolVisit.round))).where(
+        col(PatrolVisit.round).in_(rounds), col(PatrolVisit.check_in).is_not(None)
+    )
+    return visits, session.exec(walked).one()
+
+
 def readers_along(session: Session, *, areas: Collection[str], route: str | None) -> list[tuple[str, str]]:
     """The readers (gateway, reader) at the checkpoints of a route, or where there is none, of these areas, now."""
     found = select(Checkpoint.gateway, Checkpoint.reader).where(

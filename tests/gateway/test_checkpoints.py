@@ -496,6 +496,7 @@ async def test_a_pn532_that_does_not_answer_is_a_fault_and_back_again_none(tmp_p
         await until(lambda: "reader_silent" not in faults())
         reader.stop()
         await until_fault(seen.gateway, "line_lost")
+        assert ("reader_silent", "rd1") in {(one.fault, one.subject) for one in seen.gateway._supervision.open}
 
 
 def test_the_simulated_wiegand_reader_sends_published_frames() -> None:
