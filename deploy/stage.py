@@ -229,7 +229,8 @@ def night_tables(patrol: Mapping[str, Any], *, zh: bool) -> list[Table]:
     )
     for one in asked["findings"]:
         words, because = one["answer_words"][language], one["because_words"][language]
-        found.add_row(one["name"], words, f"{civil(one['earliest'])}-{civil(one['latest'])}", because)
+        when = dict.fromkeys((civil(one["earliest"]), civil(one["latest"])))
+        found.add_row(one["name"], words, "-".join(when), because)
     return [visits, points, found]
 
 
