@@ -38,6 +38,9 @@ class Export(BaseModel):
     """Everything about one household that whoever asks may read. Times in Unix milliseconds."""
 
     place: str
+    address: str
+    """Of the place, while this household lived there; empty once it was erased."""
+    label: str
     household: list[dict[str, Any]]
     addresses: list[dict[str, Any]]
     periods: list[dict[str, Any]]

@@ -154,8 +154,11 @@ class Privacy:
             session, at_ms=self._clock(), by=by.principal.account, action="privacy.export",
             about=f"place:{found.place}", detail={"occupant": found.occupant},
         )  # fmt: skip
+        detail = self._detail(session, found)
         return {
             "place": found.place,
+            "address": detail["address"] if detail is not None else "",
+            "label": detail["label"] if detail is not None else "",
             "household": _plain(repository.rows(session, "occupant", table("occupant").c.id == found.occupant)),
             "addresses": _plain(_at(session, "place_detail", found.place)) if found.here else [],
             "periods": _plain(
@@ -168,7 +171,10 @@ class Privacy:
                 repository.rows(session, "exclusion", table("exclusion").c.occupant == found.occupant, order="number")
             ),
             "quietings": _plain(_since(session, "quieting", found, "from_ms")) if found.here else [],
-            "complaints": _plain(_since(session, "complaint", found, "made_ms")) if found.here else [],
+            "complaints": [
+                {key: value for key, value in row.items() if key not in {"told", "climbs_ms"}}
+                for row in (_plain(_since(session, "complaint", found, "made_ms")) if found.here else [])
+            ],
             "accounts": [
                 {"login": row["login"], "name": row["name"], "phone": row["phone"], "language": row["language"]}
                 for row in self._accounts(session, found)
@@ -185,6 +191,17 @@ class Privacy:
                 if not own or entry.action.startswith(("joining.", "privacy."))
             ],
         }
+
+    def _detail(self, session: Session, found: Found) -> RowMapping | None:
+        """What was last said of the place while the household lived there."""
+        detail, occupancy = table("place_detail"), table("occupancy")
+        here = (occupancy.c.place == found.place, occupancy.c.occupant == found.occupant)
+        ends = [row["to_ms"] for row in repository.rows(session, "occupancy", *here)]
+        last = None if None in ends else max(ends)
+        rows = repository.rows(
+            session, "place_detail", detail.c.place == found.place, _before(detail.c.from_ms, last), order="from_ms"
+        )
+        return rows[-1] if rows else None
 
     def erase(self, session: Session, by: Authority, found: Found, *, reason: str) -> list[str]:
         """Take everything away by which the household could be known. Returns files to be removed after the commit.

@@ -4,7 +4,10 @@ from collections.abc import Mapping
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
+from api.alarms.schemas import OUTCOME_WORDS, STATE_WORDS
+from api.complaints.rules import ABOUT_WORDS, FINDING_WORDS, Way
 from api.paper import civil, page
+from broker.kinds import Words
 
 HEADINGS: Final[Mapping[str, str]] = {
     "household": "住户 · Household",
@@ -41,7 +44,20 @@ LABELS: Final[Mapping[str, str]] = {
     "at": "时间 · When",
     "began": "开始原因 · Began by",
     "by": "经手人 · By",
-    "code": "国家编码 · National code",
+    "alarm": "报警编号 · Alarm",
+    "answered": "答复时间 · Answered",
+    "answered_by": "答复人 · Answered by",
+    "area": "网格 · Grid",
+    "code": "编码 · Code",
+    "due": "应答复时间 · Due",
+    "finding": "结论 · Found",
+    "how": "方式 · How",
+    "lifted_by": "解除人 · Lifted by",
+    "outcome": "结果 · Outcome",
+    "satisfaction": "满意度 · Satisfaction",
+    "taken": "受理时间 · Taken",
+    "taken_by": "受理人 · Taken by",
+    "way": "方式 · How",
     "door": "门号 · Door",
     "ended": "结束原因 · Ended by",
     "erased": "删除 · Erased",
@@ -80,6 +96,11 @@ LABELS: Final[Mapping[str, str]] = {
 }
 """What a column is called on paper; one that is not here is called as the interface calls it."""
 
+
+def _both(words: Words) -> str:
+    return f"{words.zh} · {words.en[:1].upper()}{words.en[1:]}"
+
+
 VALUES: Final[Mapping[tuple[str, str], str]] = {
     ("answer", "cannot"): "去不了 · Cannot come",
     ("answer", "coming"): "马上去 · Coming",
@@ -100,6 +121,41 @@ VALUES: Final[Mapping[tuple[str, str], str]] = {
     ("note", "dog"): "养犬 · Dog",
     ("note", "other"): "其他 · Other",
     ("note", "oxygen"): "用氧 · Oxygen",
+    ("how", "key"): "按键 · By key",
+    ("how", "paper"): "书面 · On paper",
+    ("how", "phone"): "电话 · By phone",
+    ("language", "en"): "英文 · English",
+    ("language", "zh"): "中文 · Chinese",
+    ("way", Way.ACCOUNT): "账号 · By account",
+    ("way", Way.BOARD): "公示牌 · Over the board",
+    ("way", Way.PHONE): "电话 · By phone",
+    **{("about", about.value): _both(words) for about, words in ABOUT_WORDS.items()},
+    **{("finding", finding.value): _both(words) for finding, words in FINDING_WORDS.items()},
+    **{("outcome", outcome.value): _both(words) for outcome, words in OUTCOME_WORDS.items()},
+    **{("state", state.value): _both(words) for state, words in STATE_WORDS.items()},
+    ("action", "absence.write"): "登记外出或回家 · Away, or back",
+    ("action", "joining.confirm"): "确认住户账号 · Account confirmed",
+    ("action", "joining.invite"): "发放开户码 · Invited to an account",
+    ("action", "joining.refuse"): "拒绝住户账号 · Account refused",
+    ("action", "joining.use"): "使用开户码 · Account made",
+    ("action", "privacy.export"): "查看或打印全部信息 · Everything read or printed",
+    ("action", "quieting.lift"): "恢复邻户警笛 · Neighbours' sirens sound again",
+    ("action", "quieting.order"): "邻户警笛静音 · Neighbours' sirens quieted",
+    ("action", "register.consent"): "登记同意或撤回 · Consent given or taken back",
+    ("action", "register.contacts"): "修改联系人 · Contacts changed",
+    ("action", "register.exclude"): "修改不通知的邻户 · Neighbours not told changed",
+    ("action", "register.give_back"): "归还 · Given back",
+    ("action", "register.lend"): "出借 · Lent",
+    ("action", "register.move_in"): "迁入 · Moved in",
+    ("action", "register.move_out"): "迁出 · Moved out",
+    ("action", "register.name"): "更正住户名 · Name put right",
+    ("action", "register.notes"): "修改救助提示 · Notes for responders changed",
+    ("action", "register.people.read"): "查看住户信息 · People looked up",
+    ("action", "register.place.change"): "修改场所 · Place changed",
+    ("action", "register.place.close"): "关闭场所 · Place closed",
+    ("action", "register.place.create"): "新增场所 · Place added",
+    ("action", "register.swap"): "互换 · Swapped",
+    ("action", "track.nearest"): "查找最近的保安员 · Nearest guards looked up",
 }
 """What a code in a column is called on paper."""
 
@@ -107,7 +163,7 @@ VALUES: Final[Mapping[tuple[str, str], str]] = {
 def export_page(document: Mapping[str, Any], *, now_ms: int, zone: ZoneInfo) -> str:
     """An export as a page to print."""
     sections = [(heading, [_cells(row, zone) for row in document[name]]) for name, heading in HEADINGS.items()]
-    return page("api.privacy", "export.html", place=document["place"], sections=sections, made=civil(now_ms, zone))
+    return page("api.privacy", "export.html", place=_heading(document), sections=sections, made=civil(now_ms, zone))
 
 
 def consent_page(document: Mapping[str, Any], *, now_ms: int, zone: ZoneInfo) -> str:
@@ -117,7 +173,13 @@ def consent_page(document: Mapping[str, Any], *, now_ms: int, zone: ZoneInfo) ->
         (words, now.get(purpose), "" if purpose not in now else civil(now[purpose]["from_ms"], zone))
         for purpose, words in PURPOSES.items()
     ]
-    return page("api.privacy", "consent.html", place=document["place"], rows=rows, made=civil(now_ms, zone))
+    return page("api.privacy", "consent.html", place=_heading(document), rows=rows, made=civil(now_ms, zone))
+
+
+def _heading(document: Mapping[str, Any]) -> str:
+    """Where the household lives or lived, in words; the id of its place where no words are kept."""
+    words = [str(word) for word in (document["address"], document["label"]) if word]
+    return " · ".join(dict.fromkeys(words)) or str(document["place"])
 
 
 def _cells(row: Mapping[str, Any], zone: ZoneInfo) -> list[tuple[str, str]]:

@@ -1,6 +1,7 @@
 """Personal data has a purpose and an end (N16): the field register, periods, export and erasure of one household."""
 
 import json
+import re
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
@@ -10,15 +11,17 @@ import pytest
 from sqlalchemy import insert, inspect, select
 from sqlmodel import Session, SQLModel
 
+import api
 from api.alarms.models import AlarmRecord
 from api.audit import service as audit
-from api.privacy import rules
+from api.privacy import rules, sheets
 from api.privacy.repository import blank, table
 from api.privacy.rules import RegisterError, Then
 from api.register.models import How, Note, Purpose
 from api.register.registrar import Person, PlaceFields
 from api.rights.rules import Role
 from api.settings import StationSettings
+from broker.kinds import UPDATE_WORDS, UpdateState
 from tests.api.conftest import Serve, Served
 from tests.api.peers import GRID, HOUSEHOLDS, STATION
 from tests.api.signing_in import machine
@@ -398,6 +401,34 @@ class TestExport:
         consent = station.client.get(f"/api/v1/places/{HOUSE}/consent.html", headers=own).text
         assert "☑ 同意" in consent
         assert "撤回" in consent
+
+    def test_its_sheets_head_with_the_address_and_say_states_and_actions_in_words(
+        self, station: Served, time: Time
+    ) -> None:
+        plant(station, time)
+        with station.station.database.write() as session:
+            session.connection().execute(table("alarm").update().values(state="archived", outcome="false"))
+        own = machine(station.station, "own", (Role.HOUSEHOLD, HOUSE))
+        document = station.client.get(f"/api/v1/places/{HOUSE}/export", headers=own).json()
+        assert CANARY in document["address"]
+        for sheet in ("export", "consent"):
+            text = station.client.get(f"/api/v1/places/{HOUSE}/{sheet}.html", headers=own).text
+            (heading,) = re.findall(r'<p class="note">住址 Address (.*?)</p>', text)
+            assert heading.startswith(document["address"])
+        text = station.client.get(f"/api/v1/places/{HOUSE}/export.html", headers=own).text
+        for words in (UPDATE_WORDS[UpdateState.CLOSED], UPDATE_WORDS[UpdateState.FALSE_ALARM]):
+            assert f"<dd>{words.zh} · " in text
+        assert "查看或打印全部信息" in text
+        coded = {"state", "outcome", "action", "how", "began", "ended", "note", "language", "about", "way", "finding"}
+        labels = "|".join(re.escape(sheets.LABELS[name]) for name in sorted(coded))
+        assert re.findall(rf"<dt>(?:{labels})</dt><dd>[a-z_.]+</dd>", text) == []
+
+    def test_everything_that_is_recorded_about_a_place_has_words(self) -> None:
+        found = set()
+        for path in Path(api.__file__).parent.rglob("*.py"):
+            found |= set(re.findall(r'_record\(\s*"([a-z_.]+)", f"place:', path.read_text(encoding="utf-8")))
+        assert len(found) > 10
+        assert {action for action in found if ("action", action) not in sheets.VALUES} == set()
 
     def test_it_reads_nothing_of_its_neighbours(self, station: Served, time: Time) -> None:
         plant(station, time)
