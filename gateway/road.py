@@ -9,6 +9,10 @@ One request at a time, with at most SLICE alarms, the oldest first. What fails i
 minute, or when the station says. An alarm that the station can do nothing with stands before no other: it goes behind
 them, and where a whole request could not be read, they go one by one. Check-ins, faults and telemetry wait for the
 broker.
+
+So that nobody finds out in an alarm that this road is closed, it is tried while nothing has to go by it: a minute
+after the start and once a day, with the signed status, which the station answers with a signed receipt of nothing. A
+second trial that fails is trouble (`trial_trouble`); it is tried again after a minute, doubling to an hour.
 """
 
 from __future__ import annotations
@@ -36,6 +40,12 @@ SLICE: Final = 10
 """So many are signed in one turn of the loop: about 1 ms."""
 FIRST_PAUSE_S: Final = 2.0
 LAST_PAUSE_S: Final = 60.0
+FIRST_TRIAL_S: Final = 60.0
+TRIAL_S: Final = 86_400.0
+TRIAL_PAUSE_S: Final = 60.0
+LAST_TRIAL_PAUSE_S: Final = 3_600.0
+TRIALS_FAILED: Final = 2
+"""So many in a row are trouble: one may meet a station that is being restarted."""
 OK: Final = 200
 UNREADABLE: Final = frozenset({413, 422})
 """What is said of a request as a whole, and may be due to one alarm in it."""
@@ -55,6 +65,9 @@ class Deliverer(Protocol):
     def envelope(self, entry: Entry) -> bytes:
         """The signed event. ValueError: no message can be made of it."""
 
+    def presence(self) -> bytes:
+        """The signed status, as it is now."""
+
     def receipted_elsewhere(self, payload: bytes) -> frozenset[EventId]:
         """Act on a signed receipt; which events it names. Raises EnvelopeError."""
 
@@ -67,6 +80,7 @@ class RoadCounts:
     events: int = 0
     receipted: int = 0
     failed: int = 0
+    trials: int = 0
 
 
 class Road:
@@ -85,6 +99,7 @@ class Road:
     ) -> None:
         """`after_s`: so long an alarm has no receipt before it goes here. `jitter` returns a factor around 1."""
         self._path = f"/api/v1/gateways/{gateway}/events"
+        self._trial_path = f"/api/v1/gateways/{gateway}/trial"
         self._after_ns = int(after_s * 1e9)
         self._outbox = outbox
         self._deliverer = deliverer
@@ -95,14 +110,18 @@ class Road:
         self._not_before_ns = 0
         self._pause_s = FIRST_PAUSE_S
         self._most = SLICE
+        self._trial_ns = clock().mono_ns + int(FIRST_TRIAL_S * 1e9)
+        self._trials_failed = 0
         self.counts = RoadCounts()
         self.trouble = ""
         """Why what should go here does not; empty while nothing has to, or when it does."""
+        self.trial_trouble = ""
+        """Why this road, which nothing has to take now, would not carry it; empty when it would."""
         self.failures = 0
         """Times that something of ours raised."""
 
     def look(self) -> None:
-        """Send what is due, unless that was tried just now."""
+        """Send what is due, unless that was tried just now; where there is nothing to send, try the road."""
         if self._task is not None or self._client.busy:
             return
         now_ns = self._clock().mono_ns
@@ -110,6 +129,8 @@ class Road:
         if not due:
             self._is_well()
             self._most = SLICE
+            if now_ns >= self._trial_ns and not self._outbox.overdue(now_ns=now_ns, after_ns=0, limit=1):
+                self._task = asyncio.get_running_loop().create_task(self._try(), name="gateway.road.trial")
         elif now_ns >= self._not_before_ns:
             self._task = asyncio.get_running_loop().create_task(self._go(due), name="gateway.road")
 
@@ -125,6 +146,7 @@ class Road:
         try:
             await self._send(due)
             self._is_well()
+            self._is_open()
             on = True
         except HttpError as error:
             self._pause(error.why, error.what)
@@ -138,6 +160,39 @@ class Road:
             self._task = None
         if on:
             self.look()
+
+    async def _try(self) -> None:
+        self.counts.trials += 1
+        try:
+            answer = await self._client.post(self._trial_path, self._deliverer.presence())
+            if answer.status != OK:
+                raise _Refused(answer)
+            self._hear(answer.body)
+            self._is_open()
+        except HttpError as error:
+            self._is_closed(error.why, error.what)
+        except _Refused as error:
+            what = f"the station answered {error.status} {error.title}"
+            self._is_closed(f"http_{error.status}", what, error.wait_s)
+        except Exception as error:
+            self.failures += 1
+            log.exception("the road was tried and failed in a way that was not foreseen")
+            self._is_closed("internal", type(error).__name__)
+        finally:
+            self._task = None
+
+    def _is_open(self) -> None:
+        self.trial_trouble, self._trials_failed = "", 0
+        self._trial_ns = self._clock().mono_ns + int(TRIAL_S * self._jitter() * 1e9)
+
+    def _is_closed(self, why: str, what: str, wait_s: float = 0.0) -> None:
+        pause_s = min(TRIAL_PAUSE_S * 2.0**self._trials_failed, LAST_TRIAL_PAUSE_S)
+        self._trials_failed += 1
+        self._trial_ns = self._clock().mono_ns + int(max(pause_s * self._jitter(), wait_s) * 1e9)
+        if self._trials_failed >= TRIALS_FAILED:
+            if not self.trial_trouble:
+                log.warning("the other road was tried and is closed", why=why, trouble=clean(what))
+            self.trial_trouble = clean(f"{why}: {what}")
 
     async def _send(self, due: Sequence[Entry]) -> None:
         envelopes: list[bytes] = []
@@ -166,6 +221,8 @@ class Road:
     def _hear(self, body: bytes) -> frozenset[EventId]:
         try:
             receipts = [canonical(receipt) for receipt in json.loads(body)["receipts"]]
+            if not receipts:
+                raise HttpError("no_receipt", "the answer holds no receipt")
             return frozenset().union(*(self._deliverer.receipted_elsewhere(receipt) for receipt in receipts))
         except EnvelopeError as error:
             raise HttpError(error.code, "a receipt that cannot be believed") from None

@@ -142,6 +142,8 @@ class Rounds:
         if to.road is not None:
             trouble = to.road.trouble
             changes += state("uplink_http", "station", wrong=bool(trouble), detail={"why": trouble[:90]})
+            closed = to.road.trial_trouble
+            changes += state("https_road", "station", wrong=bool(closed), detail={"why": closed[:90]})
         changes += state("subscription_refused", "broker", wrong=bool(to.uplink.link.deaf))
         changes += state("queue", "outbox", wrong=to.keeper.queued > QUEUE_DEEP)
         changes += state("unsendable", "outbox", wrong=to.outbox.counts.unsendable > 0)

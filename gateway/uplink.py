@@ -307,6 +307,10 @@ class Uplink:
         assert written is not None, "the station is told everything"
         return self._signer.seal(written.body)
 
+    def presence(self) -> bytes:
+        """The signed status as it is now, for another road than the broker's."""
+        return self._presence(online=True).payload
+
     def receipted_elsewhere(self, payload: bytes) -> frozenset[EventId]:
         """A receipt that came by another road than the broker's: it counts like any. Raises EnvelopeError."""
         body = self._verifier.open(self._receipts, payload)

@@ -30,6 +30,7 @@ WORDS: Final[Mapping[str, Words]] = {
     "zigbee_lost": Words("Zigbee 中断", "Zigbee lost"),
     "uplink": Words("网关与平台通信中断", "gateway cannot reach its broker"),
     "uplink_http": Words("网关 HTTPS 备用通道不通", "gateway's other road (HTTPS) fails"),
+    "https_road": Words("网关 HTTPS 备用通道试通失败", "gateway's other road (HTTPS) failed when it was tried"),
     "subscription_refused": Words("网关订阅被拒", "gateway's subscription refused"),
     "queue": Words("网关积压过多", "gateway's queue too long"),
     "unsendable": Words("有事件无法发送", "an event cannot be sent"),

@@ -56,6 +56,9 @@ _BODY: Final[dict[str, Any]] = {
         },
     },
 }
+_TRIAL: Final[dict[str, Any]] = {
+    "requestBody": {"required": True, "content": {"application/json": {"schema": _ENVELOPE}}},
+}
 
 
 class Gate:
@@ -120,6 +123,44 @@ def _take(station: Station, gate: Gate, gateway: str, address: str, payloads: Se
         raise
     gate.passed(gateway, monotonic())
     return ReceiptsAnswer(receipts=[EnvelopeAnswer.model_validate_json(receipt) for receipt in receipts])
+
+
+@router.post(
+    "/gateways/{gateway}/trial",
+    summary="Let a gateway try this road before it needs it",
+    responses=answers(
+        HTTPStatus.FORBIDDEN,
+        HTTPStatus.UNPROCESSABLE_ENTITY,
+        HTTPStatus.TOO_MANY_REQUESTS,
+        HTTPStatus.SERVICE_UNAVAILABLE,
+    ),
+    openapi_extra=_TRIAL,
+)
+async def post_trial(
+    request: Request,
+    station: CurrentStation,
+    _: Annotated[None, anybody("ingest.write")],
+    gateway: Annotated[str, Path(pattern=SEGMENT, description="Id of the gateway that signed it")],
+) -> ReceiptsAnswer:
+    """Its signed status, for a signed receipt that names no event. Nothing is kept."""
+    gate: Gate = request.app.state.gate
+    address = "" if request.client is None else request.client.host
+    gate.ask(gateway, address, monotonic())
+    try:
+        payload = canonical(json.loads(await whole(request)))
+    except (ValueError, RecursionError, TypeError):
+        raise NotEvents("an envelope {body, kid, sig} is needed") from None
+    return await to_thread.run_sync(_answer_trial, station, gate, gateway, address, payload)
+
+
+def _answer_trial(station: Station, gate: Gate, gateway: str, address: str, payload: bytes) -> ReceiptsAnswer:
+    try:
+        receipt = station.ingest.answer_trial(GatewayId(gateway), payload)
+    except NotBelieved:
+        gate.failed(address, monotonic())
+        raise
+    gate.passed(gateway, monotonic())
+    return ReceiptsAnswer(receipts=[EnvelopeAnswer.model_validate_json(receipt)])
 
 
 def _envelopes(body: bytes) -> list[bytes]:

@@ -272,6 +272,18 @@ class Ingest:
                 self._owes()
         return receipts
 
+    def answer_trial(self, gateway: GatewayId, payload: bytes) -> bytes:
+        """A gateway tries the other road with its signed status: a signed receipt of nothing, and nothing is kept.
+
+        Raises NotBelieved when the status is not genuine.
+        """
+        topic = build(Name.GATEWAY_STATUS, self._register.station, gateway)
+        (one,) = self._open([Arrival(topic, payload, False, 0, 0, 0, monotonic())])
+        if one.body is None:
+            self._turn_away(gateway, [one])
+            raise NotBelieved({one.reason})
+        return self._signer.envelope(self._receipt(gateway, (), (), (), None))
+
     def _turn_away(self, gateway: GatewayId, batch: Sequence[_Opened]) -> None:
         """Whoever can prove nothing may be anybody: it is counted, and neither kept nor shown to the police.
 
@@ -761,19 +773,29 @@ class Ingest:
         rejected: Sequence[Rejection],
         holds: Head | None,
     ) -> Iterator[Receipt]:
-        topic = build(Name.GATEWAY_RECEIPT, self._register.station, gateway)
         for s, d, r in _portions(stored, duplicate, rejected):
-            yield Receipt(
-                topic=topic,
-                audience=audience_of(topic),
-                id=self._new_id(),
-                age_ms=0,
-                generation=self.generation,
-                stored=s,
-                duplicate=d,
-                rejected=r,
-                holds=holds,
-            )
+            yield self._receipt(gateway, s, d, r, holds)
+
+    def _receipt(
+        self,
+        gateway: GatewayId,
+        stored: tuple[EventId, ...],
+        duplicate: tuple[EventId, ...],
+        rejected: tuple[Rejection, ...],
+        holds: Head | None,
+    ) -> Receipt:
+        topic = build(Name.GATEWAY_RECEIPT, self._register.station, gateway)
+        return Receipt(
+            topic=topic,
+            audience=audience_of(topic),
+            id=self._new_id(),
+            age_ms=0,
+            generation=self.generation,
+            stored=stored,
+            duplicate=duplicate,
+            rejected=rejected,
+            holds=holds,
+        )
 
     def _announce_patiently(self, connected: Connected) -> None:
         while True:

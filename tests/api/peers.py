@@ -260,7 +260,12 @@ class Gateway(Maker, Peer):
         """Why events were rejected."""
         return {rejection.id: rejection.reason for receipt in self.bodies(Receipt) for rejection in receipt.rejected}
 
-    def say_status(
+    def say_status(self, **said: Any) -> None:
+        """Publish the retained status."""
+        status = self.status(**said)
+        self.publish(status.topic, self.signer.envelope(status), retain=True)
+
+    def status(
         self,
         *,
         online: bool = True,
@@ -272,10 +277,10 @@ class Gateway(Maker, Peer):
         faults: tuple[str, ...] = (),
         audit: ChainHead | None = None,
         sealing_key: str | None = None,
-    ) -> None:
-        """Publish the retained status. `chain` makes the digest: another one is another history."""
+    ) -> GatewayStatus:
+        """The status. `chain` makes the digest: another one is another history."""
         topic = build(Name.GATEWAY_STATUS, STATION, self.name)
-        body = GatewayStatus(
+        return GatewayStatus(
             topic=topic,
             audience=audience_of(topic),
             id=self.new_id(),
@@ -295,7 +300,6 @@ class Gateway(Maker, Peer):
             audit=audit,
             sealing_key=sealing_key,
         )
-        self.publish(topic, self.signer.envelope(body), retain=True)
 
     def greeted(self, which: Callable[[StationHello], bool] = lambda _hello: True) -> StationHello:
         """Wait for a hello."""

@@ -182,3 +182,21 @@ def test_it_works_without_a_broker(serve: Serve, broker: Any) -> None:
         maker = Maker("g1")
         press = maker.event()
         assert outcomes(post(served, envelopes(maker, [press])))[press.id].value == "stored"
+
+
+@pytest.mark.proves("A4", "N13")
+def test_a_gateway_tries_the_road_with_its_status_and_nothing_is_kept(served: Served, gateway: Gateway) -> None:
+    def tried(maker: Maker, *, status: int) -> Any:
+        said = maker.signer.envelope(gateway.status())
+        answer = served.client.post("/api/v1/gateways/g1/trial", content=said)
+        assert answer.status_code == status, answer.text
+        return answer.json()
+
+    (receipt,) = tried(Maker("g1"), status=200)["receipts"]
+    body = VERIFIER.open(build(Name.GATEWAY_RECEIPT, STATION, "g1"), canonical(receipt))
+    assert isinstance(body, Receipt)
+    assert body.outcomes() == {}
+    assert tried(Maker("g2"), status=403)["reasons"] != []
+    assert served.rows("SELECT count(*) FROM inbox") == [(0,)]
+    for body_ in (b"", b"[]", b"1", b'{"events": []}'):
+        assert served.client.post("/api/v1/gateways/g1/trial", content=body_).status_code in {403, 422}

@@ -15,6 +15,7 @@ from broker.signing import Signer, Verifier, canonical
 from broker.topics import Name, build
 from tests.gateway.place import GATEWAY, GATEWAY_SIGNER, STATION, STATION_SIGNER, new_id
 
+TRIAL = f"/api/v1/gateways/{GATEWAY}/trial"
 EVENTS = f"/api/v1/gateways/{GATEWAY}/events"
 
 
@@ -26,6 +27,7 @@ class StationHttp:
         self.stored: list[EventId] = []
         self.requests: list[int] = []
         """How many events came with each."""
+        self.trials = 0
         self.refuse: tuple[int, dict[str, str], bytes] | None = None
         self.poison: dict[EventId, tuple[int, dict[str, str], bytes] | None] = {}
         """What is answered when one of these comes; None: it is passed over without a word."""
@@ -36,6 +38,8 @@ class StationHttp:
         self._verifier = Verifier(StationId(STATION), {GATEWAY_SIGNER.kid: GATEWAY_SIGNER.public})
 
     def answer(self, path: str, body: bytes) -> tuple[int, dict[str, str], bytes]:
+        if path == TRIAL:
+            return self._answer_trial(body)
         assert path == EVENTS, path
         self.hold.wait(20)
         topic = build(Name.GATEWAY_EVENT, STATION, GATEWAY)
@@ -51,6 +55,13 @@ class StationHttp:
         self.stored += fresh
         receipt = receipt_of(fresh, [one for one in ids if one not in fresh], signer=self.signer)
         return 200, {}, b'{"receipts":[' + receipt + b"]}"
+
+    def _answer_trial(self, body: bytes) -> tuple[int, dict[str, str], bytes]:
+        self._verifier.open(build(Name.GATEWAY_STATUS, STATION, GATEWAY), canonical(json.loads(body)))
+        self.trials += 1
+        if self.refuse is not None:
+            return self.refuse
+        return 200, {}, b'{"receipts":[' + receipt_of([], [], signer=self.signer) + b"]}"
 
 
 def receipt_of(stored: list[EventId], duplicate: list[EventId], *, signer: Signer = STATION_SIGNER) -> bytes:

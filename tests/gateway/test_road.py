@@ -22,8 +22,8 @@ from gateway.https import ANSWER_MOST, Address, Client, HttpError, address_of
 from gateway.ladder import Show
 from gateway.program import Gateway
 from gateway.recorder import Batch
-from gateway.road import LAST_PAUSE_S, SLICE
-from tests.gateway.place import OTHER_SIGNER, Clock, plain, press, settings
+from gateway.road import FIRST_TRIAL_S, LAST_PAUSE_S, LAST_TRIAL_PAUSE_S, SLICE, TRIAL_PAUSE_S, TRIAL_S
+from tests.gateway.place import OTHER_SIGNER, STATION_SIGNER, Clock, plain, press, settings
 from tests.gateway.running import running, until_fault
 from tests.gateway.stationhttp import StationHttp, serving
 from tests.gateway.waiting import until
@@ -95,7 +95,14 @@ async def test_an_alarm_that_has_no_receipt_for_30_s_reaches_the_station_and_is_
         still = await owed(gateway)
         assert alarm not in still
         assert {fault, check_in} <= still
-        assert gateway.health()["road"] == {"trouble": "", "requests": 1, "events": 1, "receipted": 1, "failed": 0}
+        assert gateway.health()["road"] == {
+            "trouble": "",
+            "requests": 1,
+            "events": 1,
+            "receipted": 1,
+            "failed": 0,
+            "trials": 0,
+        }
         clock.pass_s(3_600)
         look(gateway)
         assert station.requests == [1]
@@ -171,6 +178,66 @@ async def test_a_station_that_refuses_is_a_fault_asked_again_later_and_later_and
         look(gateway)
         await until(lambda: alarm in station.stored)
         await until(lambda: "uplink_http" not in gateway._supervision.faults)
+
+
+@pytest.mark.proves("A4", "A10")
+async def test_the_road_is_tried_before_it_is_needed_and_a_closed_one_is_a_fault_until_it_is_open(
+    station: StationHttp, tmp_path: Path
+) -> None:
+    clock = Clock()
+    async with cut_off(station, tmp_path, clock) as gateway:
+        road = gateway._road
+        assert road is not None
+        road._jitter = lambda: 1.0
+
+        async def passes(seconds: float, *, trials: int) -> None:
+            clock.pass_s(seconds)
+            look(gateway)
+            await until(lambda: station.trials == trials and road._task is None)
+
+        await passes(FIRST_TRIAL_S - 1, trials=0)
+        await passes(1, trials=1)
+        await passes(TRIAL_S - 1, trials=1)
+        station.signer = OTHER_SIGNER
+        await passes(1, trials=2)
+        assert road.trial_trouble == ""
+        await passes(TRIAL_PAUSE_S, trials=3)
+        assert road.trial_trouble.startswith("wrong_signer")
+        await until_fault(gateway, "https_road")
+        assert "uplink_http" not in gateway._supervision.faults
+        station.signer, station.refuse = STATION_SIGNER, (404, {}, b"")
+        await passes(2 * TRIAL_PAUSE_S, trials=4)
+        assert road.trial_trouble.startswith("http_404")
+        station.refuse = 200, {}, b'{"receipts": []}'
+        await passes(4 * TRIAL_PAUSE_S, trials=5)
+        assert road.trial_trouble.startswith("no_receipt")
+        station.refuse = None
+        await passes(LAST_TRIAL_PAUSE_S, trials=6)
+        assert road.trial_trouble == ""
+        await until(lambda: "https_road" not in gateway._supervision.faults)
+        assert (station.requests, road.counts.trials) == ([], 6)
+
+
+@pytest.mark.proves("A4")
+async def test_no_trial_begins_while_an_alarm_waits_and_an_alarm_that_got_through_is_one(
+    station: StationHttp, tmp_path: Path
+) -> None:
+    clock = Clock()
+    async with cut_off(station, tmp_path, clock) as gateway:
+        assert gateway._road is not None
+        gateway._road._jitter = lambda: 1.0
+        clock.pass_s(FIRST_TRIAL_S)
+        (alarm,) = await keep(gateway, press(clock))
+        clock.pass_s(10)
+        look(gateway)
+        assert gateway._road._task is None
+        clock.pass_s(21)
+        look(gateway)
+        await until(lambda: station.stored == [alarm])
+        await until(lambda: gateway._road is not None and gateway._road._task is None)
+        clock.pass_s(TRIAL_S - 1)
+        look(gateway)
+        assert (gateway._road._task, station.trials) == (None, 0)
 
 
 @pytest.mark.proves("N2", "N13")
