@@ -1,20 +1,18 @@
-"""The clock of the ladders: a thread that looks twice a second at what is due, and every 10 s writes down what remains.
+"""The clock of the ladders: a thread that looks twice a second at what is due.
 
 It counts by a monotonic clock. Rows that it finds are new to it, after a restart all of them: for those the earlier of
 the two counts that they hold decides (`rules.remains_ms`). Several processes may run one each: whoever turns a row from
 running has it.
 
 A storm leaves tens of thousands of running levels. Of each it keeps a number and a moment, 16 octets, and asks for the
-rest when it is due. What remains is written down by arithmetic, many rows to a statement: for rows that count by UTC it
-is their `due_ms` less the moment that UTC has come to by the monotonic clock since they were found (`_Found`).
+rest when it is due. All of them count at one pace, so what is written down every 10 s is one number (`CountRow`).
 """
 
 import math
 import threading
 from array import array
 from bisect import bisect_left
-from collections.abc import Callable, Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
 from time import monotonic
 from typing import Final
@@ -32,20 +30,12 @@ from api.escalation.service import Escalation
 LOOK_S: Final = 0.5
 AT_ONCE: Final = 25
 """Stages that are worked in one transaction, so that people get their turn between."""
-SAVE_AT_ONCE: Final = 500
 ASK_AT_ONCE: Final = 500
-SAME_MS: Final = 500
-"""UTC that went so little astray from the monotonic clock did not."""
+SAVE_AT_ONCE: Final = 500
+SOONER_MS: Final = 5_000
+"""By so much UTC is ahead of the count of a level when it was not running for a while, and not only found late."""
 
 log = structlog.get_logger("api.escalation")
-
-
-@dataclass(slots=True)
-class _Found:
-    """Levels up to number `last`, found when UTC and the monotonic clock were `apart_ms`."""
-
-    last: int
-    apart_ms: int
 
 
 class LadderClock:
@@ -74,10 +64,13 @@ class LadderClock:
         """The levels that are counted, rising; and when each is due."""
         self._due_s = array("d")
         self._next_s = math.inf
-        self._found: list[_Found] = []
-        self._by_seconds: dict[int, float] = {}
-        """Of those levels whose seconds run out before UTC says so: when."""
-        self._saved_s = monotonic_s()
+        self._found: dict[int, int] = {}
+        """What is not written down yet: up to which number levels were found when the count was at what."""
+        self._sooner: dict[int, int] = {}
+        """Nor this: of levels that UTC calls sooner, the seconds that remained when they were found."""
+        self._began_s = self._saved_s = monotonic_s()
+        self._earlier: list[tuple[int, int, int]] | None = None
+        """What earlier runs counted, as `repository.counted` says it; None until it was asked."""
         self._stopping = threading.Event()
         self._thread = threading.Thread(target=self._run, name="ladders", daemon=True)
 
@@ -101,7 +94,10 @@ class LadderClock:
         """Find what is new, do what is due, write down what remains when it is time. Returns how many stages fired."""
         now_ms, now_s = self._clock(), self._monotonic_s()
         with self._database.read() as session:
-            self._count(repository.waiting(session, self._station, above=self._top), now_ms=now_ms, now_s=now_s)
+            if self._earlier is None:
+                self._earlier = repository.counted(session, self._station)
+            fresh = repository.waiting(session, self._station, above=self._top)
+            self._count(fresh, self._earlier, now_ms=now_ms, now_s=now_s)
         fired = 0
         if self._next_s <= now_s:
             due = [number for number, due_s in zip(self._numbers, self._due_s, strict=True) if due_s <= now_s]
@@ -121,52 +117,53 @@ class LadderClock:
         return fired
 
     def save(self) -> None:
-        """Write down how many seconds remain of everything, and forget what does not run any more."""
+        """Write down how far everything was counted, and let go of what is done."""
         now_s = self._monotonic_s()
         self._saved_s = now_s
-        numbers, dues_s = array("q"), array("d")
-        with self._database.read() as session:
-            for number, _, _ in repository.waiting(session, self._station):
-                due_s = self._when(number)
-                if due_s is not None:
-                    numbers.append(number)
-                    dues_s.append(due_s)
-        self._numbers, self._due_s = numbers, dues_s
-        self._by_seconds = {one: due_s for one, due_s in self._by_seconds.items() if self._when(one) is not None}
-        below = 0
-        for found in self._found:
-            self._count_down(below, found.last, at_ms=found.apart_ms + round(now_s * 1_000))
-            below = found.last
-        odd = iter(self._by_seconds.items())
-        while some := dict(islice(odd, SAVE_AT_ONCE)):
+        runs = [place for place, due_s in enumerate(self._due_s) if due_s < math.inf]
+        if len(runs) < len(self._due_s):
+            self._numbers = array("q", (self._numbers[place] for place in runs))
+            self._due_s = array("d", (self._due_s[place] for place in runs))
+        if not runs and not self._found:
+            return
+        lowest = self._numbers[0] if runs else self._top + 1
+        with self._database.write(patient=True) as session:
+            repository.count_on(session, self._station, self._found, lowest=lowest, to_ms=self._counted_ms(now_s))
+        self._found.clear()
+        sooner, self._sooner = iter(self._sooner.items()), {}
+        while some := dict(islice(sooner, SAVE_AT_ONCE)):
             with self._database.write(patient=True) as session:
-                repository.save(session, {one: max(0, int(due_s - now_s)) for one, due_s in some.items()})
+                repository.sooner(session, some)
 
-    def _count_down(self, below: int, last: int, *, at_ms: int) -> None:
-        numbers = self._numbers[bisect_left(self._numbers, below + 1) : bisect_left(self._numbers, last + 1)]
-        for first in range(0, len(numbers), SAVE_AT_ONCE):
-            some = numbers[first : first + SAVE_AT_ONCE]
-            with self._database.write(patient=True) as session:
-                repository.count_down(session, self._station, first=some[0], last=some[-1], at_ms=at_ms)
+    def _counted_ms(self, now_s: float) -> int:
+        """The count that goes on over restarts."""
+        base_ms = self._earlier[-1][2] if self._earlier else 0
+        return base_ms + round((now_s - self._began_s) * 1_000)
 
-    def _count(self, fresh: Iterable[tuple[int, int, int]], *, now_ms: int, now_s: float) -> None:
-        """Take in what was found: numbers that rise, above all that are known."""
+    def _count(
+        self,
+        fresh: Iterable[tuple[int, int, int]],
+        earlier: Sequence[tuple[int, int, int]],
+        *,
+        now_ms: int,
+        now_s: float,
+    ) -> None:
+        """Take in what was found: numbers that rise, above all that are known. `earlier`: what was counted of them."""
         before = self._top
+        so_far_ms = self._counted_ms(now_s)
+        lasts = [last for last, _, _ in earlier]
         for number, due_ms, remaining_s in fresh:
-            left_ms = rules.remains_ms(due_ms=due_ms, remaining_s=remaining_s, now_ms=now_ms)
+            known = bisect_left(lasts, number)
+            counted_ms = so_far_ms - earlier[known][1] if known < len(earlier) else 0
+            left_ms = rules.remains_ms(due_ms=due_ms, remaining_s=remaining_s, counted_ms=counted_ms, now_ms=now_ms)
             self._numbers.append(number)
             self._due_s.append(now_s + left_ms / 1_000)
             self._next_s = min(self._next_s, self._due_s[-1])
-            if left_ms < due_ms - now_ms:
-                self._by_seconds[number] = self._due_s[-1]
             self._top = number
-        if self._top == before:
-            return
-        apart_ms = now_ms - round(now_s * 1_000)
-        if self._found and abs(self._found[-1].apart_ms - apart_ms) <= SAME_MS:
-            self._found[-1].last = self._top
-        else:
-            self._found.append(_Found(self._top, apart_ms))
+            if remaining_s * 1_000 - counted_ms - left_ms > SOONER_MS:
+                self._sooner[number] = (left_ms + counted_ms) // 1_000
+        if self._top > max(before, lasts[-1] if lasts else 0):
+            self._found[self._top] = so_far_ms
 
     def _stages(self, numbers: list[int]) -> dict[Key, list[int]]:
         """The stages of those levels that still run. All levels of a stage are worked with the first that is met."""

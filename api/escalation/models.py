@@ -38,8 +38,8 @@ class LadderRow(SQLModel, table=True):
 class DeadlineRow(SQLModel, table=True):
     """One level of a stage of one alarm. `round` counts how often the stage began (an alarm may be reopened).
 
-    `remaining_s` is saved every 10 s while it runs. Once per level: (alarm, stage, round, level) is unique, and whoever
-    turns `outcome` from running has it.
+    `remaining_s` is of the moment at which it was found (`CountRow` says how long ago that is). Once per level: (alarm,
+    stage, round, level) is unique, and whoever turns `outcome` from running has it.
     """
 
     __tablename__ = "deadline"
@@ -71,3 +71,19 @@ class DeadlineRow(SQLModel, table=True):
     people: int = 0
     """How many people it told."""
     done_ms: int | None = Field(sa_type=BigInteger, default=None)
+
+
+class CountRow(SQLModel, table=True):
+    """How long the levels up to number `last`, and above that of the row before, have been counted.
+
+    Milliseconds of a count that goes on over restarts and stands still between them: they were found at `from_ms`. The
+    newest row of a station has come to `to_ms`, which is written every 10 s while a level runs.
+    """
+
+    __tablename__ = "ladder_count"
+    __table_args__ = (CheckConstraint("to_ms >= from_ms AND from_ms >= 0", name="span"),)
+
+    station: str = Field(primary_key=True)
+    last: int = Field(primary_key=True, sa_type=BigInteger)
+    from_ms: int = Field(sa_type=BigInteger)
+    to_ms: int = Field(sa_type=BigInteger)

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from functools import lru_cache
 from typing import Final
 
-from sqlalchemy import BigInteger, Table, bindparam, case, func, select, update
+from sqlalchemy import Table, bindparam, delete, func, select, update
 from sqlmodel import Session, SQLModel, col
 from sqlmodel import select as select_rows
 
@@ -44,21 +44,25 @@ _RUNNING: Final = (
     .order_by(DEADLINE.c.number)
 )
 _IN_PIECES: Final = {"yield_per": 1_000}
-_SAVE: Final = (
+COUNT: Final[Table] = SQLModel.metadata.tables["ladder_count"]
+_COUNTED: Final = (
+    select(COUNT.c.last, COUNT.c.from_ms, COUNT.c.to_ms)
+    .where(COUNT.c.station == bindparam("station"))
+    .order_by(COUNT.c.last)
+)
+_SOONER: Final = (
     update(DEADLINE)
     .where(DEADLINE.c.number == bindparam("this"), DEADLINE.c.outcome == Outcome.RUNNING.value)
     .values(remaining_s=bindparam("left"))
 )
-_AT: Final = bindparam("at", type_=BigInteger)
-_COUNT_DOWN: Final = (
-    update(DEADLINE)
-    .where(
-        DEADLINE.c.station == bindparam("this_station"),
-        DEADLINE.c.outcome == Outcome.RUNNING.value,
-        DEADLINE.c.number.between(bindparam("first"), bindparam("last")),
-    )
-    .values(remaining_s=case((DEADLINE.c.due_ms > _AT, (DEADLINE.c.due_ms - _AT) // 1_000), else_=0))
+_NEWEST: Final = select(func.max(COUNT.c.last)).where(COUNT.c.station == bindparam("station"))
+_COUNT_ON: Final = (
+    update(COUNT)
+    .where(COUNT.c.station == bindparam("this_station"), COUNT.c.last == bindparam("this"))
+    .where(COUNT.c.to_ms < bindparam("now"))
+    .values(to_ms=bindparam("now"))
 )
+_COUNT_NO_MORE: Final = delete(COUNT).where(COUNT.c.station == bindparam("station"), COUNT.c.last < bindparam("below"))
 _KEY: Final = (DEADLINE.c.alarm, DEADLINE.c.stage, DEADLINE.c.round)
 _KEYS: Final = select(DEADLINE.c.number, *_KEY).where(
     DEADLINE.c.number.in_(bindparam("numbers", expanding=True)), DEADLINE.c.outcome == Outcome.RUNNING.value
@@ -224,16 +228,35 @@ def keys(session: Session, numbers: Collection[int]) -> dict[int, Key]:
     return {number: (alarm, stage, round_) for number, alarm, stage, round_ in found}
 
 
-def save(session: Session, remaining_s: Mapping[int, int]) -> None:
-    """Write down how many seconds remain, by number."""
+def counted(session: Session, station: str) -> list[tuple[int, int, int]]:
+    """How long levels have been counted: last, from_ms, to_ms, rising (`CountRow`)."""
+    found = session.connection().execute(_COUNTED, {"station": station})
+    return [(last, from_ms, to_ms) for last, from_ms, to_ms in found]
+
+
+def count_on(session: Session, station: str, found: Mapping[int, int], *, lowest: int, to_ms: int) -> None:
+    """Write down since when levels are counted (from_ms by last number), and that the count has come to `to_ms`.
+
+    What is of levels below `lowest` is taken away. Whoever else counts for the station has written the same.
+    """
+    connection = session.connection()
+    newest = connection.execute(_NEWEST, {"station": station}).scalar_one() or 0
+    fresh = [
+        {"station": station, "last": last, "from_ms": from_ms, "to_ms": to_ms}
+        for last, from_ms in found.items()
+        if last > newest
+    ]
+    if fresh:
+        connection.execute(COUNT.insert(), fresh)
+    elif newest:
+        connection.execute(_COUNT_ON, {"this_station": station, "this": newest, "now": to_ms})
+    connection.execute(_COUNT_NO_MORE, {"station": station, "below": lowest})
+
+
+def sooner(session: Session, remaining_s: Mapping[int, int]) -> None:
+    """Write down, by number, what remained of levels when they were found."""
     if remaining_s:
-        session.connection().execute(_SAVE, [{"this": number, "left": left} for number, left in remaining_s.items()])
-
-
-def count_down(session: Session, station: str, *, first: int, last: int, at_ms: int) -> None:
-    """Write down how many seconds remained at `at_ms` of what runs from number `first` to `last`."""
-    asked = {"this_station": station, "first": first, "last": last, "at": at_ms}
-    session.connection().execute(_COUNT_DOWN, asked)
+        session.connection().execute(_SOONER, [{"this": number, "left": left} for number, left in remaining_s.items()])
 
 
 def claim(session: Session, number: int, mark: Mark, *, at_ms: int) -> bool:

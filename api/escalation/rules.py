@@ -33,7 +33,7 @@ DEFAULTS: Final = Path(__file__).with_name("ladders.toml")
 LATE_MS: Final = 15_000
 """A level that is told so long after it was due is marked late."""
 SAVE_S: Final = 10.0
-"""How often the remaining seconds are written down."""
+"""How often it is written down how far everything was counted."""
 LEVELS_MOST: Final = 10
 ANY: Final = ""
 
@@ -201,9 +201,9 @@ def plan(ladder: Ladder, opened_ms: int, *, after_s: int = 0) -> tuple[Deadline,
     )
 
 
-def remains_ms(*, due_ms: int, remaining_s: float, now_ms: int) -> int:
+def remains_ms(*, due_ms: int, remaining_s: int, counted_ms: int, now_ms: int) -> int:
     """How long until it is due, after a restart: the earlier of the two counts. Negative when it is overdue."""
-    return min(due_ms - now_ms, round(remaining_s * 1_000))
+    return min(due_ms - now_ms, remaining_s * 1_000 - counted_ms)
 
 
 def due(remaining_ms: Mapping[int, int]) -> Due | None:

@@ -23,7 +23,7 @@ from api.duty.models import DutyShift, LiveDesk
 from api.escalation import rules
 from api.escalation.clock import LadderClock
 from api.escalation.ladders import BadLadder, Ladders
-from api.escalation.models import DeadlineRow
+from api.escalation.models import CountRow, DeadlineRow
 from api.escalation.rules import (
     STAGE_OF,
     Cause,
@@ -116,10 +116,10 @@ class TestRules:
 
     @pytest.mark.proves("N6")
     def test_after_a_restart_the_earlier_of_the_two_counts_counts(self) -> None:
-        assert remains_ms(due_ms=NOON + 60_000, remaining_s=20, now_ms=NOON) == 20_000
-        assert remains_ms(due_ms=NOON + 60_000, remaining_s=60, now_ms=NOON + 50_000) == 10_000
-        assert remains_ms(due_ms=NOON, remaining_s=60, now_ms=NOON + DAY_MS) == -DAY_MS
-        assert remains_ms(due_ms=NOON + 60_000, remaining_s=30, now_ms=0) == 30_000  # the clock says 1970
+        assert remains_ms(due_ms=NOON + 60_000, remaining_s=30, counted_ms=10_000, now_ms=NOON) == 20_000
+        assert remains_ms(due_ms=NOON + 60_000, remaining_s=60, counted_ms=0, now_ms=NOON + 50_000) == 10_000
+        assert remains_ms(due_ms=NOON, remaining_s=60, counted_ms=0, now_ms=NOON + DAY_MS) == -DAY_MS
+        assert remains_ms(due_ms=NOON + 60_000, remaining_s=60, counted_ms=30_000, now_ms=0) == 30_000  # it says 1970
 
     @given(st.dictionaries(st.integers(0, 9), st.integers(-DAY_MS, DAY_MS)))
     def test_what_is_overdue_is_told_once_at_its_highest_level(self, left: dict[int, int]) -> None:
@@ -568,8 +568,7 @@ class TestPersistence:
         hill.open()
         hill.clock.look()
         for _ in range(5):
-            hill.passes(10)  # what remains is written down every 10 s
-        assert [row.remaining_s for row in hill.rows()[1:]] == [10, 70, 130, 250]
+            hill.passes(10)  # how far it was counted is written down every 10 s
         hill.now, hill.seconds = 1_000, 5.0  # another boot: both clocks begin anew
         hill.clock = hill.new_clock()
         hill.clock.look()
@@ -577,6 +576,54 @@ class TestPersistence:
         assert hill.people == [("wang",)]
         hill.passes(1)
         assert hill.people == [("wang",), ("li",)]
+
+    @pytest.mark.proves("N11", "N6")
+    def test_alarms_of_several_moments_each_keep_what_remains_over_restarts_with_a_clock_of_1970(
+        self, hill: Hill
+    ) -> None:
+        for number in range(1, 4):  # at 0 s, 20 s and 40 s
+            hill.open(number)
+            hill.clock.look()
+            hill.passes(20)
+        for _ in range(2):  # twice another boot, after ten more seconds each
+            hill.now, hill.seconds = 1_000, 5.0
+            hill.clock = hill.new_clock()
+            hill.clock.look()
+            hill.passes(10)
+        # 80 s were counted of the first alarm, 60 s of the second, 40 s of the third
+        assert hill.outcomes() == ["told", "told", *["running"] * 3] * 2 + ["told", *["running"] * 4]
+        hill.passes(19)
+        assert hill.outcomes()[-5:-3] == ["told", "running"]
+        hill.passes(2)
+        assert hill.outcomes()[-5:-3] == ["told", "told"]
+
+    @pytest.mark.proves("N11", "N6")
+    def test_time_away_counts_although_the_next_boot_has_a_clock_of_1970(self, hill: Hill) -> None:
+        hill.open()
+        hill.now += 50_000  # away, before the clock had found it
+        hill.clock = hill.new_clock()
+        hill.clock.look()
+        hill.passes(2)
+        hill.clock.stop()
+        hill.clock.save()
+        hill.now, hill.seconds = 1_000, 5.0
+        hill.clock = hill.new_clock()
+        hill.clock.look()
+        hill.passes(7)
+        assert hill.outcomes()[:2] == ["told", "running"]
+        hill.passes(1.1)
+        assert hill.outcomes()[:2] == ["told", "told"]
+
+    @pytest.mark.proves("A8")
+    def test_however_many_levels_run_one_row_says_how_far_they_were_counted(self, hill: Hill) -> None:
+        for number in range(1, 30):
+            hill.open(number)
+        hill.clock.look()
+        for _ in range(4):
+            hill.passes(10)
+        with hill.database.read() as session:
+            (row,) = session.exec(select(CountRow)).all()
+        assert (row.from_ms, row.to_ms) == (0, 40_000)
 
     @pytest.mark.proves("N11")
     def test_time_that_the_station_was_away_counts(self, hill: Hill) -> None:
@@ -671,8 +718,8 @@ class TestPersistence:
     def test_a_plan_is_never_overtaken_by_its_rows(self, seed: int) -> None:
         """Whatever was saved when, a level is never due later than its UTC moment says nor later than it remained."""
         due_ms, saved, away = NOON + seed * 37, seed % 301, seed * 11 % 700
-        left = remains_ms(due_ms=due_ms, remaining_s=saved, now_ms=NOON + away * 1_000)
-        assert left <= saved * 1_000
+        left = remains_ms(due_ms=due_ms, remaining_s=300, counted_ms=saved * 1_000, now_ms=NOON + away * 1_000)
+        assert left <= (300 - saved) * 1_000
         assert left <= due_ms - NOON - away * 1_000
 
 
