@@ -1,12 +1,12 @@
 """Reading and writing facts, the ledger, flags, balances, months and rules. Never commits."""
 
 import json
-from collections.abc import Collection, Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, delete, func, or_, update
+from sqlalchemy import ColumnElement, bindparam, delete, func, insert, or_, update
 from sqlmodel import Session, SQLModel, col, select
 
 from api.database import table_of
@@ -29,6 +29,8 @@ from api.points.states import StepAction
 AT_ONCE: Final = 500
 """How many values one question lists."""
 _FACT: Final = table_of(PointsFact)
+_ENTRY: Final = table_of(PointsEntry)
+_NEWEST_NO_MORE: Final = update(_FACT).where(_FACT.c.number == bindparam("b_number")).values(newest=False)
 _SENTENCE: Final = table_of(PointsSentence)
 
 
@@ -92,11 +94,39 @@ def newest(session: Session, station: str, keys: Collection[str]) -> dict[str, P
     return found
 
 
-def replace(session: Session, row: PointsFact) -> None:
-    """Let a revision be the newest no more."""
-    assert row.number is not None
-    session.execute(update(_FACT).where(_FACT.c.number == row.number).values(newest=False))
-    session.expire(row)
+def keep(session: Session, station: str, changed: Sequence[tuple[Fact, PointsFact | None]], *, heard_ms: int) -> None:
+    """Insert facts, each with the revision that it takes the place of; new ones stand behind all others in line."""
+    rows = [
+        {
+            "station": station,
+            "key": fact.key,
+            "revision": 1 if old is None else old.revision + 1,
+            "place_in_line": 0 if old is None else old.place_in_line,
+            "guard": fact.guard,
+            "company": fact.company,
+            "area": fact.area,
+            "colour": fact.colour,
+            "night": fact.night,
+            "duty": fact.duty,
+            "active": fact.active,
+            "occurred_ms": fact.occurred_ms,
+            "heard_ms": heard_ms,
+            "happenings": as_text(fact.happenings),
+            "newest": True,
+        }
+        for fact, old in changed
+    ]
+    connection = session.connection()
+    gone = [{"b_number": old.number} for _, old in changed if old is not None]
+    if gone:
+        connection.execute(_NEWEST_NO_MORE, gone)
+        for _, old in changed:
+            if old is not None:
+                session.expire(old)
+    connection.execute(insert(_FACT), rows)
+    for some in portions(fact.key for fact, old in changed if old is None):
+        new = _FACT.c.station == station, _FACT.c.key.in_(some), _FACT.c.place_in_line == 0
+        connection.execute(update(_FACT).where(*new).values(place_in_line=_FACT.c.number))
 
 
 def facts(
@@ -277,14 +307,21 @@ def flags(
 # Balances and months
 
 
-def rise(session: Session, station: str, owner: str, month: str, tenths: int) -> None:
-    """Add to what an owner's entries of a month add up to."""
-    row = session.get(PointsBalance, (station, owner, month))
-    if row is None:
-        session.add(PointsBalance(station=station, owner=owner, month=month, points_tenths=tenths, entries=1))
-    else:
-        row.points_tenths += tenths
-        row.entries += 1
+def add_entries(session: Session, rows: Sequence[dict[str, object]]) -> None:
+    """Insert entries by their columns, in this order."""
+    session.connection().execute(insert(_ENTRY), list(rows))
+
+
+def rise(session: Session, station: str, risen: Mapping[tuple[str, str], Sequence[int]]) -> None:
+    """Add entries to what an owner's entries of a month add up to: tenths, by (owner, month)."""
+    there = {(row.owner, row.month): row for row in balances(session, station, {owner for owner, _ in risen})}
+    for (owner, month), tenths in risen.items():
+        row = there.get((owner, month))
+        if row is None:
+            row = PointsBalance(station=station, owner=owner, month=month, points_tenths=0, entries=0)
+        row.points_tenths += sum(tenths)
+        row.entries += len(tenths)
+        session.add(row)
     session.flush()
 
 

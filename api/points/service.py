@@ -3,7 +3,6 @@
 station.points.note(session, fact)       a fact, or a newer revision of it: what it is worth is booked or put right
 station.points.note_all(session, facts)  many at once
 station.points.book(session, entry)      one entry by hand; entries are never changed, only reversed
-station.points.excuse(session, ...)      what the system caused is taken back by itself (A02)
 """
 
 import json
@@ -35,11 +34,6 @@ from api.points.states import EntryState, FlagState, StepAction, entry_state, fl
 from broker.ids import EVENT_ID_RANDOM_BYTES, event_id
 
 SYSTEM = "system"
-EXCUSABLE = frozenset(
-    {Happened.LATE, Happened.EARLY, Happened.MISSED, Happened.WRONG_ORDER, Happened.NOT_STARTED,
-     Happened.DWELL_SHORT, Happened.NOT_ANSWERED}
-)  # fmt: skip
-"""What reader, gateway, power, alarm duty or another order can be the cause of."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -99,16 +93,17 @@ class Points:
         given = {key: fact for key, fact in given.items() if fact.guard not in others}
         known = repository.newest(session, self.station, given)
         touched: set[tuple[str | None, str | None, str]] = set()
+        changed: list[tuple[Fact, PointsFact | None]] = []
         for key, fact in given.items():
             old = known.get(key)
             if old is not None and _same(old, fact):
                 continue
-            self._keep(session, fact, old)
+            changed.append((fact, old))
             touched.add((fact.guard, fact.company, month_of(fact.occurred_ms, self.zone)))
             if old is not None:
                 touched.add((old.guard, old.company, month_of(old.occurred_ms, self.zone)))
-        session.flush()
-        if touched:
+        if changed:
+            repository.keep(session, self.station, changed, heard_ms=self.clock())
             self._follow(session, touched, {*given})
 
     def told(self, session: Session, guard: str, from_ms: int, to_ms: int) -> list[Fact]:
@@ -120,58 +115,47 @@ class Points:
 
         It goes into the account of the month in which it happened, or where that is closed, of the present one.
         """
-        now = self.clock()
-        id_ = self.new_id()
-        month = self._open_month(session, entry.occurred_ms, now)
-        row = PointsEntry(
-            id=id_,
-            station=self.station,
-            rule=entry.rule,
-            version=entry.version,
-            guard=entry.guard,
-            company=entry.company,
-            points_tenths=entry.points_tenths,
-            occurred_ms=entry.occurred_ms,
-            booked_ms=now,
-            month=month,
-            evidence=json.dumps([*entry.evidence], ensure_ascii=False),
-            reason_zh=entry.reason_zh,
-            reason_en=entry.reason_en,
-            made_by=entry.made_by,
-            reverses=entry.reverses,
-            fact=entry.fact,
-            item=entry.item,
-            area=entry.area,
-            colour=entry.colour,
-            night=entry.night,
-        )
-        repository.add(session, row)
-        repository.rise(session, self.station, owner_of(entry.guard, entry.company), month, entry.points_tenths)
+        (id_,) = self.book_all(session, (entry,))
         return id_
 
-    def excuse(self, session: Session, *, guard: str, from_ms: int, to_ms: int, evidence: Sequence[str]) -> list[str]:
-        """Take back what was booked against a guard for things due in a span: the system or the service caused them.
-
-        `evidence`: ids of the fault, the alarm or the order. Returns the ids of the reversals; twice is once.
-        """
-        day_ms = 86_400_000
-        facts = repository.facts(session, self.station, from_ms - day_ms, to_ms + day_ms, guards=(guard,))
-        due = {
-            (fact.key, one.item)
-            for fact in facts
-            for one in fact.happenings
-            if one.what in EXCUSABLE and from_ms <= (fact.occurred_ms if one.at_ms is None else one.at_ms) < to_ms
-        }
-        rows = repository.of_facts(session, self.station, {key for key, _ in due})
-        taken = repository.reversals(session, [row.id for row in rows])
-        found = []
-        for row in rows:
-            when = self.sets(session)
-            rule = in_force(when, row.occurred_ms).rules.get(row.rule)
-            excusable = rule is None or rule.when in EXCUSABLE
-            if row.points_tenths < 0 and row.id not in taken and (row.fact, row.item) in due and excusable:
-                found.append(self.reverse(session, row, EXCUSED, made_by=SYSTEM, evidence=evidence))
-        return found
+    def book_all(self, session: Session, entries: Sequence[Entry]) -> list[str]:
+        """The same for many, in this order."""
+        if not entries:
+            return []
+        now = self.clock()
+        done = {row.month for row in repository.closed(session, self.station)}
+        rows: list[dict[str, object]] = []
+        risen: dict[tuple[str, str], list[int]] = {}
+        for entry in entries:
+            month = self._open_month(entry.occurred_ms, now, done)
+            rows.append(
+                {
+                    "id": self.new_id(),
+                    "station": self.station,
+                    "rule": entry.rule,
+                    "version": entry.version,
+                    "guard": entry.guard,
+                    "company": entry.company,
+                    "points_tenths": entry.points_tenths,
+                    "occurred_ms": entry.occurred_ms,
+                    "booked_ms": now,
+                    "month": month,
+                    "evidence": json.dumps([*entry.evidence], ensure_ascii=False),
+                    "reason_zh": entry.reason_zh,
+                    "reason_en": entry.reason_en,
+                    "made_by": entry.made_by,
+                    "reverses": entry.reverses,
+                    "fact": entry.fact,
+                    "item": entry.item,
+                    "area": entry.area,
+                    "colour": entry.colour,
+                    "night": entry.night,
+                }
+            )
+            risen.setdefault((owner_of(entry.guard, entry.company), month), []).append(entry.points_tenths)
+        repository.add_entries(session, rows)
+        repository.rise(session, self.station, risen)
+        return [str(row["id"]) for row in rows]
 
     # What the parts of this folder share
 
@@ -183,28 +167,30 @@ class Points:
         self, session: Session, row: PointsEntry, rule: str, *, made_by: str, evidence: Sequence[str] = ()
     ) -> str:
         """Take an entry back by one of its own (冲正)."""
+        return self.book(session, self._reversal(session, row, rule, made_by=made_by, evidence=evidence))
+
+    def _reversal(
+        self, session: Session, row: PointsEntry, rule: str, *, made_by: str, evidence: Sequence[str]
+    ) -> Entry:
         rules = in_force(self.sets(session), self.clock())
         _, why = rules.reversals[rule]
-        return self.book(
-            session,
-            Entry(
-                rule=rule,
-                version=rules.version,
-                guard=row.guard,
-                company=row.company,
-                points_tenths=-row.points_tenths,
-                occurred_ms=row.occurred_ms,
-                evidence=(row.id, *evidence),
-                reason_zh=why.zh,
-                reason_en=why.en,
-                made_by=made_by,
-                reverses=row.id,
-                fact=row.fact,
-                item=row.item,
-                area=row.area,
-                colour=row.colour,
-                night=row.night,
-            ),
+        return Entry(
+            rule=rule,
+            version=rules.version,
+            guard=row.guard,
+            company=row.company,
+            points_tenths=-row.points_tenths,
+            occurred_ms=row.occurred_ms,
+            evidence=(row.id, *evidence),
+            reason_zh=why.zh,
+            reason_en=why.en,
+            made_by=made_by,
+            reverses=row.id,
+            fact=row.fact,
+            item=row.item,
+            area=row.area,
+            colour=row.colour,
+            night=row.night,
         )
 
     def states(self, session: Session, rows: Sequence[PointsEntry]) -> dict[str, EntryState]:
@@ -238,34 +224,9 @@ class Points:
         """Of a row that other rows name."""
         return event_id(self.clock(), self._random_bytes(EVENT_ID_RANDOM_BYTES))
 
-    def _open_month(self, session: Session, occurred_ms: int, now_ms: int) -> str:
+    def _open_month(self, occurred_ms: int, now_ms: int, done: Collection[str]) -> str:
         month = month_of(occurred_ms, self.zone)
-        done = {row.month for row in repository.closed(session, self.station)}
         return month if not done or month > max(done) else max(month_of(now_ms, self.zone), _after(max(done)))
-
-    def _keep(self, session: Session, fact: Fact, old: PointsFact | None) -> None:
-        row = PointsFact(
-            station=self.station,
-            key=fact.key,
-            revision=1 if old is None else old.revision + 1,
-            place_in_line=0 if old is None else old.place_in_line,
-            guard=fact.guard,
-            company=fact.company,
-            area=fact.area,
-            colour=fact.colour,
-            night=fact.night,
-            duty=fact.duty,
-            active=fact.active,
-            occurred_ms=fact.occurred_ms,
-            heard_ms=self.clock(),
-            happenings=repository.as_text(fact.happenings),
-        )
-        if old is not None:
-            repository.replace(session, old)
-        repository.add(session, row)
-        if old is None:
-            assert row.number is not None
-            row.place_in_line = row.number
 
     def _follow(
         self, session: Session, touched: Collection[tuple[str | None, str | None, str]], changed: Collection[str]
@@ -289,22 +250,20 @@ class Points:
             for one in fact.happenings
             if one.what is Happened.EXCUSED
         }
-        for line in made.reverse:
-            self._take_back(session, line, by_id[line.id], excused)
-        for one in made.book:
-            self.book(session, _entry(one))
+        taken_back = [self._taken_back(session, line, by_id[line.id], excused) for line in made.reverse]
+        self.book_all(session, [*taken_back, *map(_entry, made.book)])
         self._flag(session, [one for one in judged if one.flag], {*facts, *changed})
 
-    def _take_back(
+    def _taken_back(
         self,
         session: Session,
         line: Booked,
         row: PointsEntry,
         excused: dict[tuple[str, str], tuple[str, ...]],
-    ) -> None:
+    ) -> Entry:
         fact, _, item = line.about
         rule = EXCUSED if (fact, item) in excused and line.points_tenths < 0 else LATE_DATA
-        self.reverse(session, row, rule, made_by=SYSTEM, evidence=excused.get((fact, item), ()))
+        return self._reversal(session, row, rule, made_by=SYSTEM, evidence=excused.get((fact, item), ()))
 
     def _flag(self, session: Session, judged: Sequence[Judged], keys: Collection[str]) -> None:
         there = repository.flags_of_facts(session, self.station, keys)

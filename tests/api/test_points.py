@@ -183,20 +183,6 @@ def test_what_turns_out_to_be_the_systems_fault_is_excused_by_itself(station: Se
     agrees(station)
 
 
-@pytest.mark.proves("P7")
-def test_a_fault_that_is_known_later_excuses_what_was_due_while_it_lasted(station: Served, wang: Somebody) -> None:
-    due = [NOW - 7_200_000, NOW - 3_600_000]
-    happened = tuple(Happening(what=Happened.MISSED, item=f"{n}:p", at_ms=at_ms) for n, at_ms in enumerate(due))
-    note(station, replace(a_round(wang), happenings=(*happened, Happening(what=Happened.TOO_FAST, item="2:p"))))
-    for _ in range(2):
-        with station.station.database.write() as session:
-            station.station.points.excuse(
-                session, guard=guard_of(wang), from_ms=due[1], to_ms=due[1] + 60_000, evidence=["fault:9"]
-            )
-    assert entries(wang) == [("P04", -20, "pending"), ("P04", -20, "reversed"), ("A02", 20, "final")]
-    agrees(station)
-
-
 @pytest.mark.proves("P9")
 def test_what_is_suspected_costs_nothing_until_an_officer_confirms_it_and_can_then_be_appealed(
     station: Served, wang: Somebody, officer: Somebody, leader: Somebody
