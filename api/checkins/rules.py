@@ -77,6 +77,8 @@ class Flag(StrEnum):
     """What brought it is not proven to be who it says."""
     OFF_SHIFT = "off_shift"
     """The guard was not on duty."""
+    PHONE_OUT = "phone_out"
+    """The guard's phone was told to be dead then, and something else was to show his visits."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -140,6 +142,7 @@ FLAG_WORDS: Final = {
     Flag.STALE: Words("一天以后才上传", "came more than a day later"),
     Flag.UNVERIFIED: Words("来源未核验", "its sender is not verified"),
     Flag.OFF_SHIFT: Words("不在班", "not on duty"),
+    Flag.PHONE_OUT: Words("手机故障期间", "while his phone was told to be dead"),
 }
 WHY_WORDS: Final = {
     Why.NOT_ENROLLED: Words("没有登记", "nobody enrolled it"),

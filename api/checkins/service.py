@@ -42,9 +42,17 @@ from broker.messages import GatewayEvent
 from broker.tags import Ambiguous, Enrolled, Known, Tag, canonical, faces, parse
 
 BY_TAG: Final[frozenset[str]] = frozenset(
-    {Flag.UNKNOWN_TAG, Flag.UNKNOWN_GUARD, Flag.UNKNOWN_POINT, Flag.AMBIGUOUS, Flag.BY_24, Flag.LOST_CARD}
+    {
+        Flag.UNKNOWN_TAG,
+        Flag.UNKNOWN_GUARD,
+        Flag.UNKNOWN_POINT,
+        Flag.AMBIGUOUS,
+        Flag.BY_24,
+        Flag.LOST_CARD,
+        Flag.PHONE_OUT,
+    }
 )
-"""Flags that are found anew when somebody looks again whose a tag is."""
+"""Flags that are found anew when somebody looks again whose a tag is, since they hang on it or on the guard."""
 UNKNOWN_MOST: Final = 10_000
 """Unknown tags listed one by one; a reader that makes tags up fills no disk. Their check-ins are kept all the same."""
 AGAIN_MOST: Final = 20_000
@@ -204,7 +212,7 @@ class Checkins:
         wanted = {(one.gateway, one.reader) for one in said if one.gateway is not None and one.reader is not None}
         places = self._readers(session, {(gateway, reader) for gateway, reader in wanted if gateway and reader})
         found = [(one, _find(holders, one)) for one in said]
-        made = [_made(one, whose, places, server_ms) for one, whose in found]
+        made = _dead_phones(session, [_made(one, whose, places, server_ms) for one, whose in found])
         repository.add(session, [(one, of.gateway, of.reader) for one, of in zip(made, said, strict=True)])
         self._count(session, [(one, whose) for one, whose in found if whose.why is not None])
         self._tell(session, made)
@@ -249,8 +257,7 @@ class Checkins:
         holders = _holders(session, values)
         changed: list[CheckIn] = []
         gone: list[CheckIn] = []
-        for one in rows:
-            after = _again(one, holders)
+        for one, after in zip(rows, _dead_phones(session, [_again(one, holders) for one in rows]), strict=True):
             if after != one:
                 repository.change(session, after)
                 changed.append(after)
@@ -275,11 +282,19 @@ class Checkins:
             for one in repository.by_ids(session, found)
             if one.guard is None
         ]
+        changed = _dead_phones(session, changed)
         for one in changed:
             repository.change(session, one)
         if changed:
             self._tell(session, changed)
         return changed
+
+    def phone_told(self, session: Session, guard: str, from_ms: int, to_ms: int) -> None:
+        """A guard's phone was told to be dead: what he checked in then already is marked, too."""
+        before = repository.of_guard(session, guard, from_ms, to_ms)
+        for one, after in zip(before, _dead_phones(session, before), strict=True):
+            if after != one:
+                repository.change(session, after)
 
     def whose(self, session: Session, tag: str, at_ms: int) -> str | None:
         """The guard who had this card then; None where that is not certain."""
@@ -445,6 +460,21 @@ def _made(said: Said, whose: Found, places: Mapping[tuple[str, str], str], serve
         skew_ms=said.skew_ms,
         flags=_flags(said.flags, whose, guard, point),
     )
+
+
+def _dead_phones(session: Session, check_ins: Sequence[CheckIn]) -> list[CheckIn]:
+    """These, marked where the guard's phone was told to be dead."""
+    people = {one.guard for one in check_ins if one.guard is not None}
+    if not people:
+        return [*check_ins]
+    times = [one.at_ms for one in check_ins]
+    dead = guards.phones_out(session, people, min(times), max(times) + 1)
+    return [
+        replace(one, flags=one.flags | {Flag.PHONE_OUT.value})
+        if any(from_ms <= one.at_ms < to_ms for from_ms, to_ms in dead.get(one.guard or "", ()))
+        else one
+        for one in check_ins
+    ]
 
 
 def _flags(before: Iterable[str], whose: Found, guard: str | None, point: str | None) -> frozenset[str]:

@@ -258,6 +258,7 @@ def tell_phone_out(
             instead=new.instead,
             witness=new.witness,
         )
+        station.checkins.phone_told(session, guard, row.from_ms, row.to_ms)
         return phone_out_answer(row)
 
 

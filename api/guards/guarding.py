@@ -35,6 +35,7 @@ from api.guards.problems import (
 )
 from api.guards.rules import (
     DUTY_MOST_MS,
+    HANDOVER_MS,
     LATE_RELIEF_MS,
     LEAVE_MOST_MS,
     PHONE_OUT_MOST_MS,
@@ -528,7 +529,10 @@ class Guards:
             if own and own[0].from_ms > now:
                 ends = own[0].from_ms
             self._cut(session, member, now, Went.RELIEF)
-            self._put(session, by, duty, next_, (now, ends), came=Came.RELIEF, after=member)
+            # Whoever is there for the next list already takes over in that time; anywhere else he would be twice.
+            there = own and own[0].from_ms <= now and own[0].area == duty.area
+            if not (there and ends - now <= HANDOVER_MS):
+                self._put(session, by, duty, next_, (now, ends), came=Came.RELIEF, after=member)
         row = PatrolRelief(duty=number, giver=giver, taker=taker, words=words, by=by.principal.account, at_ms=now)
         repository.add(session, row)
         return self._changed(session, by, duty, {"relief": row.number, "giver": giver, "taker": taker})

@@ -58,6 +58,15 @@ def written_as(session: Session, station: str, words: Collection[str]) -> dict[s
     return {name: ids[0] for name, ids in names.items() if len(ids) == 1} | numbers
 
 
+def of_areas(session: Session, areas: Collection[str]) -> set[str]:
+    """Whoever belongs to these areas and has not left."""
+    asked = [
+        select(Guard.id).where(col(Guard.area).in_(portion), col(Guard.closed_ms).is_(None))
+        for portion in portions(areas)
+    ]
+    return {id_ for one in asked for id_ in session.exec(one)}
+
+
 def guard_of_account(session: Session, account: str) -> str | None:
     """The guard who signs in with this account."""
     return session.exec(select(Guard.id).where(Guard.account == account, col(Guard.closed_ms).is_(None))).first()
@@ -224,6 +233,19 @@ def phone_out(session: Session, guard: str, at_ms: int) -> GuardPhoneOut | None:
         GuardPhoneOut.guard == guard, GuardPhoneOut.from_ms <= at_ms, GuardPhoneOut.to_ms > at_ms
     )
     return session.exec(found.order_by(col(GuardPhoneOut.number).desc())).first()
+
+
+def phones_out(session: Session, guards: Collection[str], *, from_ms: int, to_ms: int) -> list[GuardPhoneOut]:
+    """What was told of the phones of these guards that shares a moment with a span."""
+    return [
+        row
+        for portion in portions(guards)
+        for row in session.exec(
+            select(GuardPhoneOut).where(
+                col(GuardPhoneOut.guard).in_(portion), GuardPhoneOut.from_ms < to_ms, GuardPhoneOut.to_ms > from_ms
+            )
+        )
+    ]
 
 
 def leave_at(session: Session, guard: str, *, from_ms: int, to_ms: int) -> Sequence[GuardLeave]:

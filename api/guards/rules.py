@@ -20,6 +20,8 @@ HOUR_MS: Final = 3_600_000
 DUTY_MOST_MS: Final = 24 * HOUR_MS
 """A longer duty is a misprint, and no law lets anybody serve it."""
 
+HANDOVER_MS: Final = HOUR_MS // 4
+"""So long somebody may be relieved by one whose own time has begun: both are there while they hand over."""
 LATE_RELIEF_MS: Final = 2 * HOUR_MS
 """So long after his time somebody may still be waiting to be relieved."""
 LEAVE_MOST_MS: Final = 366 * 24 * HOUR_MS

@@ -29,8 +29,8 @@ from broker.tags import Tag, canonical
 __all__ = [
     "Card", "Cause", "Employment", "Excuse", "Force", "Person", "PhoneOut", "Serving", "Tells", "Told",
     "cards", "cards_mark", "cards_now", "employer", "employer_at", "employments", "end_excuse", "excuse", "excuses",
-    "excuses_of", "guard", "guard_of_account", "guard_of_card", "named", "of_company", "on_duty", "phone_out",
-    "servings", "servings_of", "told_after", "written_as",
+    "excuses_of", "guard", "guard_of_account", "guard_of_card", "named", "of_areas", "of_company", "on_duty",
+    "phone_out", "phones_out", "servings", "servings_of", "told_after", "written_as",
 ]  # fmt: skip
 
 
@@ -105,6 +105,11 @@ def employments(session: Session, ids: Collection[str]) -> dict[str, list[Employ
 def employer_at(session: Session, guard: str, at_ms: int) -> str | None:
     """The company that employed a guard at a moment; None: none, or no company's."""
     return employer(repository.employments(session, (guard,)).get(guard, ()), at_ms)
+
+
+def of_areas(session: Session, areas: Collection[str]) -> set[str]:
+    """Those who belong to these areas and have not left, by id."""
+    return repository.of_areas(session, areas)
 
 
 def of_company(session: Session, company: str, *, from_ms: int, to_ms: int) -> list[str]:
@@ -200,6 +205,14 @@ def excuse(
 def end_excuse(session: Session, guard: str, evidence: str, to_ms: int) -> None:
     """What excused a guard is over earlier than was thought."""
     repository.end_excuse(session, guard, evidence, to_ms)
+
+
+def phones_out(session: Session, guards: Collection[str], from_ms: int, to_ms: int) -> dict[str, list[tuple[int, int]]]:
+    """When the phones of these guards were told to be dead, as spans that share a moment with this one; by guard."""
+    found: dict[str, list[tuple[int, int]]] = {}
+    for row in repository.phones_out(session, guards, from_ms=from_ms, to_ms=to_ms):
+        found.setdefault(row.guard, []).append((row.from_ms, row.to_ms))
+    return found
 
 
 def phone_out(session: Session, guard: str, at_ms: int) -> PhoneOut | None:

@@ -24,6 +24,8 @@ from api.patrols.rules import Expected, Order, RoundPlan
 
 MINUTE_MS: Final = 60_000
 DAY_MIN: Final = 1_440
+HANDOVER_MIN: Final = 15
+"""So long the next shift may be there before the last one goes (交接)."""
 WEEK: Final = frozenset(range(1, 8))
 """Monday is 1, as ISO counts."""
 EVERY_DAY: Final = (1 << 31) - 1
@@ -150,6 +152,13 @@ def duty_day(shift: Shift, at_ms: int, zone: ZoneInfo) -> date | None:
         if begins_ms <= at_ms < ends_ms:
             return day
     return None
+
+
+def begins_min(shift: Shift, day: date, at_ms: int, zone: ZoneInfo) -> int | None:
+    """How many minutes after the shift of that duty day a round begins at this moment; None: at no whole minute."""
+    local = datetime.fromtimestamp(at_ms / 1_000, zone)
+    minutes = (local.date() - day).days * DAY_MIN + local.hour * 60 + local.minute - shift.starts_min
+    return minutes if moment(day, shift.starts_min + minutes, zone) == at_ms else None
 
 
 def unfold(plan: Plan, day: date) -> tuple[RoundPlan, ...]:
@@ -309,11 +318,13 @@ def _too_far(where: str, needs_s: int, plan: Plan) -> Trouble:
 
 
 def shifts_overlap(one: Shift, other: Shift) -> bool:
-    """Whether two daily shifts share a minute of the clock."""
+    """Whether two daily shifts share more of the clock than a hand-over takes, at the end of the one or the other."""
     if max(one.lasts_min, other.lasts_min) >= DAY_MIN:
         return True
     gap = (other.starts_min - one.starts_min) % DAY_MIN
-    return gap < one.lasts_min or DAY_MIN - gap < other.lasts_min
+    if min(one.lasts_min, other.lasts_min) <= HANDOVER_MIN:  # it would be all hand-over, or none
+        return gap < one.lasts_min or DAY_MIN - gap < other.lasts_min
+    return one.lasts_min - gap > HANDOVER_MIN or other.lasts_min - (DAY_MIN - gap) > HANDOVER_MIN
 
 
 def clash(plan: Plan, others: Sequence[Plan], days: Iterable[date], calendar: Calendar) -> Trouble | None:

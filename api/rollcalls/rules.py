@@ -24,7 +24,7 @@ AGAIN_MS: Final = 180_000
 LOOKED_BACK_MS: Final = 4 * 3_600_000
 """How far back the last check-in before an answer is looked for."""
 CONTRADICTS_MS: Final = 60_000
-"""Whoever checked in elsewhere within this time before he answered cannot be where he says he is."""
+"""Where no walking time is known: whoever checked in elsewhere so shortly before he answered is not where he says."""
 SEED_BYTES: Final = 32
 DRAWN_MOST: Final = 50
 SPOT_MOST_MIN: Final = 12 * 60
@@ -89,8 +89,13 @@ def after_deadline(*, second: bool, due_ms: int) -> Deadline:
     return Deadline(again=False, due_ms=None) if second else Deadline(again=True, due_ms=due_ms + AGAIN_MS)
 
 
-def contradicts(*, claimed: str | None, last: str | None, last_ms: int | None, answered_ms: int) -> bool:
-    """Whether somebody who says that he is at `claimed` was at another checkpoint a moment before."""
+def contradicts(
+    *, claimed: str | None, last: str | None, last_ms: int | None, answered_ms: int, least_ms: int | None = None
+) -> bool:
+    """Whether somebody who says that he is at `claimed` was at another checkpoint too short a time before.
+
+    `least_ms`: the least time from there to here; without one, a minute.
+    """
     if claimed is None or last is None or last_ms is None or claimed == last:
         return False
-    return 0 <= answered_ms - last_ms < CONTRADICTS_MS
+    return 0 <= answered_ms - last_ms < (CONTRADICTS_MS if least_ms is None else least_ms)

@@ -13,6 +13,7 @@ from api.clock import Clock
 from api.database import Database
 from api.guards import service as guards
 from api.guards.guarding import Guards
+from api.patrols import service as patrols
 from api.points.facts import Fact, Happened, Happening
 from api.problems import NotThere
 from api.register.service import Register
@@ -33,6 +34,7 @@ from api.rollcalls.rules import (
     draw,
 )
 from api.rollcalls.rules import Over as AnsweredOver
+from api.tracks.ways import Ways
 
 Note = Callable[[Session, Fact], None]
 LOOK_S: Final = 1
@@ -283,7 +285,11 @@ class RollCalls:
             last = max(before, key=lambda one: (one.at_ms, one.id))
             row.last_check_in, row.last_point, row.last_ms = last.id, last.point, last.at_ms
         row.contradicts = row.answered_ms is not None and contradicts(
-            claimed=row.claimed, last=row.last_point, last_ms=row.last_ms, answered_ms=row.answered_ms
+            claimed=row.claimed,
+            last=row.last_point,
+            last_ms=row.last_ms,
+            answered_ms=row.answered_ms,
+            least_ms=_least_ms(session, row.last_point, row.claimed),
         )
         session.add(row)
         session.flush()
@@ -406,3 +412,11 @@ class RollCalls:
 
 def _evidence(call: RollCall) -> str:
     return f"spot_call:{call.number}"
+
+
+def _least_ms(session: Session, last: str | None, claimed: str | None) -> int | None:
+    """The least walking time between two checkpoints over the legs that were put down; None: none is known."""
+    if last is None or claimed is None:
+        return None
+    least = Ways({leg: seconds * 1_000 for leg, seconds in patrols.legs_s(session).items()}).least(last, claimed)
+    return None if least is None else least.ms

@@ -8,6 +8,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from api.checkins.rules import Source
+from api.checkins.service import Said, of_guard
 from api.guards import service
 from api.guards.rules import Employment, clip, employer, overlap
 from api.rights.rules import Role
@@ -210,6 +212,29 @@ def test_a_relief_serves_the_rest_and_what_was_said_is_kept(station: Served, nor
         assert service.on_duty(session, NOW + 6 * HOUR, [COMMUNITY]) == [two]
 
 
+@pytest.mark.proves("P5")
+@only_sqlite
+def test_a_relief_may_overlap_by_a_quarter_of_an_hour_and_nobody_is_in_two_places(
+    station: Served, north: Somebody, hands: Hands
+) -> None:
+    one, two = hire(north, "B001", "王一", "beiguan"), hire(north, "B002", "李四", "beiguan")
+    number = duty(north, one, hours=(1, 9.25))["number"]
+    duty(north, two, hours=(9, 17))
+    hands.pass_(hours=9, minutes=5)
+    handed = {"giver": one, "taker": two, "words": "一切正常"}
+    over = north.post(f"{DUTIES}/{number}/reliefs", handed)
+    assert [(row["guard"], row["went"]) for row in over["members"]] == [(one, "relief")]
+    with station.station.database.read() as session:
+        spans = [row.duty for row in service.servings_of(session, two, NOW, NOW + 20 * HOUR)]
+    assert len(spans) == 1  # he is on his own list, and on no second one
+    long, three = hire(north, "B003", "赵三", "beiguan"), hire(north, "B004", "孙四", "beiguan")
+    first = duty(north, long, hours=(10, 18))["number"]
+    duty(north, three, hours=(12, 20))
+    hands.pass_(hours=4)
+    refused = north.post(f"{DUTIES}/{first}/reliefs", {"giver": long, "taker": three, "words": "去家里"}, status=409)
+    assert refused["type"] == "overlapping_shifts"
+
+
 @pytest.mark.proves("P3")
 def test_an_order_to_suspend_excuses_until_it_is_lifted(
     station: Served, officer: Somebody, north: Somebody, hands: Hands
@@ -245,6 +270,36 @@ def test_a_dead_phone_is_told_and_only_a_partner_on_the_same_list_is_a_witness(
         assert found is not None
         assert (found.instead, found.witness) == ("witness", two)
         assert service.phone_out(session, one, NOW + 5 * HOUR) is None
+
+
+@pytest.mark.proves("P3", "P5")
+@only_sqlite
+def test_a_check_in_carries_the_mark_of_a_dead_phone_whenever_that_was_told(
+    station: Served, north: Somebody, hands: Hands
+) -> None:
+    one, two = hire(north, "B001", "王一", "beiguan"), hire(north, "B002", "李四", "beiguan")
+    duty(north, one, two)
+
+    def read(guard: str, hours: float) -> None:
+        at_ms = NOW + round(hours * HOUR)
+        said = Said(id=f"c-{guard[-4:]}-{hours}", source=Source.FIXED_READER, tag=None, at_ms=at_ms, device_ms=None,
+                    guard=guard, point="p1")  # fmt: skip
+        with station.station.database.write() as session:
+            station.station.checkins.add(session, [said], station.station.clock())
+
+    hands.pass_(hours=3)
+    for guard in (one, two):
+        read(guard, 1.5)
+        read(guard, 2.5)
+    span = {"begins": at(2), "ends": at(5), "instead": "reader"}
+    north.post(f"{GUARDS}/{one}/phone-outs", span, status=201)
+    hands.pass_(hours=3)
+    for hours in (4, 5.5):
+        read(one, hours)
+    with station.station.database.read() as session:
+        flags = [("phone_out" in row.flags) for row in of_guard(session, one, NOW, NOW + 9 * HOUR)]
+        assert flags == [False, True, True, False]
+        assert not any(row.flags for row in of_guard(session, two, NOW, NOW + 9 * HOUR))
 
 
 @pytest.mark.proves("N16", "P5")

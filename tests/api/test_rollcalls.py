@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 from api.checkins import repository as checkins
 from api.checkins.rules import CheckIn, Source
 from api.guards import service as guards
+from api.patrols.models import Checkpoint, PatrolLeg
 from api.rights.rules import Role
 from api.rollcalls.rules import CONTRADICTS_MS, contradicts, draw, rank
 from tests.api.conftest import Serve, Served, only_sqlite
@@ -231,6 +232,31 @@ def test_only_another_checkpoint_a_moment_before_contradicts() -> None:
     assert contradicts(**base)
     for change in ({"claimed": None}, {"claimed": "b"}, {"last": None, "last_ms": None}, {"last_ms": 0}):
         assert not contradicts(**(base | change))
+    far = base | {"least_ms": 180_000}
+    assert contradicts(**far | {"answered_ms": 1_000 + 179_999})
+    assert not contradicts(**far | {"answered_ms": 1_000 + 180_000})
+
+
+@only_sqlite
+@pytest.mark.proves("P9")
+def test_a_claim_is_held_against_the_least_walking_times_of_the_plans(
+    station: Served, officer: Somebody, hands: Hands
+) -> None:
+    one, two = team(officer, hands, 2)
+    with station.station.database.write() as session:
+        for point in ("p1", "p2", "p3"):
+            session.add(Checkpoint(id=point, station=STATION, area=COMMUNITY, name=point, from_ms=1, made_by="li"))
+        session.flush()
+        for here, there in (("p1", "p2"), ("p2", "p3")):
+            session.add(PatrolLeg(from_point=here, to_point=there, least_s=120, made_by="li", made_ms=1))
+    check_in(station, one, "p1", hands.now_ms, 1)
+    check_in(station, two, "p1", hands.now_ms, 2)
+    number = officer.post(CALLS, {"area": COMMUNITY, "guards": [one, two]}, status=201)["number"]
+    hands.pass_(seconds=150)
+    near = officer.post(f"{CALLS}/{number}/radio", {"guard": one, "claimed": "p2"})
+    assert person(near, one)["contradicts"] is False
+    far = officer.post(f"{CALLS}/{number}/radio", {"guard": two, "claimed": "p3"})
+    assert person(far, two)["contradicts"] is True  # four minutes over p2
 
 
 def commands(station: Served) -> list[tuple[str, list[str], int]]:

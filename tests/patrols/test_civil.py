@@ -165,6 +165,11 @@ def test_overlapping_shifts_and_rounds_are_found() -> None:
     assert not shifts_overlap(early, NIGHT)
     assert shifts_overlap(NIGHT, Shift(id="dawn", starts_min=5 * 60, lasts_min=60))
     assert shifts_overlap(NIGHT, Shift(id="day", starts_min=0, lasts_min=1_440))
+    for minutes, overlaps in ((15, False), (16, True)):  # a hand-over of a quarter of an hour is none
+        longer = Shift(id="longer", starts_min=NIGHT.starts_min, lasts_min=NIGHT.lasts_min + minutes)
+        assert shifts_overlap(longer, early) is overlaps
+        assert shifts_overlap(early, longer) is overlaps
+    assert shifts_overlap(NIGHT, Shift(id="short", starts_min=NIGHT.starts_min, lasts_min=10))
     assert shifts_overlap(early, Shift(id="same", starts_min=6 * 60, lasts_min=1))
     week = [DAY + timedelta(days=number) for number in range(7)]
     weekend = plan(id="p2", days=Days(weekdays=frozenset({6, 7})))
