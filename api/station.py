@@ -260,6 +260,7 @@ class Station:
             clock=clock,
             random_bytes=random_bytes,
             note=self.points.note,
+            standings=self.standings,
             zone=settings.zone,
             comments=self.publishing.weekly,
         )

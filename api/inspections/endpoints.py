@@ -8,8 +8,10 @@ from sqlmodel import Session
 
 from api.access import Authority, may
 from api.bodies import holds, whole
+from api.clock import iso
 from api.inspections import photos
 from api.inspections.schemas import (
+    DueAnswer,
     Found,
     FourOnesAnswer,
     InspectionAnswer,
@@ -28,6 +30,7 @@ from api.inspections.schemas import (
     inspection_answer,
     meeting_answer,
     photo_answer,
+    to_check_answer,
     training_answer,
 )
 from api.inspections.service import Inspected, Taught
@@ -272,4 +275,33 @@ def get_four_ones(
     """Fills itself from inspections, trainings, comments and meetings; nobody ticks anything."""
     moment = station.clock() if at is None else round(at.timestamp() * 1_000)
     with station.database.read() as session:
-        return four_ones_answer(area, *station.inspections.four_ones(session, by, area, moment))
+        span, found = station.inspections.four_ones(session, by, area, moment)
+        checks = station.inspections.of_area(session, area, moment)
+        return four_ones_answer(area, span, found, checks, station.clock())
+
+
+@router.get("/areas/{area}/due-inspections", summary="What is to be looked at on site this month (待检查)")
+def list_due_inspections(
+    station: CurrentStation,
+    *,
+    by: Annotated[Authority, may("inspection.due")],
+    area: Annotated[str, Path(pattern=SEGMENT)],
+    everybody: Annotated[bool, Query(description="Also of whom nothing is left to do")] = False,
+    limit: Limit = PAGE,
+    after: Cursor = None,
+) -> DueAnswer:
+    """How often colours and grades ask for it, and how often it was done: inspections fill it, nobody ticks."""
+    passed = below(after) or 0
+    with station.database.read() as session:
+        found = station.inspections.due(session, by, area, everybody=everybody)
+        page = found.guards[passed : passed + limit]
+        seen, now = station.guards.sees(session, by, [one.id for one in page]), station.clock()
+        return DueAnswer(
+            area=area,
+            begins=iso(found.from_ms),
+            ends=iso(found.to_ms),
+            areas=tuple(to_check_answer(one, now) for one in found.areas),
+            companies=tuple(to_check_answer(one, now) for one in found.companies),
+            guards=tuple(to_check_answer(one, now, seen.get(one.id)) for one in page),
+            next=cursor(passed + limit) if len(found.guards) > passed + limit else None,
+        )

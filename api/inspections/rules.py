@@ -5,7 +5,9 @@ Theory:
 1. An inspection is passed when nothing is found; what is found is one of a few items (I01-I05 of the scoring rules).
    Asleep or drunk is never one officer's word alone: a witness is named.
 2. Who signs in at a training signs in by his tag, and only while it goes on; by hand is marked as such.
-3. The four ones (四个一) of a week: one check, one training of skills, one comment, one joint meeting. The list fills
+3. How often somebody is to be looked at in a month, his grade says; how often an area, its colour. The checks of a
+   month are due one after another at equal distances, the last at its end; inspections fill the list, nobody ticks.
+4. The four ones (四个一) of a week: one check, one training of skills, one comment, one joint meeting. The list fills
    itself from what was done; nobody ticks anything.
 """
 
@@ -92,6 +94,32 @@ def week(at_ms: int, zone: ZoneInfo) -> Week:
         for one in (monday, monday + timedelta(days=7))
     )
     return Week(begins, ends)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Checks:
+    """How often somebody or something is to be looked at in the time [from_ms, to_ms), and how often it was."""
+
+    of: int
+    done: int
+    from_ms: int
+    to_ms: int
+
+    @property
+    def left(self) -> int:
+        """How many are still to be made."""
+        return max(0, self.of - self.done)
+
+    @property
+    def next_ms(self) -> int | None:
+        """Until when the next one is to be made; None: all are."""
+        if not self.left:
+            return None
+        return self.from_ms + (self.to_ms - self.from_ms) * (self.done + 1) // self.of
+
+    def overdue(self, now_ms: int) -> bool:
+        """Whether the next one should have been made."""
+        return self.next_ms is not None and self.next_ms <= now_ms
 
 
 def needs_witness(items: Collection[Item]) -> bool:

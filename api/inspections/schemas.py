@@ -11,7 +11,7 @@ from api.guards.models import Guard
 from api.guards.schemas import GuardId, Line, Said, Segment
 from api.inspections.models import InspectionPhoto, TrainingGuest
 from api.inspections.rules import ITEM_WORDS, MARK_MOST, ONE_WORDS, RULE_OF, Item, One, SignedBy, Week
-from api.inspections.service import Done, Inspected, Met, Taught
+from api.inspections.service import Done, Inspected, Met, Taught, ToCheck
 from api.shapes import Answer, Asked, Moment, WordsAnswer, words_answer
 
 Point = Annotated[str, StringConstraints(min_length=1, max_length=64)]
@@ -195,13 +195,62 @@ class OneAnswer(Answer):
     done: bool | None
 
 
-class FourOnesAnswer(Answer):
-    """The four ones (四个一) of an area and a civil week."""
+class ToCheckAnswer(Answer):
+    """What is to be looked at on site `of` times a month: by the grade of a guard or a company, the colour of an area.
+
+    `next`: until when the next one is to be made, null when all are. Who a guard is, is null for whoever does not reach
+    him.
+    """
+
+    id: str
+    service_number: str | None
+    name: str | None
+    company: str | None
+    by: str
+    of: int
+    done: int
+    left: int
+    next: datetime | None
+    overdue: bool
+
+
+class DueAnswer(Answer):
+    """What is to be looked at in an area this month. Areas by id; companies and guards, the soonest due first."""
 
     area: str
     begins: datetime
     ends: datetime
+    areas: tuple[ToCheckAnswer, ...]
+    companies: tuple[ToCheckAnswer, ...]
+    guards: tuple[ToCheckAnswer, ...]
+    next: str | None
+
+
+class FourOnesAnswer(Answer):
+    """The four ones (四个一) of an area and a civil week. `checks`: of the month, as the colour of the area asks."""
+
+    area: str
+    begins: datetime
+    ends: datetime
+    checks: ToCheckAnswer
     items: tuple[OneAnswer, ...]
+
+
+def to_check_answer(one: ToCheck, now_ms: int, guard: Guard | None = None) -> ToCheckAnswer:
+    """Something that is to be looked at, as HTTP shows it."""
+    checks = one.checks
+    return ToCheckAnswer(
+        id=one.id,
+        service_number=None if guard is None else guard.service_number,
+        name=None if guard is None else guard.name,
+        company=one.company,
+        by=one.by,
+        of=checks.of,
+        done=checks.done,
+        left=checks.left,
+        next=None if checks.next_ms is None else iso(checks.next_ms),
+        overdue=checks.overdue(now_ms),
+    )
 
 
 def photo_answer(photo: InspectionPhoto) -> PhotoAnswer:
@@ -290,12 +339,13 @@ def meeting_answer(found: Met, *, now_ms: int) -> MeetingAnswer:
     )
 
 
-def four_ones_answer(area: str, span: Week, found: list[Done]) -> FourOnesAnswer:
+def four_ones_answer(area: str, span: Week, found: list[Done], checks: ToCheck, now_ms: int) -> FourOnesAnswer:
     """The list as HTTP shows it."""
     return FourOnesAnswer(
         area=area,
         begins=iso(span.from_ms),
         ends=iso(span.to_ms),
+        checks=to_check_answer(checks, now_ms),
         items=tuple(
             OneAnswer(
                 one=one.one,

@@ -1,7 +1,9 @@
 """Keeps inspections, training and joint meetings, and works the four ones out. Takes a session, never commits."""
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Collection, Sequence
 from dataclasses import dataclass
+from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -11,8 +13,10 @@ from sqlmodel import Session, col, select
 from api.audit.service import record
 from api.checkins.rules import CheckIn, Source
 from api.clock import Clock
+from api.colours.service import bands
 from api.guards import service as guards
 from api.guards.guarding import Guards
+from api.guards.rules import employer
 from api.inspections import photos
 from api.inspections.models import (
     Inspection,
@@ -24,11 +28,13 @@ from api.inspections.models import (
     TrainingGuest,
 )
 from api.inspections.problems import BadForm, NotNow
-from api.inspections.rules import EARLY_MS, Item, One, SignedBy, Week, needs_witness, week
+from api.inspections.rules import EARLY_MS, Checks, Item, One, SignedBy, Week, needs_witness, week
 from api.points.facts import Fact, Happened, Happening
+from api.points.standings import Standings
 from api.problems import NotThere
 from api.register import repository as companies
 from api.register.service import Register
+from api.reports.rules import Period, Span
 from api.rights.rules import Authority, Over
 from broker.ids import EVENT_ID_RANDOM_BYTES, event_id
 
@@ -70,6 +76,27 @@ class Met:
     tasks: tuple[MeetingTask, ...]
 
 
+@dataclass(frozen=True, slots=True, kw_only=True)
+class ToCheck:
+    """A guard, a company or an area that is to be looked at so often a month: by which grade or colour."""
+
+    id: str
+    by: str
+    checks: Checks
+    company: str | None = None
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class DueChecks:
+    """What is to be looked at in an area this month: areas by id; companies and guards, the soonest due first."""
+
+    from_ms: int
+    to_ms: int
+    areas: tuple[ToCheck, ...]
+    companies: tuple[ToCheck, ...]
+    guards: tuple[ToCheck, ...]
+
+
 @dataclass(frozen=True, slots=True)
 class Done:
     """One of the four ones: how often it was done in the week. None: nothing tells the station of it."""
@@ -89,6 +116,7 @@ class Inspections:
         clock: Clock,
         random_bytes: Callable[[int], bytes],
         note: Note,
+        standings: Standings,
         zone: ZoneInfo,
         comments: Callable[[Session, str, int, int], int | None] = lambda _session, _area, _from, _to: None,
     ) -> None:
@@ -98,6 +126,7 @@ class Inspections:
         self._clock = clock
         self._random_bytes = random_bytes
         self._note = note
+        self._standings = standings
         self._zone = zone
         self._comments = comments
 
@@ -448,6 +477,86 @@ class Inspections:
             Done(One.MEETING, times(Meeting, "at_ms")),
         ]
 
+    # What is to be looked at
+
+    def due(self, session: Session, by: Authority, area: str, *, everybody: bool) -> DueChecks:
+        """How often this month areas, companies and guards are to be looked at, and were: filled by inspections.
+
+        `everybody`: also those of whom nothing is left to do. Raises NotThere.
+        """
+        self._reached(by, area)
+        now, areas = self._clock(), self._register.within(area) | {area}
+        day = datetime.fromtimestamp(now / 1_000, self._zone).date()
+        month = self._standings.span(Period.MONTH, day)
+        made = self._made(session, areas, month)
+
+        def to_check(id_: str, by_: str, of: int, done: int, company: str | None = None) -> ToCheck:
+            checks = Checks(of=of, done=done, from_ms=month.from_ms, to_ms=month.to_ms)
+            return ToCheck(id=id_, by=by_, checks=checks, company=company)
+
+        people = self._people(session, areas, month)
+        grades = self._standings.grades(session, [*people])
+        looked = Counter(guard for _, guard, _ in made)
+        seen = [
+            to_check(guard, grades[guard].grade, grades[guard].checks, looked[guard], company)
+            for guard, company in people.items()
+        ]
+        of_companies = Counter(company for _, _, company in made)
+        firms = []
+        for company in sorted({one for one in people.values() if one is not None}):
+            graded = self._standings.of_company(session, company, day).grade
+            firms.append(to_check(company, graded.grade, graded.checks, of_companies[company]))
+        return DueChecks(
+            from_ms=month.from_ms,
+            to_ms=month.to_ms,
+            areas=tuple(self._of_areas(session, area, made, month, now)),
+            companies=_soonest(firms, everybody=everybody),
+            guards=_soonest(seen, everybody=everybody),
+        )
+
+    def of_area(self, session: Session, area: str, at_ms: int) -> ToCheck:
+        """How often an area is to be looked at in the month of a moment, by its colour then, and was."""
+        month = self._standings.span(Period.MONTH, datetime.fromtimestamp(at_ms / 1_000, self._zone).date())
+        made = self._made(session, self._register.within(area) | {area}, month)
+        found = self._of_areas(session, area, made, month, min(at_ms, self._clock()))
+        return next(one for one in found if one.id == area)
+
+    def _of_areas(
+        self, session: Session, area: str, made: Sequence[tuple[str, str, str | None]], month: Span, now_ms: int
+    ) -> list[ToCheck]:
+        """The area, and those in it of whose colour somebody decided. What lies in an area counts for it."""
+        bands_ = bands(session, sorted(self._register.within(area) | {area}), now_ms)
+        found = []
+        for one, band in sorted(bands_.items()):
+            if one != area and not band.decided:
+                continue
+            inside = self._register.within(one) | {one}
+            done = sum(where in inside for where, _, _ in made)
+            checks = Checks(of=band.checks_month, done=done, from_ms=month.from_ms, to_ms=month.to_ms)
+            found.append(ToCheck(id=one, by=band.colour.value, checks=checks))
+        return found
+
+    def _made(self, session: Session, areas: Collection[str], month: Span) -> list[tuple[str, str, str | None]]:
+        """Inspections of a month: where, of whom, whose guard."""
+        asked = select(Inspection.area, Inspection.guard, Inspection.company).where(
+            col(Inspection.area).in_(areas), Inspection.at_ms >= month.from_ms, Inspection.at_ms < month.to_ms
+        )
+        return [*session.exec(asked)]
+
+    def _people(self, session: Session, areas: Collection[str], month: Span) -> dict[str, str | None]:
+        """Guards who belong there or serve there this month, each with who employs him now."""
+        now = self._clock()
+        there = {one.guard for one in guards.servings(session, month.from_ms, month.to_ms, areas=areas)}
+        there |= guards.of_areas(session, areas)
+        known = guards.named(session, there)
+        employed = guards.employments(session, there)
+        companies_ = {
+            guard: employer(employed.get(guard, ()), now)
+            for guard, person in known.items()
+            if person.force is guards.Force.GUARD and not person.left
+        }
+        return {guard: company for guard, company in sorted(companies_.items()) if company is not None}
+
     # Inside
 
     def _reached(self, by: Authority, area: str) -> None:
@@ -495,3 +604,9 @@ class Inspections:
     def _record(self, session: Session, by: Authority, about: str, detail: dict[str, object]) -> None:
         account = by.principal.account
         record(session, at_ms=self._clock(), by=account, action=by.action, about=about, detail=detail)
+
+
+def _soonest(found: Sequence[ToCheck], *, everybody: bool) -> tuple[ToCheck, ...]:
+    """Whose next check is due first stands first, and last whoever had all of them."""
+    due = [one for one in found if everybody or one.checks.left]
+    return tuple(sorted(due, key=lambda one: (one.checks.next_ms or one.checks.to_ms + 1, one.id)))

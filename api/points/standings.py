@@ -1,7 +1,7 @@
 """Rankings, grades and reports of one station, for those who may read them. Takes a session, writes nothing."""
 
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import date
 from fractions import Fraction
@@ -107,11 +107,26 @@ class Standings:
         lost = -sum(row.points_tenths for row in rows if states[row.id] is EntryState.FINAL)
         return grade(self._grading(session), Fraction(lost))
 
+    def grades(self, session: Session, guards_: Collection[str]) -> dict[str, Grade]:
+        """The grades of these guards, at once: for lists of whoever may read them."""
+        lost = dict.fromkeys(guards_, 0)
+        rows = [row for row in self._debits(session) if row.guard in lost]
+        states = self._points.states(session, rows)
+        for row in rows:
+            if row.guard is not None and states[row.id] is EntryState.FINAL:
+                lost[row.guard] -= row.points_tenths
+        grading = self._grading(session)
+        return {guard: grade(grading, Fraction(tenths)) for guard, tenths in lost.items()}
+
     def passport(self, session: Session, by: Authority, company: str, day: date) -> Passport:
         """A company's grade, with the share of its guards that took part in the month of `day`. Raises NotThere."""
         reached = by.reach.covers(Subject(areas=frozenset((self._points.station,)), company=company))
         if not reached or not companies.was_there(session, "company", self._points.station, company):
             raise NotThere(f"no company {company!r} of yours")
+        return self.of_company(session, company, day)
+
+    def of_company(self, session: Session, company: str, day: date) -> Passport:
+        """The same, for whoever may read it."""
         now = self._points.clock()
         month = self.span(Period.MONTH, day)
         employed = guards.of_company(session, company, from_ms=month.from_ms, to_ms=month.to_ms)

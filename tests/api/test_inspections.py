@@ -10,7 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from api.checkins.rules import CheckIn, Source
-from api.inspections.rules import week
+from api.inspections.rules import Checks, week
 from api.rights.rules import Role
 from tests.api.conftest import Serve, Served, only_sqlite
 from tests.api.peers import COMMUNITY, STATION
@@ -187,3 +187,59 @@ def test_every_moment_lies_in_one_civil_week_from_monday(moment: int) -> None:
     begins = datetime.fromtimestamp(span.from_ms / 1_000, UTC).astimezone(SHANGHAI)
     assert (begins.weekday(), begins.hour, begins.minute) == (0, 0, 0)
     assert span.to_ms - span.from_ms == timedelta(days=7) / timedelta(milliseconds=1)
+
+
+@pytest.mark.proves("P6", "P8")
+def test_colours_and_grades_say_who_is_to_be_looked_at_this_month_and_inspections_fill_the_list(
+    officer: Somebody, north: Somebody, hands: Hands
+) -> None:
+    good = hire(officer, "B001", "王一", "beiguan", area=COMMUNITY)
+    bad = hire(officer, "B002", "李四", "beiguan", area=COMMUNITY)
+    hire(officer, "D001", "赵二", "dongmen", area=STATION)
+    away = hire(officer, "D002", "钱三", "dongmen", area=STATION)
+    duty(officer, away, hours=(0, 8))
+    path = f"/api/v1/areas/{COMMUNITY}/due-inspections"
+    before = officer.get(path)
+    assert (before["begins"], before["ends"]) == ("2026-12-31T16:00:00Z", "2027-01-31T16:00:00Z")
+    assert {one["id"]: (one["by"], one["of"], one["done"]) for one in before["guards"]} == dict.fromkeys(
+        (good, bad, away), ("A", 1, 0)
+    )
+    assert [(one["id"], one["of"], one["left"]) for one in before["companies"]] == [
+        ("beiguan", 2, 2),
+        ("dongmen", 2, 2),
+    ]  # nobody of theirs took part yet: not the best grade
+    (area,) = before["areas"]
+    assert (area["id"], area["by"], area["done"]) == (COMMUNITY, "blue", 0)
+    officer.post(FORMS, form(good), status=201)
+    officer.post(FORMS, form(bad, "asleep_or_drunk", witness="zhao"), status=201)
+    hands.pass_(hours=80)  # nobody appeals, and his six points are lost for good
+    after = officer.get(path)
+    assert [(one["name"], one["by"], one["of"], one["done"], one["left"]) for one in after["guards"]] == [
+        ("李四", "C", 4, 1, 3), ("钱三", "A", 1, 0, 1),
+    ]  # fmt: skip
+    assert after["guards"][0]["overdue"] is True  # the second of four was due by the sixteenth
+    everybody = officer.get(path, everybody="true", limit=2)
+    assert [one["left"] for one in everybody["guards"]] == [3, 1]
+    rest = officer.get(path, everybody="true", limit=2, after=everybody["next"])
+    assert [(one["id"], one["left"], one["next"]) for one in rest["guards"]] == [(good, 0, None)]
+    assert "dongmen" in {one["id"] for one in after["companies"]}
+    assert after["areas"][0]["done"] == 2
+    north.get(path, status=403)
+    checks = officer.get(f"/api/v1/areas/{COMMUNITY}/four-ones")["checks"]
+    assert (checks["id"], checks["done"]) == (COMMUNITY, 2)
+    hands.pass_(days=20)
+    assert {one["done"] for one in officer.get(path)["guards"]} == {0}  # another month
+
+
+@given(of=st.integers(0, 31), done=st.integers(0, 40), long=st.integers(1, 10**10))
+def test_checks_are_due_at_equal_distances_and_the_last_at_the_end(of: int, done: int, long: int) -> None:
+    checks = Checks(of=of, done=done, from_ms=7, to_ms=7 + long)
+    assert checks.left == max(0, of - done)
+    if checks.next_ms is None:
+        assert done >= of
+        assert not checks.overdue(10**12)
+        return
+    assert 7 <= checks.next_ms <= 7 + long
+    assert (checks.next_ms == 7 + long) is (done + 1 == of) or long < of
+    assert checks.overdue(checks.next_ms)
+    assert not checks.overdue(checks.next_ms - 1)
