@@ -250,7 +250,6 @@ class Station:
         self.standings = Standings(self.points, self.ledger, self.register)
         self.publishing = Publishing(self.points, self.register)
         self.rewards = Rewards(self.register, self.ledger, clock=clock)
-        self.planner = Planner(self.register, clock=clock, random_bytes=random_bytes)
         self.tracks = Tracks(self.register, self.colours, clock=clock)
         self.reports = Reports(self.register, self.drills, clock=clock, zone=settings.zone)
         self.witnesses = Witnesses(self.register, clock=clock, above=self.escalation.record_changed)
@@ -294,6 +293,7 @@ class Station:
             told=self.points.told,
             note_all=self.points.note_all,
         )
+        self.planner = Planner(self.register, self.planning, clock=clock, random_bytes=random_bytes, zone=settings.zone)
         self.checkins = Checkins(
             self.register,
             clock=clock,

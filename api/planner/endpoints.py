@@ -7,7 +7,7 @@ from fastapi import APIRouter, Path
 
 from api.access import Authority, may
 from api.pages import PAGE, Cursor, Limit, Number, below, cursor
-from api.planner.schemas import NewStagger, StaggerAnswer, StaggerPage
+from api.planner.schemas import NewStagger, NewStaggerPlans, StaggerAnswer, StaggerPage
 from api.problems import answers
 from api.station import CurrentStation
 from broker.ids import SEGMENT
@@ -64,3 +64,17 @@ def get_staggered_plan(
     """With its seed when the duty is over, so that anybody can make the plan anew."""
     with station.database.read() as session:
         return station.planner.plan(session, by, number)
+
+
+@router.post(
+    "/staggered-plans/{number}/plans", summary="Let a staggered plan be walked", responses=answers(HTTPStatus.CONFLICT)
+)
+def order_staggered_plan(
+    station: CurrentStation, by: Annotated[Authority, may("stagger.order")], number: Number, new: NewStaggerPlans
+) -> StaggerAnswer:
+    """Temporary plans, one for each team and duty day; they take the place of their routes' routine plans of that day.
+
+    Refused with every reason of every team, and then nothing is kept. The same again is answered with the same plans.
+    """
+    with station.database.write() as session:
+        return station.planner.order(session, by, number, new)

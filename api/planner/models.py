@@ -1,4 +1,4 @@
-"""The table of staggered plans."""
+"""Tables of staggered plans, and of what became of them."""
 
 from sqlalchemy import CheckConstraint, Index, Text
 from sqlmodel import BigInteger, Field, SQLModel
@@ -31,5 +31,17 @@ class Stagger(SQLModel, table=True):
     passes: str = Field(sa_type=Text)
     widest_ms: int = Field(sa_type=BigInteger)
     seed: str
+    made_by: str
+    made_ms: int = Field(sa_type=BigInteger)
+
+
+class StaggerPlan(SQLModel, table=True):
+    """A temporary plan of `api.patrols` that a staggered plan became, for one of its teams on one duty day."""
+
+    __tablename__ = "stagger_plan"
+
+    plan: int = Field(primary_key=True, foreign_key="patrol_plan.number")
+    stagger: int = Field(foreign_key="stagger.number", index=True)
+    team: str
     made_by: str
     made_ms: int = Field(sa_type=BigInteger)

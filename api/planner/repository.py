@@ -1,10 +1,10 @@
 """Reading and writing staggered plans. Never commits."""
 
-from collections.abc import Sequence
+from collections.abc import Collection, Sequence
 
 from sqlmodel import Session, col, select
 
-from api.planner.models import Stagger
+from api.planner.models import Stagger, StaggerPlan
 
 
 def add(session: Session, row: Stagger) -> Stagger:
@@ -25,3 +25,15 @@ def page(session: Session, *, station: str, area: str, below: int | None, limit:
     if below is not None:
         found = found.where(col(Stagger.number) < below)
     return session.exec(found.order_by(col(Stagger.number).desc()).limit(limit)).all()
+
+
+def plans(session: Session, numbers: Collection[int]) -> list[StaggerPlan]:
+    """What these became, in the order of the plans."""
+    found = select(StaggerPlan).where(col(StaggerPlan.stagger).in_(numbers))
+    return [*session.exec(found.order_by(col(StaggerPlan.plan)))]
+
+
+def add_plan(session: Session, row: StaggerPlan) -> None:
+    """Write down that it became this plan."""
+    session.add(row)
+    session.flush()

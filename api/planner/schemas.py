@@ -1,6 +1,7 @@
 """Staggered plans as HTTP takes and shows them."""
 
 import json
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated
 
@@ -8,7 +9,7 @@ from pydantic import Field, StringConstraints
 
 from api.clock import iso
 from api.planner.draws import commitment
-from api.planner.models import Stagger
+from api.planner.models import Stagger, StaggerPlan
 from api.planner.regularity import Regularity
 from api.planner.rules import MINUTE_MS, Duty, Shift
 from api.shapes import Answer, Asked, Moment
@@ -59,8 +60,37 @@ class RegularityAnswer(Answer):
     guessable: bool
 
 
+class TeamOrder(Asked):
+    """By which route a team goes its rounds, in which shift, and whose guards they are.
+
+    `lasts_min`: how long a round is; without it, as long as it was planned to keep the team busy.
+    """
+
+    team: Segment = Field(examples=["t1"])
+    route: Segment
+    shift: Segment
+    company: Segment | None = None
+    lasts_min: Annotated[int, Field(ge=1, le=480)] | None = None
+
+
+class NewStaggerPlans(Asked):
+    """For each team that goes rounds, once."""
+
+    teams: Annotated[tuple[TeamOrder, ...], Field(min_length=1, max_length=12)]
+
+
+class StaggerPlanAnswer(Answer):
+    """A temporary plan that a staggered plan became, for one team on one duty day."""
+
+    plan: int
+    team: str
+
+
 class StaggerAnswer(Answer):
-    """A staggered plan. `commitment` is SHA-256("shouwang stagger " + seed); the seed is told when the duty is over."""
+    """A staggered plan. `plans`: what it became.
+
+    `commitment` is SHA-256("shouwang stagger " + seed); the seed is told when the duty is over.
+    """
 
     number: int
     area: str
@@ -70,6 +100,7 @@ class StaggerAnswer(Answer):
     limit_min: int
     apart_min: int
     passes: tuple[PassAnswer, ...]
+    plans: tuple[StaggerPlanAnswer, ...]
     others: tuple[datetime, ...]
     widest_min: float
     regularity: RegularityAnswer
@@ -112,7 +143,7 @@ def _ms(moment: datetime) -> int:
     return round(moment.timestamp() * 1_000)
 
 
-def stagger_answer(row: Stagger, regular: Regularity, *, now_ms: int) -> StaggerAnswer:
+def stagger_answer(row: Stagger, regular: Regularity, plans: Sequence[StaggerPlan], *, now_ms: int) -> StaggerAnswer:
     """A row as HTTP shows it."""
     assert row.number is not None
     return StaggerAnswer(
@@ -124,6 +155,7 @@ def stagger_answer(row: Stagger, regular: Regularity, *, now_ms: int) -> Stagger
         limit_min=row.limit_ms // MINUTE_MS,
         apart_min=row.apart_ms // MINUTE_MS,
         passes=tuple(PassAnswer(at=iso(at_ms), team=team) for at_ms, team in json.loads(row.passes)),
+        plans=tuple(StaggerPlanAnswer(plan=one.plan, team=one.team) for one in plans),
         others=tuple(iso(at_ms) for at_ms in json.loads(row.others)),
         widest_min=round(row.widest_ms / MINUTE_MS, 1),
         regularity=RegularityAnswer(

@@ -3,25 +3,32 @@
 PlannerProblem
 +-- TooLate                 422: the duty has begun, and nothing can be laid into what is past
 +-- CannotBePlanned         422: .refusals, each bound that cannot be kept, for whom and when
++-- PlannedAlready          409: .plans that it became; they are other ones than those asked for
 """
 
 import json
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
+from datetime import date, datetime
 from http import HTTPStatus
 from typing import Any, Final
+from zoneinfo import ZoneInfo
 
 from sqlmodel import Session
 
 from api.audit.service import record
 from api.clock import Clock, iso
 from api.colours.service import band_at
+from api.patrols import service as patrols
+from api.patrols.civil import Trouble, begins_min, duty_day
+from api.patrols.planning import Planning, Unwalkable
+from api.patrols.schemas import NewPlan
 from api.planner import repository
 from api.planner.draws import SEED_BYTES, commitment
-from api.planner.models import Stagger
+from api.planner.models import Stagger, StaggerPlan
 from api.planner.regularity import regularity
-from api.planner.rules import WHY_WORDS, Draft, Duty, Refusal, draft
-from api.planner.schemas import NewStagger, StaggerAnswer, duty_of, stagger_answer
+from api.planner.rules import MINUTE_MS, WHY_WORDS, Draft, Duty, Refusal, draft
+from api.planner.schemas import NewStagger, NewStaggerPlans, StaggerAnswer, duty_of, stagger_answer
 from api.problems import NotThere, Problem
 from api.register.service import Register
 from api.rights.rules import Authority
@@ -54,6 +61,18 @@ class CannotBePlanned(Problem):
         super().__init__(words, refusals=[_said(one) for one in refusals])
 
 
+class PlannedAlready(Problem):
+    """It became plans already, and not these. Field: `plans`."""
+
+    status = HTTPStatus.CONFLICT
+    type = "planned_already"
+    title = "This became plans already"
+
+    def __init__(self, plans: Sequence[int]) -> None:
+        self.plans = tuple(plans)
+        super().__init__("end those plans, and draft anew", plans=[*plans], zh="已转为计划, 请先结束并重新编排")
+
+
 def _said(one: Refusal) -> dict[str, Any]:
     words = WHY_WORDS[one.why]
     more = {"team": one.team, "needed": one.needed, "there": one.there}
@@ -80,8 +99,18 @@ class Drafted:
 class Planner:
     """The staggered plans of one station."""
 
-    def __init__(self, register: Register, *, clock: Clock, random_bytes: Callable[[int], bytes]) -> None:
+    def __init__(
+        self,
+        register: Register,
+        planning: Planning,
+        *,
+        clock: Clock,
+        random_bytes: Callable[[int], bytes],
+        zone: ZoneInfo,
+    ) -> None:
         self._register = register
+        self._planning = planning
+        self._zone = zone
         self._clock = clock
         self._random_bytes = random_bytes
 
@@ -128,12 +157,113 @@ class Planner:
         record(session, at_ms=now, by=row.made_by, action=by.action, about=f"stagger:{row.number}", detail=detail)
         return self._show(session, [row])[0]
 
+    def order(self, session: Session, by: Authority, number: int, new: NewStaggerPlans) -> StaggerAnswer:
+        """Make temporary plans of it, one for each team and duty day; the same again is the same.
+
+        Raises NotThere, TooLate, PlannedAlready, or Unwalkable with every reason of every team; then nothing is kept.
+        """
+        row = self._found(session, by, number)
+        made = repository.plans(session, [number])
+        if made:
+            if not self._same(session, row, new, made):
+                raise PlannedAlready([one.plan for one in made])
+            return self._show(session, [row])[0]
+        now = self._clock()
+        if row.starts_ms < now:
+            raise TooLate("a duty is planned before it begins")
+        wanted, troubles = self._wanted(session, row, new)
+        plans: list[tuple[str, int]] = []
+        for team, plan in wanted:
+            try:
+                kept = self._planning.add_plan(session, by, plan)
+            except Unwalkable as problem:
+                troubles += [Trouble(f"teams[{team}].{one.where}", one.zh, one.en) for one in problem.troubles]
+            else:
+                assert kept.number is not None
+                plans.append((team, kept.number))
+        if troubles:
+            raise Unwalkable(troubles)
+        for team, kept_number in plans:
+            one = StaggerPlan(plan=kept_number, stagger=number, team=team, made_by=by.principal.account, made_ms=now)
+            repository.add_plan(session, one)
+        detail = {"plans": [kept_number for _, kept_number in plans]}
+        record(session, at_ms=now, by=by.principal.account, action=by.action, about=f"stagger:{number}", detail=detail)
+        return self._show(session, [row])[0]
+
+    def _wanted(
+        self, session: Session, row: Stagger, new: NewStaggerPlans
+    ) -> tuple[list[tuple[str, NewPlan]], list[Trouble]]:
+        """The plans of each team, one a duty day of its shift; and what is wrong before any of them is looked at."""
+        troubles: list[Trouble] = []
+        passes: dict[str, list[int]] = {}
+        for at_ms, team in json.loads(row.passes):
+            passes.setdefault(team, []).append(at_ms)
+        asked = [one.team for one in new.teams]
+        troubles += [
+            Trouble(f"teams[{team}]", "同一队伍写了两次", "this team is named twice")
+            for team in sorted({team for team in asked if asked.count(team) > 1})
+        ]
+        troubles += [
+            Trouble(f"teams[{team}]", "草案中此队没有轮次", "this team goes no round in the draft")
+            for team in sorted({*asked} - passes.keys())
+        ]
+        troubles += [
+            Trouble("teams", f"缺少队伍 {team} 的线路", f"there is no route for the team {team!r}")
+            for team in sorted(passes.keys() - {*asked})
+        ]
+        if troubles:
+            return [], troubles
+        busy = {team: round_ms // MINUTE_MS for team, _, _, round_ms, _ in json.loads(row.shifts)}
+        wanted: list[tuple[str, NewPlan]] = []
+        for one in new.teams:
+            shift = patrols.shift(session, one.shift)
+            if shift is None:
+                raise NotThere(f"no shift {one.shift!r} of yours")
+            days: dict[date, list[int]] = {}
+            for at_ms in sorted(passes[one.team]):
+                day = duty_day(shift, at_ms, self._zone)
+                begins = None if day is None else begins_min(shift, day, at_ms, self._zone)
+                if day is None or begins is None:
+                    when = datetime.fromtimestamp(at_ms / 1_000, self._zone).strftime("%Y-%m-%d %H:%M:%S")
+                    troubles.append(
+                        Trouble(
+                            f"teams[{one.team}]",
+                            f"{when} 的一轮不在班次 {one.shift} 的整分钟上",
+                            f"the round at {when} is at no whole minute of the shift {one.shift!r}",
+                        )
+                    )
+                    continue
+                days.setdefault(day, []).append(begins)
+            lasts = busy[one.team] if one.lasts_min is None else one.lasts_min
+            wanted += [
+                (
+                    one.team,
+                    NewPlan(
+                        route=one.route, shift=one.shift, company=one.company, begins_min=tuple(begins),
+                        lasts_min=lasts, from_day=day, to_day=day, temporary=True,
+                    ),
+                )
+                for day, begins in days.items()
+            ]  # fmt: skip
+        return wanted, troubles
+
+    def _same(self, session: Session, row: Stagger, new: NewStaggerPlans, made: Sequence[StaggerPlan]) -> bool:
+        """Whether it became just these plans."""
+        wanted, troubles = self._wanted(session, row, new)
+        asked = {(team, _key(plan)) for team, plan in wanted}
+        kept = {one.plan: one.team for one in made}
+        there = {(kept[number], key) for number, key in patrols.plan_keys(session, kept).items()}
+        return not troubles and asked == there
+
     def plan(self, session: Session, by: Authority, number: int) -> StaggerAnswer:
         """One plan. Raises NotThere."""
+        return self._show(session, [self._found(session, by, number)])[0]
+
+    def _found(self, session: Session, by: Authority, number: int) -> Stagger:
         row = repository.find(session, number)
         if row is None or not by.reach.covers(self._register.subject_of_area(row.area)):
             raise NotThere(f"no staggered plan {number} of yours")
-        return self._show(session, [row])[0]
+        return row
 
     def listed(
         self, session: Session, by: Authority, area: str, *, below: int | None, limit: int
@@ -151,6 +281,9 @@ class Planner:
             below = (rows[0].number or 0) + 1
             known = [*repository.page(session, **of, below=below, limit=LOOKED_BACK + len(rows))]
         now = self._clock()
+        became: dict[int, list[StaggerPlan]] = {}
+        for plan in repository.plans(session, [row.number or 0 for row in rows]):
+            became.setdefault(plan.stagger, []).append(plan)
         found = []
         for row in rows:
             watched: dict[int, list[int]] = {}
@@ -159,12 +292,23 @@ class Planner:
                     watched.setdefault(one.starts_ms, _passes(one))
             nights = sorted(watched.items(), reverse=True)[:NIGHTS]
             regular = regularity([passes for _, passes in nights], row.ends_ms - row.starts_ms)
-            found.append(stagger_answer(row, regular, now_ms=now))
+            found.append(stagger_answer(row, regular, became.get(row.number or 0, ()), now_ms=now))
         return found
 
     def _reached(self, by: Authority, area: str) -> None:
         if self._register.area(area) is None or not by.reach.covers(self._register.subject_of_area(area)):
             raise NotThere(f"no area {area!r} of yours")
+
+
+def _key(plan: NewPlan) -> patrols.PlanKey:
+    return patrols.PlanKey(
+        route=plan.route,
+        shift=plan.shift,
+        company=plan.company,
+        begins_min=plan.begins_min,
+        lasts_min=plan.lasts_min,
+        from_day=plan.from_day,
+    )
 
 
 def _same_hours(one: Stagger, other: Stagger) -> bool:

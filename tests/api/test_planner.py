@@ -10,7 +10,7 @@ import pytest
 from api.planner.draws import commitment
 from api.planner.rules import MINUTE_MS, Draft, Duty, Shift, draft
 from api.rights.rules import Role
-from tests.api.conftest import Serve, Served
+from tests.api.conftest import Serve, Served, only_sqlite
 from tests.api.people import MOMENT, Hands, Somebody, somebody
 
 BEGINS = MOMENT + timedelta(hours=6)
@@ -117,3 +117,74 @@ def test_an_officer_of_another_area_and_a_guard_learn_nothing_of_it(station: Ser
     other.get(f"/api/v1/staggered-plans/{made['number']}", status=404)
     other.post("/api/v1/areas/gr1/staggered-plans", night(), status=404)
     somebody(station, "guard", Role.GUARD, "co1").get("/api/v1/areas/gr1/staggered-plans", status=403)
+
+
+def routes(officer: Somebody, *, least_s: int = 60) -> None:
+    """Two routes of two points each, and a night shift from 22:00 for nine hours."""
+    for name in ("a", "b"):
+        points = [f"{name}1", f"{name}2"]
+        for point in points:
+            officer.post("/api/v1/checkpoints", {"id": point, "area": "gr1", "name": point}, status=201)
+        leg = {"from_point": points[0], "to_point": points[1], "least_s": least_s}
+        officer.put("/api/v1/patrol-legs", leg)
+        visits = [{"point": point, "after_min": None} for point in points]
+        route = {"id": f"route-{name}", "area": "gr1", "name": name, "order": "ordered", "visits": visits}
+        officer.post("/api/v1/patrol-routes", route, status=201)
+    shift = {"id": "night", "area": "gr1", "name": "夜班", "starts_min": 22 * 60, "lasts_min": 540}
+    officer.post("/api/v1/patrol-shifts", shift, status=201)
+
+
+TEAMS: list[dict[str, Any]] = [
+    {"team": "t1", "route": "route-a", "shift": "night"},
+    {"team": "t2", "route": "route-b", "shift": "night", "lasts_min": 30},
+]
+
+
+@pytest.mark.proves("P2")
+def test_a_draft_becomes_plans_whose_rounds_begin_when_it_says_and_the_same_again_is_the_same(
+    officer: Somebody, hands: Hands
+) -> None:
+    routes(officer)
+    made = officer.post("/api/v1/areas/gr1/staggered-plans", night(), status=201)
+    path = f"/api/v1/staggered-plans/{made['number']}/plans"
+    done = officer.post(path, {"teams": TEAMS})
+    assert {one["team"] for one in done["plans"]} == {"t1", "t2"}
+    assert officer.post(path, {"teams": TEAMS[::-1]})["plans"] == done["plans"]
+    numbers = {one["plan"]: one["team"] for one in done["plans"]}
+    found = officer.get("/api/v1/patrol-plans")["items"]
+    assert {one["number"]: one["temporary"] for one in found} == dict.fromkeys(numbers, True)
+    assert {one["route"]: one["lasts_min"] for one in found} == {"route-a": 40, "route-b": 30}
+    unfolded = officer.get("/api/v1/patrol-rounds", day="2027-01-15")["items"]
+    starts = {(ms(one["begins"]), {"route-a": "t1", "route-b": "t2"}[one["route"]]) for one in unfolded}
+    assert starts == {(ms(one["at"]), one["team"]) for one in made["passes"]}
+    other = [TEAMS[0], TEAMS[1] | {"lasts_min": 20}]
+    refused = officer.post(path, {"teams": other}, status=409)
+    assert (refused["type"], sorted(refused["plans"])) == ("planned_already", sorted(numbers))
+    hands.pass_(hours=7)
+    later = officer.post("/api/v1/areas/gr1/staggered-plans", night(BEGINS + timedelta(days=1)), status=201)
+    hands.pass_(days=1)
+    late = officer.post(f"/api/v1/staggered-plans/{later['number']}/plans", {"teams": TEAMS}, status=422)
+    assert late["type"] == "too_late"
+
+
+@only_sqlite
+@pytest.mark.proves("P2")
+def test_a_draft_that_cannot_be_walked_is_refused_with_every_reason_of_every_team(
+    station: Served, officer: Somebody
+) -> None:
+    routes(officer, least_s=3_600)
+    made = officer.post("/api/v1/areas/gr1/staggered-plans", night(), status=201)
+    path = f"/api/v1/staggered-plans/{made['number']}/plans"
+    far = officer.post(path, {"teams": TEAMS}, status=422)
+    assert far["type"] == "unwalkable"
+    assert {one["where"].split(".")[0] for one in far["troubles"]} == {"teams[t1]", "teams[t2]"}
+    assert officer.get("/api/v1/patrol-plans")["items"] == []
+    missing = officer.post(path, {"teams": [TEAMS[0], TEAMS[1] | {"team": "t9"}]}, status=422)
+    assert [one["where"] for one in missing["troubles"]] == ["teams[t9]", "teams"]
+    day = {"id": "day", "area": "gr1", "name": "日班", "starts_min": 8 * 60, "lasts_min": 480}
+    officer.post("/api/v1/patrol-shifts", day, status=201)
+    outside = officer.post(path, {"teams": [one | {"shift": "day"} for one in TEAMS]}, status=422)
+    assert len(outside["troubles"]) == len(made["passes"])
+    officer.post(path, {"teams": [TEAMS[0] | {"route": "nowhere"}, TEAMS[1]]}, status=404)
+    assert officer.get(f"/api/v1/staggered-plans/{made['number']}")["plans"] == []
+    somebody(station, "bai", Role.OFFICER, "gr2").post(path, {"teams": TEAMS}, status=404)
