@@ -102,7 +102,8 @@ def demo(
             if not once and not json_ and sys.stdin.isatty():
                 stage.live(path, folder, language=lang.value)
                 return
-            verdict = demonstration.run_once(path, folder)
+            with stage.playing(language=lang.value) as tell:
+                verdict = demonstration.run_once(path, folder, tell=tell)
     except (check.SiteError, keyring.KeysError, demonstration.NotAVillage, stage.NotEmpty) as error:
         fail(error, USAGE)
     except (BoxError, BrokerError, OSError) as error:
@@ -461,6 +462,39 @@ def wand(
         return
     except (WandTrouble, wands.NotUploaded, OSError, UnicodeDecodeError) as error:
         fail(error, MISSING)
+
+
+@app.command()
+def code(
+    key: Annotated[Path, typer.Option("--key", help="File with the answer of POST checkpoints/{point}/code/screen.")],
+    out: Annotated[Path, typer.Option("--out", help="The file that the screen shows: .svg, .png or .txt.")],
+    once: Annotated[bool, typer.Option("--once", help="Write it once and end.")] = False,
+) -> None:
+    """Show a QR code that changes every half-minute on a screen at a checkpoint (巡查点动态二维码)."""
+    import time
+
+    from deploy import screen
+    from gateway.stamps import kernel_synced
+
+    form = screen.form_of(out)
+    if form is None:
+        fail(f"{out}: the name ends in .svg, .png or .txt", USAGE)
+    shown = ""
+    try:
+        while True:
+            text = screen.read_key(key).shows(int(time.time()), synced=kernel_synced())
+            if text != shown:
+                screen.put(out, screen.picture(text, form))
+                shown = text
+            if once:
+                return
+            time.sleep(screen.LOOK_S)
+    except screen.BadScreenKey as error:
+        fail(error, USAGE)
+    except OSError as error:
+        fail(error, MISSING)
+    except KeyboardInterrupt:
+        return
 
 
 @app.command()

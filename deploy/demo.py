@@ -8,6 +8,7 @@ live.
 import time
 from collections.abc import Callable, Iterable
 from contextlib import contextmanager
+from enum import Enum
 from functools import partial
 from pathlib import Path
 from typing import Any, Final
@@ -57,6 +58,14 @@ EVENING: Final = (
 )
 
 
+class Act(Enum):
+    """What the demo does one after another."""
+
+    VILLAGE = "village"
+    EVENING = "evening"
+    NIGHT = "night"
+
+
 class NotAVillage(ValueError):
     """The evening cannot be played at this site. Field: `lacks`."""
 
@@ -91,12 +100,19 @@ def village(site_path: Path, directory: Path, *, render_acl: Callable[[Iterable[
 
 
 def run_once(
-    site_path: Path, directory: Path, *, render_acl: Callable[[Iterable[Principal]], str] = acl_file
+    site_path: Path,
+    directory: Path,
+    *,
+    render_acl: Callable[[Iterable[Principal]], str] = acl_file,
+    tell: Callable[[Act], object] = lambda _: None,
 ) -> Verdict:
-    """Play evening and night, and judge them."""
+    """Play evening and night, and judge them. `tell` hears of what is played when it begins."""
+    tell(Act.VILLAGE)
     with village(site_path, directory, render_acl=render_acl) as (box, units, witnesses, dial):
+        tell(Act.EVENING)
         play(box, units, witnesses)
         evidence = gather(box, units, witnesses)
+        tell(Act.NIGHT)
         walked = night.walk(box, units, dial)
     verdict, judged = judge(evidence, EVENING, tag=TAG), walker.judge(walked, night.NIGHT)
     verdict.problems += judged.problems

@@ -66,6 +66,12 @@ OUTCOME_STYLES: Final = {
     "too_fast": "bold red",
 }
 
+ACT_WORDS: Final = {
+    demo.Act.VILLAGE: ("正在启动村庄...", "starting the village..."),
+    demo.Act.EVENING: ("晚上: 503报警, 602胁迫报警...", "evening: 503 presses panic, 602 duress..."),
+    demo.Act.NIGHT: ("夜里: 两名保安巡逻...", "night: two guards walk their round..."),
+}
+
 KEYS: Final = {"p": Kind.PANIC, "h": Kind.HELP, "m": Kind.MEDICAL, "f": Kind.FIRE, "d": Kind.DURESS}
 DIGITS: Final = "1234567890"
 HELP: Final = {
@@ -199,12 +205,22 @@ def show_verdict(verdict: Verdict, *, language: Language) -> None:
         console.print(problem, style="red", soft_wrap=True)
 
 
+@contextmanager
+def playing(*, language: Language) -> Iterator[Callable[[demo.Act], None]]:
+    """Yields what shows on a terminal which act is played; elsewhere nothing is shown."""
+    console = Console(stderr=True)
+    if not console.is_terminal:
+        yield lambda _act: None
+        return
+    with console.status("") as status:
+        yield lambda act: status.update(ACT_WORDS[act][0 if language == "zh" else 1])
+
+
 def night_tables(patrol: Mapping[str, Any], *, zh: bool) -> list[Table]:
     """The round of the night: each visit, the points with their reasons, and the look-up."""
     language = "zh" if zh else "en"
-    visits = _table(
-        "夜巡|night round", "保安|guard", "巡查点|checkpoint", "应到|planned", "打卡|read", "结果|outcome", zh=zh
-    )
+    columns = ("保安|guard", "巡查点|checkpoint", "计划|planned", "准时截止|due", "打卡|read", "结果|outcome")
+    visits = _table("夜巡|night round", *columns, zh=zh)
     for one in patrol["rounds"]:
         for visit in one["visits"]:
             visits.add_row(
@@ -356,7 +372,7 @@ def live(site_path: Path, folder: Path, *, language: Language) -> None:
     scene = Scene(zh=language == "zh")
     console = Console()
     with suppress(KeyboardInterrupt), ExitStack() as stack:
-        with console.status(scene.say("正在启动村庄...", "starting the village...")):
+        with console.status(scene.say(*ACT_WORDS[demo.Act.VILLAGE])):
             box, units, witnesses, dial = stack.enter_context(demo.village(site_path, folder))
         scene.labels = {household.id: household.label or household.id for household in box.site.households}
         for event in list(units.events):

@@ -3,11 +3,14 @@
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from datetime import UTC, datetime
+from io import StringIO
 from typing import Any
 
 import pytest
+from rich.console import Console
 
 from deploy.night import NIGHT
+from deploy.stage import civil, night_tables
 from deploy.walker import Evidence, Expected, Held, Stop, judge
 
 BEGINS_S = 1_800_000_000
@@ -239,6 +242,23 @@ def test_the_right_night_passes_and_is_reported() -> None:
         ("乙", "was_there"),
         ("甲", "must_have_passed"),
     ]
+
+
+@pytest.mark.parametrize("zh", [True, False])
+def test_people_read_each_visit_with_its_due_time_and_what_became_of_it(zh: bool) -> None:
+    text = StringIO()
+    tables = night_tables(judge(RIGHT, (LATE, FAST)).report, zh=zh)
+    for table in tables:
+        assert all(column.header for column in table.columns)
+        Console(file=text, width=160).print(table)
+    planned, due = (civil(at(after_s)) for after_s in (600, 900))
+    shown = [line for line in text.getvalue().splitlines() if "西门" in line and planned in line]
+    missed = f"missed的 ({civil(at(1_500.4))} 发现)" if zh else f"missed ({civil(at(1_500.4))} found out)"
+    assert all(due in line for line in shown)
+    assert missed in shown[0]
+    assert ("20 s (至少需 240 s)" if zh else "20 s (nobody in less than 240 s)") in text.getvalue()
+    assert "P04" in text.getvalue()
+    assert ("核实后-3" if zh else "if confirmed -3") in text.getvalue()
 
 
 @pytest.mark.proves("P3")
