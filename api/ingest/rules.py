@@ -1,6 +1,7 @@
 """Pure parts of taking in: what can be read from a message that cannot be believed, and sizes of batches."""
 
 import json
+from collections.abc import Collection
 from dataclasses import dataclass
 from hashlib import sha256
 from typing import Final
@@ -144,3 +145,14 @@ def _body(payload: bytes) -> dict[str, object]:
 
 def _is_epoch(text: str) -> bool:
     return len(text) == _EPOCH_LENGTH and all(digit in "0123456789abcdef" for digit in text)
+
+
+ONE_NAME_MS: Final = 60_000
+FALLS: Final = 3
+"""A box counts its connections up. One that was set back (a new card) does so once; two boxes that put each other out
+do so with every other connection, the first ones within seconds of each other."""
+
+
+def are_two(falls_ms: Collection[int], now_ms: int) -> bool:
+    """Whether a gateway's connections went back so often lately that there are two of one identity."""
+    return sum(0 <= now_ms - fell_ms <= ONE_NAME_MS for fell_ms in falls_ms) >= FALLS

@@ -192,6 +192,8 @@ class Ingest:
         self._heads: dict[tuple[str, str], Heads] = {}
         self._chains: dict[GatewayId, tuple[str, Told | None] | None] = {}
         """The present epoch of a gateway, with what it told of its chain."""
+        self._falls: dict[GatewayId, deque[int]] = {}
+        """When the connections of a gateway went back, as far as this process saw it: two boxes go on doing so."""
         self._greeted = False
         self._counting = threading.Lock()
         self._stopping = threading.Event()
@@ -633,6 +635,9 @@ class Ingest:
         if not status.online and row.session != status.session:
             return
         new_session = status.online and (row.session != status.session or not row.online)
+        another = row.session is not None and row.session != status.session
+        if status.online and another and row.generation is not None and status.generation <= row.generation:
+            self._note_fall(session, status.gateway, now_ms=now_ms)
         row.online = status.online
         row.session = status.session
         row.generation = status.generation
@@ -661,6 +666,12 @@ class Ingest:
         if new_session:
             self._alarms.show_again(session, status.gateway)
             outcome.greet.add(status.gateway)
+
+    def _note_fall(self, session: Session, gateway: GatewayId, *, now_ms: int) -> None:
+        falls = self._falls.setdefault(gateway, deque(maxlen=rules.FALLS))
+        falls.append(now_ms)
+        if rules.are_two(falls, now_ms):
+            self._raise(session, CLONE, gateway, now_ms=now_ms)
 
     def _look_at_chain(self, session: Session, status: GatewayStatus, *, greeted: bool, now_ms: int) -> None:
         """Whether a gateway has another history than it had (N15). What it tells of its chain is kept, if not.

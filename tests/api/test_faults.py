@@ -8,10 +8,10 @@ import pytest
 from api.clock import wall_ms
 from api.faults import rules
 from api.faults.rules import BATTERY_MS, COMES_BACK_MS, LOST_MS, TABLE, TOGETHER_MS, Act, Silence, Work
-from api.faults.service import SETTLE_S, clear_fault, raise_fault
+from api.faults.service import LOOK_S, SETTLE_S, clear_fault, raise_fault
 from api.faults.words import WORDS, words
 from broker.kinds import EventType
-from tests.api.conftest import ROOT, TOKENS, Serve, Served
+from tests.api.conftest import ROOT, TOKENS, Serve, Served, only_sqlite
 from tests.api.peers import Gateway
 
 NEAR = ("gr1", "r1", "c1", "north")
@@ -268,3 +268,27 @@ def test_every_code_has_words_in_both_languages_and_the_table_names_every_fault_
     assert explained <= {*WORDS}
     assert all(one.zh and one.en for one in WORDS.values())
     assert words("new_one").en == "fault: new_one"
+
+
+@only_sqlite
+@pytest.mark.proves("N8", "A10")
+@pytest.mark.parametrize("phase_s", [0.0, 1.3, LOOK_S - 0.01])
+def test_a_gateway_is_called_lost_within_90_s_of_its_last_word_whenever_the_station_looks(
+    serve: Serve, gateway: Gateway, monkeypatch: pytest.MonkeyPatch, phase_s: float
+) -> None:
+    """Its status comes every 20 s (60 s at most): it may have died right after one. The figure is 80 s at the most."""
+    now = [1_800_000_000_000]
+    with serve(clock=lambda: now[0]) as served:
+        faults = served.station.faults
+        said_ms = now[0]
+        gateway.say_status()
+        last = gateway.event(EventType.HEARTBEAT)
+        gateway.send([last])
+        gateway.receipted([last])
+        monkeypatch.setattr(faults, "_judges", lambda: True)  # the station has been there for long
+        now[0] += round(phase_s * 1_000)
+        while not served.rows("SELECT 1 FROM fault WHERE code = 'gateway_offline'"):
+            now[0] += round(LOOK_S * 1_000)
+            assert now[0] - said_ms <= 90_000
+            faults.supervise(now[0])
+        assert LOST_MS < now[0] - said_ms <= LOST_MS + LOOK_S * 1_000

@@ -9,6 +9,7 @@ import pytest
 from sqlmodel import Session as DatabaseSession
 
 from api.clock import wall_ms
+from api.ingest import rules
 from api.ingest.service import TRIES
 from api.settings import StationSettings
 from broker.ids import GatewayId, Session
@@ -220,6 +221,40 @@ def test_two_gateways_with_one_identity_are_a_fault_and_both_are_heard(served: S
     assert served.rows("SELECT seq, copy FROM inbox ORDER BY seq, copy") == [(1, 0), (1, 1), (2, 0), (2, 1)]
     (fault,) = served.get("/api/v1/faults")["faults"]
     assert (fault["code"], fault["gateway"], fault["times"]) == ("clone", "g1", 2)
+
+
+@pytest.mark.proves("N10", "A10")
+@pytest.mark.parametrize("pause_s", [0.25, 4, 10])
+def test_two_gateways_that_put_each_other_out_are_reported_within_60_s(
+    serve: Serve, gateway: Gateway, pause_s: float
+) -> None:
+    """Each has its own sessions and its own count of connections, as far ahead as it was started more often."""
+    now = [1_800_000_000_000]
+    with serve(clock=lambda: now[0]) as served:
+
+        def connects(box: str, generation: int) -> bool:
+            status = gateway.status(head=0).model_copy(
+                update={"id": gateway.new_id(), "session": f"{box}{generation:031x}", "generation": generation}
+            )
+            gateway.publish(status.topic, gateway.signer.envelope(status), retain=True)
+            return "clone" in open_faults(served, gateway)
+
+        begun_ms, first = now[0], [9 << 16, 12 << 16]
+        for number in range(40):
+            if connects("ab"[number % 2], first[number % 2] + number):
+                break
+            now[0] += round(pause_s * 1_000)
+        assert number > 1
+        assert now[0] - begun_ms <= 60_000
+
+
+@pytest.mark.proves("N10")
+def test_one_gateway_that_comes_again_and_again_or_got_a_new_card_is_no_clone() -> None:
+    assert not rules.are_two([], 0)
+    assert not rules.are_two([5, 6], 7)
+    assert not rules.are_two([1, 2, 70_000], 70_001)
+    assert rules.are_two([1, 2, 3], 60_001)
+    assert not rules.are_two([1, 2, 3], 60_002)
 
 
 def test_an_id_that_another_event_has_is_refused(served: Served, gateway: Gateway) -> None:
