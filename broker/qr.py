@@ -2,11 +2,11 @@
 
 Theory. A printed code can be photographed, so it says only that somebody has had a picture of it: the weakest
 evidence beside a position, and its check-in must be marked so (`Freshness.STATIC`). A code that changes every
-half-hour on a screen says that somebody was there within about that time (`Freshness.ROTATING`). The signature keeps
-people from making codes for points that they never saw::
+half-minute on a screen says that somebody was there within a minute (`Freshness.ROTATING`), or had a friend there who
+sent a picture at once. The signature keeps people from making codes for points that they never saw::
 
     PT1:point-id:key-version:mac              printed
-    PR1:point-id:key-version:window:mac       rotating; window = Unix seconds // 1800
+    PR1:point-id:key-version:window:mac       rotating; window = Unix seconds // 30
 
 `mac` is HMAC-SHA256 with the point's own key over all that stands before the last colon, its first 16 hexadecimal
 digits in lower case. A code that leaked is ended by the next key version.
@@ -21,7 +21,7 @@ from enum import Enum
 from hashlib import sha256
 from typing import Final
 
-WINDOW_S: Final = 1_800
+WINDOW_S: Final = 30
 LATE_WINDOWS: Final = 1
 """A rotating code counts in its own window and in the one behind it: the scan may come just after the change."""
 EARLY_WINDOWS: Final = 1

@@ -19,6 +19,7 @@ from api.checkins.schemas import (
     ImportPage,
     NewTag,
     OwnTracks,
+    ScreenKey,
     Settling,
     TagAnswer,
     TagPage,
@@ -162,7 +163,30 @@ def get_code(
     """Signed for this checkpoint; a phone that scans it has weak evidence."""
     with station.database.read() as session:
         station.checkins.tags(session, by, point=point, still=True, below=None, limit=1)
-        return CodeAnswer(point=point, code=station.uploads.code(session, point))
+        found = station.uploads.code(session, point)
+        return CodeAnswer(point=point, code=found.text, version=found.version)
+
+
+@router.post("/checkpoints/{point}/code/end", summary="End a QR code that leaked")
+def end_code(
+    station: CurrentStation, by: Annotated[Authority, may("checkpoint_tag.edit")], point: Segment
+) -> CodeAnswer:
+    """Answers with the next version. What is scanned of the old one from now on is kept, and flagged `unverified`."""
+    with station.database.write() as session:
+        station.checkins.tags(session, by, point=point, still=True, below=None, limit=1)
+        found = station.uploads.end_code(session, by, point)
+        return CodeAnswer(point=point, code=found.text, version=found.version)
+
+
+@router.post("/checkpoints/{point}/code/screen", summary="The key for a screen that shows a changing QR code")
+def screen_key(
+    station: CurrentStation, by: Annotated[Authority, may("checkpoint_tag.edit")], point: Segment
+) -> ScreenKey:
+    """A secret of this checkpoint alone, and recorded who asked. Keep it in a file for `shouwang code`."""
+    with station.database.write() as session:
+        station.checkins.tags(session, by, point=point, still=True, below=None, limit=1)
+        found = station.uploads.screen_key(session, by, point)
+        return ScreenKey(point=point, version=found.version, key=found.key.hex())
 
 
 @router.get("/unknown-tags", summary="Tags by which nobody could be found, newest first")

@@ -80,6 +80,18 @@ class CheckpointTag(SQLModel, table=True):
     ended_by: str | None = None
 
 
+class CheckpointCode(SQLModel, table=True):
+    """A later version of a checkpoint's QR code, from then on; the one before it is ended. Without a row it is 1."""
+
+    __tablename__ = "checkpoint_code"
+    __table_args__ = (CheckConstraint("version BETWEEN 2 AND 9999", name="version"),)
+
+    point: str = Field(primary_key=True)
+    version: int = Field(primary_key=True)
+    from_ms: int = Field(sa_type=BigInteger)
+    made_by: str
+
+
 class UnknownTag(SQLModel, table=True):
     """A tag by which nobody could be found, and why, with how often; kept apart for a person to settle."""
 

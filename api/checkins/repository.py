@@ -7,7 +7,7 @@ from sqlalchemy import ColumnElement, RowMapping, and_, func, or_, update
 from sqlalchemy import select as sql_select
 from sqlmodel import Session, col, select
 
-from api.checkins.models import CheckInRow, CheckpointTag, GuardPosition, UnknownTag, WandImport, WandRow
+from api.checkins.models import CheckInRow, CheckpointCode, CheckpointTag, GuardPosition, UnknownTag, WandImport, WandRow
 from api.checkins.rules import CheckIn, Ended, Holding, Source
 from api.database import Bulk, table_of
 from broker.tags import Tag, faces
@@ -199,6 +199,14 @@ def tags(session: Session, *, point: str | None, still: bool, below: int | None,
     if below is not None:
         found = found.where(col(CheckpointTag.number) < below)
     return session.exec(found.order_by(col(CheckpointTag.number).desc()).limit(limit)).all()
+
+
+def code_version(session: Session, point: str, at_ms: int) -> int:
+    """The version of a checkpoint's QR code that held at a moment."""
+    found = select(func.max(CheckpointCode.version)).where(
+        CheckpointCode.point == point, col(CheckpointCode.from_ms) <= at_ms
+    )
+    return session.exec(found).one() or 1
 
 
 def last_read(session: Session, point: str, gateway: str, reader: str) -> int | None:

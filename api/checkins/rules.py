@@ -26,8 +26,12 @@ class Source(StrEnum):
     FIXED_READER = "fixed_reader"
     WAND = "wand"
     NFC_PHONE = "nfc_phone"
+    QR_SCREEN = "qr_screen"
+    """A code that changes on a screen: somebody was there within a minute."""
     QR = "qr"
     POSITION = "position"
+    BUTTON = "button"
+    """A wired button: somebody was there, whoever it was."""
     WITNESS = "witness"
     RADIO = "radio"
 
@@ -41,8 +45,10 @@ _WEIGHTS: Final = {
     Source.FIXED_READER: 100,
     Source.WAND: 80,
     Source.NFC_PHONE: 60,
+    Source.QR_SCREEN: 50,
     Source.QR: 40,
     Source.POSITION: 20,
+    Source.BUTTON: 15,
     Source.WITNESS: 10,
     Source.RADIO: 10,
 }

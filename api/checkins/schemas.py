@@ -368,7 +368,22 @@ def bad_row(row: WandRow, cells: list[str]) -> BadRowAnswer:
 
 
 class CodeAnswer(Answer):
-    """The text of the QR code to print for a checkpoint. It is copied with a photograph: weak evidence."""
+    """The text of the QR code to print for a checkpoint. It is copied with a photograph: weak evidence.
+
+    `version`: of the code; an earlier one holds no more.
+    """
 
     point: str
     code: str
+    version: int
+
+
+class ScreenKey(Answer):
+    """What a screen at a checkpoint needs to show a code that changes: `shouwang code` reads this file.
+
+    `key`: 32 octets in hexadecimal, a secret of this checkpoint and this version.
+    """
+
+    point: str
+    version: int
+    key: str

@@ -1,29 +1,32 @@
 """What phones upload: check-ins that waited in a queue, and positions of whoever is on duty.
 
 NoGuard                     404: nobody who goes on patrol signs in with this account
+NoMoreCodes                 409: this checkpoint's code was ended 9,998 times
 """
 
 import hmac
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
 from hashlib import sha256
+from http import HTTPStatus
 from typing import Final
 
 from sqlmodel import Session
 
+from api.audit.service import record
 from api.checkins import repository
-from api.checkins.models import GuardPosition
+from api.checkins.models import CheckpointCode, GuardPosition
 from api.checkins.rules import CheckIn, Flag, Source, kept, moment_of_upload, same
 from api.checkins.service import Checkins, Said, Stands
 from api.clock import Clock
 from api.guards import service as guards
-from api.problems import NotThere
+from api.problems import NotThere, Problem
+from api.rights.rules import Authority
 from broker import qr
 
 AHEAD_MS: Final = 60_000
 """A position may be this much later than now: phones and satellites do not agree to the second."""
-VERSION: Final = 1
-"""Of the keys of checkpoints: the only one so far."""
+MOST_VERSIONS: Final = 9_999
 
 
 class NoGuard(NotThere):
@@ -31,6 +34,27 @@ class NoGuard(NotThere):
 
     def __init__(self) -> None:
         super().__init__("nobody who goes on patrol signs in with this account; 该账号没有对应的巡逻人员")
+
+
+class NoMoreCodes(Problem):
+    """A code has four digits for its version."""
+
+    status = HTTPStatus.CONFLICT
+    type = "no_more_codes"
+    title = "The code of this checkpoint cannot be ended any more"
+
+    def __init__(self) -> None:
+        super().__init__("put another checkpoint there; 请改设新的巡查点")
+
+
+@dataclass(frozen=True, slots=True)
+class Code:
+    """The code of a checkpoint that holds now. `key`: of this checkpoint and version alone, for a screen there."""
+
+    point: str
+    version: int
+    text: str
+    key: bytes
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,11 +87,36 @@ class Uploads:
         self._secret = hmac.digest(seed, b"shouwang checkpoints", sha256)
         self._stands = stands
 
-    def code(self, session: Session, point: str) -> str:
-        """The QR code to print for a checkpoint. Raises NotThere."""
+    def code(self, session: Session, point: str) -> Code:
+        """The QR code of a checkpoint. Raises NotThere."""
         if not self._stands(session, point):
             raise NotThere(f"no checkpoint {point!r} here")
-        return qr.printed(point, VERSION, key=qr.point_key(self._secret, point, VERSION))
+        version = repository.code_version(session, point, self._clock())
+        key = qr.point_key(self._secret, point, version)
+        return Code(point, version, qr.printed(point, version, key=key), key)
+
+    def screen_key(self, session: Session, by: Authority, point: str) -> Code:
+        """The same, for whoever puts its key into a screen, which is recorded. Raises NotThere."""
+        code = self.code(session, point)
+        self._record(session, by, code, "screen")
+        return code
+
+    def end_code(self, session: Session, by: Authority, point: str) -> Code:
+        """A code leaked: from now on only the next version holds, printed and shown. Raises NotThere, NoMoreCodes."""
+        now, old = self._clock(), self.code(session, point)
+        if old.version >= MOST_VERSIONS:
+            raise NoMoreCodes
+        row = CheckpointCode(point=point, version=old.version + 1, from_ms=now, made_by=by.principal.account)
+        session.add(row)
+        session.flush()
+        code = self.code(session, point)
+        self._record(session, by, code, "ended the one before")
+        return code
+
+    def _record(self, session: Session, by: Authority, code: Code, what: str) -> None:
+        detail = {"version": code.version, "code": what}
+        record(session, at_ms=self._clock(), by=by.principal.account, action=by.action,
+               about=f"checkpoint:{code.point}", detail=detail)  # fmt: skip
 
     def take(
         self, session: Session, account: str, items: Sequence[PhoneCheckIn], *, device_now_ms: int
@@ -131,11 +180,13 @@ class Uploads:
         self, session: Session, account: str, guard: str, one: PhoneCheckIn, *, device_now_ms: int, now_ms: int
     ) -> Said:
         moment = moment_of_upload(device_ms=one.device_ms, device_now_ms=device_now_ms, server_ms=now_ms)
-        point = self._scanned(session, one.written, moment.at_ms) if one.how is Source.QR else None
-        bad = one.how is Source.QR and point is None
+        code = self._scanned(session, one.written, moment.at_ms) if one.how is Source.QR else None
+        point = None if code is None else code.point
+        bad = one.how is Source.QR and code is None
+        changes = code is not None and code.freshness is qr.Freshness.ROTATING
         return Said(
             id=same("phone", account, one.key),
-            source=one.how,
+            source=Source.QR_SCREEN if changes else one.how,
             tag=None if one.how is Source.QR else kept(one.written),
             at_ms=moment.at_ms,
             device_ms=one.device_ms,
@@ -145,12 +196,15 @@ class Uploads:
             flags=moment.flags | ({Flag.UNVERIFIED} if bad else set()),
         )
 
-    def _scanned(self, session: Session, text: str, at_ms: int) -> str | None:
+    def _scanned(self, session: Session, text: str, at_ms: int) -> qr.Payload | None:
+        """What a code says, if it held when it was scanned; a version that was ended before holds no more."""
         payload = qr.parse(text)
-        if payload is None or payload.version != VERSION or not self._stands(session, payload.point):
+        if payload is None or not self._stands(session, payload.point):
+            return None
+        if payload.version != repository.code_version(session, payload.point, at_ms):
             return None
         key = qr.point_key(self._secret, payload.point, payload.version)
-        return payload.point if qr.holds(payload, key=key, at_s=at_ms // 1_000) else None
+        return payload if qr.holds(payload, key=key, at_s=at_ms // 1_000) else None
 
     def _guard(self, session: Session, account: str) -> str:
         guard = guards.guard_of_account(session, account)

@@ -48,8 +48,10 @@ SOURCE_WORDS: Final = {
     Source.FIXED_READER: Words("固定读卡器", "fixed reader"),
     Source.WAND: Words("巡更棒", "wand"),
     Source.NFC_PHONE: Words("手机NFC", "phone, by NFC"),
+    Source.QR_SCREEN: Words("动态二维码", "QR code that changes on a screen"),
     Source.QR: Words("二维码", "QR code"),
     Source.POSITION: Words("手机定位", "position of a phone"),
+    Source.BUTTON: Words("有线按钮", "wired button"),
     Source.WITNESS: Words("同伴作证", "a partner's witness"),
     Source.RADIO: Words("电台报告", "said by radio"),
 }

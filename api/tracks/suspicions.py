@@ -41,9 +41,9 @@ DAY_MS: Final = 86_400_000
 EVIDENCE_MOST: Final = 40
 """So many check-ins at most stand under one suspicion; how many there are stands in `times`."""
 
-READ: Final = frozenset({Source.FIXED_READER, Source.WAND, Source.NFC_PHONE, Source.QR})
+READ: Final = frozenset({Source.FIXED_READER, Source.WAND, Source.NFC_PHONE, Source.QR_SCREEN, Source.QR})
 """Sources by which something was read at the point."""
-PHONE: Final = frozenset({Source.NFC_PHONE, Source.QR, Source.POSITION})
+PHONE: Final = frozenset({Source.NFC_PHONE, Source.QR_SCREEN, Source.QR, Source.POSITION})
 
 Mates = Callable[[str, str, int], bool]
 """Whether two guards were on one team then, by the roster."""

@@ -33,6 +33,7 @@ from api.guards.models import Guard, GuardCard, PatrolDuty, PatrolDutyMember
 from api.patrols.models import Checkpoint
 from api.rights.rules import Role
 from api.workbooks import workbook
+from broker import qr
 from broker.kinds import EventType
 from broker.messages import GatewayEvent
 from broker.tags import Tag, faces
@@ -211,8 +212,13 @@ class Made:
 
 
 @pytest.fixture
-def station(serve: Serve) -> Iterator[Served]:
-    with serve(clock=Hands(), wait=False) as one:
+def hands() -> Hands:
+    return Hands()
+
+
+@pytest.fixture
+def station(serve: Serve, hands: Hands) -> Iterator[Served]:
+    with serve(clock=hands, wait=False) as one:
         yield one
 
 
@@ -410,6 +416,42 @@ class TestPhones:
         good, bad = guard.post("/api/v1/check-ins", {"now": at(NOW), "items": items})["items"]
         assert (good["point"], good["flags"]) == ("gate", [])
         assert (bad["point"], bad["flags"]) == (None, ["unknown_point", "unverified"])
+
+    def test_a_code_that_leaked_is_ended_and_one_scanned_before_that_counts_still(
+        self, station: Served, guard: Somebody, leader: Somebody, hands: Hands
+    ) -> None:
+        old = leader.get("/api/v1/checkpoints/gate/code")
+        hands.pass_(minutes=10)
+        new = leader.post("/api/v1/checkpoints/gate/code/end")
+        assert (old["version"], new["version"]) == (1, 2)
+        assert leader.get("/api/v1/checkpoints/gate/code") == new
+        hands.pass_(minutes=10)
+        told = ((NOW, old), (NOW + 600_000, old), (NOW + 660_000, new))
+        items = [
+            item(f"k-{number:06}", at_ms, how="qr", written=code["code"]) for number, (at_ms, code) in enumerate(told)
+        ]
+        upload = {"now": at(hands.now_ms), "items": items}
+        found = guard.post("/api/v1/check-ins", upload)["items"]
+        assert [(one["point"], "unverified" in one["flags"]) for one in found] == [
+            ("gate", False), (None, True), ("gate", False),
+        ]  # fmt: skip
+        done = station.rows("SELECT action, about FROM audit WHERE action = 'checkpoint_tag.edit'")
+        assert done[-1] == ("checkpoint_tag.edit", "checkpoint:gate")
+
+    def test_a_code_on_a_screen_weighs_more_for_a_minute_and_nothing_later(
+        self, guard: Somebody, leader: Somebody, hands: Hands
+    ) -> None:
+        found = leader.post("/api/v1/checkpoints/gate/code/screen")
+        key = bytes.fromhex(found["key"])
+        shown = qr.rotating(found["point"], found["version"], key=key, at_s=NOW // 1_000)
+        items = [
+            item(f"k-{late_s:06}", NOW + late_s * 1_000, how="qr", written=shown) for late_s in (0, qr.WINDOW_S, 90)
+        ]
+        hands.pass_(seconds=90)
+        answered = guard.post("/api/v1/check-ins", {"now": at(hands.now_ms), "items": items})["items"]
+        assert [one["point"] for one in answered] == ["gate", "gate", None]
+        seen = leader.get("/api/v1/check-ins")["items"]
+        assert [(one["source"], one["weight"]) for one in seen] == [("qr", 40), ("qr_screen", 50), ("qr_screen", 50)]
 
     def test_whoever_is_no_guard_uploads_nothing(self, station: Served) -> None:
         other = somebody(station, "other", Role.GUARD, "company-1")
