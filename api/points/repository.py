@@ -3,10 +3,11 @@
 import json
 from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
 from datetime import datetime, timedelta
-from typing import Final
+from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, bindparam, delete, func, insert, or_, update
+from sqlalchemy import ColumnElement, Row, bindparam, delete, func, insert, or_, update
+from sqlalchemy import select as sql_select
 from sqlmodel import Session, SQLModel, col, select
 
 from api.database import table_of
@@ -63,7 +64,7 @@ def as_text(happenings: Sequence[Happening]) -> str:
     return json.dumps(rows, ensure_ascii=False, separators=(",", ":"))
 
 
-def as_fact(row: PointsFact) -> Fact:
+def as_fact(row: PointsFact | Row[Any]) -> Fact:
     """A row as the rules take it."""
     return Fact(
         key=row.key,
@@ -139,20 +140,19 @@ def facts(
     companies: Collection[str] = (),
 ) -> list[Fact]:
     """The newest revision of every fact of a span; of these guards, or about these companies themselves."""
-    asked = select(PointsFact).where(
-        PointsFact.station == station,
-        PointsFact.occurred_ms >= from_ms,
-        PointsFact.occurred_ms < to_ms,
-        col(PointsFact.newest).is_(True),
+    of = _FACT.c
+    asked = sql_select(_FACT).where(
+        of.station == station, of.occurred_ms >= from_ms, of.occurred_ms < to_ms, of.newest.is_(True)
     )
+    connection = session.connection()
     if guards is None:
-        return [as_fact(row) for row in session.exec(asked.order_by(col(PointsFact.number)))]
+        return [as_fact(row) for row in connection.execute(asked.order_by(of.number))]
     found = []
     for portion in portions(guards):
-        found += [as_fact(row) for row in session.exec(asked.where(col(PointsFact.guard).in_(portion)))]
+        found += [as_fact(row) for row in connection.execute(asked.where(of.guard.in_(portion)))]
     for portion in portions(companies):
-        rows = asked.where(col(PointsFact.guard).is_(None), col(PointsFact.company).in_(portion))
-        found += [as_fact(row) for row in session.exec(rows)]
+        rows = asked.where(of.guard.is_(None), of.company.in_(portion))
+        found += [as_fact(row) for row in connection.execute(rows)]
     return found
 
 

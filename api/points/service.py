@@ -93,18 +93,19 @@ class Points:
         given = {key: fact for key, fact in given.items() if fact.guard not in others}
         known = repository.newest(session, self.station, given)
         touched: set[tuple[str | None, str | None, str]] = set()
+        moved: set[tuple[str | None, str | None, str]] = set()
         changed: list[tuple[Fact, PointsFact | None]] = []
         for key, fact in given.items():
             old = known.get(key)
             if old is not None and _same(old, fact):
                 continue
             changed.append((fact, old))
-            touched.add((fact.guard, fact.company, month_of(fact.occurred_ms, self.zone)))
+            touched.add(at := (fact.guard, fact.company, month_of(fact.occurred_ms, self.zone)))
             if old is not None:
-                touched.add((old.guard, old.company, month_of(old.occurred_ms, self.zone)))
+                moved |= {at, (old.guard, old.company, month_of(old.occurred_ms, self.zone))}
         if changed:
             repository.keep(session, self.station, changed, heard_ms=self.clock())
-            self._follow(session, touched, {*given})
+            self._follow(session, touched | moved, {*given}, moved)
 
     def told(self, session: Session, guard: str, from_ms: int, to_ms: int) -> list[Fact]:
         """What stands of a guard and happened in [from, to)."""
@@ -229,9 +230,17 @@ class Points:
         return month if not done or month > max(done) else max(month_of(now_ms, self.zone), _after(max(done)))
 
     def _follow(
-        self, session: Session, touched: Collection[tuple[str | None, str | None, str]], changed: Collection[str]
+        self,
+        session: Session,
+        touched: Collection[tuple[str | None, str | None, str]],
+        changed: Collection[str],
+        moved: Collection[tuple[str | None, str | None, str]],
     ) -> None:
-        """Judge the months of these guards and companies anew and bring ledger and flags to that."""
+        """Judge the months of these guards and companies anew and bring ledger and flags to that.
+
+        A fact that nobody heard of before is the last in line and moves nothing that others have, so it alone is
+        settled. Where another revision `moved` something, all of that month is.
+        """
         facts: dict[str, Fact] = {}
         for month in {month for _, _, month in touched}:
             from_ms, to_ms = repository.month_span(month, self.zone)
@@ -239,8 +248,12 @@ class Points:
             companies = {company for guard, company, of in touched if of == month and guard is None and company}
             found = repository.facts(session, self.station, from_ms, to_ms, guards=guards, companies=companies)
             facts |= {fact.key: fact for fact in found}
-        judged = judge(self.sets(session), facts.values(), zone=self.zone)
-        rows = repository.of_facts(session, self.station, {*facts, *changed})
+        owners = {owner_of(guard, company) for guard, company, _ in moved}
+        settled = {*changed, *(key for key, fact in facts.items() if owner_of(fact.guard, fact.company) in owners)}
+        judged = [
+            one for one in judge(self.sets(session), facts.values(), zone=self.zone) if one.fact in settled
+        ]  # fmt: skip
+        rows = repository.of_facts(session, self.station, settled)
         taken = repository.reversals(session, [row.id for row in rows])
         made = settle(judged, repository.booked(rows, taken))
         by_id = {row.id: row for row in rows}
@@ -252,7 +265,7 @@ class Points:
         }
         taken_back = [self._taken_back(session, line, by_id[line.id], excused) for line in made.reverse]
         self.book_all(session, [*taken_back, *map(_entry, made.book)])
-        self._flag(session, [one for one in judged if one.flag], {*facts, *changed})
+        self._flag(session, [one for one in judged if one.flag], settled)
 
     def _taken_back(
         self,

@@ -1,9 +1,11 @@
 """The points ledger: booked with reason and evidence, appealed, reversed, replayed, closed; rules tried beforehand."""
 
 import json
+from collections import Counter
 from collections.abc import Iterator
 from dataclasses import replace
 from pathlib import Path
+from random import Random
 from typing import Any
 
 import pytest
@@ -396,6 +398,22 @@ def test_a_company_has_its_grade_on_one_page_with_the_share_that_took_part(
     east.get(f"{POINTS}/companies/beiguan/grade?day=2027-01-15", status=404)
     officer.get(f"{POINTS}/companies/nobodys/grade?day=2027-01-15", status=404)
     assert officer.get(f"{POINTS}/areas/{STATION}/grade")["left_tenths"] == 80
+
+
+@pytest.mark.proves("P7")
+def test_facts_that_are_heard_one_by_one_and_put_right_leave_the_ledger_as_the_facts_are(
+    station: Served, wang: Somebody
+) -> None:
+    draws = Random(7)
+    words = [Happened.COMPLETE, Happened.LATE, Happened.MISSED, Happened.TOO_FAST, Happened.WRONG_ORDER]
+    for _ in range(60):
+        key = f"round:{draws.randrange(40)}"
+        happened = draws.sample(words, draws.randrange(3))
+        note(station, a_round(wang, *happened, key=key, occurred_ms=NOW - draws.randrange(40) * 86_400_000))
+    agrees(station)
+    rules = Counter(rule for rule, _, state in entries(wang) if state != "reversed")
+    assert rules["P01"]
+    assert rules["A03"]
 
 
 @pytest.mark.proves("P8")
