@@ -15,10 +15,16 @@ HERE = Path(__file__).parent
 PROGRAMS_WITH_A_LOOP = ("gateway", "api")
 
 
+def pytest_collection() -> None:
+    """Collect nothing while everything is imported: a quarter of that time, and all of it stays."""
+    gc.disable()
+
+
 def pytest_collection_finish() -> None:
     """Let collections pass over what was imported: half a million objects that stay, looked at again and again."""
     gc.collect()
     gc.freeze()
+    gc.enable()
 
 
 @pytest.fixture(scope="session")

@@ -1,6 +1,7 @@
 """A broker, settings and a served station for each test, and for each test on either database."""
 
 import json
+import os
 import shutil
 import signal
 import subprocess
@@ -39,6 +40,7 @@ from tests.api.peers import (
     principal,
     seed,
 )
+from tests.forking import Forked
 
 ROOT = Path(__file__).parents[2]
 TOKENS = {"li": "token-of-li", "zhao": "token-of-zhao"}
@@ -174,9 +176,12 @@ class Served:
 
 
 class Process:
-    """A station in a process of its own. Its log is read as it is written."""
+    """A station in a process of its own. Its log is read as it is written.
 
-    def __init__(self, settings: StationSettings, folder: Path, *module: str) -> None:
+    It is forked off a process that has imported everything, unless it is to be started as it really is.
+    """
+
+    def __init__(self, settings: StationSettings, folder: Path, *module: str, really: bool = False) -> None:
         self.database = settings.database
         path = folder / "station.json"
         if not path.exists():  # another process may be reading it
@@ -185,9 +190,14 @@ class Process:
         self.log: list[dict[str, Any]] = []
         self.said = ""
         self._changed = threading.Condition()
-        self._popen = subprocess.Popen(
-            [sys.executable, "-m", name, str(path), *rest], cwd=ROOT, stderr=subprocess.PIPE, text=True
-        )
+        read, write = os.pipe()
+        self._lines = os.fdopen(read)
+        if really:
+            command = [sys.executable, "-m", name, str(path), *rest]
+            self._popen: Forked | subprocess.Popen[bytes] = subprocess.Popen(command, cwd=ROOT, stderr=write)
+        else:
+            self._popen = Forked(name, [str(path), *rest], stderr=write)
+        os.close(write)
         self._reader = threading.Thread(target=self._read)
         self._reader.start()
 
@@ -239,8 +249,7 @@ class Process:
         return code
 
     def _read(self) -> None:
-        assert self._popen.stderr is not None
-        with self._popen.stderr as lines:
+        with self._lines as lines:
             for line in lines:
                 with self._changed:
                     self.said += line
@@ -252,15 +261,22 @@ class Process:
 Launch = Callable[..., Process]
 
 
-@pytest.fixture
-def launch(settings: StationSettings, tmp_path: Path) -> Iterator[Launch]:
+@contextmanager
+def launching(settings: StationSettings, folder: Path, *, really: bool) -> Iterator[Launch]:
     """Start station processes; whatever still runs at the end is killed."""
     with ExitStack() as running:
 
-        def launching(*module: str) -> Process:
-            return running.enter_context(Process(settings, tmp_path, *module))
+        def start(*module: str) -> Process:
+            return running.enter_context(Process(settings, folder, *module, really=really))
 
-        yield launching
+        yield start
+
+
+@pytest.fixture
+def launch(settings: StationSettings, tmp_path: Path) -> Iterator[Launch]:
+    """Start station processes; whatever still runs at the end is killed."""
+    with launching(settings, tmp_path, really=False) as start:
+        yield start
 
 
 Serve = Callable[..., AbstractContextManager[Served]]

@@ -4,6 +4,7 @@ import json
 import socket
 import subprocess
 import sys
+from collections.abc import Iterator
 from pathlib import Path
 
 import httpx2
@@ -11,12 +12,19 @@ import pytest
 
 from api.program import EXIT_DATABASE, EXIT_IN_USE, EXIT_USAGE, main
 from api.settings import SettingsError, SigningKey, StationSettings, load
-from tests.api.conftest import ROOT, TOKENS, Launch, as_json, only_sqlite
+from tests.api.conftest import ROOT, TOKENS, Launch, as_json, launching, only_sqlite
 from tests.api.peers import Gateway
 
 
-def test_it_says_when_it_is_ready_and_ends_in_order_on_sigterm(launch: Launch) -> None:
-    station = launch()
+@pytest.fixture
+def launch_really(settings: StationSettings, tmp_path: Path) -> Iterator[Launch]:
+    """Start it as it really is started; elsewhere it is forked off."""
+    with launching(settings, tmp_path, really=True) as start:
+        yield start
+
+
+def test_it_says_when_it_is_ready_and_ends_in_order_on_sigterm(launch_really: Launch) -> None:
+    station = launch_really()
     port = station.ready()
     assert httpx2.get(f"http://127.0.0.1:{port}/healthz").json()["status"] == "ok"
     assert station.stop() == 0
@@ -114,6 +122,7 @@ class TestSettings:
         assert (tmp_path / "station.db").read_bytes().startswith(b"this is no database")
         assert settings.database.endswith("station.db")
 
+    @only_sqlite
     def test_a_port_that_is_taken_is_one_sentence_and_an_exit_code(
         self, settings: StationSettings, tmp_path: Path
     ) -> None:

@@ -2,10 +2,8 @@
 
 import contextlib
 import json
-import os
 import sqlite3
 import subprocess
-import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -13,13 +11,14 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 from broker.acl import Principal, acl_file
 from deploy import check
 from deploy.box import Box, BoxError, Running, Village
 from deploy.mosquitto import free_port
 from firmware_sim.settings import VillageSettings
+from tests.forking import Forked
 from tests.paths.audiences import DOORS
 from tests.paths.sets import (
     Damaged,
@@ -59,19 +58,12 @@ class HurtBox(Box):
             return super()._start(name, arguments, interfere=interfere, pipes=pipes)
         log = self.directory / f"{name}.log"
         mutation = self.mutations.get(name.partition("-")[0], "none")
-        command = [sys.executable, str(LAUNCH), str(self.kill_file(name)), mutation, *arguments]
+        command = [str(self.kill_file(name)), mutation, *arguments]
         with log.open("ab") as said:
             log_from = said.tell()
-            process = subprocess.Popen(
-                command,
-                stdin=subprocess.DEVNULL,
-                stdout=said,
-                stderr=said,
-                start_new_session=True,
-                cwd=ROOT,
-                env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT)},
-            )
-        self.processes[name] = Running(name, process, log, log_from)
+            process = Forked(str(LAUNCH), command, stdout=said, stderr=said)
+        # It does what is asked of a Popen.
+        self.processes[name] = Running(name, cast("subprocess.Popen[bytes]", process), log, log_from)
         return self.processes[name]
 
 
