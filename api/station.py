@@ -50,6 +50,7 @@ from api.faults.service import LOOK_S as FAULTS_S
 from api.faults.service import Faults
 from api.feed.service import Feed, put
 from api.guards.guarding import Guards
+from api.guards.takeovers import Takeovers
 from api.ingest.service import Ingest, filters, next_generation, present_generation
 from api.inspections.service import Inspections
 from api.installing.service import Installing
@@ -241,6 +242,7 @@ class Station:
         self.complaints = Complaints(self.register, clock=clock, random_bytes=random_bytes, link=self.link_to(""))
         self.tasks = Tasks(self.register, clock=clock, random_bytes=random_bytes)
         self.guards = Guards(self.register, clock=clock, random_bytes=random_bytes)
+        self.takeovers = Takeovers(self.register, self.guards, clock=clock)
         self.colours = Colours(self.register, self.guards, clock=clock)
         self.drills = Drills(self.register, clock=clock, random_bytes=random_bytes)
         self.points = Points(settings.station, clock=clock, random_bytes=random_bytes, zone=settings.zone)

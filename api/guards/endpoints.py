@@ -32,6 +32,7 @@ from api.guards.schemas import (
     NewLeave,
     NewPhoneOut,
     NewSuspension,
+    NewTakeover,
     PhoneOutAnswer,
     Relief,
     ReliefList,
@@ -39,6 +40,9 @@ from api.guards.schemas import (
     SuspensionAnswer,
     SuspensionPage,
     Swap,
+    TakeoverAnswer,
+    TakeoverDecision,
+    TakeoverPage,
     card_answer,
     duty_answer,
     guard_answer,
@@ -48,6 +52,7 @@ from api.guards.schemas import (
     phone_out_answer,
     relief_answer,
     suspension_answer,
+    takeover_answer,
 )
 from api.pages import PAGE, Cursor, Limit, Number, below, cursor
 from api.problems import answers
@@ -194,6 +199,41 @@ def dismiss_guard(station: CurrentStation, by: Annotated[Authority, may("guard.e
     """Now, and with it his duties that are still to come."""
     with station.database.write() as session:
         return _answers(station, session, [station.guards.dismiss(session, by, guard)])[0]
+
+
+@router.post("/guard-takeovers", summary="Ask for a guard of another company", status_code=HTTPStatus.CREATED)
+def ask_for_guard(
+    station: CurrentStation, by: Annotated[Authority, may("guard.takeover.ask")], new: NewTakeover
+) -> TakeoverAnswer:
+    """By his service number. Whether there is such a guard, nobody learns by asking; the police decide."""
+    with station.database.write() as session:
+        return takeover_answer(station.takeovers.ask(session, by, **new.model_dump()))
+
+
+@router.get("/guard-takeovers", summary="Guards whom companies asked for")
+def list_takeovers(
+    station: CurrentStation,
+    by: Annotated[Authority, may("guard.takeover.read")],
+    limit: Limit = PAGE,
+    after: Cursor = None,
+) -> TakeoverPage:
+    """Newest first: a company its own, the police those about whom they may decide."""
+    with station.database.read() as session:
+        found = station.takeovers.listed(session, by, below=below(after), limit=limit + 1)
+        items = tuple(takeover_answer(one) for one in found[:limit])
+    return TakeoverPage(items=items, next=cursor(items[-1].number) if len(found) > limit else None)
+
+
+@router.post("/guard-takeovers/{number}/decision", summary="Confirm or refuse that a company takes a guard over")
+def decide_takeover(
+    station: CurrentStation,
+    by: Annotated[Authority, may("guard.takeover.decide")],
+    number: Number,
+    decided: TakeoverDecision,
+) -> TakeoverAnswer:
+    """Confirmed: he is that company's from now on, and his duties for the other one end. His ledger goes with him."""
+    with station.database.write() as session:
+        return takeover_answer(station.takeovers.decide(session, by, number, **decided.model_dump()))
 
 
 @router.post("/guards/{guard}/cards", summary="Issue a card", status_code=HTTPStatus.CREATED)

@@ -239,6 +239,25 @@ class Guards:
         self._note(session, by, f"guard:{id_}", {"company": company})
         return guard
 
+    def take_over(self, session: Session, by: Authority, id_: str, company: str) -> Guard:
+        """Another company employs him from now on: his job and his duties for the present one end now.
+
+        Raises NotThere, NoSuchCompany or NotNow.
+        """
+        guard, now = self._present(session, by, id_), self._clock()
+        if Force(guard.force) is not Force.GUARD:
+            raise NotNow("only a guard has a company")
+        jobs = self._jobs(session, id_)
+        if any(job.company == company for job in jobs):
+            raise NotNow("he is that company's already")
+        for job in jobs:
+            self._end_job(session, by, job, now)
+        for member in self._memberships(session, id_, now):
+            self._cut(session, member, now, Went.LEAVE)
+        self._employ(session, by, guard, company, max([now, *(job.to_ms or now for job in jobs)]))
+        self._note(session, by, f"guard:{id_}", {"company": company, "before": [job.company for job in jobs]})
+        return guard
+
     def dismiss(self, session: Session, by: Authority, id_: str) -> Guard:
         """His employment ends now, and so do his duties for that company. Raises NotThere or NotNow."""
         guard, now = self._present(session, by, id_), self._clock()

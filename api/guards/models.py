@@ -6,7 +6,7 @@ from typing import Any
 from sqlalchemy import CheckConstraint, ForeignKeyConstraint, Index, Text, UniqueConstraint, text
 from sqlmodel import BigInteger, Field, SQLModel
 
-from api.guards.rules import Came, CardEnd, Cause, Force, Instead, Went
+from api.guards.rules import Came, CardEnd, Cause, Decision, Force, Instead, Went
 
 
 def _in(column: str, words: type[StrEnum], *, absent: bool = False) -> CheckConstraint:
@@ -67,6 +67,38 @@ class GuardEmployment(SQLModel, table=True):
     to_ms: int | None = Field(sa_type=BigInteger, default=None)
     made_by: str
     ended_by: str | None = None
+
+
+class GuardTakeover(SQLModel, table=True):
+    """A company asks for a guard of another one, by his service number; the police confirm or refuse.
+
+    Whether there is such a guard is not written down before they have confirmed, so that nobody learns it by asking.
+    """
+
+    __tablename__ = "guard_takeover"
+    __table_args__ = (
+        ForeignKeyConstraint(["station", "company"], ["company.station", "company.id"]),
+        _in("decision", Decision, absent=True),
+        CheckConstraint(
+            "(decision IS NULL) = (decided_ms IS NULL) AND (decision IS NULL) = (decided_by IS NULL)", name="decided"
+        ),
+        CheckConstraint("guard IS NULL OR decision = 'confirmed'", name="guard"),
+        Index("ix_guard_takeover_company", "station", "company", "number"),
+        {"sqlite_autoincrement": True},
+    )
+
+    number: int | None = Field(primary_key=True, default=None)
+    station: str
+    company: str
+    service_number: str | None = None
+    words: str | None = Field(sa_type=Text, default=None)
+    by: str
+    asked_ms: int = Field(sa_type=BigInteger)
+    decision: str | None = None
+    decided_by: str | None = None
+    decided_ms: int | None = Field(sa_type=BigInteger, default=None)
+    reason: str | None = Field(sa_type=Text, default=None)
+    guard: str | None = Field(foreign_key="guard.id", default=None)
 
 
 class GuardCard(SQLModel, table=True):

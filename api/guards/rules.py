@@ -81,6 +81,13 @@ class Instead(StrEnum):
     WITNESS = "witness"
 
 
+class Decision(StrEnum):
+    """What the police said to a company that asked for another one's guard."""
+
+    CONFIRMED = "confirmed"
+    REFUSED = "refused"
+
+
 FORCE_WORDS: Final = {
     Force.GUARD: Words("保安", "guard"),
     Force.POLICE: Words("民警", "police"),

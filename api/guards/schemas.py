@@ -2,9 +2,9 @@
 
 from collections.abc import Mapping
 from datetime import datetime
-from typing import Annotated, Literal
+from typing import Annotated, Literal, Self
 
-from pydantic import AfterValidator, Field, StringConstraints
+from pydantic import AfterValidator, Field, StringConstraints, model_validator
 
 from api.clock import iso
 from api.guards.guarding import Listed
@@ -17,7 +17,8 @@ from api.guards.models import (
     PatrolRelief,
     PatrolSuspension,
 )
-from api.guards.rules import FORCE_WORDS, Came, CardEnd, Employment, Force, Instead, Went, employer
+from api.guards.rules import FORCE_WORDS, Came, CardEnd, Decision, Employment, Force, Instead, Went, employer
+from api.guards.takeovers import Asked as TakeoverAsked
 from api.pages import NUMBER_MOST
 from api.shapes import Answer, Asked, Moment, WordsAnswer, words_answer
 from broker.ids import EVENT_ID, SEGMENT
@@ -120,6 +121,53 @@ class GuardPage(Answer):
     """A page, by id."""
 
     items: tuple[GuardAnswer, ...]
+    next: str | None
+
+
+class NewTakeover(Asked):
+    """Which guard of another company, by his service number, and why."""
+
+    company: Segment
+    service_number: ServiceNumber
+    words: Said | None = None
+
+
+class TakeoverDecision(Asked):
+    """A refusal has a reason."""
+
+    confirm: bool
+    reason: Said | None = None
+
+    @model_validator(mode="after")
+    def _why(self) -> Self:
+        if not self.confirm and self.reason is None:
+            raise ValueError("a refusal has a reason")
+        return self
+
+
+class TakeoverAnswer(Answer):
+    """A company asked for a guard. `guard`: who he is, once the police have confirmed; until then nobody is told.
+
+    `present`: whose he is now, for the police alone.
+    """
+
+    number: int
+    company: str
+    service_number: str | None
+    words: str | None
+    by: str
+    asked: datetime
+    decision: Decision | None
+    reason: str | None
+    decided: datetime | None
+    guard: str | None
+    present: str | None
+
+
+class TakeoverPage(Answer):
+    """A page, newest first. `next` is None on the last one."""
+
+    items: tuple[TakeoverAnswer, ...]
     next: str | None
 
 
@@ -429,4 +477,23 @@ def suspension_answer(row: PatrolSuspension) -> SuspensionAnswer:
             "ends": iso(row.to_ms),
             "lifted": _until(row.lifted_ms),
         }
+    )
+
+
+def takeover_answer(found: TakeoverAsked) -> TakeoverAnswer:
+    """What a company asked for, as HTTP shows it."""
+    row = found.row
+    assert row.number is not None
+    return TakeoverAnswer(
+        number=row.number,
+        company=row.company,
+        service_number=row.service_number,
+        words=row.words,
+        by=row.by,
+        asked=iso(row.asked_ms),
+        decision=None if row.decision is None else Decision(row.decision),
+        reason=row.reason,
+        decided=None if row.decided_ms is None else iso(row.decided_ms),
+        guard=row.guard,
+        present=found.present,
     )

@@ -340,3 +340,36 @@ def test_two_spans_overlap_exactly_where_they_share_a_moment(a: int, b: int, c: 
 def test_of_two_employers_the_one_of_that_moment_counts() -> None:
     rows = [Employment(company="a", from_ms=10, to_ms=20), Employment(company="b", from_ms=20, to_ms=None)]
     assert [employer(rows, at) for at in (9, 10, 19, 20, 99)] == [None, "a", "a", "b", "b"]
+
+
+@pytest.mark.proves("P5", "G5")
+def test_a_company_takes_a_guard_over_only_with_the_polices_word_and_learns_nothing_by_asking(
+    station: Served, officer: Somebody, north: Somebody, east: Somebody, hands: Hands
+) -> None:
+    asks = "/api/v1/guard-takeovers"
+    guard = hire(north, "B001", "王一", "beiguan")
+    coming = duty(north, guard, hours=(30, 38))["number"]
+    real = east.post(asks, {"company": "dongmen", "service_number": "B001", "words": "本人同意"}, status=201)
+    nobody = east.post(asks, {"company": "dongmen", "service_number": "B999"}, status=201)
+    same = {"number", "service_number", "words"}
+    assert {k: v for k, v in real.items() if k not in same} == {k: v for k, v in nobody.items() if k not in same}
+    again = east.post(asks, {"company": "dongmen", "service_number": "B001"}, status=201)
+    assert again["number"] == real["number"]
+    east.post(asks, {"company": "beiguan", "service_number": "B001"}, status=404)
+    assert north.get(asks)["items"] == []
+    east.post(f"{asks}/{real['number']}/decision", {"confirm": True}, status=403)
+    shown = {one["number"]: one["present"] for one in officer.get(asks)["items"]}
+    assert shown == {real["number"]: "beiguan", nobody["number"]: None}
+    hands.pass_(hours=1)
+    done = officer.post(f"{asks}/{real['number']}/decision", {"confirm": True})
+    assert (done["guard"], done["present"]) == (guard, "dongmen")
+    assert [one["company"] for one in east.get(f"{GUARDS}/{guard}")["employments"]] == ["beiguan", "dongmen"]
+    north.get(f"{GUARDS}/{guard}", status=404)
+    assert names(officer.get(f"{DUTIES}/{coming}")) == []
+    assert officer.post(f"{asks}/{real['number']}/decision", {"confirm": True}, status=409)["type"] == "not_now"
+    officer.post(f"{asks}/{nobody['number']}/decision", {"confirm": True}, status=409)
+    officer.post(f"{asks}/{nobody['number']}/decision", {"confirm": False}, status=422)
+    officer.post(f"{asks}/{nobody['number']}/decision", {"confirm": False, "reason": "查无此人"})
+    assert [one["decision"] for one in east.get(asks)["items"]] == ["refused", "confirmed"]
+    with station.station.database.read() as session:
+        assert service.employer_at(session, guard, NOW) == "beiguan"
