@@ -485,10 +485,10 @@ class Hands:
             scene.tell(f"{at} {names[step.guard]} {points[step.point]} {answer}")
 
         judged = walker.judge(night.walk(self._box, self._units, self._dial, tell=tell), night.NIGHT)
-        for one in judged.report["rounds"]:
-            for visit in one["visits"]:
-                who = " ".join(guard["name"] for guard in one["guards"])
-                scene.tell(f"{who} {visit['point_name']} {civil(visit['planned'])}: {outcome_of(visit, zh=zh)}")
+        for one in judged.report["rounds"]:  # a line for each: a small terminal shows four
+            who = " ".join(guard["name"] for guard in one["guards"])
+            came = (f"{visit['point_name']} {outcome_of(visit, zh=zh)}" for visit in one["visits"])
+            scene.tell(f"{who}: {' · '.join(came)}")
         for problem in judged.problems:
             scene.tell(problem)
 
