@@ -16,7 +16,7 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
-from bench import disk, footprint, latency, sirens, station, storm
+from bench import disk, footprint, latency, rounds, sirens, station, storm
 from bench.figures import Figure, in_words, missed
 
 Chapter = Callable[[Path], list[Figure]]
@@ -28,8 +28,9 @@ CHAPTERS: Final[dict[str, Chapter]] = {
     "disk": disk.measure,
     "footprint": footprint.measure,
     "station": station.measure,
+    "rounds": rounds.measure,
 }
-ALONE: Final = frozenset({"station"})
+ALONE: Final = frozenset({"station", "rounds"})
 """Chapters that run only when they are asked for: `shouwang bench --only station`."""
 KEPT, MISSED = 0, 1
 WIDTH: Final = 180

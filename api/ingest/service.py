@@ -211,8 +211,9 @@ class Ingest:
     def stop(self) -> None:
         """End after the batch in hand; what has arrived and was not taken comes again. The link is stopped first."""
         self._stopping.set()
-        self._opener.join()
-        self._thread.join()
+        for worker in (self._opener, self._thread):
+            if worker.is_alive():  # none was begun where only the other road was taken
+                worker.join()
         self._check.close()
 
     @property

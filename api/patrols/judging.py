@@ -302,20 +302,11 @@ def _judged(known: Slice, row: Row[Any], written: repository.Written, now_ms: in
         was = Outcome(visit.outcome)
         changed = (was, visit.check_in) != (judged.outcome, judged.check_in)
         if changed and (before is not None or was is not Outcome.PENDING):
-            written.rescores.append(
-                {
-                    "round": row.number,
-                    "visit": visit.number,
-                    "at_ms": now_ms,
-                    "before": was.value,
-                    "before_check_in": visit.check_in,
-                    "after": judged.outcome.value,
-                    "after_check_in": judged.check_in,
-                }
-            )
+            after = judged.outcome.value, judged.check_in
+            written.rescores.append((row.number, visit.number, now_ms, was.value, visit.check_in, *after))
     used = {visit.check_in for visit in evaluation.visits}
     were, are = {*known.before[row.number]}, {*mine, *(one.guard for one in read if one.guard and one.id in used)}
-    written.guards += [{"round": row.number, "guard": guard} for guard in sorted(are - were)]
+    written.guards += [(row.number, guard) for guard in sorted(are - were)]
     written.gone += [{"b_round": row.number, "b_guard": guard} for guard in sorted(were - are)]
     written.rounds.append({"b_number": row.number, "evaluated_ms": now_ms, "evaluations": row.evaluations + 1})
     away = {guard: known.away(row, guard) for guard in sorted(were | are)}
@@ -347,15 +338,7 @@ def _write(
     if stands_ is not None:
         written.cleared.append({"b_number": stands_[0], "cleared_ms": now_ms})
     if judged.outcome in EXCEPTIONS:
-        written.exceptions.append(
-            {
-                "visit": visit.number,
-                "round": visit.round,
-                "outcome": outcome,
-                "due_ms": true_since(judged),
-                "detected_ms": now_ms,
-            }
-        )
+        written.exceptions.append((visit.number, visit.round, outcome, true_since(judged), now_ms))
 
 
 def _number(row: RoundRow) -> int:

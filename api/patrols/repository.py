@@ -13,7 +13,7 @@ from sqlalchemy import Row, Select, and_, bindparam, delete, func, insert, or_, 
 from sqlalchemy import select as ask
 from sqlmodel import Session, SQLModel, col, select
 
-from api.database import table_of
+from api.database import Bulk, table_of
 from api.patrols.civil import Calendar, Days, Holidays, Plan, Route, Shift, Visit
 from api.patrols.models import (
     Checkpoint,
@@ -44,7 +44,11 @@ _VISIT: Final = table_of(PatrolVisit)
 _POINT: Final = table_of(Checkpoint)
 _GUARD: Final = table_of(PatrolRoundGuard)
 _EXCEPTION: Final = table_of(PatrolException)
-_RESCORE: Final = table_of(PatrolRescore)
+_ADD_EXCEPTIONS: Final = Bulk("patrol_exception", ["visit", "round", "outcome", "due_ms", "detected_ms"])
+_ADD_RESCORES: Final = Bulk(
+    "patrol_rescore", ["round", "visit", "at_ms", "before", "before_check_in", "after", "after_check_in"]
+)
+_ADD_GUARDS: Final = Bulk("patrol_round_guard", ["round", "guard"])
 _SETTLE_VISIT: Final = (
     update(_VISIT)
     .where(_VISIT.c.number == bindparam("b_number"))
@@ -108,13 +112,17 @@ def checkpoints_named(session: Session, ids: Collection[str]) -> dict[str, Check
 
 def at_readers(session: Session, readers: Collection[tuple[str, str]]) -> dict[tuple[str, str], str]:
     """The checkpoints at which these readers hang now, by gateway and reader."""
-    gateways = {gateway for gateway, _ in readers}
-    found = select(Checkpoint).where(col(Checkpoint.gateway).in_(gateways), col(Checkpoint.to_ms).is_(None))
-    return {
-        (row.gateway, row.reader): row.id
-        for row in session.exec(found.order_by(col(Checkpoint.id)))
-        if row.gateway is not None and row.reader is not None and (row.gateway, row.reader) in readers
-    }
+    found: dict[tuple[str, str], str] = {}
+    columns = _POINT.c.gateway, _POINT.c.reader, _POINT.c.id
+    for some in portions({gateway for gateway, _ in readers}):
+        asked = ask(*columns).where(_POINT.c.gateway.in_(some), _POINT.c.to_ms.is_(None)).order_by(_POINT.c.id)
+        found |= {(gateway, reader): id_ for gateway, reader, id_ in session.connection().execute(asked)}
+    return {hangs: point for hangs, point in found.items() if hangs in readers}
+
+
+def routes_by(session: Session, point: str) -> set[str]:
+    """The routes that go by a checkpoint."""
+    return set(session.exec(select(PatrolRouteVisit.route).where(PatrolRouteVisit.point == point)))
 
 
 def with_reader(session: Session) -> Sequence[Checkpoint]:
@@ -413,19 +421,19 @@ def standing(session: Session, rounds: Collection[int]) -> dict[int, tuple[int, 
 
 @dataclass(slots=True)
 class Written:
-    """What is to be written about rounds, row by row: values in the order of the columns named beside each."""
+    """What is to be written about rounds, row by row."""
 
     visits: list[dict[str, object]] = field(default_factory=list)
     """b_number, outcome, check_in, detail, looked_ms."""
     rounds: list[dict[str, object]] = field(default_factory=list)
     """b_number, evaluated_ms, evaluations."""
-    exceptions: list[dict[str, object]] = field(default_factory=list)
+    exceptions: list[tuple[object, ...]] = field(default_factory=list)
     """visit, round, outcome, due_ms, detected_ms."""
     cleared: list[dict[str, object]] = field(default_factory=list)
     """b_number, cleared_ms: exceptions that stand no more."""
-    rescores: list[dict[str, object]] = field(default_factory=list)
+    rescores: list[tuple[object, ...]] = field(default_factory=list)
     """round, visit, at_ms, before, before_check_in, after, after_check_in."""
-    guards: list[dict[str, object]] = field(default_factory=list)
+    guards: list[tuple[object, ...]] = field(default_factory=list)
     """round, guard."""
     gone: list[dict[str, object]] = field(default_factory=list)
     """b_round, b_guard: guards of a round no more."""
@@ -438,12 +446,12 @@ class Written:
             (_SETTLE_ROUND, self.rounds),
             (_CLEAR, self.cleared),
             (_GONE, self.gone),
-            (insert(_EXCEPTION), self.exceptions),
-            (insert(_RESCORE), self.rescores),
-            (insert(_GUARD), self.guards),
         ):
             if rows:
                 connection.execute(statement, rows)
+        _ADD_EXCEPTIONS.insert(session, self.exceptions)
+        _ADD_RESCORES.insert(session, self.rescores)
+        _ADD_GUARDS.insert(session, self.guards)
 
 
 def round_(session: Session, number: int) -> PatrolRound | None:

@@ -487,15 +487,17 @@ def _judged(
     out_of_order: bool,
     as_of: int,
 ) -> Judged:
-    if fit is None:
-        timing = Outcome.MISSED if as_of > band.closes else Outcome.PENDING
-        detail = Detail(timing=timing)
-    else:
-        timing = fit.timing
-        at_ms = fit.reading.at_ms
-        detail = Detail(timing=timing, at_ms=at_ms, guard=fit.reading.guard, off_ms=band.off_ms(at_ms))
-    if leg is not None:
-        detail = replace(detail, leg_ms=leg.took_ms, leg_least_ms=leg.least_ms, before=leg.before)
+    timing = fit.timing if fit is not None else Outcome.MISSED if as_of > band.closes else Outcome.PENDING
+    at_ms = None if fit is None else fit.reading.at_ms
+    detail = Detail(
+        timing=timing,
+        at_ms=at_ms,
+        guard=None if fit is None else fit.reading.guard,
+        off_ms=0 if at_ms is None else band.off_ms(at_ms),
+        leg_ms=None if leg is None else leg.took_ms,
+        leg_least_ms=None if leg is None else leg.least_ms,
+        before=None if leg is None else leg.before,
+    )
     outcome = timing
     if out_of_order:
         outcome, detail = Outcome.WRONG_ORDER, replace(detail, out_of_order=True)
@@ -565,8 +567,11 @@ def _measure(
         while number < until and stays[number].point == stays[fit.stay].point:
             readings += stays[number].readings
             number += 1
-        detail = replace(visits[index].detail, repeats=tuple(one.id for one in readings if one.id != fit.reading.id))
+        repeats = tuple(one.id for one in readings if one.id != fit.reading.id)
         least_ms = plan.expected[index].dwell_ms
+        if not repeats and least_ms <= 0:
+            continue
+        detail = replace(visits[index].detail, repeats=repeats)
         if least_ms > 0:
             stay_ms = readings[-1].at_ms - readings[0].at_ms
             left = number < len(stays) or as_of > visits[index].closes_ms

@@ -25,6 +25,7 @@ from sqlmodel import Session
 from api.checkins.rules import CheckIn
 from api.clock import Clock
 from api.database import Database
+from api.guards import service as guards
 from api.patrols import causes, repository
 from api.patrols.civil import Shift, civil_day, on_day, unfold
 from api.patrols.judging import Consequence, as_round, judge, listed, look_at, stands
@@ -37,7 +38,8 @@ BACK_DAYS: Final = 7
 """How far back rounds are unfolded that nobody unfolded in time, because the station was off."""
 LOOK_S: Final = 1.0
 UNFOLD_S: Final = 60.0
-ROUNDS_AT_ONCE: Final = 50
+ROUNDS_AT_ONCE: Final = 100
+"""In one transaction: a person who writes waits for one such slice."""
 VISITS_AT_ONCE: Final = 500
 TURNS_AT_ONCE: Final = 20
 """How many portions one turn of the clock takes, so that other jobs have theirs."""
@@ -86,6 +88,19 @@ def rounds_of(session: Session, guard: str, from_ms: int, to_ms: int) -> list[Ro
 def readers(session: Session, hanging: Collection[tuple[str, str]]) -> Mapping[tuple[str, str], str]:
     """The checkpoints at which these readers (gateway, reader) hang now; those that hang at none are left out."""
     return repository.at_readers(session, hanging) if hanging else {}
+
+
+def patrolling(session: Session, register: Register, point: str, at_ms: int) -> set[str]:
+    """The guards who were on a duty list for a checkpoint at a moment: of an area around it, or of a route by it."""
+    row = repository.checkpoint(session, point)
+    if row is None:
+        return set()
+    areas, routes = set(register.lies_in(row.area)), repository.routes_by(session, point)
+    return {
+        one.guard
+        for one in guards.servings(session, at_ms, at_ms + 1)
+        if (one.area in areas if one.route is None else one.route in routes)
+    }
 
 
 def readers_along(session: Session, *, areas: Collection[str], route: str | None) -> list[tuple[str, str]]:

@@ -6,11 +6,11 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import ColumnElement, Row, bindparam, delete, func, insert, or_, update
+from sqlalchemy import ColumnElement, Row, bindparam, delete, func, or_, update
 from sqlalchemy import select as sql_select
 from sqlmodel import Session, SQLModel, col, select
 
-from api.database import table_of
+from api.database import Bulk, table_of
 from api.points.facts import Fact, Happened, Happening
 from api.points.models import (
     PointsBalance,
@@ -30,7 +30,16 @@ from api.points.states import StepAction
 AT_ONCE: Final = 500
 """How many values one question lists."""
 _FACT: Final = table_of(PointsFact)
-_ENTRY: Final = table_of(PointsEntry)
+_ADD_FACTS: Final = Bulk(
+    "points_fact",
+    ["station", "key", "revision", "place_in_line", "guard", "company", "area", "colour", "night", "duty", "active",
+     "occurred_ms", "heard_ms", "happenings", "newest"],
+)  # fmt: skip
+_ADD_ENTRIES: Final = Bulk(
+    "points_entry",
+    ["id", "station", "rule", "version", "guard", "company", "points_tenths", "occurred_ms", "booked_ms", "month",
+     "evidence", "reason_zh", "reason_en", "made_by", "reverses", "fact", "item", "area", "colour", "night"],
+)  # fmt: skip
 _NEWEST_NO_MORE: Final = update(_FACT).where(_FACT.c.number == bindparam("b_number")).values(newest=False)
 _SENTENCE: Final = table_of(PointsSentence)
 
@@ -97,24 +106,24 @@ def newest(session: Session, station: str, keys: Collection[str]) -> dict[str, P
 
 def keep(session: Session, station: str, changed: Sequence[tuple[Fact, PointsFact | None]], *, heard_ms: int) -> None:
     """Insert facts, each with the revision that it takes the place of; new ones stand behind all others in line."""
-    rows = [
-        {
-            "station": station,
-            "key": fact.key,
-            "revision": 1 if old is None else old.revision + 1,
-            "place_in_line": 0 if old is None else old.place_in_line,
-            "guard": fact.guard,
-            "company": fact.company,
-            "area": fact.area,
-            "colour": fact.colour,
-            "night": fact.night,
-            "duty": fact.duty,
-            "active": fact.active,
-            "occurred_ms": fact.occurred_ms,
-            "heard_ms": heard_ms,
-            "happenings": as_text(fact.happenings),
-            "newest": True,
-        }
+    rows: list[tuple[object, ...]] = [
+        (
+            station,
+            fact.key,
+            1 if old is None else old.revision + 1,
+            0 if old is None else old.place_in_line,
+            fact.guard,
+            fact.company,
+            fact.area,
+            fact.colour,
+            fact.night,
+            fact.duty,
+            fact.active,
+            fact.occurred_ms,
+            heard_ms,
+            as_text(fact.happenings),
+            True,
+        )
         for fact, old in changed
     ]
     connection = session.connection()
@@ -124,7 +133,7 @@ def keep(session: Session, station: str, changed: Sequence[tuple[Fact, PointsFac
         for _, old in changed:
             if old is not None:
                 session.expire(old)
-    connection.execute(insert(_FACT), rows)
+    _ADD_FACTS.insert(session, rows)
     for some in portions(fact.key for fact, old in changed if old is None):
         new = _FACT.c.station == station, _FACT.c.key.in_(some), _FACT.c.place_in_line == 0
         connection.execute(update(_FACT).where(*new).values(place_in_line=_FACT.c.number))
@@ -309,7 +318,7 @@ def flags(
 
 def add_entries(session: Session, rows: Sequence[dict[str, object]]) -> None:
     """Insert entries by their columns, in this order."""
-    session.connection().execute(insert(_ENTRY), list(rows))
+    _ADD_ENTRIES.insert(session, [tuple(row[name] for name in _ADD_ENTRIES.names) for row in rows])
 
 
 def rise(session: Session, station: str, risen: Mapping[tuple[str, str], Sequence[int]]) -> None:
