@@ -1,11 +1,15 @@
 """The demo as a user runs it: real serial lines, a real broker, a real database; judged from outside."""
 
+import fcntl
 import json
 import os
+import pty
 import select
 import shutil
+import struct
 import subprocess
 import sys
+import termios
 import time
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -58,24 +62,43 @@ def test_everybody_learns_within_a_second(evening: Any) -> None:
     assert all(0 < ms < 1_000 for ms in (*told, *rung)), (told, rung)
 
 
+@pytest.mark.proves("P1", "P3")
 @pytest.mark.skipif(shutil.which("setpriv") is None, reason="no setpriv: nothing ends the programs of a killed demo")
-def test_a_demo_that_is_killed_leaves_nothing_behind(tmp_path: Path) -> None:
-    command = [sys.executable, "-m", "deploy.cli", "demo", "--once", "--state", str(tmp_path / "demo")]
-    demo = subprocess.Popen(command, stdout=subprocess.DEVNULL, stdin=subprocess.DEVNULL)
+def test_a_live_demo_walks_its_night_and_leaves_nothing_behind_when_it_is_killed(tmp_path: Path) -> None:
+    screen, terminal = pty.openpty()
+    fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 160, 0, 0))
+    command = [sys.executable, "-m", "deploy.cli", "demo", "--state", str(tmp_path / "demo")]
+    demo = subprocess.Popen(
+        command, stdin=terminal, stdout=terminal, stderr=terminal, env={**os.environ, "TERM": "xterm-256color"}
+    )
+    os.close(terminal)
     try:
-        deadline = time.monotonic() + WITHIN_S
-        while "gateway" not in (running := children(demo.pid)):
-            assert time.monotonic() < deadline
-            assert demo.poll() is None
-            time.sleep(0.02)  # there is nothing to wait on for somebody else's children
+        read_until(screen, "r 夜巡")
+        running = children(demo.pid)
         assert set(running) == {"mosquitto", "mosquitto_sub", "station", "sim", "gateway"}
         ends = [os.pidfd_open(pid) for pids in running.values() for pid in pids]
+        os.write(screen, b"r")
+        said = read_until(screen, "李明: ")
+        assert "张强: 东门岗亭 准时 · 西门 漏巡 (23:25:" in said
+        assert "发现) · 地下车库 迟到 3 min" in said
+        assert "night: " not in said  # which is how a problem begins
     finally:
         demo.kill()
         demo.wait()
+        os.close(screen)
     for end in ends:
         assert select.select([end], [], [], WITHIN_S)[0]  # readable as soon as the process is gone
         os.close(end)
+
+
+def read_until(screen: int, text: str) -> str:
+    """What the demo shows until it has shown this."""
+    said, deadline = b"", time.monotonic() + WITHIN_S
+    while text not in (shown := said.decode(errors="replace")):
+        assert time.monotonic() < deadline, shown[-2_000:]
+        if select.select([screen], [], [], 1)[0]:
+            said += os.read(screen, 65_536)
+    return shown
 
 
 def children(pid: int) -> dict[str, list[int]]:
