@@ -34,7 +34,7 @@ from api.points import comment_endpoints, standing_endpoints
 from api.points import endpoints as points
 from api.privacy import endpoints as privacy
 from api.register import endpoints as register
-from api.register import quieting, transfer
+from api.register import planned, quieting, transfer
 from api.reports import endpoints as reports
 from api.rewards import endpoints as rewards
 from api.rollcalls import endpoints as rollcalls
@@ -68,6 +68,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     register.router,
     transfer.router,
     quieting.router,
+    planned.router,
     installing.router,
     board.router,
     complaints.router,

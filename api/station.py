@@ -23,6 +23,8 @@ from api.accounts.factors import Factors
 from api.accounts.office import ADMIN_LOGIN, Office, secret_path, write_secret
 from api.accounts.service import Accounts
 from api.alarms.answering import answers
+from api.alarms.keeping import LOOK_S as FILES_S
+from api.alarms.keeping import FolderWatch
 from api.alarms.models import AlarmRecord
 from api.alarms.service import Alarms
 from api.audit.witnesses import Witnesses
@@ -81,6 +83,8 @@ from api.points.service import Points
 from api.points.standings import Standings
 from api.points.switching import Switching
 from api.privacy.service import Privacy
+from api.register.agenda import LOOK_S as AGENDA_S
+from api.register.agenda import Agenda
 from api.register.believing import Believing
 from api.register.registrar import Registrar
 from api.register.service import Register
@@ -189,6 +193,7 @@ class Station:
         self.registrar = Registrar(
             self.register, self.database, clock=clock, random_bytes=random_bytes, changed=self._register_changed
         )
+        self.agenda = Agenda(self.register, self.registrar, clock=clock, link=self.link_to(""))
         self.privacy = Privacy(
             self.database,
             self.register,
@@ -338,6 +343,7 @@ class Station:
             Leased.NOTIFIER: [
                 Job(name="desk", every_s=DESK_S, run=self._look_at_desks),
                 Job(name="quieting", every_s=5, run=self.registrar.end_quietings),
+                Job(name="planned", every_s=AGENDA_S, run=self._make_planned),
                 Job(name="sessions", every_s=60, run=self._sweep),
                 Job(name="retention", every_s=60, run=self.privacy.retain_next),
                 Job(name="complaints", every_s=COMPLAINTS_S, run=self._climb_complaints),
@@ -356,6 +362,9 @@ class Station:
         watched = Job(name="jobs", every_s=JOBS_S, run=watch.look)
         always = [Job(name="memory", every_s=memory.GIVE_BACK_S, run=lambda _now_ms: memory.give_back())]
         always += [watched] if self.database.shared else []
+        if role is not Role.INGEST:
+            files = FolderWatch(self.database, self.register, settings.attachments_folder, clock=clock)
+            always.append(Job(name="files", every_s=FILES_S, run=files.look))
         self.rounds = Rounds([*always, *(job for one in role.jobs for job in jobs[one])], clock=clock)
 
     def start(self) -> None:
@@ -446,6 +455,9 @@ class Station:
 
     def _look_at_desks(self, _now_ms: int) -> None:
         self.desk_watch.look()
+
+    def _make_planned(self, now_ms: int) -> None:
+        self.agenda.run(self.database, now_ms)
 
     def _climb_complaints(self, now_ms: int) -> None:
         self.complaints.climb(self.database, now_ms)

@@ -277,6 +277,15 @@ def attachments(session: Session, alarm: str) -> list[AlarmAttachment]:
     return [*session.exec(found.order_by(col(AlarmAttachment.at_ms), col(AlarmAttachment.id)))]
 
 
+def newest_files(session: Session, *, limit: int) -> list[str]:
+    """The digests of the newest files; none of a silent alarm's, so that what is said of them tells of none."""
+    known = col(AlarmAttachment.alarm).in_(
+        select(ALARM.c.id).where(ALARM.c.kind.not_in([Kind.DURESS.value, Kind.UNVERIFIED.value]))
+    )
+    found = sqlselect(AlarmAttachment.sha256).where(known).order_by(col(AlarmAttachment.at_ms).desc())
+    return [*session.exec(found.limit(limit))]
+
+
 def false_alarms(session: Session, place: str, *, but: str, since_ms: int) -> list[int]:
     """When others than `but` from this place were found to be false since then; duress is not counted."""
     found = select(ALARM.c.resolved_ms).where(

@@ -52,6 +52,8 @@ WORDS: Final[Mapping[str, Words]] = {
     "gap": Words("网关事件缺失", "events of a gateway are missing"),
     "desk_unattended": Words("接警台无人值守", "no attended desk"),
     "escalation_nobody": Words("升级到顶仍无人值班", "nobody on duty up to the top of a ladder"),
+    "attachments_missing": Words("本机附件文件夹缺少文件", "files of alarms are missing in a machine's folder"),
+    "register_change_refused": Words("计划的登记变更无法执行", "a planned change of the register was not possible"),
     "complaint_nobody": Words("投诉无人可受理", "nobody is there to look into a complaint"),
     "broker_lost": Words("平台与消息服务器通信中断", "station cannot reach its broker"),
     "job_missing": Words("平台的一部分没有进程在运行", "no process does a part of the station's work"),

@@ -273,7 +273,8 @@ class Privacy:
         self._take(session, "occupant", table("occupant").c.id == occupant, now=now)
         for name in ("contact", "responder_note", "exclusion"):
             self._take(session, name, table(name).c.occupant == occupant, now=now)
-        for name in ("place_detail", "away", "tip_read", "joining", "alarm_answer", "matter", "quieting", "complaint"):
+        for name in ("place_detail", "away", "tip_read", "joining", "alarm_answer", "matter", "quieting", "complaint",
+                     "planned_change"):  # fmt: skip
             self._take(session, name, table(name).c.place == place, now=now)
         matters = [row["number"] for row in repository.rows(session, "matter", table("matter").c.place == place)]
         for name in ("matter_step", "matter_photo"):

@@ -625,3 +625,63 @@ class GatewaySlice(SQLModel, table=True):
     sent_ms: int | None = Field(sa_type=BigInteger, default=None)
     sealing_key: str | None = None
     sealed_for: str | None = None
+
+
+class ChangeSort(StrEnum):
+    """What a change that is planned ahead is about."""
+
+    AREA = "area"
+    PLACE = "place"
+    OCCUPANCY = "occupancy"
+
+
+class ChangeStep(StrEnum):
+    """What happens to the people of a place."""
+
+    MOVE_IN = "move_in"
+    MOVE_OUT = "move_out"
+    LEND = "lend"
+    GIVE_BACK = "give_back"
+    SWAP = "swap"
+
+
+class ChangeState(StrEnum):
+    """What became of a planned change."""
+
+    PLANNED = "planned"
+    DONE = "done"
+    REFUSED = "refused"
+    CANCELLED = "cancelled"
+
+
+class PlannedChange(SQLModel, table=True):
+    """A change of the register that is to be made by itself at a moment. `about`: the id of its area or place.
+
+    `body`: JSON of what is asked (`api.register.agenda`), gone once it is done or cancelled. `refused`: JSON of why it
+    was not possible then.
+    """
+
+    __tablename__ = "planned_change"
+    __table_args__ = (
+        _in("sort", ChangeSort),
+        _in("state", ChangeState),
+        CheckConstraint("(state = 'planned') = (ended_ms IS NULL)", name="ended"),
+        CheckConstraint("version > 0", name="version"),
+        Index("ix_planned_change_due", "station", "state", "at_ms"),
+        {"sqlite_autoincrement": True},
+    )
+
+    number: int | None = Field(primary_key=True, default=None)
+    station: str
+    sort: str
+    about: str
+    place: str | None = None
+    body: str = Field(sa_type=Text)
+    at_ms: int = Field(sa_type=BigInteger)
+    by: str
+    made_ms: int = Field(sa_type=BigInteger)
+    state: str = ChangeState.PLANNED.value
+    refused: str = Field(default="", sa_type=Text)
+    ended_ms: int | None = Field(sa_type=BigInteger, default=None)
+    ended_by: str | None = None
+    version: int = 1

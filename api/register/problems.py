@@ -1,6 +1,7 @@
 """What can be wrong with an edit of the register.
 
 Impossible              409: .faults, every one of them; nothing was changed
+NotAhead                422: what is planned lies ahead
 NeedsReason             422: people are looked up with a reason, which is recorded
 """
 
@@ -27,6 +28,17 @@ class Impossible(Problem):
                 for fault in self.faults
             ],
         )
+
+
+class NotAhead(Problem):
+    """A moment that is not to come."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    type = "not_ahead"
+    title = "This moment is over"
+
+    def __init__(self) -> None:
+        super().__init__("plan for a moment to come; what shall hold from now on is changed at once")
 
 
 class NeedsReason(Problem):

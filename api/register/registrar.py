@@ -124,13 +124,16 @@ class Registrar:
             yield self.within(session, by)
         self.done()
 
-    def within(self, session: Session, by: str | None) -> "Edit":
-        """An edit inside a transaction that is the caller's. He calls `done` after his commit."""
+    def within(self, session: Session, by: str | None, *, at_ms: int | None = None) -> "Edit":
+        """An edit inside a transaction that is the caller's. He calls `done` after his commit.
+
+        `at_ms`: as if it were then, for a trial that is rolled back.
+        """
         register = self._register
         now = register.now
         if repository.version(session, register.station) != register.version:
             now = Snapshot(repository.load(session, register.station))
-        at_ms = self._clock()
+        at_ms = self._clock() if at_ms is None else at_ms
         repository.rise(session, register.station, at_ms=at_ms)
         return Edit(session, register, now, by=by, at_ms=at_ms, random_bytes=self._random_bytes)
 

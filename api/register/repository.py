@@ -5,15 +5,18 @@ from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final
 
 from sqlalchemy import Column, ColumnElement, RowMapping, Select, Table, and_, bindparam, delete, or_, select, update
-from sqlmodel import Session, SQLModel
+from sqlmodel import Session, SQLModel, col
+from sqlmodel import select as select_rows
 
 from api.register import models
 from api.register.models import (
     AreaKind,
     CameIn,
+    ChangeState,
     Meaning,
     Note,
     PlaceKind,
+    PlannedChange,
     Purpose,
     RegisterState,
     Tree,
@@ -489,3 +492,25 @@ def _same(column: Column[Any], to: Table) -> ColumnElement[bool]:
 
 def _all(session: Session, query: Select[Any]) -> Sequence[RowMapping]:
     return session.connection().execute(query).mappings().all()
+
+
+def planned(session: Session, station: str, *, until_ms: int) -> Sequence[PlannedChange]:
+    """What is planned until a moment, in the order in which it is to be made."""
+    found = select_rows(PlannedChange).where(
+        PlannedChange.station == station,
+        PlannedChange.state == ChangeState.PLANNED.value,
+        PlannedChange.at_ms <= until_ms,
+    )
+    return session.exec(found.order_by(col(PlannedChange.at_ms), col(PlannedChange.number))).all()
+
+
+def plans(
+    session: Session, station: str, *, state: ChangeState | None, below: int | None, limit: int
+) -> Sequence[PlannedChange]:
+    """Planned changes of this state (None: all), newest first."""
+    found = select_rows(PlannedChange).where(PlannedChange.station == station)
+    if state is not None:
+        found = found.where(PlannedChange.state == state.value)
+    if below is not None:
+        found = found.where(col(PlannedChange.number) < below)
+    return session.exec(found.order_by(col(PlannedChange.number).desc()).limit(limit)).all()

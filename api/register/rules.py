@@ -46,6 +46,10 @@ WORDS: Final = {
     "out_of_use": Words("报警器 {value} 已丢失或报废", "unit {value} is lost or scrapped"),
     "not_native": Words("报警器 {value} 不接在串口线路上,没有密钥", "unit {value} is on no serial line: it has no key"),
     "key_is_another": Words("公钥属于另一个网关 {value}", "that is the public key of gateway {value}"),
+    "changed_meanwhile": Words("{value} 在此期间已被他人修改", "{value} was changed by somebody else meanwhile"),
+    "nothing_changes": Words("{value} 没有任何变化", "nothing of {value} would change"),
+    "planner_gone": Words("计划人 {value} 已无此权限", "whoever planned it may not do that any more: {value}"),
+    "words_erased": Words("{value} 的计划内容已删除", "what was planned for {value} has been erased"),
     "needs_line": Words("报警器 {value} 要有网关、线路和地址", "unit {value} needs a gateway, a line and an address"),
 }  # fmt: skip
 """What is wrong, by its code: `{value}` is the id that it is about."""

@@ -7,6 +7,9 @@ from pydantic import Field, StringConstraints, model_validator
 
 from api.register.models import (
     AreaKind,
+    ChangeSort,
+    ChangeState,
+    ChangeStep,
     How,
     Meaning,
     Note,
@@ -18,7 +21,7 @@ from api.register.models import (
     UnitState,
 )
 from api.register.rules import NAME_CHARS, TEXT_CHARS
-from api.shapes import Answer, Asked, WordsAnswer
+from api.shapes import Answer, Asked, Moment, WordsAnswer
 from broker.ids import SEGMENT
 from broker.messages import Text
 from broker.policy import LONGEST_QUIET_MS
@@ -458,3 +461,85 @@ class GatewaySliceAnswer(Answer):
     runs: int | None
     reported: datetime | None
     drift: bool
+
+
+class PlannedAsked(Asked):
+    """From when on."""
+
+    at: Moment
+
+
+class PlannedArea(PlannedAsked):
+    """An area as it shall be, whole; without `becomes` it ends."""
+
+    area: Id
+    becomes: AreaAsked | None = None
+
+
+class PlannedPlace(PlannedAsked):
+    """A place as it shall be, whole; without `becomes` it ends."""
+
+    place: Id
+    becomes: PlaceAsked | None = None
+
+
+class PlannedOccupancy(PlannedAsked):
+    """Who lives there. `name`: what whoever comes is called; `other`: with which place it is swapped."""
+
+    place: Id
+    step: ChangeStep
+    name: Name | None = None
+    other: Id | None = None
+
+    @model_validator(mode="after")
+    def _whole(self) -> Self:
+        if (self.step in {ChangeStep.MOVE_IN, ChangeStep.LEND}) != (self.name is not None):
+            raise ValueError("say what whoever comes is called, and only then")
+        if (self.step is ChangeStep.SWAP) != (self.other is not None):
+            raise ValueError("say with which place it is swapped, and only then")
+        return self
+
+
+class RefusedAnswer(Answer):
+    """A reason why it was not possible then."""
+
+    code: str
+    about: str
+    words: WordsAnswer
+
+
+class PlannedAnswer(Answer):
+    """A planned change, without the names of people. `changes`: the fields that it writes."""
+
+    number: int
+    sort: ChangeSort
+    about: str
+    step: ChangeStep | None
+    changes: list[str]
+    at: datetime
+    by: str
+    made: datetime
+    state: ChangeState
+    refused: list[RefusedAnswer]
+    ended: datetime | None
+    ended_by: str | None
+    version: int
+
+
+class PlannedPage(Answer):
+    """Newest first."""
+
+    items: list[PlannedAnswer]
+    next: str | None
+
+
+class TriedAnswer(Answer):
+    """It would be possible then. `after`: planned changes that are made before it and were tried with it.
+
+    `planned` is None where it was only tried.
+    """
+
+    at: datetime
+    changes: list[str]
+    after: list[int]
+    planned: PlannedAnswer | None

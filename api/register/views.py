@@ -9,8 +9,21 @@ from sqlmodel import Session
 
 from api.clock import iso
 from api.register import repository
-from api.register.models import How, Meaning, Purpose, TeamSort, Tree, UnitSort, UnitState
+from api.register.models import (
+    ChangeSort,
+    ChangeState,
+    ChangeStep,
+    How,
+    Meaning,
+    PlannedChange,
+    Purpose,
+    TeamSort,
+    Tree,
+    UnitSort,
+    UnitState,
+)
 from api.register.registrar import AreaFields, PlaceFields, UnitFields
+from api.register.rules import Fault
 from api.register.schemas import (
     AreaAnswer,
     AreaAsked,
@@ -24,12 +37,15 @@ from api.register.schemas import (
     PersonAnswer,
     PlaceAnswer,
     PlaceAsked,
+    PlannedAnswer,
     QuietingAnswer,
+    RefusedAnswer,
     TeamAnswer,
     UnitAnswer,
     UnitAsked,
 )
 from api.register.snapshot import AreaNow, Contents, PlaceNow, Snapshot
+from api.shapes import words_answer
 from broker.ids import StationId
 
 E7 = 10_000_000
@@ -241,3 +257,25 @@ def _then(session: Session, station: str, at_ms: int) -> Snapshot:
         for name in sorted(names)
     )
     return Snapshot(Contents(station=StationId(station), areas=areas))
+
+
+def planned_answer(row: PlannedChange) -> PlannedAnswer:
+    """A planned change. Its body goes when it is made, and the names in it are nobody's to read here."""
+    body = json.loads(row.body or "{}")
+    refused = [Fault(code, about) for code, about in json.loads(row.refused or "[]")]
+    assert row.number is not None
+    return PlannedAnswer(
+        number=row.number,
+        sort=ChangeSort(row.sort),
+        about=row.about,
+        step=None if "step" not in body else ChangeStep(body["step"]),
+        changes=sorted(body.get("differs", ())),
+        at=iso(row.at_ms),
+        by=row.by,
+        made=iso(row.made_ms),
+        state=ChangeState(row.state),
+        refused=[RefusedAnswer(code=one.code, about=one.about, words=words_answer(one.words)) for one in refused],
+        ended=None if row.ended_ms is None else iso(row.ended_ms),
+        ended_by=row.ended_by,
+        version=row.version,
+    )

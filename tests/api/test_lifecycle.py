@@ -14,6 +14,7 @@ from hypothesis import strategies as st
 from hypothesis.stateful import RuleBasedStateMachine, invariant, precondition, rule
 
 from api.alarms import repository
+from api.alarms.keeping import MISSING, FolderWatch
 from api.alarms.models import AlarmDispatch
 from api.alarms.rules import (
     CLIMBS,
@@ -846,6 +847,28 @@ class TestFiles:
         assert (got.content, got.headers["x-content-type-options"]) == (self.PICTURE, "nosniff")
         assert got.headers["content-disposition"].startswith("attachment")
         assert "x.png" not in got.headers["content-disposition"]
+
+    @pytest.mark.proves("A10", "N4")
+    def test_a_machine_whose_folder_lacks_the_files_says_so_until_it_has_them_and_nothing_of_silent_alarms(
+        self, town: Town, gateway: Gateway, tmp_path: Path
+    ) -> None:
+        station = town.served.station
+
+        def missing(folder: Path) -> list[str]:
+            FolderWatch(station.database, station.register, folder, clock=station.clock, host="web2").look()
+            found = town.served.rows("SELECT detail FROM fault WHERE code = ? AND cleared_ms IS NULL", MISSING)
+            return [detail for (detail,) in found]
+
+        here, other = tmp_path / "attachments", tmp_path / "elsewhere"
+        silent, press = gateway.event(kind=Kind.DURESS), gateway.event()
+        taken_in(gateway, silent)
+        assert self.attach(town.li, silent, self.PICTURE + b"!").status_code == 200
+        assert missing(other) == []
+        taken_in(gateway, press)
+        assert self.attach(town.li, press, self.PICTURE).status_code == 200
+        assert missing(other) == ["1/1"]
+        assert missing(other) == ["1/1"]
+        assert missing(here) == []
 
     def test_what_is_no_picture_or_too_large_is_refused_and_nothing_is_kept(
         self, town: Town, gateway: Gateway, tmp_path: Path
