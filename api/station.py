@@ -306,6 +306,7 @@ class Station:
             clock=clock,
             readers=readers_of_points,
             stands=_stands,
+            patrolling=self._patrolling,
             consequences=(
                 self.patrols.follow,
                 self.rollcalls.heard,
@@ -476,6 +477,9 @@ class Station:
 
     def _look_for_suspicions(self, now_ms: int) -> None:
         self.watch.look(self.database, now_ms)
+
+    def _patrolling(self, session: Session, point: str, at_ms: int) -> set[str]:
+        return patrols.patrolling(session, self.register, point, at_ms)
 
     def _look_at_readers(self, now_ms: int) -> None:
         self.quiet_readers.look(self.database, now_ms)

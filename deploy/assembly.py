@@ -153,6 +153,9 @@ def gateway_settings(
                 kind=contact.kind,
                 role=contact.role,
                 normally_closed=contact.normally_closed,
+                buzzer=contact.buzzer,
+                lamp=contact.lamp,
+                active_high=contact.active_high,
             )
             for contact in own.contacts
         ),

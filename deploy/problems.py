@@ -196,6 +196,14 @@ CATALOGUE: Final[Mapping[str, Kind]] = {
         "{key} 只用于韦根读卡器（d0 和 d1，或 wiegand 线路）",
         "{key} is for Wiegand readers (d0 and d1, or a line that is wiegand)",
     ),
+    "button_of_household": _error(
+        "巡查点按钮 (role = checkpoint) 不属于任何住户, 按下不报警",
+        "a checkpoint's button (role = checkpoint) is no household's: pressing it is no alarm",
+    ),
+    "answer_of_key": _error(
+        "buzzer 和 lamp 只用于巡查点按钮 (role = checkpoint)",
+        "buzzer and lamp are for a checkpoint's button (role = checkpoint)",
+    ),
     "reader_mute": _warning(
         "读卡器没有蜂鸣器也没有指示灯（buzzer、lamp），刷卡的人不知道是否打上",
         "this reader has neither buzzer nor lamp: whoever holds a card to it cannot tell whether it was read",

@@ -415,6 +415,12 @@ def _contacts_and_sounders_make_sense(draft: Draft) -> Iterator[Finding]:
         for contact in gateway.contacts:
             if contact.role == "loop" and not contact.normally_closed and "normally_closed" not in contact.refused:
                 yield finding("loop_at_rest", contact.at)
+            if contact.role == "checkpoint" and contact.household is not None:
+                yield finding("button_of_household", (*contact.at, "household"))
+            if contact.role == "checkpoint" and not contact.pins and not contact.refused & {"buzzer", "lamp"}:
+                yield finding("reader_mute", contact.at)
+            if contact.role != "checkpoint" and contact.pins:
+                yield finding("answer_of_key", contact.at)
         for sounder in gateway.sounders:
             if sounder.household is not None and sounder.group is not None:
                 yield finding("sounder_for_two", sounder.at)
@@ -610,7 +616,8 @@ def _wired(gateway: Gateway) -> list[tuple[str, Path, int]]:
     """Everything on a pin: whose it is, where the file says so, and which."""
     devices: tuple[Contact | Sounder, ...] = (*gateway.contacts, *gateway.sounders)
     wired: list[tuple[str, Path, int]] = [(device.id, (*device.at, "pin"), device.pin) for device in devices]
-    return wired + [(reader.id, (*reader.at, key), pin) for reader in gateway.readers for key, pin in reader.pins]
+    answering: tuple[Contact | Reader, ...] = (*gateway.contacts, *gateway.readers)
+    return wired + [(one.id, (*one.at, key), pin) for one in answering for key, pin in one.pins]
 
 
 def _groups_of(draft: Draft, gateway: Gateway) -> set[str | None]:

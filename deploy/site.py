@@ -177,8 +177,17 @@ class Contact(Entry):
     pin: Pin
     household: HouseholdRef | None = None
     kind: AlarmKind = Kind.PANIC
-    role: Literal["key", "loop"] = "key"
+    role: Literal["key", "loop", "checkpoint"] = "key"
     normally_closed: StrictBool = False
+    buzzer: Pin | None = None
+    lamp: Pin | None = None
+    active_high: StrictBool = True
+
+    @property
+    def pins(self) -> tuple[tuple[str, int], ...]:
+        """The pins of its answer, by key."""
+        given = (("buzzer", self.buzzer), ("lamp", self.lamp))
+        return tuple((name, pin) for name, pin in given if pin is not None)
 
 
 class Sounder(Entry):

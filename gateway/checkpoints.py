@@ -6,7 +6,8 @@ disk did not take it within `LATE_NS`, so show the card again later or call the 
 the check-in is on disk, never before: the tone is the gateway's word that it is kept (N1). A reader answers by the
 outputs that the site file gives it; a native unit with a reader by its own tone, once for known and twice for unknown.
 
-An ambiguous number (`broker.tags`) is unknown here: the station would not know whose it is either.
+An ambiguous number (`broker.tags`) is unknown here: the station would not know whose it is either. A wired button at a
+checkpoint has no number: it is answered as known once it is kept, for it says nothing but that somebody was there.
 
 When somebody is called at the roll (点名), the lamps of the readers on his way blink slowly, until he answered or the
 time that the station gave is over by the monotonic clock; an answer to a card comes before it, and it goes on after.
@@ -26,7 +27,7 @@ from broker.messages import Command
 from broker.tags import Enrolled, Known, canonical, faces
 from gateway.alert import Switch
 from gateway.events import Event
-from gateway.settings import Reader, Sounder
+from gateway.settings import Contact, Reader, Sounder
 
 MS: Final = 1_000_000
 LATE_NS: Final = 700 * MS
@@ -95,8 +96,8 @@ class KnownTags:
         return isinstance(Enrolled(one for one in near if one is not None).find(tag), Known)
 
 
-def outputs(reader: Reader) -> dict[str, Sounder]:
-    """The outputs of a reader, `buzzer` and `lamp`, as far as it has them."""
+def outputs(reader: Reader | Contact) -> dict[str, Sounder]:
+    """The outputs of a reader or of a checkpoint's button, `buzzer` and `lamp`, as far as it has them."""
     pins = {"buzzer": reader.buzzer, "lamp": reader.lamp}
     return {
         name: Sounder(id=UnitId(f"{reader.id}.{name}"), pin=pin, active_high=reader.active_high)
@@ -108,7 +109,7 @@ def outputs(reader: Reader) -> dict[str, Sounder]:
 class Checkpoints:
     """What every reader of one gateway answers, and when."""
 
-    def __init__(self, readers: Iterable[Reader], known: KnownTags) -> None:
+    def __init__(self, readers: Iterable[Reader | Contact], known: KnownTags) -> None:
         """`known` may change while this works."""
         self._known = known
         self._outputs = {reader.id: outputs(reader) for reader in readers}
@@ -158,7 +159,7 @@ class Checkpoints:
         for event in events:
             if event.type is not EventType.CHECK_IN or event.unit is None:
                 continue
-            known = self._known.knows(str(event.detail.get("tag", "")))
+            known = event.detail.get("button") is True or self._known.knows(str(event.detail.get("tag", "")))
             if event.unit not in self._outputs:
                 done += self._chirp(event.unit, now_ns, known=known) if event.late_ms <= OLD_MS else []
             elif self._pending.pop(event.id, None) is not None:

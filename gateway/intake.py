@@ -205,7 +205,12 @@ class Intake:
         """Return what a wired contact says. `boot` numbers the gateway's own power-ups (its journal generation)."""
         known = self.register.contact(contact)
         household = None if known is None else self.register.household(known.household)
+        at_checkpoint = known is not None and known.role == "checkpoint"
         match reading:
+            case ContactClosed() if at_checkpoint:
+                return Verdict(self._event(EventType.CHECK_IN, stamp, unit=contact, detail={"button": True}))
+            case ContactOpened() if at_checkpoint:
+                return NOTHING
             case ContactClosed(count=count) if known is not None:
                 return self._alarm(known.kind, _contact_press(contact, boot, count), stamp, household, unit=contact)
             case ContactOpened(count=count, held_ms=held_ms):

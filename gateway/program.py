@@ -118,7 +118,8 @@ class Gateway:
         )
         self._ladder = Ladder(not_reached_s=settings.not_reached_s)
         self._tags = KnownTags(settings.tags)
-        self._checkpoints = Checkpoints(settings.readers, self._tags)
+        buttons = [contact for contact in settings.contacts if contact.role == "checkpoint"]
+        self._checkpoints = Checkpoints([*settings.readers, *buttons], self._tags)
         self._outbox = Outbox()
         self._drills = Drills()
         self._windows = Windows()
@@ -429,7 +430,9 @@ class Gateway:
 
     def contact_said(self, contact: Contact, reading: object) -> None:
         """A wired contact has something to say."""
-        self._own.take(self._recorder.hear_contact(contact.id, self._start_number, reading))
+        batch = self._recorder.hear_contact(contact.id, self._start_number, reading)
+        self._read(contact.id, (), batch)
+        self._own.take(batch)
 
     def reader_said(self, reader: Reader, readings: Sequence[object]) -> None:
         """A Wiegand reader on two pins read something."""

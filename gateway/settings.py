@@ -101,14 +101,17 @@ class Reader(Settings):
 
 
 class Contact(Settings):
-    """A key, a loop or a door on a GPIO pin (BCM number)."""
+    """A key, a loop or a door on a GPIO pin (BCM number); as `checkpoint` a button that says only: somebody is here."""
 
     id: UnitId
     pin: Annotated[int, Field(ge=0, le=27)]
     household: HouseholdId | None = None
     kind: Kind = Kind.PANIC
-    role: Literal["key", "loop"] = "key"
+    role: Literal["key", "loop", "checkpoint"] = "key"
     normally_closed: bool = False
+    buzzer: Annotated[int, Field(ge=0, le=27)] | None = None
+    lamp: Annotated[int, Field(ge=0, le=27)] | None = None
+    active_high: bool = True
 
 
 class Sounder(Settings):

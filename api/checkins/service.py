@@ -63,6 +63,8 @@ Readers = Callable[[Session, Collection[tuple[str, str]]], Mapping[tuple[str, st
 """Yields the checkpoints at which readers (gateway, reader) hang; those that hang at none are left out."""
 Stands = Callable[[Session, str], bool]
 """Says whether there is such a checkpoint now."""
+Patrolling = Callable[[Session, str, int], Collection[str]]
+"""Yields the guards who were on a duty list for a checkpoint at a moment: of its area, or of a route by it."""
 
 
 class NoTag(Problem):
@@ -181,6 +183,7 @@ class Checkins:
         clock: Clock,
         readers: Readers = lambda _session, _readers: {},
         stands: Stands = lambda _session, _point: True,
+        patrolling: Patrolling = lambda _session, _point, _at_ms: (),
         consequences: Sequence[Consequence] = (),
         unsaid: Sequence[Consequence] = (),
     ) -> None:
@@ -192,6 +195,7 @@ class Checkins:
         self._clock = clock
         self._readers = readers
         self._stands = stands
+        self._patrolling = patrolling
         self._consequences = consequences
         self._unsaid = unsaid
 
@@ -211,12 +215,19 @@ class Checkins:
         holders = _holders(session, (one.tag for one in said if one.tag is not None))
         wanted = {(one.gateway, one.reader) for one in said if one.gateway is not None and one.reader is not None}
         places = self._readers(session, {(gateway, reader) for gateway, reader in wanted if gateway and reader})
+        said = [self._pressed(session, one, places) for one in said]
         found = [(one, _find(holders, one)) for one in said]
         made = _dead_phones(session, [_made(one, whose, places, server_ms) for one, whose in found])
         repository.add(session, [(one, of.gateway, of.reader) for one, of in zip(made, said, strict=True)])
         self._count(session, [(one, whose) for one, whose in found if whose.why is not None])
         self._tell(session, made)
         return made
+
+    def _pressed(self, session: Session, one: Said, places: Mapping[tuple[str, str], str]) -> Said:
+        """A button knows nobody: it was whoever was the only one on duty there, and else nobody knows who."""
+        point = places.get((one.gateway or "", one.reader or "")) if one.source is Source.BUTTON else None
+        there = {*self._patrolling(session, point, one.at_ms)} if point is not None else set()
+        return replace(one, guard=there.pop()) if len(there) == 1 else one
 
     def _tell(self, session: Session, check_ins: Sequence[CheckIn]) -> None:
         for consequence in self._consequences:
@@ -418,10 +429,11 @@ def _said(event: GatewayEvent, received_ms: int) -> Said:
         device_ms=event.at_ms, age_ms=event.age_ms, synced=event.clock == "synced", server_ms=received_ms
     )
     flags = moment.flags if event.verified else moment.flags | {Flag.UNVERIFIED}
+    button = event.detail.get("button") is True
     return Said(
         id=event.id,
-        source=Source.FIXED_READER,
-        tag=kept(str(event.detail.get("tag", ""))),
+        source=Source.BUTTON if button else Source.FIXED_READER,
+        tag=None if button else kept(str(event.detail.get("tag", ""))),
         at_ms=moment.at_ms,
         device_ms=event.at_ms,
         gateway=event.gateway,

@@ -28,8 +28,8 @@ ANSWER_LEAST_S: Final = 30
 ANSWER_MOST_S: Final = 1_800
 LASTS_MS: Final = 12 * 3_600_000
 """So long an order excuses at most; it ends with the alarm, mostly long before."""
-NO_PROOF: Final = frozenset({Source.WITNESS, Source.RADIO})
-"""What somebody says of somebody; the desk may enter it, and it is marked as entered."""
+NO_PROOF: Final = frozenset({Source.BUTTON, Source.WITNESS, Source.RADIO})
+"""What somebody says of somebody, and a button that anybody may press; the desk may enter it, marked as entered."""
 DOUBTED: Final = frozenset({Flag.UNVERIFIED.value, Flag.FUTURE.value})
 
 

@@ -230,6 +230,38 @@ def made(station: Served) -> Made:
     return found
 
 
+@pytest.mark.proves("P1")
+@only_sqlite
+def test_a_wired_button_is_weak_and_was_pressed_by_whoever_was_there_alone(
+    station: Served, leader: Somebody, guard: Somebody
+) -> None:
+    del guard  # he is on duty
+    reader = {"gateway": "g1", "reader": "b1"}
+    leader.post("/api/v1/checkpoints", {"id": "button", "area": "gr1", "name": "配电房", **reader}, status=201)
+    maker = Maker("g1", epoch="00000000000000e1", salt=0)
+
+    def press(number: int) -> tuple[Any, ...]:
+        now = NOW + number * HOUR // 4
+        event = maker.event(EventType.CHECK_IN, unit="b1", at_ms=now, detail={"button": True})
+        with station.station.database.write() as session:
+            station.station.checkins.absorb(session, [event], now)
+        rows = station.rows("SELECT source, tag, guard, point, flags FROM check_in ORDER BY number DESC LIMIT 1")
+        return tuple(rows[0])
+
+    assert press(0) == ("button", None, ZHANG, "button", "")
+    with station.station.database.write() as session:
+        person(session, LI, OTHER)
+        (duty,) = session.exec(select(PatrolDuty)).all()
+        assert duty.number is not None
+        session.add(
+            PatrolDutyMember(duty=duty.number, guard=LI, from_ms=duty.from_ms, to_ms=duty.to_ms,
+                             listed_to_ms=duty.to_ms, came="listed", made_by="li", made_ms=1)
+        )  # fmt: skip
+    assert press(1) == ("button", None, None, "button", "unknown_guard")
+    assert press(40) == ("button", None, None, "button", "unknown_guard")
+    assert Source.RADIO.weight < Source.BUTTON.weight < Source.POSITION.weight
+
+
 @pytest.mark.proves("P1", "N2")
 def test_a_read_is_a_row_when_its_receipt_arrives(served: Served, gateway: Gateway) -> None:
     """Through the broker: whoever hears that his event was stored finds its check-in."""

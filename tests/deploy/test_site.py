@@ -448,6 +448,15 @@ WRONG: dict[str, tuple[list[Change], list[str]]] = {
     ),
     "pins on a gateway without pins": ([added(KEY), more(GATEWAY, 'gpio = "none"')], [f"gpio_off @ {GW1} gpio"]),
     "an open loop": ([added(KEY + 'role = "loop"')], [f'loop_at_rest @ {GW1} contact[1] "k"']),
+    "a checkpoint's button of a household": (
+        [added(KEY + 'role = "checkpoint"\nlamp = 24')],
+        [f'button_of_household @ {GW1} contact[1] "k" household'],
+    ),
+    "a checkpoint's button without sound and lamp": (
+        [added(KEY.replace('household = "h02"\n', 'role = "checkpoint"\n'))],
+        [f'reader_mute @ {GW1} contact[1] "k"'],
+    ),
+    "a key with a lamp": ([added(KEY + "lamp = 24")], [f'answer_of_key @ {GW1} contact[1] "k"']),
     "a siren for a household and a group": (
         [added(SIREN + 'household = "h01"\ngroup = "ten1"')],
         [f'sounder_for_two @ {GW1} sounder[1] "s"'],

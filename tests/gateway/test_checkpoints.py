@@ -499,6 +499,23 @@ async def test_a_pn532_that_does_not_answer_is_a_fault_and_back_again_none(tmp_p
         assert ("reader_silent", "rd1") in {(one.fault, one.subject) for one in seen.gateway._supervision.open}
 
 
+@pytest.mark.anyio
+@pytest.mark.proves("P1")
+async def test_a_wired_button_at_a_checkpoint_is_a_check_in_that_is_answered_and_never_an_alarm(tmp_path: Path) -> None:
+    button = {"id": "b1", "pin": 4, "role": "checkpoint", "buzzer": 17, "lamp": 27}
+    async with checkpoint(tmp_path, contacts=[button]) as seen:
+        seen.drive(4, high=False)
+        assert await seen.answered(tones=1) < 1.0
+        seen.drive(4, high=True)
+        seen.drive(4, high=False)
+        await until(lambda: seen.gateway._keeper.counts.events >= 2)
+        events = await journalled(seen.gateway)
+        heard = [(event.unit, event.type, event.detail) for event in events if event.unit == "b1"]
+        assert {(unit, type_) for unit, type_, _ in heard} == {("b1", EventType.CHECK_IN)}
+        assert heard[0][2] == {"button": True}
+        assert all(event.targets(GATEWAY) == ["station"] for event in events if event.unit == "b1")
+
+
 def test_the_simulated_wiegand_reader_sends_published_frames() -> None:
     assert wiegand_bits("5A0144") == "00101101000000001010001000"
     assert wiegand_bits("60F7AA6C") == "1011000001111011110101010011011001"
