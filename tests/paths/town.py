@@ -342,10 +342,12 @@ def town(
     road_s: int | None = None,
     start: bool = True,
     hung: Hung = lambda settings: settings,
+    more: str = "",
 ) -> Iterator[Town]:
     """A town in `folder`, everything in it started. `gateway_state`: where its gateway's disk is.
 
     `hung`: changes what hangs on the lines; the site file does not know of it.
+    `more`: what the site file has beside the example's.
     `road_s`: so long without a receipt an alarm goes to the station by HTTP as well.
     """
     http_port = free_port()
@@ -360,6 +362,7 @@ def town(
     ):
         assert old in text
         text = text.replace(old, new)
+    text += more
     if road_s is not None:
         text += f'\n[road]\nurl = "http://127.0.0.1:{http_port}"\nafter_s = {road_s}\n'
     site_path.write_text(text)
