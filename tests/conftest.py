@@ -8,8 +8,12 @@ from pathlib import Path
 import pytest
 import structlog
 from blockbuster import blockbuster_ctx
+from hypothesis import settings
 
 pytest_plugins = ["tests.proving"]
+
+settings.register_profile("tests", deadline=None)  # how busy the machine is proves nothing
+settings.load_profile("tests")
 
 HERE = Path(__file__).parent
 PROGRAMS_WITH_A_LOOP = ("gateway", "api")
