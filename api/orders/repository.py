@@ -42,6 +42,12 @@ def open_of(session: Session, guards: Collection[str]) -> Sequence[AlarmOrder]:
     return session.exec(found.order_by(col(AlarmOrder.number))).all()
 
 
+def still_open(session: Session) -> Sequence[AlarmOrder]:
+    """All that have not ended: few, however many guards there are."""
+    found = select(AlarmOrder).where(col(AlarmOrder.ended_ms).is_(None))
+    return session.exec(found.order_by(col(AlarmOrder.number))).all()
+
+
 def due(session: Session, now_ms: int, *, limit: int) -> Sequence[AlarmOrder]:
     """Those that should have been answered, as they were due."""
     found = select(AlarmOrder).where(col(AlarmOrder.due_ms) <= now_ms)

@@ -331,8 +331,8 @@ class Orders:
         if not by_guard:
             return
         now = self._clock()
-        for row in repository.open_of(session, [*by_guard]):
-            if row.check_in is not None:
+        for row in repository.still_open(session):
+            if row.check_in is not None or row.guard not in by_guard:
                 continue
             alarm = self._alarm(session, row)
             for one in sorted(by_guard[row.guard], key=lambda one: (one.at_ms, one.id)):

@@ -26,19 +26,19 @@ def hands() -> Hands:
 
 @pytest.fixture
 def station(serve: Serve, hands: Hands) -> Iterator[Served]:
-    """Three checkpoints in a row, three minutes apart; the third hangs at h01."""
+    """Three checkpoints in a row, three minutes apart; the third hangs at h01, a fourth not a minute's walk from it."""
     with serve(clock=hands, wait=False) as one:
         with one.station.registrar.edit("li") as edit:
             edit.put_company("beiguan", name="北关保安", code=None, if_match=None)
             edit.put_company("dongmen", name="东门保安", code=None, if_match=None)
         with one.station.database.write() as session:
-            for point in ("cp1", "cp2", "cp3"):
+            for point in ("cp1", "cp2", "cp3", "cp4"):
                 place = "h01" if point == "cp3" else None
                 session.add(Checkpoint(id=point, station=STATION, area=COMMUNITY, place=place, name=point, from_ms=1,
                                        made_by="li"))  # fmt: skip
             session.flush()
-            for here, there in (("cp1", "cp2"), ("cp2", "cp3")):
-                session.add(PatrolLeg(from_point=here, to_point=there, least_s=180, made_by="li", made_ms=1))
+            for here, there, least_s in (("cp1", "cp2", 180), ("cp2", "cp3", 180), ("cp3", "cp4", 50)):
+                session.add(PatrolLeg(from_point=here, to_point=there, least_s=least_s, made_by="li", made_ms=1))
         yield one
 
 
@@ -175,7 +175,7 @@ def test_whoever_has_no_account_is_told_by_radio_and_his_company_reads_neither_w
     entered = officer.post(f"{ORDERS}/{number}/arrived", {"behalf": "赵二"})
     assert (entered["stage"], entered["proof"]["entered"], entered["proof"]["source"]) == ("arrived", True, None)
     assert officer.get(f"/api/v1/alarms/{alarm}")["state"] == "on_scene"
-    later = check_in(station, team.zhao, "cp3", hands.now_ms)
+    later = check_in(station, team.zhao, "cp4", hands.now_ms)  # near it is there
     assert officer.get(f"{ORDERS}/{number}")["proof"]["check_in"] == later
     assert actions(officer, alarm).count("on_scene") == 1
 
