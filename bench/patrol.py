@@ -27,8 +27,9 @@ from sqlalchemy import text
 from sqlmodel import Session
 
 from api.checkins import repository, service
+from api.checkins.models import CheckInRow
 from api.checkins.rules import CheckIn, Source
-from api.database import Database
+from api.database import Database, table_of
 from api.tracks.rules import Answer, Finding, Shift, look_up
 from api.tracks.service import around
 from api.tracks.ways import Ways
@@ -50,6 +51,8 @@ ASKED: Final = 60
 SCANNED: Final = 3
 """How often the plain scan is asked: it says enough after a few times."""
 LIMIT_MS: Final = 100.0
+FRESH: Final = 100_000
+"""So many check-ins, the last ones of each size, are stored as they are in service; they say what one costs."""
 SIZES: Final = (100_000, 1_000_000, 10_000_000)
 
 
@@ -71,6 +74,18 @@ def check_in(number: int) -> CheckIn:
         skew_ms=0,
         flags=frozenset(),
     )
+
+
+def load(database: Database, begin: int, end: int) -> None:
+    """Store check-ins while nothing but their ids is indexed, which is several times quicker, and index them then."""
+    indexes = sorted(table_of(CheckInRow).indexes, key=lambda one: one.name or "")
+    with database.write() as session:
+        for index in indexes:
+            index.drop(session.connection())
+    fill(database, begin, end)
+    with database.write() as session:
+        for index in indexes:
+            index.create(session.connection())
 
 
 def fill(database: Database, begin: int, end: int) -> float:
@@ -216,6 +231,9 @@ def run(folder: Path, sizes: Sequence[int], kinds: Sequence[str]) -> list[Figure
         for kind, database in opened.items():
             there = 0
             for size in sorted(sizes):
+                if there < size - FRESH:
+                    load(database, there, size - FRESH)
+                    there = size - FRESH
                 stored_us = fill(database, there, size)
                 there = size
                 with database.write() as session:
@@ -245,7 +263,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--sizes", type=int, nargs="+", default=[*SIZES])
     parser.add_argument("--databases", nargs="+", choices=["sqlite", "postgresql"], default=["sqlite", "postgresql"])
     asked = parser.parse_args(arguments)
-    print("95th of 100; storing: mean since the size before\n" + HEAD)
+    print("95th of 100; storing: mean of the last 100,000\n" + HEAD)
     with tempfile.TemporaryDirectory(prefix="shouwang-patrol-") as folder:
         Path(folder).chmod(0o755)  # root runs PostgreSQL as somebody else
         found = run(Path(folder), asked.sizes, asked.databases)

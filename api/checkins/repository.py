@@ -3,21 +3,30 @@
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from typing import Final
 
-from sqlalchemy import ColumnElement, RowMapping, and_, func, or_, update
+from sqlalchemy import ColumnElement, RowMapping, and_, bindparam, func, update
 from sqlalchemy import select as sql_select
 from sqlmodel import Session, col, select
 
-from api.checkins.models import CheckInRow, CheckpointCode, CheckpointTag, GuardPosition, UnknownTag, WandImport, WandRow
+from api.checkins.models import (
+    CheckInRow,
+    CheckpointCode,
+    CheckpointTag,
+    GuardPosition,
+    UnknownTag,
+    WandImport,
+    WandRow,
+)
 from api.checkins.rules import CheckIn, Ended, Holding, Source
 from api.database import Bulk, table_of
 from broker.tags import Tag, faces
 
 AT_ONCE: Final = 500
 """Values in one IN."""
-NEAR_AT_ONCE: Final = 50
-"""Checkpoints with their moments in one question."""
 
 _CHECK_IN: Final = table_of(CheckInRow)
+_NEAR: Final = sql_select(_CHECK_IN).where(
+    _CHECK_IN.c.point == bindparam("of"), _CHECK_IN.c.at_ms.between(bindparam("begins"), bindparam("ends"))
+)
 _TAG: Final = table_of(CheckpointTag)
 _ADD: Final = Bulk(
     "check_in",
@@ -107,14 +116,9 @@ def of_tags(session: Session, tags: Collection[str], from_ms: int, to_ms: int) -
 def near(session: Session, where: Collection[tuple[str, int]], within_ms: int) -> list[CheckIn]:
     """Check-ins at a checkpoint within so much time of a moment; `where`: (checkpoint, moment) of each. By time."""
     found: dict[str, CheckIn] = {}
-    whole = sorted({*where})
-    for first in range(0, len(whole), NEAR_AT_ONCE):
-        some = [
-            and_(_CHECK_IN.c.point == point, _CHECK_IN.c.at_ms.between(at_ms - within_ms, at_ms + within_ms))
-            for point, at_ms in whole[first : first + NEAR_AT_ONCE]
-        ]
-        rows = session.connection().execute(sql_select(_CHECK_IN).where(or_(*some))).mappings()
-        found |= {row["id"]: check_in(row) for row in rows}
+    for point, at_ms in sorted({*where}):
+        about = {"of": point, "begins": at_ms - within_ms, "ends": at_ms + within_ms}
+        found |= {row["id"]: check_in(row) for row in session.connection().execute(_NEAR, about).mappings()}
     return sorted(found.values(), key=lambda one: (one.at_ms, one.id))
 
 

@@ -46,7 +46,7 @@ MET_MS: Final = 12 * 3_600_000
 MET_LEAST: Final = 3
 AT_ONCE: Final = 50
 """Days of guards in one transaction."""
-TURNS_AT_ONCE: Final = 4
+TURNS_AT_ONCE: Final = 1
 """Transactions in one turn of the job: the other jobs of the rounds wait for it."""
 
 _HAPPENED: Final[Mapping[Kind, Happened]] = {
