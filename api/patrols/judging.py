@@ -149,10 +149,13 @@ class Slice:
         from_ms, to_ms = min(row.opens_ms for row in rounds), max(row.closes_ms for row in rounds) + 1
         asked = points or {number: {one.point for one in rows} for number, rows in visits.items()}
         self._points = asked
-        self._read: dict[str, list[CheckIn]] = {}
-        for one in checkins.at_points(session, frozenset().union(*asked.values()), from_ms, to_ms):
-            self._read.setdefault(one.point or "", []).append(one)
-        self._times = {point: [one.at_ms for one in some] for point, some in self._read.items()}
+        # What few people read is asked by them: a point is on the way of many rounds at once.
+        by_guard = {number for number, points in asked.items() if 0 < len(self.listed[number]) <= len(points)}
+        whose = frozenset[str]().union(*(self.listed[number] for number in by_guard))
+        where = frozenset[str]().union(*(asked[number] for number in asked.keys() - by_guard))
+        self._of_guard = _by_time(checkins.of_guards(session, whose, from_ms, to_ms), lambda one: one.guard)
+        self._at_point = _by_time(checkins.at_points(session, where, from_ms, to_ms), lambda one: one.point)
+        self._by_guard = by_guard
         people = {_NOBODY}.union(*self.listed.values(), *self.before.values())
         self._excuses = guards.excuses_of(session, people, from_ms, to_ms)
         self._hang = repository.hanging(session, {one.point for rows in visits.values() for one in rows})
@@ -168,13 +171,12 @@ class Slice:
     def read(self, row: RoundRow) -> list[CheckIn]:
         """What was read at the points of a round while it was open, by those who are listed for it."""
         number = _number(row)
-        mine = self.listed[number]
-        found: list[CheckIn] = []
-        for point in self._points[number]:
-            if (times := self._times.get(point)) is not None:
-                some = self._read[point][bisect_left(times, row.opens_ms) : bisect_right(times, row.closes_ms)]
-                found += [one for one in some if not mine or one.guard in mine]
-        return found
+        mine, points = self.listed[number], self._points[number]
+        if number in self._by_guard:
+            some = (one for guard in mine for one in _within(self._of_guard.get(guard), row.opens_ms, row.closes_ms))
+            return [one for one in some if one.point in points]
+        some = (one for point in points for one in _within(self._at_point.get(point), row.opens_ms, row.closes_ms))
+        return [one for one in some if not mine or one.guard in mine]
 
     def plan(self, row: RoundRow) -> RoundPlan:
         """The round as it is expected, with what excuses."""
@@ -223,6 +225,26 @@ class Slice:
                 found = excuse_of(fault, readers, from_ms, row.closes_ms if to_ms is None else to_ms)
                 if found is not None and found.from_ms <= row.closes_ms and found.to_ms >= row.opens_ms:
                     yield found
+
+
+_ByTime = tuple[list[int], list[CheckIn]]
+
+
+def _by_time(check_ins: Iterable[CheckIn], key: Callable[[CheckIn], str | None]) -> dict[str, _ByTime]:
+    """Check-ins, which are in order of time, and their times, by what they have in common."""
+    found: dict[str, _ByTime] = {}
+    for one in check_ins:
+        times, some = found.setdefault(key(one) or "", ([], []))
+        times.append(one.at_ms)
+        some.append(one)
+    return found
+
+
+def _within(found: _ByTime | None, from_ms: int, to_ms: int) -> Sequence[CheckIn]:
+    if found is None:
+        return ()
+    times, some = found
+    return some[bisect_left(times, from_ms) : bisect_right(times, to_ms)]
 
 
 def judge(session: Session, register: Register, rounds: Sequence[Row[Any]], now_ms: int) -> list[Verdict]:

@@ -16,8 +16,6 @@ from tests.api.people import Hands, Somebody, somebody
 from tests.api.test_patrols import BEGINS_MS, MINUTE_MS, lay_out, look, moments, outcomes, today
 from tests.api.test_points_of_rounds import agrees, booked, hired, on_duty, read
 
-pytestmark = only_sqlite
-
 
 @pytest.fixture
 def hands() -> Hands:
@@ -62,6 +60,7 @@ def judged_once_more(station: Served, officer: Somebody, hands: Hands, *, minute
     return today(officer)
 
 
+@only_sqlite
 @pytest.mark.proves("P3", "P7")
 def test_whoever_was_relieved_answers_for_what_was_due_before_and_his_relief_for_the_rest(
     station: Served, officer: Somebody, hands: Hands
@@ -79,6 +78,7 @@ def test_whoever_was_relieved_answers_for_what_was_due_before_and_his_relief_for
     agrees(station)
 
 
+@only_sqlite
 @pytest.mark.proves("P7")
 def test_whoever_is_on_the_list_of_another_route_and_comes_along_misses_nothing(
     station: Served, officer: Somebody, hands: Hands
@@ -115,6 +115,7 @@ def test_a_fault_of_the_reader_that_is_known_later_gives_the_points_back(
     agrees(station)
 
 
+@only_sqlite
 @pytest.mark.proves("P3")
 def test_a_fault_that_comes_back_excuses_nothing_of_the_time_between(
     station: Served, officer: Somebody, hands: Hands
@@ -130,6 +131,7 @@ def test_a_fault_that_comes_back_excuses_nothing_of_the_time_between(
     assert booked(officer, wang) == [("P04", -20), ("P04", -20), ("P04", -20)]
 
 
+@only_sqlite
 @pytest.mark.proves("P3", "P7")
 @pytest.mark.parametrize("cause", [Cause.ALARM, Cause.SPOT_CALL])
 def test_whoever_was_sent_elsewhere_gets_back_what_he_missed_meanwhile(
@@ -150,6 +152,7 @@ def test_whoever_was_sent_elsewhere_gets_back_what_he_missed_meanwhile(
     agrees(station)
 
 
+@only_sqlite
 @pytest.mark.proves("P3", "P7")
 def test_an_order_to_suspend_that_is_written_down_later_gives_everything_of_its_time_back(
     station: Served, officer: Somebody, hands: Hands
@@ -178,6 +181,7 @@ def test_leave_that_is_entered_later_costs_him_nothing_and_the_round_was_still_m
     agrees(station)
 
 
+@only_sqlite
 @pytest.mark.proves("P3", "P7")
 def test_whoever_is_put_on_the_list_later_answers_for_the_round_that_was_judged_without_him(
     station: Served, officer: Somebody, hands: Hands
@@ -194,6 +198,7 @@ def test_whoever_is_put_on_the_list_later_answers_for_the_round_that_was_judged_
     assert today(officer)["evaluations"] == 2
 
 
+@only_sqlite
 @pytest.mark.proves("P3", "P7", "P1")
 def test_a_lost_card_shows_nobody_and_once_it_is_known_whose_it_was_it_shows_him_again(
     station: Served, officer: Somebody, hands: Hands
@@ -223,6 +228,7 @@ def test_a_lost_card_shows_nobody_and_once_it_is_known_whose_it_was_it_shows_him
     agrees(station)
 
 
+@only_sqlite
 @pytest.mark.proves("P3")
 def test_late_data_have_their_own_round_judged_again_and_not_that_of_another_team_at_the_same_point(
     station: Served, officer: Somebody, hands: Hands
@@ -246,6 +252,7 @@ def test_late_data_have_their_own_round_judged_again_and_not_that_of_another_tea
     assert station.station.patrols.judged == 3
 
 
+@only_sqlite
 @pytest.mark.proves("P3")
 def test_one_reading_is_one_visit_and_the_other_is_missed_when_it_closes_and_not_when_the_round_does(
     station: Served, officer: Somebody, hands: Hands
