@@ -3,7 +3,7 @@
 from http import HTTPStatus
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Path, Query
+from fastapi import APIRouter, Path, Query, Response
 
 from api.access import Authority, may
 from api.brokers.models import BrokerAccount
@@ -16,13 +16,16 @@ from api.brokers.schemas import (
     GivenBrokerAccount,
     NewBrokerAccount,
 )
+from api.brokers.sheets import enrolment_page
 from api.clock import iso
 from api.pages import PAGE, Limit
+from api.paper import MEDIA_TYPE
 from api.problems import NotThere, answers
 from api.rights.rules import Role as By
 from api.rights.rules import Subject
 from api.station import CurrentStation, Station
 from broker.acl import Principal, rights
+from broker.signing import Signer
 from broker.topics import Role
 
 router: Final = APIRouter(
@@ -88,6 +91,26 @@ def give_account(
         password=password,
         topics=[right.filter for right in rights(named) if right.access == "read"],
     )
+
+
+@router.post(
+    "/sheet",
+    summary="Give out an account at the broker, on a sheet to print (入网单)",
+    responses=answers(HTTPStatus.CONFLICT) | {200: {"content": {"text/html": {"schema": {"type": "string"}}}}},
+    response_class=Response,
+)
+def print_account(
+    station: CurrentStation, by: Annotated[Authority, may("broker.account")], new: NewBrokerAccount
+) -> Response:
+    """The same account, for a box that is set up elsewhere: with a QR code and, for a gateway, what its files say.
+
+    The password is on this page and nowhere else: asked again it is refused, unless it is renewed.
+    """
+    given, signing = give_account(station, by, new), station.settings.signing
+    public = f"{signing.kid} {Signer(signing.kid, signing.seed()).public.hex()}"
+    zone = station.settings.zone
+    page = enrolment_page(given, station=station.settings.station, public=public, now_ms=station.clock(), zone=zone)
+    return Response(page, media_type=MEDIA_TYPE, headers={"Cache-Control": "no-store"})
 
 
 @router.delete("/{user}", summary="Take an account at the broker back", status_code=HTTPStatus.NO_CONTENT)

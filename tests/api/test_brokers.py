@@ -1,5 +1,6 @@
 """Accounts at the broker, keys of units and gateways that are believed, as people put them down at the station."""
 
+import re
 from base64 import b64decode, urlsafe_b64decode
 from collections.abc import Iterator
 from hashlib import pbkdf2_hmac
@@ -12,7 +13,7 @@ from api.rights.rules import Role as By
 from api.settings import StationSettings
 from broker import access
 from broker.access import Access
-from broker.ids import HouseholdId
+from broker.ids import GatewayId, HouseholdId
 from broker.messages import ConfigPart, Outcome
 from broker.sealing import sealing_key
 from broker.signing import Signer, gateway_kid
@@ -243,3 +244,29 @@ class TestKeys:
         more = other.presses(1)
         other.send(more)
         assert other.receipted([*events, *more]) == {events[0].id: Outcome.REJECTED, more[0].id: Outcome.STORED}
+
+
+@only_sqlite
+@pytest.mark.proves("G1", "N13")
+def test_an_account_is_given_out_on_a_sheet_whose_password_is_shown_once_and_opens_the_broker(
+    served: Served, leader: Somebody
+) -> None:
+    with served.station.registrar.edit("wang") as edit:
+        edit.believe("gw2", Signer(gateway_kid(GatewayId("gw2")), seed("another")).public.hex())
+    asked = {"role": "gateway", "id": "gw2"}
+    page = leader.post(f"{ACCOUNTS}/sheet", asked)
+    assert (page.headers["content-type"], page.headers["cache-control"]) == ("text/html; charset=utf-8", "no-store")
+    (line,) = re.findall(rf"<code>({STATION}\.gateway\.gw2 [^<]+)</code>", page.text)
+    user, password = line.split(" ")
+    digest = written(served).digests[user]
+    assert password in page.text
+    assert opens(digest, password)
+    signing = served.station.settings.signing
+    public = Signer(signing.kid, signing.seed()).public.hex()
+    assert (f"{signing.kid} {public}" in page.text, signing.seed().hex() in page.text) == (True, False)
+    assert "<svg" in page.text
+    assert "http" not in page.text
+    leader.post(f"{ACCOUNTS}/sheet", asked, status=409)
+    assert password not in str(served.rows("SELECT * FROM broker_account")) + str(served.rows("SELECT * FROM audit"))
+    household = leader.post(f"{ACCOUNTS}/sheet", {"role": "household", "id": FIRST}).text
+    assert ("住户 Household" in household, public in household) == (True, False)
