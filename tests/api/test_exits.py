@@ -154,7 +154,8 @@ def test_nobody_without_the_polices_eyes_can_tell_that_there_was_duress(
             "over": "true", "begins": MOMENT.isoformat(), "ends": MOMENT.isoformat(),
         }  # fmt: skip
         known = _Known(values)
-        paths = paths_of(station, known) + paths_of(station, _Known(known | {"alarm": silent.id}))
+        both = paths_of(station, known) + paths_of(station, _Known(known | {"alarm": silent.id}))
+        paths = [*dict.fromkeys(both)]  # most name no alarm
         everything = walk(officer, paths)
         walk(leader, paths[:1])  # whose tokens are used is no secret from administrators
         before = {role: walk(who, paths) for role, who in people.items()}
