@@ -25,6 +25,7 @@ from sqlalchemy.exc import DBAPIError
 
 from api import bodies, logs, memory, problems
 from api.clock import Clock, wall_ms
+from api.console import routers as console
 from api.database import Database, DatabaseError, DatabaseInUse
 from api.health.service import Pulse
 from api.ingest.road import Gate
@@ -81,6 +82,7 @@ def build(
     app.state.gate = Gate()
     problems.install(app)
     bodies.install(app)
+    console.install(app)
     return app
 
 

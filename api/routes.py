@@ -14,6 +14,7 @@ from api.brokers import endpoints as brokers
 from api.checkins import endpoints as checkins
 from api.colours import endpoints as colours
 from api.complaints import endpoints as complaints
+from api.console import routers as console
 from api.drills import endpoints as drills
 from api.duty import endpoints as duty
 from api.escalation import endpoints as escalation
@@ -81,6 +82,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     road.router,
     health.router,
     manual.router,
+    *console.ROUTERS,
 )
 
 

@@ -1,0 +1,152 @@
+"""A page for whoever asks: who he is, in which language, and what of the interface he may use."""
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from functools import cache
+from hashlib import sha256
+from http import HTTPStatus
+from pathlib import Path
+from typing import Any, Final
+from urllib.parse import quote
+from zoneinfo import ZoneInfo
+
+from fastapi import Request, Response
+from fastapi.responses import HTMLResponse, RedirectResponse
+from jinja2 import Environment, FileSystemLoader, StrictUndefined
+
+from api.console import language
+from api.console.interface import Interface, Reply
+from api.console.language import Language, language_of
+from api.console.rules import light
+from api.rights.rules import Role, Without, rights
+from api.station import Station
+
+HERE: Final = Path(__file__).parent
+STATIC: Final = HERE / "static"
+HEADERS: Final = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
+    "connect-src 'self'; media-src 'self'; manifest-src 'self'; worker-src 'self'; form-action 'self'; "
+    "base-uri 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "same-origin",
+    "Permissions-Policy": "camera=(self), geolocation=(self), microphone=()",
+    "Cross-Origin-Opener-Policy": "same-origin",
+    "Cache-Control": "no-store",
+}
+WAYS: Final[tuple[tuple[str, str, str], ...]] = (("/desk", "alarm.read", "Live desk"),)
+"""Where the head of a page leads: address, the action without which it is not offered, its name."""
+
+
+class Elsewhere(Exception):
+    """The reader has to go to another page first. Field: `where`, an address of ours."""
+
+    def __init__(self, where: str) -> None:
+        super().__init__(where)
+        self.where = where
+
+
+@dataclass(frozen=True, slots=True)
+class Reader:
+    """Whoever asked for a page, signed in or at a paired desk."""
+
+    request: Request
+    station: Station
+    language: Language
+    who: Mapping[str, Any]
+    """`SessionAnswer`."""
+    ask: Interface
+
+    @property
+    def zone(self) -> ZoneInfo:
+        """The station's civil time."""
+        return self.station.settings.zone
+
+    def may(self, action: str) -> bool:
+        """Whether one of his roles has an action over anything: for what is offered, never for what is allowed."""
+        row = rights().actions[action]
+        return not isinstance(row, Without) and any(Role(grant["role"]) in row for grant in self.who["grants"])
+
+    @property
+    def ways(self) -> list[tuple[str, str, str]]:
+        """Where the head of his pages leads."""
+        return [way for way in WAYS if self.may(way[1])]
+
+    def page(self, template: str, *, status: int = HTTPStatus.OK, **values: object) -> HTMLResponse:
+        """A whole page, or a piece of one, in his language."""
+        text = _environment(self.language).get_template(template).render(
+            reader=self,
+            lang=self.language,
+            zone=self.zone,
+            station=self.station.settings.station,
+            ways=self.ways,
+            here=self.request.url.path,
+            now=datetime.now(UTC).isoformat(),
+            **values,
+        )  # fmt: skip
+        return HTMLResponse(text, status, headers=HEADERS)
+
+
+async def reader(request: Request, *, csrf: str | None = None) -> Reader:
+    """Who asks. Raises Elsewhere for whoever is not signed in, or has something to do first."""
+    asked = Interface(request, csrf=csrf)
+    found = await asked.get("/session")
+    if not found.good:
+        raise Elsewhere(f"/login?to={quote(request.url.path)}")
+    return Reader(request, request.app.state.station, language_of(request), found.body, asked)
+
+
+def plain(request: Request, template: str, *, status: int = HTTPStatus.OK, **values: object) -> HTMLResponse:
+    """A page for whoever is not signed in."""
+    station: Station = request.app.state.station
+    chosen = language_of(request)
+    text = _environment(chosen).get_template(template).render(
+        reader=None,
+        lang=chosen,
+        zone=station.settings.zone,
+        station=station.settings.station,
+        ways=(),
+        here=request.url.path,
+        now=datetime.now(UTC).isoformat(),
+        **values,
+    )  # fmt: skip
+    return HTMLResponse(text, status, headers=HEADERS)
+
+
+def go(where: str) -> RedirectResponse:
+    """See another page of ours, after something was done."""
+    safe = where if where.startswith("/") and not where.startswith(("//", "/\\")) else "/"
+    return RedirectResponse(safe, HTTPStatus.SEE_OTHER, headers={"Cache-Control": "no-store"})
+
+
+def hand_on(reply: Reply, response: Response) -> Response:
+    """Give the reader the cookies that the interface set for him."""
+    for cookie in reply.cookies:
+        response.raw_headers.append((b"set-cookie", cookie.encode("latin-1")))
+    return response
+
+
+@cache
+def address_of(name: str) -> str:
+    """Where a file of ours is had. It changes with the file, so that browsers may keep it for ever."""
+    return f"/static/{name}?v={sha256((STATIC / name).read_bytes()).hexdigest()[:12]}"
+
+
+@cache
+def _environment(chosen: Language) -> Environment:
+    environment = Environment(
+        loader=FileSystemLoader(HERE / "templates"),
+        autoescape=True,
+        undefined=StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+        extensions=["jinja2.ext.i18n"],
+    )
+    environment.install_gettext_translations(language.translations(chosen), newstyle=True)  # type: ignore[attr-defined] # by the extension
+    environment.globals |= {"static": address_of, "light": light}
+    environment.filters |= {
+        "words": lambda said: "" if said is None else said[chosen],
+        "moment": lambda text, zone: language.moment(text, zone, chosen),
+        "day": lambda text, zone: language.day(text, zone, chosen),
+    }
+    return environment

@@ -1,0 +1,20 @@
+"""Every page of the console."""
+
+from typing import Final
+
+from fastapi import APIRouter, FastAPI, Request, Response
+
+from api.console import desk, files, signing_in
+from api.console.page import Elsewhere, go
+
+ROUTERS: Final[tuple[APIRouter, ...]] = (files.router, signing_in.router, desk.router)
+
+
+def install(app: FastAPI) -> None:
+    """Send whoever has to go elsewhere first."""
+
+    async def elsewhere(_request: Request, why: Exception) -> Response:
+        assert isinstance(why, Elsewhere)
+        return go(why.where)
+
+    app.add_exception_handler(Elsewhere, elsewhere)

@@ -1,0 +1,43 @@
+"""What pages decide by themselves, which is only in what order and how something is shown: pure."""
+
+from collections.abc import Iterable, Mapping
+from typing import Any, Final
+
+from broker.kinds import Kind
+
+URGENT: Final[tuple[Kind, ...]] = (
+    Kind.DURESS,
+    Kind.FIRE,
+    Kind.PANIC,
+    Kind.INTRUSION,
+    Kind.MEDICAL,
+    Kind.UNVERIFIED,
+    Kind.HELP,
+)
+"""What is looked at first among alarms that nobody has taken. What is not here comes after."""
+SENT: Final = frozenset({"raised", "received", "cancelled"})
+SEEN: Final = frozenset({"acknowledged", "checked", "dispatched", "on_scene"})
+
+
+def light(state: str) -> str:
+    """The officers' own idiom: red sent, green seen, grey reported back."""
+    if state in SENT:
+        return "sent"
+    return "seen" if state in SEEN else "back"
+
+
+def in_order(alarms: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """Open alarms as a desk looks at them: nobody's first, by kind, then by age; drills and tests last."""
+    rank = {kind.value: place for place, kind in enumerate(URGENT)}
+
+    def place(alarm: Mapping[str, Any]) -> tuple[bool, bool, int, str]:
+        taken = light(alarm["state"]) != "sent"
+        return alarm["mark"] is not None, taken, rank.get(alarm["kind"], len(rank)), alarm["received"]
+
+    return sorted(alarms, key=place)
+
+
+def may_do(grants: Iterable[Mapping[str, Any]], actions: Mapping[str, Iterable[str]], action: str) -> bool:
+    """Whether any role that these grants give has an action: for what to offer, never for what to allow."""
+    roles = {grant["role"] for grant in grants}
+    return bool(roles & set(actions.get(action, ())))

@@ -1,0 +1,27 @@
+// What every page does: ages that grow, and what was said to whoever cannot see it change.
+const shown = { zh: ["秒", "分", "时"], en: ["s", "min", "h"] };
+const words = shown[document.documentElement.lang.slice(0, 2)] ?? shown.zh;
+
+/** Seconds as people read them: 45 s, 3 min 20 s, 2 h 5 min. */
+export function age(seconds) {
+  const whole = Math.max(0, Math.floor(seconds));
+  if (whole < 60) return `${whole} ${words[0]}`;
+  if (whole < 3600) return `${Math.floor(whole / 60)} ${words[1]} ${whole % 60} ${words[0]}`;
+  return `${Math.floor(whole / 3600)} ${words[2]} ${Math.floor((whole % 3600) / 60)} ${words[1]}`;
+}
+
+export function say(text) {
+  const place = document.getElementById("said");
+  if (place) place.textContent = text;
+}
+
+function growOlder() {
+  const now = Date.now();
+  for (const time of document.querySelectorAll("time.age")) {
+    const text = age((now - Date.parse(time.dateTime)) / 1000);
+    if (time.textContent !== text) time.textContent = text;
+  }
+}
+
+growOlder();
+setInterval(growOlder, 1000);
