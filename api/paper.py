@@ -1,12 +1,13 @@
-"""Pages to print, and QR codes on them: the one door to Jinja2. Without scripts and without anything from elsewhere.
+"""Pages to print, QR codes on them, and the one door to Jinja2.
 
-Everything is escaped.
+Paper has no scripts and nothing from elsewhere; everything is escaped.
 
 A feature's templates lie in its own folder `templates`; what all share (`paper.css`) lies in `api/templates`.
 """
 
 from datetime import UTC, datetime
 from functools import cache
+from gettext import NullTranslations
 from typing import Final
 from zoneinfo import ZoneInfo
 
@@ -19,7 +20,7 @@ MEDIA_TYPE: Final = "text/html; charset=utf-8"
 
 def page(package: str, template: str, **values: object) -> str:
     """Fill a template of `package`."""
-    return _environment(package).get_template(template).render(**values)
+    return _paper(package).get_template(template).render(**values)
 
 
 def civil(unix_ms: int | None, zone: ZoneInfo) -> str:
@@ -34,12 +35,21 @@ def picture(text: str) -> Markup:
     return Markup(segno.make(text, error="m", micro=False).svg_inline(scale=4))  # noqa: S704 - modules, no words
 
 
-@cache
-def _environment(package: str) -> Environment:
-    return Environment(
+def environment(package: str, *, messages: NullTranslations | None = None) -> Environment:
+    """Templates of `package`, in one language where they have messages."""
+    made = Environment(
         loader=ChoiceLoader([PackageLoader(package), PackageLoader("api")]),
         autoescape=True,
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
+        extensions=[] if messages is None else ["jinja2.ext.i18n"],
     )
+    if messages is not None:
+        made.install_gettext_translations(messages, newstyle=True)  # type: ignore[attr-defined] # by the extension
+    return made
+
+
+@cache
+def _paper(package: str) -> Environment:
+    return environment(package)

@@ -32,14 +32,14 @@ async def _open(one: Any) -> list[Any]:
 async def live_desk(request: Request) -> Response:
     """Every open alarm within reach."""
     one = await reader(request)
-    return one.page("desk.html", alarms=await _open(one))
+    return await one.page("desk.html", alarms=await _open(one))
 
 
 @router.get("/desk/alarms")
 async def alarms_again(request: Request) -> Response:
     """The list alone."""
     one = await reader(request)
-    return one.page("desk_alarms.html", alarms=await _open(one))
+    return await one.page("desk_alarms.html", alarms=await _open(one))
 
 
 @router.get("/desk/alarms/{alarm}")
@@ -49,7 +49,7 @@ async def card(request: Request, alarm: Id) -> Response:
     reply = await one.ask.get(f"/alarms/{alarm}")
     if not reply.good:
         return Response(status_code=HTTPStatus.NO_CONTENT)
-    return one.page("desk_card.html", alarm=reply.body)
+    return await one.page("desk_card.html", alarm=reply.body)
 
 
 @router.post("/desk/alarms/{alarm}/acknowledge")
@@ -62,4 +62,4 @@ async def acknowledge(request: Request, alarm: Id, csrf: Csrf = "") -> Response:
         return go(f"/desk#alarm-{alarm}")
     if not again.good:
         return Response(status_code=HTTPStatus.NO_CONTENT)
-    return one.page("desk_card.html", alarm=again.body, problem=None if reply.good else reply.body)
+    return await one.page("desk_card.html", alarm=again.body, problem=None if reply.good else reply.body)

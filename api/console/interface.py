@@ -97,7 +97,7 @@ class Interface:
         outer = self._request.scope
         return {
             "type": "http",
-            "asgi": outer["asgi"],
+            "asgi": outer.get("asgi", {"version": "3.0"}),
             "http_version": outer["http_version"],
             "method": method,
             "scheme": outer["scheme"],

@@ -2,7 +2,6 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
 from functools import cache
 from hashlib import sha256
 from http import HTTPStatus
@@ -11,15 +10,16 @@ from typing import Any, Final
 from urllib.parse import quote
 from zoneinfo import ZoneInfo
 
+from anyio import to_thread
 from fastapi import Request, Response
 from fastapi.responses import HTMLResponse, RedirectResponse
-from jinja2 import Environment, FileSystemLoader, StrictUndefined
 
 from api.console import language
 from api.console.interface import Interface, Reply
 from api.console.language import Language, language_of
 from api.console.rules import light
-from api.rights.rules import Role, Without, rights
+from api.paper import environment
+from api.rights.rules import ROLE_WORDS, Role, Without, rights
 from api.station import Station
 
 HERE: Final = Path(__file__).parent
@@ -34,8 +34,8 @@ HEADERS: Final = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
-WAYS: Final[tuple[tuple[str, str, str], ...]] = (("/desk", "alarm.read", "Live desk"),)
-"""Where the head of a page leads: address, the action without which it is not offered, its name."""
+WAYS: Final[tuple[tuple[str, str], ...]] = (("/desk", "alarm.acknowledge"),)
+"""Where the head of a page leads, and the action without which it is not offered. `base.html` has the names."""
 
 
 class Elsewhere(Exception):
@@ -68,23 +68,15 @@ class Reader:
         return not isinstance(row, Without) and any(Role(grant["role"]) in row for grant in self.who["grants"])
 
     @property
-    def ways(self) -> list[tuple[str, str, str]]:
+    def ways(self) -> list[str]:
         """Where the head of his pages leads."""
-        return [way for way in WAYS if self.may(way[1])]
+        return [where for where, action in WAYS if self.may(action)]
 
-    def page(self, template: str, *, status: int = HTTPStatus.OK, **values: object) -> HTMLResponse:
+    async def page(self, template: str, *, status: int = HTTPStatus.OK, **values: object) -> HTMLResponse:
         """A whole page, or a piece of one, in his language."""
-        text = _environment(self.language).get_template(template).render(
-            reader=self,
-            lang=self.language,
-            zone=self.zone,
-            station=self.station.settings.station,
-            ways=self.ways,
-            here=self.request.url.path,
-            now=datetime.now(UTC).isoformat(),
-            **values,
-        )  # fmt: skip
-        return HTMLResponse(text, status, headers=HEADERS)
+        return await _filled(
+            self.request, self.language, template, status, {"reader": self, "ways": self.ways, **values}
+        )
 
 
 async def reader(request: Request, *, csrf: str | None = None) -> Reader:
@@ -96,21 +88,28 @@ async def reader(request: Request, *, csrf: str | None = None) -> Reader:
     return Reader(request, request.app.state.station, language_of(request), found.body, asked)
 
 
-def plain(request: Request, template: str, *, status: int = HTTPStatus.OK, **values: object) -> HTMLResponse:
+async def plain(request: Request, template: str, *, status: int = HTTPStatus.OK, **values: object) -> HTMLResponse:
     """A page for whoever is not signed in."""
+    return await _filled(request, language_of(request), template, status, {"reader": None, "ways": (), **values})
+
+
+async def _filled(
+    request: Request, chosen: Language, template: str, status: int, values: Mapping[str, object]
+) -> HTMLResponse:
+    """A template filled in by a thread: a storm's thousand cards would hold everybody up."""
     station: Station = request.app.state.station
-    chosen = language_of(request)
-    text = _environment(chosen).get_template(template).render(
-        reader=None,
-        lang=chosen,
-        zone=station.settings.zone,
-        station=station.settings.station,
-        ways=(),
-        here=request.url.path,
-        now=datetime.now(UTC).isoformat(),
-        **values,
-    )  # fmt: skip
-    return HTMLResponse(text, status, headers=HEADERS)
+    always: dict[str, object] = {
+        "lang": chosen,
+        "zone": station.settings.zone,
+        "station": station.settings.station,
+        "here": request.url.path,
+    }
+
+    def fill() -> str:
+        text: str = _pages(chosen).get_template(template).render(always | dict(values))
+        return text
+
+    return HTMLResponse(await to_thread.run_sync(fill), status, headers=HEADERS)
 
 
 def go(where: str) -> RedirectResponse:
@@ -133,20 +132,16 @@ def address_of(name: str) -> str:
 
 
 @cache
-def _environment(chosen: Language) -> Environment:
-    environment = Environment(
-        loader=FileSystemLoader(HERE / "templates"),
-        autoescape=True,
-        undefined=StrictUndefined,
-        trim_blocks=True,
-        lstrip_blocks=True,
-        extensions=["jinja2.ext.i18n"],
-    )
-    environment.install_gettext_translations(language.translations(chosen), newstyle=True)  # type: ignore[attr-defined] # by the extension
-    environment.globals |= {"static": address_of, "light": light}
-    environment.filters |= {
+def _pages(chosen: Language) -> Any:
+    made = environment("api.console", messages=language.translations(chosen))
+    made.globals |= {
+        "static": address_of,
+        "light": light,
+        "role_words": lambda role: getattr(ROLE_WORDS[Role(role)], chosen),
+    }
+    made.filters |= {
         "words": lambda said: "" if said is None else said[chosen],
         "moment": lambda text, zone: language.moment(text, zone, chosen),
         "day": lambda text, zone: language.day(text, zone, chosen),
     }
-    return environment
+    return made

@@ -20,7 +20,7 @@ Words = Annotated[str, Form(max_length=256)]
 async def home(request: Request) -> Response:
     """The page with which somebody of this role begins."""
     one = await reader(request)
-    return go(next((way[0] for way in one.ways), "/me"))
+    return go(next(iter(one.ways), "/me"))
 
 
 @router.get("/login")
@@ -29,8 +29,15 @@ async def ask_who(request: Request, to: str = "/") -> Response:
     try:
         await reader(request)
     except Elsewhere:
-        return plain(request, "login.html", to=to, login="", problem=None, needs_code=False)
+        return await plain(request, "login.html", to=to, login="", problem=None, needs_code=False)
     return go(to)
+
+
+@router.get("/me")
+async def own(request: Request) -> Response:
+    """Who is signed in here, as what."""
+    one = await reader(request)
+    return await one.page("me.html")
 
 
 @router.post("/login")
@@ -43,7 +50,7 @@ async def sign_in(
     if reply.good:
         return hand_on(reply, go(to))
     needs_code = code != "" or reply.body.get("type") == "code_needed"
-    return plain(
+    return await plain(
         request,
         "login.html",
         status=HTTPStatus.UNAUTHORIZED if reply.status < HTTPStatus.INTERNAL_SERVER_ERROR else reply.status,

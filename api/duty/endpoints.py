@@ -7,7 +7,6 @@ from fastapi import APIRouter, Query, Response
 from fastapi.responses import HTMLResponse
 
 from api.access import Authority, may
-from api.duty.rules import ROLE_WORDS
 from api.duty.schemas import (
     Area,
     Beat,
@@ -33,7 +32,7 @@ from api.duty.service import SheetChanged
 from api.etags import IfMatch, etag
 from api.pages import PAGE, Cursor, Limit, Number, below, cursor
 from api.problems import answers
-from api.rights.rules import Role
+from api.rights.rules import ROLE_WORDS, Role
 from api.shapes import Moment, words_answer
 from api.station import CurrentStation
 

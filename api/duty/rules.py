@@ -12,14 +12,13 @@ Theory:
    nobody sets, so that a wrong clock neither raises a fault nor hides one.
 """
 
-from collections.abc import Collection, Iterable, Mapping
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Final
 from zoneinfo import ZoneInfo
 
 from api.rights.rules import Role
-from broker.kinds import Words
 
 DAYS: Final = frozenset(range(1, 8))
 """Monday is 1, as ISO counts."""
@@ -43,17 +42,6 @@ ON_ROSTERS: Final = frozenset(
     }
 )
 """Roles that somebody can be on duty in."""
-
-ROLE_WORDS: Final[Mapping[Role, Words]] = {
-    Role.GROUP_LEADER: Words("中心户长", "group leader"),
-    Role.GRID_WORKER: Words("网格员", "grid worker"),
-    Role.COMMUNITY: Words("社区", "community"),
-    Role.TOWNSHIP: Words("街道(乡镇)综治中心", "street or township centre"),
-    Role.OFFICER: Words("社区民警", "community officer"),
-    Role.DUTY_OFFICER: Words("值班民警", "duty officer"),
-    Role.DUTY_LEADER: Words("值班领导", "duty leader"),
-    Role.COMMAND_CENTRE: Words("指挥中心", "command centre"),
-}
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)

@@ -8,9 +8,9 @@ from pydantic import Field, StringConstraints, model_validator
 
 from api.clock import iso
 from api.duty.models import DutyLeave, DutyShift, Handover, LiveDesk
-from api.duty.rules import DAY_MIN, DAYS, ROLE_WORDS
+from api.duty.rules import DAY_MIN, DAYS
 from api.duty.sheets import Sheet
-from api.rights.rules import Role
+from api.rights.rules import ROLE_WORDS, Role
 from api.shapes import Answer, Asked, Moment, WordsAnswer, words_answer
 from broker.ids import SEGMENT
 

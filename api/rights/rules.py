@@ -19,6 +19,7 @@ from functools import cache
 from pathlib import Path
 from typing import Final
 
+from broker.kinds import Words
 from broker.policy import Audience
 
 TABLE: Final = Path(__file__).with_name("rights.toml")
@@ -43,6 +44,24 @@ class Role(StrEnum):
     COMMAND_CENTRE = "command_centre"
     ADMINISTRATOR = "administrator"
     AUDITOR = "auditor"
+
+
+ROLE_WORDS: Final[Mapping[Role, Words]] = {
+    Role.HOUSEHOLD: Words("住户", "household"),
+    Role.GROUP_LEADER: Words("中心户长", "group leader"),
+    Role.GRID_WORKER: Words("网格员", "grid worker"),
+    Role.COMMUNITY: Words("社区", "community"),
+    Role.TOWNSHIP: Words("街道(乡镇)综治中心", "street or township centre"),
+    Role.INSTALLER: Words("安装员", "installer"),
+    Role.GUARD: Words("保安", "guard"),
+    Role.GUARD_COMPANY: Words("保安公司", "guard company"),
+    Role.OFFICER: Words("社区民警", "community officer"),
+    Role.DUTY_OFFICER: Words("值班民警", "duty officer"),
+    Role.DUTY_LEADER: Words("值班领导", "duty leader"),
+    Role.COMMAND_CENTRE: Words("指挥中心", "command centre"),
+    Role.ADMINISTRATOR: Words("管理员", "administrator"),
+    Role.AUDITOR: Words("审计员", "auditor"),
+}
 
 
 class Over(StrEnum):

@@ -147,6 +147,7 @@ class Served:
     """A station that runs in this process, seen over HTTP, from the inside and by reading its tables."""
 
     def __init__(self, app: FastAPI, client: TestClient, database: str) -> None:
+        self.app = app
         self.client = client
         self.station: Station = app.state.station
         self._database = database

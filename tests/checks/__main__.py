@@ -3,7 +3,7 @@
 import sys
 from pathlib import Path
 
-from tests.checks import commands, links, places, proofs, requirements, status
+from tests.checks import commands, links, places, proofs, requirements, status, words
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -17,6 +17,7 @@ def main() -> int:
         *links.problems(ROOT),
         *commands.problems(ROOT),
         *places.problems(ROOT),
+        *words.problems(ROOT),
     ]
     without = proofs.without_one(proven, rows)
     print(f"{len(rows) - len(without)} of {len(rows)} rows and invariants have a `proves` test; these have none:")

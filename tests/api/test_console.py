@@ -1,0 +1,184 @@
+"""Pages as a browser without scripts gets them: who sees what, in which language, and with which guards around."""
+
+import re
+from html.parser import HTMLParser
+from urllib.parse import urljoin, urlsplit
+
+import pytest
+from starlette.testclient import TestClient
+
+from api.rights.rules import Role
+from broker.kinds import Kind
+from tests.api.conftest import Served, only_sqlite
+from tests.api.peers import COMMUNITY, HOUSEHOLDS, STATION, Gateway
+from tests.api.signing_in import ORIGIN, PASSWORD, account
+
+pytestmark = only_sqlite
+
+
+class Seen(HTMLParser):
+    """What a page links to and loads, its words, and what would run or style inside it."""
+
+    def __init__(self, text: str) -> None:
+        super().__init__()
+        self.addresses: list[str] = []
+        self.inline: list[str] = []
+        self._within = ""
+        self.feed(text)
+
+    def handle_starttag(self, tag: str, attrs: list[tuple[str, str | None]]) -> None:
+        named = dict(attrs)
+        self.addresses += [
+            named[name] or "" for name in ("href", "src", "action", "hx-get", "hx-post") if name in named
+        ]
+        self.inline += [name for name in named if name == "style" or name.startswith("on")]
+        if tag == "style" or (tag == "script" and "src" not in named):
+            self.inline.append(tag)
+
+
+class Visitor:
+    """A browser without scripts, with a language."""
+
+    def __init__(self, served: Served, language: str = "zh-CN,zh;q=0.9") -> None:
+        self.client = TestClient(served.app, follow_redirects=True, headers={"Accept-Language": language})
+
+    def get(self, path: str, *, status: int = 200) -> str:
+        answer = self.client.get(path)
+        assert answer.status_code == status, answer.text
+        return answer.text
+
+    def post(self, path: str, *, status: int = 200, **fields: str) -> str:
+        answer = self.client.post(path, data=fields, headers={"Origin": ORIGIN})
+        assert answer.status_code == status, answer.text
+        return answer.text
+
+    def sign_in(self, login: str, password: str = PASSWORD, *, status: int = 200) -> str:
+        return self.post("/login", login=login, password=password, to="/desk", status=status)
+
+
+def csrf_of(text: str) -> str:
+    found = re.search(r'data-csrf="([^"]+)"', text)
+    assert found is not None
+    return found[1]
+
+
+@pytest.fixture
+def visitor(served: Served) -> Visitor:
+    for login, role, scope in (
+        ("wang", Role.DUTY_OFFICER, STATION),
+        ("qian", Role.OFFICER, STATION),
+        ("sun", Role.COMMUNITY, COMMUNITY),
+    ):
+        account(served.station, login, (role, scope))
+    return Visitor(served)
+
+
+class TestComingIn:
+    @pytest.mark.proves("G5")
+    def test_whoever_is_not_signed_in_is_asked_and_comes_where_he_wanted_to(self, visitor: Visitor) -> None:
+        asked = visitor.get("/desk")
+        assert 'name="password"' in asked
+        assert 'value="/desk"' in asked
+        assert "未办结警情" in visitor.sign_in("wang")
+
+    def test_a_wrong_password_is_said_beside_the_form_and_the_login_kept(self, visitor: Visitor) -> None:
+        answered = visitor.sign_in("wang", "no such password", status=401)
+        assert "账号或密码不对" in answered
+        assert 'value="wang"' in answered
+
+    @pytest.mark.parametrize("to", ["https://elsewhere.example/", "//elsewhere.example", "/\\elsewhere.example"])
+    def test_nobody_is_led_away_from_the_station(self, visitor: Visitor, to: str) -> None:
+        visitor.client.follow_redirects = False
+        answer = visitor.client.post(
+            "/login", data={"login": "wang", "password": PASSWORD, "to": to}, headers={"Origin": ORIGIN}
+        )
+        assert answer.headers["location"] == "/"
+
+    def test_whoever_signs_out_is_nobody(self, visitor: Visitor) -> None:
+        visitor.post("/logout", csrf=csrf_of(visitor.sign_in("wang")))
+        assert 'name="password"' in visitor.get("/desk")
+
+    def test_the_language_is_that_of_the_browser_until_somebody_chooses(self, served: Served, visitor: Visitor) -> None:
+        assert "登录" in visitor.get("/login")
+        assert "Sign in" in Visitor(served, "en-GB,en;q=0.8").get("/login")
+        assert "Sign in" in visitor.get("/language/en?to=/login")
+        assert "登录" in visitor.get("/language/zh?to=/login")
+
+
+class TestDesk:
+    @pytest.mark.proves("A7", "N11")
+    def test_of_two_officers_one_takes_the_alarm_and_the_other_reads_who_it_was(
+        self, served: Served, visitor: Visitor, gateway: Gateway
+    ) -> None:
+        event = gateway.event(label="<b>老王</b>家")
+        gateway.send([event])
+        gateway.receipted([event])
+        second = Visitor(served)
+        second.sign_in("qian")
+        first = visitor.sign_in("wang")
+        assert "待签收" in first
+        assert "&lt;b&gt;老王&lt;/b&gt;家" in first
+        token, other = csrf_of(first), csrf_of(second.get("/desk"))
+        visitor.client.headers["HX-Request"] = second.client.headers["HX-Request"] = "true"
+        taken = visitor.post(f"/desk/alarms/{event.id}/acknowledge", csrf=token)
+        assert "签收 · wang的名字" in taken
+        late = second.post(f"/desk/alarms/{event.id}/acknowledge", csrf=other)
+        assert "wang的名字 已先签收" in late
+
+    def test_a_page_of_somebody_else_acknowledges_nothing(
+        self, served: Served, visitor: Visitor, gateway: Gateway
+    ) -> None:
+        event = gateway.event()
+        gateway.send([event])
+        gateway.receipted([event])
+        visitor.sign_in("wang")
+        visitor.post(f"/desk/alarms/{event.id}/acknowledge", csrf="guessed")
+        assert served.alarms()[0]["state"] == "received"
+
+    @pytest.mark.proves("N4")
+    def test_a_duress_alarm_is_on_no_page_of_the_community_and_first_at_the_police_desk(
+        self, served: Served, visitor: Visitor, gateway: Gateway
+    ) -> None:
+        fire = gateway.event(kind=Kind.FIRE)
+        duress = gateway.event(kind=Kind.DURESS, place=HOUSEHOLDS[1], unit="u2")
+        gateway.send([fire, duress])
+        gateway.receipted([fire, duress])
+        police = visitor.sign_in("wang")
+        assert police.index(f"alarm-{duress.id}") < police.index(f"alarm-{fire.id}")
+        assert "请勿回拨" in police
+        community = Visitor(served)
+        seen = community.sign_in("sun")
+        assert f"alarm-{fire.id}" in seen
+        for page in (seen, community.get("/desk/alarms"), community.client.get(f"/desk/alarms/{duress.id}").text):
+            assert duress.id not in page
+            assert "胁迫" not in page
+
+
+PAGES = ("/login", "/me", "/desk", "/desk/alarms")
+
+
+class TestGuards:
+    @pytest.mark.parametrize("path", PAGES)
+    def test_nothing_of_a_page_comes_from_elsewhere_or_stands_inside_it(
+        self, visitor: Visitor, gateway: Gateway, path: str
+    ) -> None:
+        event = gateway.event()
+        gateway.send([event])
+        gateway.receipted([event])
+        visitor.sign_in("wang")
+        answer = visitor.client.get(path)
+        seen = Seen(answer.text)
+        assert seen.inline == []
+        assert {urlsplit(urljoin(ORIGIN, one)).netloc for one in seen.addresses} <= {"testserver"}
+        policy = answer.headers["Content-Security-Policy"]
+        assert "default-src 'none'" in policy
+        assert "unsafe" not in policy
+        assert answer.headers["X-Content-Type-Options"] == "nosniff"
+        assert answer.headers["Cache-Control"] == "no-store"
+        for address in seen.addresses:
+            if address.startswith("/static/"):
+                assert visitor.client.get(address).status_code == 200, address
+
+    @pytest.mark.parametrize("name", ["../page.py", "..%2fpage.py", "vendor/../../page.py", "nothing.css", ""])
+    def test_no_file_outside_of_the_folder_is_had(self, visitor: Visitor, name: str) -> None:
+        assert visitor.client.get(f"/static/{name}").status_code == 404
