@@ -150,18 +150,18 @@ def facts(
 ) -> list[Fact]:
     """The newest revision of every fact of a span; of these guards, or about these companies themselves."""
     of = _FACT.c
-    asked = sql_select(_FACT).where(
-        of.station == station, of.occurred_ms >= from_ms, of.occurred_ms < to_ms, of.newest.is_(True)
-    )
+    anywhere = sql_select(_FACT).where(of.occurred_ms >= from_ms, of.occurred_ms < to_ms, of.newest.is_(True))
+    asked = anywhere.where(of.station == station)
     connection = session.connection()
     if guards is None:
         return [as_fact(row) for row in connection.execute(asked.order_by(of.number))]
     found = []
-    for portion in portions(guards):
-        found += [as_fact(row) for row in connection.execute(asked.where(of.guard.in_(portion)))]
+    for portion in portions(guards):  # with the station, SQLite would go through everybody's facts of that time
+        rows = connection.execute(anywhere.where(of.guard.in_(portion)))
+        found += [as_fact(row) for row in rows if row.station == station]
     for portion in portions(companies):
-        rows = asked.where(of.guard.is_(None), of.company.in_(portion))
-        found += [as_fact(row) for row in connection.execute(rows)]
+        rows = connection.execute(asked.where(of.guard.is_(None), of.company.in_(portion)))
+        found += [as_fact(row) for row in rows]
     return found
 
 
@@ -190,12 +190,10 @@ def reversals(session: Session, ids: Collection[str]) -> dict[str, PointsEntry]:
 def of_facts(session: Session, station: str, keys: Collection[str]) -> list[PointsEntry]:
     """Every entry that the rules made of these facts, reversals left out, in order."""
     found: list[PointsEntry] = []
-    for portion in portions(keys):
-        rows = select(PointsEntry).where(
-            PointsEntry.station == station, col(PointsEntry.fact).in_(portion), col(PointsEntry.reverses).is_(None)
-        )
-        found += session.exec(rows.order_by(col(PointsEntry.number)))
-    return found
+    for portion in portions(keys):  # by the facts alone: asked for what reverses nothing, SQLite reads the whole ledger
+        rows = session.exec(select(PointsEntry).where(col(PointsEntry.fact).in_(portion)))
+        found += [row for row in rows if row.station == station and row.reverses is None]
+    return sorted(found, key=lambda row: row.number or 0)
 
 
 def booked(rows: Sequence[PointsEntry], taken: dict[str, PointsEntry]) -> list[Booked]:
@@ -296,9 +294,9 @@ def flags_of_facts(session: Session, station: str, keys: Collection[str]) -> lis
     """Every flag about these facts."""
     found: list[PointsFlag] = []
     for portion in portions(keys):
-        rows = select(PointsFlag).where(PointsFlag.station == station, col(PointsFlag.fact).in_(portion))
-        found += session.exec(rows.order_by(col(PointsFlag.number)))
-    return found
+        rows = session.exec(select(PointsFlag).where(col(PointsFlag.fact).in_(portion)))
+        found += [row for row in rows if row.station == station]
+    return sorted(found, key=lambda row: row.number or 0)
 
 
 def flags(
