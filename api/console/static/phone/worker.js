@@ -1,0 +1,34 @@
+// Keeps the shell of the phone pages, so that they open without a network. The server writes two lines before this:
+// `SHELL` (what belongs to it, with the version in each address) and `VERSION` (over all of it).
+// Answers of the interface are never kept: they hold people's places and alarms.
+/* global SHELL, VERSION */
+const NAME = `phone-${VERSION}`;
+
+self.addEventListener("install", (event) => {
+  event.waitUntil((async () => {
+    const cache = await caches.open(NAME);
+    await Promise.all(SHELL.map(async ([address, versioned]) => {
+      const answer = await fetch(versioned, { cache: "no-cache", credentials: "omit" });
+      if (!answer.ok) throw new Error(`${versioned}: ${answer.status}`);
+      await cache.put(address, answer);
+    }));
+    await self.skipWaiting();
+  })());
+});
+
+self.addEventListener("activate", (event) => {
+  event.waitUntil((async () => {
+    for (const name of await caches.keys()) if (name.startsWith("phone-") && name !== NAME) await caches.delete(name);
+    await self.clients.claim();
+  })());
+});
+
+self.addEventListener("fetch", (event) => {
+  const where = new URL(event.request.url);
+  if (event.request.method !== "GET" || where.origin !== self.location.origin || where.pathname.startsWith("/api/")) return;
+  if (!SHELL.some(([address]) => address === where.pathname)) return;
+  event.respondWith((async () => {
+    const kept = await (await caches.open(NAME)).match(where.pathname);
+    return kept ?? fetch(event.request);
+  })());
+});
