@@ -91,17 +91,22 @@ def run(settings: StationSettings, *, role: Role = Role.ALL, wrap: Wrap = unwrap
     logs.configure()
     sys.setswitchinterval(SWITCH_S)
     memory.keep_one_heap()
-    with _listen(settings) as listener:
+    with listen(settings) as listener:
         _bring_forward(settings)
         app = build(settings, role=role, wrap=wrap, clock=clock)
-        config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=STOP_S)
-        server = _Server(config, app.state.station.feed.close)
+        server = server_of(app)
         app.state.station.superseded = lambda: setattr(server, "should_exit", True)
         if threading.current_thread() is threading.main_thread():
             # For the moments in which uvicorn does not listen to them itself; it raises them again when it is done.
             for number in (signal.SIGTERM, signal.SIGINT):
                 signal.signal(number, lambda *_: setattr(server, "should_exit", True))
         server.run(sockets=[listener])
+
+
+def server_of(app: FastAPI) -> uvicorn.Server:
+    """What serves an application of `build`, to be run over a socket of `listen`."""
+    config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=STOP_S)
+    return _Server(config, app.state.station.feed.close)
 
 
 def _bring_forward(settings: StationSettings) -> None:
@@ -120,7 +125,8 @@ def _open_and_close(settings: StationSettings) -> None:
         Database.open(settings.database, station=settings.station).close()
 
 
-def _listen(settings: StationSettings) -> socket.socket:
+def listen(settings: StationSettings) -> socket.socket:
+    """Take the HTTP port. Raises OSError, which names it."""
     address = (settings.http.host, settings.http.port)
     try:
         listener = socket.create_server(address)

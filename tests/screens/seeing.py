@@ -1,0 +1,129 @@
+"""A station that browsers look at, and browsers that notice what nobody should see in one."""
+
+import json
+import shutil
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Any, Final, Self
+
+from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
+
+from api.program import build, listen, server_of
+from api.settings import StationSettings
+from api.station import Station
+from tests.api.signing_in import PASSWORD
+
+AXE: Final = Path(__file__).parents[2] / "node_modules/axe-core/axe.min.js"
+SERIOUS: Final = frozenset({"serious", "critical"})
+RUN_AXE: Final = """async () => (await axe.run(document, {resultTypes: ["violations"]})).violations
+    .map(({id, impact, nodes}) => ({id, impact, where: nodes.map((node) => node.target.join(" ")).slice(0, 5)}))"""
+CHROMIUM: Final = ("chromium", "chromium-browser", "google-chrome")
+LOST: Final = "net::ERR"
+"""What a browser says by itself of a server that is away."""
+
+
+@contextmanager
+def chromium() -> Iterator[Browser]:
+    """Debian's, without a screen."""
+    found = next(filter(None, map(shutil.which, CHROMIUM)), None)
+    assert found is not None, "there is no chromium: scripts/setup dev"
+    with sync_playwright() as playwright:
+        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-gpu"])
+        yield browser
+        browser.close()
+
+
+class Serving:
+    """A station served in this process over a real port, which it keeps when it is started again."""
+
+    def __init__(self, settings: StationSettings) -> None:
+        self._settings = settings
+        self._running: Any = None
+        self._thread: threading.Thread | None = None
+
+    def __enter__(self) -> Self:
+        self.start()
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self.stop()
+
+    def start(self) -> None:
+        """Serve; the broker is heard when this returns."""
+        app = build(self._settings)
+        self.station: Station = app.state.station
+        server, listener = server_of(app), listen(self._settings)
+        if self._settings.http.port == 0:
+            self._settings = self._settings.model_copy(
+                update={"http": self._settings.http.model_copy(update={"port": listener.getsockname()[1]})}
+            )
+        self._running = server
+        self._thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
+        self._thread.start()
+        assert self.station.link.ready.wait(20)
+
+    def stop(self) -> None:
+        """End it in order; feeds are hung up."""
+        if self._thread is not None:
+            self._running.should_exit = True
+            self._thread.join(20)
+            self._thread = None
+
+    @property
+    def origin(self) -> str:
+        return f"http://127.0.0.1:{self._settings.http.port}"
+
+
+class Screen:
+    """One browser of one person. Whatever it complains of is kept, and fails the test at the end."""
+
+    def __init__(self, browser: Browser, origin: str, **how: Any) -> None:
+        self.origin = origin
+        self.context: BrowserContext = browser.new_context(
+            **{"viewport": {"width": 1440, "height": 900}, "locale": "zh-CN", "base_url": origin} | how
+        )
+        self.context.set_default_timeout(15_000)
+        self.wrong: list[str] = []
+        self.away = False
+        """Whether the server may be unreachable, which browsers call an error."""
+        self.context.on("console", self._said)
+        self.context.on("weberror", lambda error: self.wrong.append(f"script: {error.error}"))
+        self.context.on("request", self._asked)
+        self.page: Page = self.context.new_page()
+
+    def _said(self, message: ConsoleMessage) -> None:
+        if message.type == "error" and not (self.away and LOST in message.text):
+            self.wrong.append(f"console: {message.text} {message.location}")
+
+    def _asked(self, request: Request) -> None:
+        if not request.url.startswith((f"{self.origin}/", "data:", "blob:")):
+            self.wrong.append(f"off origin: {request.url}")
+
+    def sign_in(self, login: str, to: str = "/desk") -> Page:
+        """By a request, for what is not about signing in."""
+        answer = self.context.request.post(
+            "/api/v1/session", data={"login": login, "password": PASSWORD}, headers={"Origin": self.origin}
+        )
+        assert answer.ok, answer.text()
+        self.page.goto(to)
+        return self.page
+
+    def connected(self) -> None:
+        """Wait until the desk hears of alarms."""
+        self.page.locator("#line.open").wait_for()
+
+    def violations(self) -> list[str]:
+        """What axe-core finds that keeps somebody from using the page."""
+        self.page.evaluate(AXE.read_text("utf-8"))
+        found: list[dict[str, Any]] = self.page.evaluate(RUN_AXE)
+        return [json.dumps(one, ensure_ascii=False) for one in found if one["impact"] in SERIOUS]
+
+    def overflow(self) -> int:
+        """How many pixels the page is wider than its window."""
+        wide: int = self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
+        return wide
+
+    def close(self) -> None:
+        self.context.close()
