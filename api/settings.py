@@ -157,6 +157,9 @@ class AccountSettings(Settings):
     desk_idle_s: Annotated[int, Field(ge=60, le=86_400)] = 600
     """The same on a paired workstation, which many share: only actions count as use there."""
     absolute_s: Annotated[int, Field(ge=300, le=604_800)] = 43_200
+    home_s: Annotated[int, Field(ge=300, le=34_560_000)] = 15_552_000
+    """After so long without use the session of somebody who is nothing but a household ends: a phone with the one large
+    button must not be found signed out when it is needed."""
     joining_s: Annotated[int, Field(ge=3_600, le=86_400)] = 86_400
     """How long a household's joining code is good."""
     origins: tuple[Annotated[str, StringConstraints(pattern=r"^https?://[^/]+$")], ...] = ()

@@ -19,7 +19,7 @@ from api.access import (
 )
 from api.accounts import repository, schemas
 from api.accounts.problems import BadJoiningCode, LoginTaken, TooManyTries, WeakSecret, WrongSecret
-from api.accounts.rules import Kind
+from api.accounts.rules import Kind, at_home
 from api.accounts.service import Begun, LookedUp, Proof
 from api.clock import iso
 from api.etags import IfMatch, etag
@@ -53,11 +53,12 @@ def _set_cookie(response: Response, request: Request, name: str, value: str, *, 
 
 
 def _signed_in(station: Station, request: Request, response: Response, cookie: str) -> schemas.SessionAnswer:
-    _set_cookie(response, request, SESSION_COOKIE, cookie)
     response.headers["Cache-Control"] = "no-store"
     with station.database.read() as session:
         proof = station.accounts.who(session, replace(presented(request), bearer=None, cookie=cookie))
     assert proof is not None, "it was begun a moment ago"
+    kept = proof.desk is None and at_home({grant.role for grant in proof.granted.grants})
+    _set_cookie(response, request, SESSION_COOKIE, cookie, age_s=DESK_AGE_S if kept else None)
     return schemas.session_answer(proof)
 
 

@@ -4,7 +4,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Row, Table, and_, bindparam, delete, func, insert, or_, select, update
+from sqlalchemy import ColumnElement, Row, Table, and_, bindparam, delete, func, insert, not_, or_, select, update
 from sqlmodel import Session
 
 from api.accounts.models import (
@@ -17,7 +17,7 @@ from api.accounts.models import (
     SignIn,
     SignInFailure,
 )
-from api.accounts.rules import Ended, Limits, State
+from api.accounts.rules import HOME, Ended, Limits, State
 from api.database import table_of
 from api.rights.rules import Grant, Role
 
@@ -188,9 +188,22 @@ def end_sessions(
     return session.connection().execute(found.values(ended_ms=now_ms, ended_why=why.value)).rowcount
 
 
-def end_old_sessions(session: Session, limits: Limits, *, at_desk: bool, now_ms: int) -> int:
-    """End every session that has reached a limit."""
-    open_ones = [SIGN_IN.c.ended_ms.is_(None), SIGN_IN.c.desk.is_not(None) if at_desk else SIGN_IN.c.desk.is_(None)]
+def end_old_sessions(session: Session, limits: Limits, *, at_desk: bool, at_home: bool, now_ms: int) -> int:
+    """End every session that has reached a limit: those at a desk, those of households, or the others."""
+    open_ones: list[ColumnElement[bool]] = [
+        SIGN_IN.c.ended_ms.is_(None),
+        SIGN_IN.c.desk.is_not(None) if at_desk else SIGN_IN.c.desk.is_(None),
+    ]
+    if not at_desk:
+        standing = select(GRANT.c.account).where(
+            GRANT.c.from_ms <= now_ms, or_(GRANT.c.to_ms.is_(None), GRANT.c.to_ms > now_ms)
+        )
+        roles = [role.value for role in HOME]
+        home = and_(
+            SIGN_IN.c.account.in_(standing.where(GRANT.c.role.in_(roles))),
+            SIGN_IN.c.account.not_in(standing.where(GRANT.c.role.not_in(roles))),
+        )
+        open_ones.append(home if at_home else not_(home))
     ended = 0
     for column, most, why in (
         (SIGN_IN.c.began_ms, limits.absolute_ms, Ended.OLD),

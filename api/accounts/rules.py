@@ -10,6 +10,7 @@ Theory:
 3. *Rights of administration need a second factor*, except for setting one up.
 """
 
+from collections.abc import Collection
 from dataclasses import dataclass
 from enum import StrEnum
 from itertools import pairwise
@@ -48,6 +49,8 @@ class Ended(StrEnum):
 
 
 SECOND_FACTOR: Final = frozenset({Role.ADMINISTRATOR})
+HOME: Final = frozenset({Role.HOUSEHOLD, Role.GROUP_LEADER})
+"""Whoever is nothing else stays signed in on his phone: see `Limits`."""
 OWN: Final = frozenset({"session.own", "account.own"})
 """Actions that are possible before the second factor and the first password of one's own are there."""
 
@@ -68,6 +71,7 @@ DESK_WAIT_MS: Final = 10_000
 FORGET_MS: Final = 3_600_000
 """After this long without a failure the count begins anew."""
 JOINING_TRIES: Final = 5
+NEVER_MS: Final = 1 << 62
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -82,6 +86,11 @@ def wait_ms(failures: int, *, most_ms: int) -> int:
     """How long to wait after so many failures in a row: nothing, then doubling, up to an end."""
     over = failures - FREE_TRIES
     return 0 if over < 0 else min(FIRST_WAIT_MS << min(over, 20), most_ms)
+
+
+def at_home(roles: Collection[Role]) -> bool:
+    """Whether somebody with these roles is a household and nothing else."""
+    return bool(roles) and HOME.issuperset(roles)
 
 
 def has_ended(*, began_ms: int, seen_ms: int, now_ms: int, limits: Limits) -> Ended | None:

@@ -131,8 +131,10 @@ class Accounts:
         touch = Touch(table=TOKEN, key="id", value=row.token, column="used_ms") if late else None
         return Proof(principal=principal, granted=principal, touch=touch)
 
-    def limits(self, *, at_desk: bool) -> Limits:
-        """How long a session lasts; on a shared workstation it is idle sooner."""
+    def limits(self, *, at_desk: bool, at_home: bool = False) -> Limits:
+        """How long a session lasts: on a shared workstation it is idle sooner, at home it goes on while it is used."""
+        if at_home and not at_desk:
+            return Limits(idle_ms=self.settings.home_s * 1_000, absolute_ms=rules.NEVER_MS)
         idle_s = self.settings.desk_idle_s if at_desk else self.settings.idle_s
         return Limits(idle_ms=idle_s * 1_000, absolute_ms=self.settings.absolute_s * 1_000)
 
@@ -146,7 +148,8 @@ class Accounts:
         known, row = found
         if row.desk is not None and not self._at_desk(session, given, row.desk, now):
             return None
-        limits = self.limits(at_desk=row.desk is not None)
+        at_home = rules.at_home({grant.role for grant in known.grants})
+        limits = self.limits(at_desk=row.desk is not None, at_home=at_home)
         if rules.has_ended(began_ms=row.began_ms, seen_ms=row.seen_ms, now_ms=now, limits=limits):
             return None
         granted = Principal(account=known.account, name=known.name, grants=known.grants, via="session")
@@ -417,7 +420,7 @@ class Accounts:
         """End what has reached its limits, and forget old counts of failures."""
         repository.forget_failures(session, before_ms=now_ms - rules.FORGET_MS)
         ended = 0
-        for at_desk in (False, True):
-            limits = self.limits(at_desk=at_desk)
-            ended += repository.end_old_sessions(session, limits, at_desk=at_desk, now_ms=now_ms)
+        for at_desk, at_home in ((False, False), (False, True), (True, False)):
+            limits = self.limits(at_desk=at_desk, at_home=at_home)
+            ended += repository.end_old_sessions(session, limits, at_desk=at_desk, at_home=at_home, now_ms=now_ms)
         return ended

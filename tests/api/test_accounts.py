@@ -173,6 +173,32 @@ class TestSigningIn:
         time.ms += 30 * MINUTE
         page.get("/api/v1/session", status=401)
 
+    @pytest.mark.proves("A2")
+    def test_a_household_stays_signed_in_and_whoever_is_more_than_that_does_not(
+        self, page: Browser, time: Time
+    ) -> None:
+        account(page.station, "zhou", (Role.HOUSEHOLD, "h01"), (Role.GROUP_LEADER, "gr1"))
+        account(page.station, "feng", (Role.HOUSEHOLD, "h02"), (Role.GRID_WORKER, GRID))
+        phone, both = page, another(page)
+        kept = phone.ask("POST", "/api/v1/session", json={"login": "zhou", "password": PASSWORD})
+        assert "Max-Age" in kept.headers["set-cookie"]
+        phone.csrf = kept.json()["csrf"]
+        shut = both.ask("POST", "/api/v1/session", json={"login": "feng", "password": PASSWORD})
+        assert "Max-Age" not in shut.headers["set-cookie"]
+        time.ms += 31 * MINUTE
+        phone.get("/api/v1/session")
+        both.get("/api/v1/session", status=401)
+        sweep = page.station.accounts.sweep
+        for _ in range(3):  # more than the limit in all, in steps that are shorter
+            time.ms += 100 * 24 * 60 * MINUTE
+            phone.get("/api/v1/session")
+            with page.station.database.write() as session:
+                sweep(session, time.ms)
+        time.ms += 180 * 24 * 60 * MINUTE
+        phone.get("/api/v1/session", status=401)
+        with page.station.database.write() as session:
+            assert sweep(session, time.ms) == 1
+
     def test_the_sweep_ends_what_reached_its_limit(self, page: Browser, time: Time) -> None:
         account(page.station, "wang", (Role.OFFICER, STATION))
         page.sign_in("wang")
