@@ -6,7 +6,15 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Path
 
 from api.access import Authority, may
-from api.drills.schemas import AbsenceAnswer, AbsenceAsked, DrillAnswer, DrillPage, NewDrill, ReadinessAnswer
+from api.drills.schemas import (
+    AbsenceAnswer,
+    AbsenceAsked,
+    ConditionAnswer,
+    DrillAnswer,
+    DrillPage,
+    NewDrill,
+    ReadinessAnswer,
+)
 from api.pages import PAGE, Cursor, Limit, Number, below, cursor
 from api.problems import answers
 from api.station import CurrentStation
@@ -69,6 +77,15 @@ def get_readiness(
     """Such as "7 of 9 neighbours and the station can be reached now"; who is not, for who looks after the group."""
     with station.database.read() as session:
         return station.drills.ready(session, by, group)
+
+
+@router.get("/places/{place}/condition", summary="How a place's units are, and whether nobody is at home")
+def get_condition(
+    station: CurrentStation, by: Annotated[Authority, may("absence.write")], place: Segment
+) -> ConditionAnswer:
+    """For whoever may say that nobody is at home: batteries, what is wrong, the last test."""
+    with station.database.read() as session:
+        return station.drills.condition(session, by, place)
 
 
 @router.put("/places/{place}/absence", summary="Say that nobody is at home")

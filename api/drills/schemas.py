@@ -1,5 +1,6 @@
 """Drills and readiness as HTTP takes and shows them."""
 
+from collections.abc import Collection
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Final
@@ -7,8 +8,9 @@ from typing import Annotated, Final
 from pydantic import Field, StringConstraints
 
 from api.clock import iso
-from api.drills.models import Drill
-from api.drills.rules import Readiness
+from api.drills.models import Away, Drill
+from api.drills.rules import Readiness, UnitNow
+from api.faults.words import WORDS
 from api.shapes import Answer, Asked, Moment, WordsAnswer, words_answer
 from broker.ids import SEGMENT
 from broker.kinds import Words
@@ -24,6 +26,8 @@ class DrillState(StrEnum):
     OVER = "over"
     CALLED_OFF = "called_off"
 
+
+BATTERY: Final = "battery"
 
 STATE_WORDS: Final = {
     DrillState.ANNOUNCED: Words("已预告", "announced"),
@@ -106,6 +110,53 @@ class AbsenceAnswer(Answer):
     place: str
     begins: datetime
     until: datetime | None
+
+
+class OpenFaultAnswer(Answer):
+    """Something that is wrong with a unit."""
+
+    code: str
+    words: WordsAnswer
+
+
+class UnitConditionAnswer(Answer):
+    """How one unit is. `reached`: it can hear and sound, for all that is known."""
+
+    unit: str
+    reached: bool
+    battery_low: bool
+    tested: datetime | None
+    late_with_test: bool
+    faults: tuple[OpenFaultAnswer, ...]
+
+
+class ConditionAnswer(Answer):
+    """How a place is: its units, and whether somebody said that nobody is at home."""
+
+    place: str
+    group: str | None
+    absence: AbsenceAnswer | None
+    units: tuple[UnitConditionAnswer, ...]
+
+
+def unit_condition(unit: UnitNow, own: Collection[str], *, now_ms: int) -> UnitConditionAnswer:
+    """A unit as the people of its place read it. `own`: the codes of what is wrong with itself."""
+    return UnitConditionAnswer(
+        unit=unit.unit,
+        reached=unit.reached,
+        battery_low=BATTERY in own,
+        tested=None if unit.tested_ms is None else iso(unit.tested_ms),
+        late_with_test=unit.late(now_ms),
+        faults=tuple(
+            OpenFaultAnswer(code=code, words=words_answer(WORDS[code])) for code in sorted(own) if code in WORDS
+        ),
+    )
+
+
+def absence_answer(absence: Away) -> AbsenceAnswer:
+    """A row as HTTP shows it."""
+    until = None if absence.to_ms is None else iso(absence.to_ms)
+    return AbsenceAnswer(place=absence.place, begins=iso(absence.from_ms), until=until)
 
 
 def drill_answer(drill: Drill, units: frozenset[str], *, now_ms: int) -> DrillAnswer:

@@ -5,7 +5,7 @@ DrillProblem
 +-- ForeignUnits            422: .units that are not in the group
 """
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
 
 from sqlmodel import Session
@@ -19,11 +19,14 @@ from api.drills.rules import Readiness, UnitNow, bad_times, readiness
 from api.drills.schemas import (
     AbsenceAnswer,
     AbsenceAsked,
+    ConditionAnswer,
     DrillAnswer,
     NewDrill,
     ReadinessAnswer,
+    absence_answer,
     drill_answer,
     readiness_answer,
+    unit_condition,
 )
 from api.outgoing import service as outgoing
 from api.problems import NotThere, Problem
@@ -140,28 +143,54 @@ class Drills:
         """How ready a group is now."""
         now = self._clock()
         places = self._register.places_in(group)
+        units, there = self._units_now(session, group, self._units_in(group))
+        away = repository.away(session, places, at_ms=now)
+        return readiness(places, units, away=away, station_reached=there, now_ms=now)
+
+    def condition(self, session: Session, by: Authority, place: str) -> ConditionAnswer:
+        """How the units of a place are, and whether nobody is at home. Raises NotThere."""
+        self._own(by, place)
+        now = self._clock()
+        group = self._register.groups_of_places.get(place)
+        units, _ = self._units_now(session, group, dict.fromkeys(self._register.units_of(place), place))
+        absence = repository.absence(session, place, at_ms=now)
+        gateway = self._register.gateway_of(group)
+        own: dict[str, set[str]] = {unit.unit: set() for unit in units}
+        for _, code, about in repository.faults(session, frozenset({gateway} if gateway else ())):
+            if about in own:
+                own[about].add(code)
+        return ConditionAnswer(
+            place=place,
+            group=group,
+            absence=None if absence is None else absence_answer(absence),
+            units=tuple(
+                unit_condition(unit, own[unit.unit], now_ms=now) for unit in sorted(units, key=lambda one: one.unit)
+            ),
+        )
+
+    def _units_now(self, session: Session, group: str | None, units: Mapping[str, str]) -> tuple[list[UnitNow], bool]:
+        """What is known of these units of a group, by their places; and whether its gateway is there."""
         gateway = self._register.gateway_of(group)
         gateways = frozenset({gateway} if gateway else ())
-        there = repository.online(session, gateways)
-        units = self._units_in(group)
+        there = bool(repository.online(session, gateways))
         tests = repository.last_tests(session, [*units])
         faults: dict[str, set[str]] = {}
         for _, code, about in repository.faults(session, gateways):
-            for unit in units if about not in units else (about,):
+            of = units if self._register.unit(about) is None else {about} & units.keys()
+            for unit in of:  # what is about the gateway or a line is about every unit there
                 faults.setdefault(unit, set()).add(code)
-        now_of = [
+        found = [
             UnitNow(
                 unit=unit,
                 place=place,
-                gateway_there=bool(there),
+                gateway_there=there,
                 faults=frozenset(faults.get(unit, ())),
                 tested_ms=tests.get(unit),
                 since_ms=self._register.unit_since(unit),
             )
             for unit, place in units.items()
         ]
-        away = repository.away(session, places, at_ms=now)
-        return readiness(places, now_of, away=away, station_reached=bool(there), now_ms=now)
+        return found, there
 
     def leave(self, session: Session, by: Authority, place: str, asked: AbsenceAsked) -> AbsenceAnswer:
         """Say that nobody is at a place; one that goes on is replaced. Raises NotThere or BadTimes."""

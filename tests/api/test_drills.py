@@ -168,3 +168,31 @@ def test_whoever_is_away_is_not_counted_on_until_somebody_is_back(
         assert leader.get(ready)["away"] == []
     household.put("/api/v1/places/h02/absence", {}, status=404)
     household.put(away, {"begins": "2027-06-01T00:00:00Z", "until": "2027-05-01T00:00:00Z"}, status=422)
+
+
+@pytest.mark.proves("A10")
+def test_a_household_reads_how_its_own_unit_is_and_nobody_elses(
+    station: Served, broker: PrivateBroker, hands: Hands
+) -> None:
+    home(station)
+    household = somebody(station, "wang", Role.HOUSEHOLD, "h01")
+    path = "/api/v1/places/h01/condition"
+    before = household.get(path)
+    assert (before["group"], before["absence"]) == ("gr1", None)
+    assert [(one["unit"], one["reached"], one["battery_low"]) for one in before["units"]] == [("u1", False, False)]
+    with Gateway(broker) as gateway:
+        gateway.say_status()
+        eventually(lambda: household.get(path)["units"][0]["reached"], "reached")
+        events = [
+            gateway.event(EventType.FAULT, unit=unit, detail={"fault": "battery"}, at_ms=hands.now_ms)
+            for unit in ("u1", "u2")
+        ]
+        gateway.send(events)
+        gateway.receipted(events)
+    household.put("/api/v1/places/h01/absence", {})
+    after = household.get(path)
+    assert after["absence"]["until"] is None
+    (unit,) = after["units"]
+    assert unit["battery_low"]
+    assert [fault["words"]["zh"] for fault in unit["faults"]] == ["电池电量低"]
+    household.get("/api/v1/places/h02/condition", status=404)
