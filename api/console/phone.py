@@ -7,10 +7,11 @@ from hashlib import sha256
 from http import HTTPStatus
 from typing import Final
 
-from fastapi import APIRouter, Response
-from fastapi.responses import FileResponse
+from fastapi import APIRouter, Request, Response
+from fastapi.responses import FileResponse, JSONResponse
 
 from api.access import anybody
+from api.console.interface import Interface
 from api.console.page import HEADERS, STATIC, go
 
 router: Final = APIRouter(include_in_schema=False, dependencies=[anybody("console.read")])
@@ -22,6 +23,7 @@ WORKER: Final = "worker.js"
 SHARED: Final = ("base.css", "feed.js", "kinds.svg", "mark.svg")
 """Of the other pages' files, what phone pages load."""
 
+NEVER: Final = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 NAME: Final = re.compile("[a-z_]{0,32}")
 
 
@@ -33,6 +35,15 @@ def get_worker() -> Response:
     text = f"const SHELL = {json.dumps(found)};\nconst VERSION = {json.dumps(version)};\n"
     headers = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-cache"}
     return Response(text + (PHONE / WORKER).read_text("utf-8"), media_type="text/javascript", headers=headers)
+
+
+@router.get("/phone/who")
+async def get_who(request: Request) -> Response:
+    """`GET /api/v1/session`, where nobody is an answer like any other: a page that begins asks before it can know."""
+    reply = await Interface(request).get("/session")
+    if not reply.good and reply.status != HTTPStatus.UNAUTHORIZED:
+        return JSONResponse(reply.body, reply.status, headers=NEVER)
+    return JSONResponse({"who": reply.body if reply.good else None}, headers=NEVER)
 
 
 @router.get("/phone/{name}")

@@ -8,7 +8,7 @@ export class Unreachable extends Error {}
 
 let session = null;
 
-async function once(method, path, { body, key, match, wait }) {
+async function once(method, path, { body, key, match, wait, prefix = PREFIX }) {
   const stop = new AbortController();
   const timer = setTimeout(() => stop.abort(), wait);
   const headers = { Accept: "application/json" };
@@ -18,7 +18,7 @@ async function once(method, path, { body, key, match, wait }) {
   const file = body instanceof Blob;
   if (body !== undefined) headers["Content-Type"] = file ? body.type || "application/octet-stream" : "application/json";
   try {
-    const answer = await fetch(PREFIX + path, {
+    const answer = await fetch(prefix + path, {
       method, headers, signal: stop.signal, cache: "no-store", credentials: "same-origin",
       body: body === undefined || file ? body : JSON.stringify(body),
     });
@@ -50,10 +50,9 @@ export const get = (path, more) => ask("GET", path, more);
 
 /** Who is signed in (`SessionAnswer`), asked now; null for nobody. Throws Unreachable. */
 export async function whoIsIt({ wait = 8_000 } = {}) {
-  const answer = await once("GET", "/session", { wait });
-  if (answer.ok) session = answer.body;
-  else if (answer.status === 401) session = null;
-  else throw new Unreachable("/session");
+  const answer = await once("GET", "/phone/who", { wait, prefix: "" }); // nobody is an answer there, and no error
+  if (!answer.ok) throw new Unreachable("/phone/who");
+  session = answer.body.who;
   return session;
 }
 

@@ -5,12 +5,14 @@
 //     roles: ["household"],          whose page it is
 //     load: async () => {},          asks the station; called at the start, after changes, and while the feed is silent
 //     heard: (topic, body) => {},    something came by the feed (`load` follows)
-//     offline: () => [element, ...], what is shown to whoever was signed in here last, when nobody can be asked
+//     busy: () => false,             whether to ask more often while the feed is silent
+//     signedOut: () => [element, ...], what stands above the sign-in form; alone: () => true instead of it
+//     title: () => "",               what stands before the name in the title
 //   })
 //
 // `draw` makes the whole tab anew each time; every top element has an `id`, and only those that differ are put in place.
 import { Feed } from "../feed.js";
-import { get, signIn, signOut, Unreachable, who, whoIsIt, wrong } from "./api.js";
+import { ask, get, signIn, signOut, Unreachable, who, whoIsIt, wrong } from "./api.js";
 import { language, speak, t } from "./language.js";
 import { Queue, remember, remembered } from "./queue.js";
 
@@ -166,13 +168,14 @@ export function draw() {
   document.title = `${(page.title?.() ?? "")}${t("shouwang")}`;
   reconcile(document.getElementById("head"), head());
   let content;
-  if (signedIn && !mine()) content = [elsewhere()];
+  if (signedIn?.must.length) content = [first()];
+  else if (signedIn && !mine()) content = [elsewhere()];
   else if (signedIn || (!begun && remembered()) || (remembered() && !line.reached)) content = shown.draw();
   else if (!begun) content = [el("p", { id: "loading", class: "empty" }, t("loading"))];
-  else content = [...(page.signedOut?.() ?? []), signInForm()];
+  else content = [...(page.signedOut?.() ?? []), page.alone?.() ? null : signInForm()];
   reconcile(main, content.filter(Boolean));
   const tabs = document.getElementById("tabs");
-  tabs.hidden = !(signedIn ? mine() : remembered()) || page.tabs.length < 2;
+  tabs.hidden = !(signedIn ? mine() && !signedIn.must.length : remembered()) || page.tabs.length < 2;
   reconcile(tabs, page.tabs.map((one) => {
     const badge = one.badge?.() ?? 0;
     return el("a", { id: `tab-${one.id}`, href: `#${one.id}`, "aria-current": one === shown ? "page" : null },
@@ -191,6 +194,24 @@ function head() {
     el("button", { id: "other", type: "button", class: "quiet", lang: language === "zh" ? "en" : "zh-Hans",
       onclick: () => { speak(language === "zh" ? "en" : "zh"); document.getElementById("tabs").setAttribute("aria-label", t("pages")); draw(); } }, t("other_language")),
   ];
+}
+
+function first() {
+  if (!who().must.includes("change_password")) {
+    return el("section", { id: "first", class: "sheet" }, el("p", {}, t("first_factor")), el("a", { class: "button main", href: "/" }, t("to_console")), button(t("sign_out"), leave));
+  }
+  const least = 10;
+  return form({ id: "first", class: "sheet" }, [
+    el("h1", {}, t("first_password")), el("p", {}, t("first_password_more")),
+    field("password", "password", { type: "password", required: true, autocomplete: "current-password" }),
+    el("label", {}, t("new_password", { n: least }), el("input", { name: "new_password", type: "password", required: true, minlength: least, maxlength: 256, autocomplete: "new-password" })),
+    el("button", { class: "main" }, t("change")), button(t("sign_out"), leave),
+  ], async (values) => {
+    const answer = await ask("POST", "/account/password", { body: values });
+    if (!answer.ok) return wrong(answer);
+    await whoIsIt();
+    await arrived();
+  });
 }
 
 function elsewhere() {
@@ -222,7 +243,7 @@ function signInForm() {
 /** Somebody has signed in. */
 export async function arrived() {
   remember(who().account);
-  listen();
+  if (!who().must.length) listen();
   draw();
   queue.flush();
   await refresh();
@@ -250,9 +271,9 @@ export async function refresh() {
         begun = true;
         line.reached = true;
         if (who() && mine()) {
-          listen();
+          if (!who().must.length) listen();
           remember(who().account);
-          await page.load();
+          if (!who().must.length) await page.load();
           line.loaded = true;
         }
       } catch (why) {
