@@ -31,6 +31,7 @@ from api.checkins.schemas import (
     WandStore,
     bad_row,
     check_in_answer,
+    code_answer,
     import_answer,
     import_row,
     tag_answer,
@@ -87,7 +88,12 @@ def upload_check_ins(
     Nothing is turned down: what is odd is flagged. How far the phone's clock is off is measured now, when it cannot
     hide it.
     """
-    items = [PhoneCheckIn(one.key, Source(one.how), one.written, _ms(one.at)) for one in new.items]
+    items = [
+        PhoneCheckIn(
+            one.key, Source.QR if one.how == "typed" else Source(one.how), one.written, _ms(one.at), one.how == "typed"
+        )
+        for one in new.items
+    ]
     with station.database.write() as session:
         skew, made = station.uploads.take(session, by.principal.account, items, device_now_ms=_ms(new.now))
         return uploaded(skew, [one.key for one in items], made)
@@ -164,7 +170,7 @@ def get_code(
     with station.database.read() as session:
         station.checkins.tags(session, by, point=point, still=True, below=None, limit=1)
         found = station.uploads.code(session, point)
-        return CodeAnswer(point=point, code=found.text, version=found.version)
+        return code_answer(point, found)
 
 
 @router.post("/checkpoints/{point}/code/end", summary="End a QR code that leaked")
@@ -175,7 +181,7 @@ def end_code(
     with station.database.write() as session:
         station.checkins.tags(session, by, point=point, still=True, below=None, limit=1)
         found = station.uploads.end_code(session, by, point)
-        return CodeAnswer(point=point, code=found.text, version=found.version)
+        return code_answer(point, found)
 
 
 @router.post("/checkpoints/{point}/code/screen", summary="The key for a screen that shows a changing QR code")

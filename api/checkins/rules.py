@@ -83,6 +83,8 @@ class Flag(StrEnum):
     """What brought it is not proven to be who it says."""
     OFF_SHIFT = "off_shift"
     """The guard was not on duty."""
+    TYPED = "typed"
+    """The number of the tag was typed in: no more than a picture of it says, so it weighs as a printed code."""
     PHONE_OUT = "phone_out"
     """The guard's phone was told to be dead then, and something else was to show his visits."""
 
@@ -148,6 +150,7 @@ FLAG_WORDS: Final = {
     Flag.STALE: Words("一天以后才上传", "came more than a day later"),
     Flag.UNVERIFIED: Words("来源未核验", "its sender is not verified"),
     Flag.OFF_SHIFT: Words("不在班", "not on duty"),
+    Flag.TYPED: Words("手工输入标签号", "the tag's number was typed in"),
     Flag.PHONE_OUT: Words("手机故障期间", "while his phone was told to be dead"),
 }
 WHY_WORDS: Final = {

@@ -10,6 +10,7 @@ from pydantic import AfterValidator, BaseModel, ConfigDict, Field, StringConstra
 from api.checkins.models import CheckInRow, CheckpointTag, UnknownTag, WandImport, WandRow
 from api.checkins.rules import WHY_WORDS, CheckIn, Ended, Settled, Source, Why, words_of
 from api.checkins.sheets import BAD_WORDS, Bad
+from api.checkins.uploading import Code
 from api.checkins.wands import EMPTY_GUARD, Imported
 from api.clock import iso
 from api.shapes import Answer, Asked, Moment, WordsAnswer, words_answer
@@ -18,6 +19,8 @@ from broker.tags import Tag, faces
 
 ITEMS_MOST: Final = 200
 RECORDS_MOST: Final = 2_000
+CODE_PAGE: Final = "/phone/c/"
+"""Where a code is opened (api/console/checking_in.py); what was printed with it is on walls for years."""
 
 Segment = Annotated[str, StringConstraints(pattern=SEGMENT)]
 Written = Annotated[str, StringConstraints(min_length=1, max_length=96)]
@@ -179,8 +182,8 @@ class PhoneItem(Asked):
     """A check-in that waited in a phone. `key`: made once by the phone, and sent again with it. `at`: its own clock."""
 
     key: Annotated[str, StringConstraints(pattern=r"^[!-~]{8,64}$")]
-    how: Literal["nfc_phone", "qr"]
-    written: Written = Field(description="The tag that was read, or the text of the code")
+    how: Literal["nfc_phone", "qr", "typed"]
+    written: Written = Field(description="The tag that was read or typed in, or the text of the code")
     at: Moment
 
 
@@ -370,12 +373,19 @@ def bad_row(row: WandRow, cells: list[str]) -> BadRowAnswer:
 class CodeAnswer(Answer):
     """The text of the QR code to print for a checkpoint. It is copied with a photograph: weak evidence.
 
-    `version`: of the code; an earlier one holds no more.
+    `version`: of the code; an earlier one holds no more. `page`: where it is opened, behind the station's own address,
+    so that any scanner finds the way; both are read by phones.
     """
 
     point: str
     code: str
+    page: str
     version: int
+
+
+def code_answer(point: str, found: Code) -> CodeAnswer:
+    """A code as HTTP shows it."""
+    return CodeAnswer(point=point, code=found.text, page=CODE_PAGE + found.text, version=found.version)
 
 
 class ScreenKey(Answer):

@@ -59,12 +59,16 @@ class Code:
 
 @dataclass(frozen=True, slots=True)
 class PhoneCheckIn:
-    """One that a phone kept: under `key` it is the same however often it is sent. `written`: the tag or the code."""
+    """One that a phone kept: under `key` it is the same however often it is sent. `written`: the tag or the code.
+
+    `typed`: by hand; nothing was read.
+    """
 
     key: str
     how: Source
     written: str
     device_ms: int
+    typed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,20 +184,21 @@ class Uploads:
         self, session: Session, account: str, guard: str, one: PhoneCheckIn, *, device_now_ms: int, now_ms: int
     ) -> Said:
         moment = moment_of_upload(device_ms=one.device_ms, device_now_ms=device_now_ms, server_ms=now_ms)
-        code = self._scanned(session, one.written, moment.at_ms) if one.how is Source.QR else None
+        is_code = one.how is Source.QR and not one.typed
+        code = self._scanned(session, one.written, moment.at_ms) if is_code else None
         point = None if code is None else code.point
-        bad = one.how is Source.QR and code is None
+        odd = ({Flag.UNVERIFIED} if is_code and code is None else set()) | ({Flag.TYPED} if one.typed else set())
         changes = code is not None and code.freshness is qr.Freshness.ROTATING
         return Said(
             id=same("phone", account, one.key),
             source=Source.QR_SCREEN if changes else one.how,
-            tag=None if one.how is Source.QR else kept(one.written),
+            tag=None if is_code else kept(one.written),
             at_ms=moment.at_ms,
             device_ms=one.device_ms,
             skew_ms=moment.skew_ms,
             guard=guard,
             point=point,
-            flags=moment.flags | ({Flag.UNVERIFIED} if bad else set()),
+            flags=moment.flags | odd,
         )
 
     def _scanned(self, session: Session, text: str, at_ms: int) -> qr.Payload | None:

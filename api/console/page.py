@@ -34,7 +34,11 @@ HEADERS: Final = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
-WAYS: Final[tuple[tuple[str, str], ...]] = (("/desk", "alarm.acknowledge"),)
+WAYS: Final[tuple[tuple[str, str], ...]] = (
+    ("/desk", "alarm.acknowledge"),
+    ("/phone/guard", "roll_call.answer"),
+    ("/phone/field", "task.do"),
+)
 """Where the head of a page leads, and the action without which it is not offered. `base.html` has the names."""
 
 

@@ -4,10 +4,10 @@ from typing import Final
 
 from fastapi import APIRouter, FastAPI, Request, Response
 
-from api.console import desk, files, phone, signing_in
+from api.console import checking_in, desk, files, phone, signing_in
 from api.console.page import Elsewhere, go
 
-ROUTERS: Final[tuple[APIRouter, ...]] = (files.router, signing_in.router, desk.router, phone.router)
+ROUTERS: Final[tuple[APIRouter, ...]] = (files.router, signing_in.router, desk.router, checking_in.router, phone.router)
 
 
 def install(app: FastAPI) -> None:

@@ -9,6 +9,7 @@ from api.access import Authority, may
 from api.guards.service import employments
 from api.pages import PAGE, Cursor, Limit, Number, below, cursor
 from api.patrols import repository
+from api.patrols.own import own_rounds
 from api.patrols.schemas import (
     CheckpointAnswer,
     CheckpointList,
@@ -23,6 +24,7 @@ from api.patrols.schemas import (
     NewPlan,
     NewRoute,
     NewShift,
+    OwnRounds,
     PlanAnswer,
     PlanPage,
     RoundDetailAnswer,
@@ -243,6 +245,13 @@ def list_rounds(
         rows = repository.rounds(session, areas, companies, day_=day_, below=below(after), limit=limit + 1)
         items = [round_answer(row) for row in rows[:limit]]
     return RoundPage(items=tuple(items), next=cursor(items[-1].number) if len(rows) > limit else None)
+
+
+@router.get("/patrol-rounds/own", summary="One's own rounds of today (今日巡逻)")
+def list_own_rounds(station: CurrentStation, by: Annotated[Authority, may("patrol.round.own")]) -> OwnRounds:
+    """Visit by visit with their bands, the names of the checkpoints, and where one checked in last."""
+    with station.database.read() as session:
+        return own_rounds(session, station.register, by, now_ms=station.clock())
 
 
 @router.get("/patrol-rounds/{number}", summary="One round, visit by visit")

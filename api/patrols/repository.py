@@ -627,6 +627,18 @@ def rounds_of_guard(session: Session, guard: str, from_ms: int, to_ms: int) -> S
     return session.exec(found.order_by(col(PatrolRound.starts_ms), col(PatrolRound.number))).all()
 
 
+def rounds_in(session: Session, station: str, areas: Collection[str], from_ms: int, to_ms: int) -> list[PatrolRound]:
+    """Rounds in these areas that share a moment with a span, judged or not, in order."""
+    found = select(PatrolRound).where(
+        PatrolRound.station == station,
+        PatrolRound.starts_ms > from_ms - ROUND_MOST_MS,
+        PatrolRound.starts_ms < to_ms,
+        PatrolRound.ends_ms > from_ms,
+    )
+    rows = [row for some in portions(areas) for row in session.exec(found.where(col(PatrolRound.area).in_(some)))]
+    return sorted(rows, key=lambda row: (row.starts_ms, row.number or 0))
+
+
 def legs_text(legs_ms: Mapping[tuple[str, str], int]) -> str:
     """Legs for a row."""
     return json.dumps([[*leg, least_ms] for leg, least_ms in sorted(legs_ms.items())], ensure_ascii=False)

@@ -306,6 +306,66 @@ class RoundDetailAnswer(RoundAnswer):
     rescored: tuple[RescoreAnswer, ...]
 
 
+class OwnGroup(Answer):
+    """A group in which he serves: where what he reports may be."""
+
+    id: str
+    name: str
+
+
+class OwnPoint(Answer):
+    """A checkpoint. `group`: in which group it is, where that is known."""
+
+    id: str
+    name: str
+    group: str | None
+
+
+class LastSeen(Answer):
+    """Where he checked in last, today."""
+
+    point: OwnPoint
+    at: datetime
+
+
+class OwnVisit(Answer):
+    """An expected visit. It counts from `opens` to `closes` and is on time until `due`.
+
+    `seen`: when somebody of this round checked in there, also where it is not judged yet.
+    """
+
+    nth: int
+    point: OwnPoint
+    planned: datetime | None
+    opens: datetime
+    due: datetime
+    closes: datetime
+    optional: bool
+    dwell_s: int
+    seen: datetime | None
+    outcome: Outcome
+    outcome_words: WordsAnswer
+    excuse_words: WordsAnswer | None
+
+
+class OwnRound(RoundAnswer):
+    """One's own round, with what is still to do."""
+
+    name: str
+    visits: tuple[OwnVisit, ...]
+
+
+class OwnRounds(Answer):
+    """Somebody's own rounds from twelve hours ago until eighteen from now, in order, and where he was last."""
+
+    guard: str
+    service_number: str | None
+    name: str | None
+    rounds: tuple[OwnRound, ...]
+    last: LastSeen | None
+    groups: tuple[OwnGroup, ...]
+
+
 class ExceptionAnswer(Answer):
     """A visit that was not made as planned: since when that is so, and since when it is known."""
 
@@ -457,6 +517,36 @@ def visit_answer(row: PatrolVisit) -> VisitAnswer:
         excuse_words=None if detail.excuse is None else words_answer(REASON_WORDS[detail.excuse]),
         evidence=detail.evidence,
     )
+
+
+def own_visit(row: PatrolVisit, point: OwnPoint, seen_ms: int | None) -> OwnVisit:
+    """A visit as whoever is to make it sees it."""
+    judged = judged_of(row)
+    excuse = judged.detail.excuse
+    return OwnVisit(
+        nth=row.nth,
+        point=point,
+        planned=_until(row.at_ms),
+        opens=iso(row.opens_ms),
+        due=iso(row.due_ms),
+        closes=iso(row.closes_ms),
+        optional=row.optional,
+        dwell_s=row.dwell_ms // 1_000,
+        seen=_until(seen_ms),
+        outcome=judged.outcome,
+        outcome_words=words_answer(OUTCOME_WORDS[judged.outcome]),
+        excuse_words=None if excuse is None else words_answer(REASON_WORDS[excuse]),
+    )
+
+
+def own_round(row: PatrolRound, name: str, visits: tuple[OwnVisit, ...]) -> OwnRound:
+    """A round as whoever walks it sees it."""
+    return OwnRound.model_validate({**_round(row), "name": name, "visits": visits})
+
+
+def last_seen(point: OwnPoint, at_ms: int) -> LastSeen:
+    """Where he was last."""
+    return LastSeen(point=point, at=iso(at_ms))
 
 
 def round_detail(

@@ -373,6 +373,9 @@ def at(ms: int) -> str:
     return datetime.fromtimestamp(ms / 1_000, UTC).isoformat()
 
 
+TYPED = "04416D412B0289"
+
+
 def item(key: str, ms: int, **more: Any) -> dict[str, Any]:
     return {"key": key, "how": "nfc_phone", "written": "04:41:6D:41:2B:02:89", "at": at(ms)} | more
 
@@ -448,6 +451,15 @@ class TestPhones:
         good, bad = guard.post("/api/v1/check-ins", {"now": at(NOW), "items": items})["items"]
         assert (good["point"], good["flags"]) == ("gate", [])
         assert (bad["point"], bad["flags"]) == (None, ["unknown_point", "unverified"])
+
+    def test_what_was_typed_in_weighs_as_a_picture_of_it_does_and_says_so(
+        self, station: Served, guard: Somebody, leader: Somebody
+    ) -> None:
+        leader.post("/api/v1/checkpoint-tags", {"tag": TYPED, "point": "gate", "since": at(NOW - HOUR)}, status=201)
+        upload = {"now": at(NOW), "items": [item("k-000001", NOW, how="typed", written=TYPED)]}
+        (one,) = guard.post("/api/v1/check-ins", upload)["items"]
+        assert (one["point"], one["flags"], one["words"][0]["zh"]) == ("gate", ["typed"], "手工输入标签号")
+        assert station.rows("SELECT source, tag FROM check_in") == [("qr", TYPED)]
 
     def test_a_code_that_leaked_is_ended_and_one_scanned_before_that_counts_still(
         self, station: Served, guard: Somebody, leader: Somebody, hands: Hands

@@ -5,7 +5,8 @@
 //   queue.add({ path: "/alarms", body, about: "press", urgent: true, until: Date.now() + 600_000 })
 //
 // An item is `{ id, method, path, body, key, about, urgent, until, account, made, tries, state, answer, more }`. `key` is
-// its Idempotency-Key, drawn once: however often it is sent, it is done once. `body` may be a Blob. `more` is the page's.
+// its Idempotency-Key, drawn once: however often it is sent, it is done once. `body` may be a Blob; a `now` in it is this phone's
+// clock at each sending. `more` is the page's.
 // States: `waiting` (for the network, or its turn), `sending`, `signed_out` (waits until whoever made it signs in),
 // `late` (past `until`: waits for `again(id)`), `refused` (the station said no: `answer`; waits for `drop(id)`).
 // What the station has answered well is gone from here, and `answered(item, answer)` is told.
@@ -163,7 +164,8 @@ export class Queue extends EventTarget {
     item.tries += 1;
     let answer;
     try {
-      answer = await this.#ask(item.method, item.path, { body: item.body, key: item.key, wait: item.urgent ? 6_000 : 30_000 });
+      const body = item.body?.now ? { ...item.body, now: new Date().toISOString() } : item.body; // by which clocks are compared
+      answer = await this.#ask(item.method, item.path, { body, key: item.key, wait: item.urgent ? 6_000 : 30_000 });
     } catch (why) {
       this.#becomes(item, "waiting");
       if (!(why instanceof Unreachable)) throw why;

@@ -26,6 +26,10 @@ self.addEventListener("activate", (event) => {
 self.addEventListener("fetch", (event) => {
   const where = new URL(event.request.url);
   if (event.request.method !== "GET" || where.origin !== self.location.origin || where.pathname.startsWith("/api/")) return;
+  if (where.pathname.startsWith("/phone/c/")) { // a checkpoint's code: without a network, the guard's page takes it
+    event.respondWith(fetch(event.request).catch(async () => (await (await caches.open(NAME)).match("/phone/guard")) ?? Response.error()));
+    return;
+  }
   if (!SHELL.some(([address]) => address === where.pathname)) return;
   event.respondWith((async () => {
     const kept = await (await caches.open(NAME)).match(where.pathname);
