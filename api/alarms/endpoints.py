@@ -18,12 +18,13 @@ from api.alarms.schemas import (
     alarm_answer,
     alarm_detail_answer,
     kind_words,
+    person,
 )
 from api.etags import etag
 from api.pages import PAGE, Limit
 from api.problems import BadCursor, answers
 from api.station import CurrentStation
-from broker.ids import EVENT_ID
+from broker.ids import EVENT_ID, SEGMENT
 
 _reading: Final = APIRouter(
     prefix="/api/v1/alarms",
@@ -46,6 +47,7 @@ def list_alarms(
     *,
     state: State | None = None,
     open: Annotated[bool, Query(description="Only what is not resolved")] = False,  # noqa: A002 - a parameter of HTTP
+    place: Annotated[str | None, Query(pattern=SEGMENT, description="Only of this place, where it may be read")] = None,
     limit: Limit = PAGE,
     after: Cursor = None,
 ) -> AlarmPage:
@@ -54,7 +56,7 @@ def list_alarms(
     states = reading.states_of(state, only_open=open)
     with station.database.read() as session:
         people = people_of(station, session)
-        page = reading.page(session, by, station.register, after=last, states=states, limit=limit)
+        page = reading.page(session, by, station.register, after=last, states=states, limit=limit, place=place)
         items = [alarm_answer(seen.shown, people) for seen in page.seen]
     return AlarmPage(items=items, next=f"a{items[-1].id}" if page.more else None)
 
@@ -67,7 +69,9 @@ def get_alarm(
     with station.database.read() as session:
         people = people_of(station, session)
         seen = station.alarms.see(session, by, alarm)
-        answer = alarm_detail_answer(seen, belongings(session, station.alarms, by, seen), people)
+        found = belongings(session, station.alarms, by, seen)
+        named = [person(account, people) for account in found.accounts()]
+        answer = alarm_detail_answer(seen, found, people, named)
     if answer.version is not None:
         response.headers["ETag"] = etag(answer.version)
     return answer

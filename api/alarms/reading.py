@@ -24,9 +24,16 @@ class Page:
 
 
 def page(
-    session: Session, by: Authority, register: Register, *, after: str | None, states: Collection[State], limit: int
+    session: Session,
+    by: Authority,
+    register: Register,
+    *,
+    after: str | None,
+    states: Collection[State],
+    limit: int,
+    place: str | None = None,
 ) -> Page:
-    """Alarms that this account may see, in one of these states as it may read them.
+    """Alarms that this account may see, in one of these states as it may read them, of `place` where one is given.
 
     `after` is the id of the last one of the page before: a cursor that counts nothing. Raises BadCursor.
     """
@@ -41,11 +48,11 @@ def page(
     found: list[Seen] = []
     many = limit + 1  # `within` lets little through that `look` does not
     while len(found) <= limit:
-        chunk = repository.page(session, where=where, below=below, states=stored, limit=many)
+        chunk = repository.page(session, where=where, below=below, states=stored, limit=many, place=place)
         tied = ties(session, [alarm.id for alarm in chunk])
         for alarm in chunk:
             seen = look(by, alarm, register, tied)
-            if seen is not None and seen.shown.state in states:
+            if seen is not None and seen.shown.state in states and place in {None, seen.shown.place}:
                 found.append(seen)
         if len(chunk) < many:
             break

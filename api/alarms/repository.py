@@ -355,10 +355,18 @@ def forget_requests(session: Session, *, before_ms: int) -> None:
 
 
 def page(
-    session: Session, *, where: ColumnElement[bool], below: int | None, states: Collection[State], limit: int
+    session: Session,
+    *,
+    where: ColumnElement[bool],
+    below: int | None,
+    states: Collection[State],
+    limit: int,
+    place: str | None = None,
 ) -> list[AlarmRecord]:
-    """Alarms with numbers below `below`, newest first."""
+    """Alarms with numbers below `below`, of `place` where one is given, newest first."""
     found = _ALARMS.where(where, ALARM.c.state.in_([state.value for state in states]))
+    if place is not None:
+        found = found.where(ALARM.c.place == place)
     if below is not None:
         found = found.where(ALARM.c.number < below)
     return _alarms(session, found.order_by(ALARM.c.number.desc()).limit(limit))

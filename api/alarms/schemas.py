@@ -217,6 +217,8 @@ class AlarmDetailAnswer(AlarmAnswer):
     transfers: list[TransferAnswer]
     answers: AnswersAnswer | None
     attachments: list[AttachmentAnswer]
+    people: list[PersonAnswer]
+    """Who the accounts are that are named in what belongs to it."""
 
 
 class AlarmPage(Answer):
@@ -369,16 +371,28 @@ class Belongings:
     answers: AnswersAnswer | None = None
     attachments: list[AttachmentAnswer] = field(default_factory=list)
 
+    def accounts(self) -> list[str]:
+        """Every account that is named in it."""
+        named = {
+            *(one.officer for one in self.steps),
+            *(who for one in self.dispatches for who in (one.account, one.by)),
+            *(who for one in self.transfers for who in (one.by, one.answered_by)),
+            *(one.by for one in self.attachments),
+        }
+        return sorted(one for one in named if one is not None)
+
 
 def alarm_answer(shown: Shown, people: People) -> AlarmAnswer:
     """An alarm as it is answered."""
     return AlarmAnswer.model_validate(_fields(shown, people))
 
 
-def alarm_detail_answer(seen: Seen, belongings: Belongings, people: People) -> AlarmDetailAnswer:
-    """An alarm with all that belongs to it."""
+def alarm_detail_answer(
+    seen: Seen, belongings: Belongings, people: People, named: list[PersonAnswer]
+) -> AlarmDetailAnswer:
+    """An alarm with all that belongs to it, and who is named there."""
     own = {name: getattr(belongings, name) for name in Belongings.__slots__}
-    return AlarmDetailAnswer.model_validate({**_fields(seen.shown, people), **own})
+    return AlarmDetailAnswer.model_validate({**_fields(seen.shown, people), **own, "people": named})
 
 
 def answer_words(answer: NeighbourAnswer) -> WordsAnswer:

@@ -22,12 +22,13 @@ HANDED_ON: Final = frozenset({b"cookie", b"host", b"origin", b"user-agent", b"x-
 
 @dataclass(frozen=True, slots=True)
 class Reply:
-    """What the interface answered. `body`: JSON, None for nothing."""
+    """What the interface answered. `body`: JSON, None for nothing and for what is none. `raw`: the octets."""
 
     status: int
     body: Any
     cookies: tuple[str, ...] = ()
     headers: Mapping[str, str] = field(default_factory=dict)
+    raw: bytes = b""
 
     @property
     def good(self) -> bool:
@@ -58,11 +59,14 @@ class Interface:
         *,
         query: Mapping[str, object] | None = None,
         body: object = None,
+        content: bytes | None = None,
         headers: Mapping[str, str] | None = None,
     ) -> Reply:
-        """One request. `path` begins after `/api/v1`."""
-        content = b"" if body is None else json.dumps(body).encode()
-        scope = self._scope(method, PREFIX + path, query or {}, content, headers or {})
+        """One request. `path` begins after `/api/v1`. `content`: a file instead of a JSON body."""
+        kind = "application/json" if content is None else "application/octet-stream"
+        if content is None:
+            content = b"" if body is None else json.dumps(body).encode()
+        scope = self._scope(method, PREFIX + path, query or {}, content, {"Content-Type": kind} | dict(headers or {}))
         started: dict[str, Any] = {}
         pieces: list[bytes] = []
 
@@ -78,11 +82,13 @@ class Interface:
         await self._request.app(scope, receive, send)
         named = [(name.decode("latin-1").lower(), value.decode("latin-1")) for name, value in started["headers"]]
         text = b"".join(pieces)
+        headed = dict(named)
         return Reply(
             started["status"],
-            json.loads(text) if text else None,
+            json.loads(text) if text and "json" in headed.get("content-type", "") else None,
             tuple(value for name, value in named if name == "set-cookie"),
-            dict(named),
+            headed,
+            text,
         )
 
     def _scope(
@@ -91,7 +97,9 @@ class Interface:
         kept = [(name, value) for name, value in self._request.headers.raw if name in HANDED_ON]
         own = {"accept": "application/json", **headers}
         if content:
-            own |= {"content-type": "application/json", "content-length": str(len(content))}
+            own["content-length"] = str(len(content))
+        else:
+            own.pop("Content-Type", None)
         if self._csrf is not None:
             own[CSRF_HEADER.lower()] = self._csrf
         outer = self._request.scope

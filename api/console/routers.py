@@ -4,10 +4,17 @@ from typing import Final
 
 from fastapi import APIRouter, FastAPI, Request, Response
 
-from api.console import checking_in, desk, files, phone, signing_in
+from api.console import alarm, checking_in, desk, files, phone, signing_in
 from api.console.page import Elsewhere, go
 
-ROUTERS: Final[tuple[APIRouter, ...]] = (files.router, signing_in.router, desk.router, checking_in.router, phone.router)
+ROUTERS: Final[tuple[APIRouter, ...]] = (
+    files.router,
+    signing_in.router,
+    desk.router,
+    alarm.router,
+    checking_in.router,
+    phone.router,
+)
 
 
 def install(app: FastAPI) -> None:

@@ -3,6 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
+from api.alarms.rules import FRESH, HANDLED
 from broker.kinds import Kind
 
 URGENT: Final[tuple[Kind, ...]] = (
@@ -15,8 +16,8 @@ URGENT: Final[tuple[Kind, ...]] = (
     Kind.HELP,
 )
 """What is looked at first among alarms that nobody has taken. What is not here comes after."""
-SENT: Final = frozenset({"raised", "received", "cancelled"})
-SEEN: Final = frozenset({"acknowledged", "checked", "dispatched", "on_scene"})
+SENT: Final = frozenset(state.value for state in FRESH)
+SEEN: Final = frozenset(state.value for state in HANDLED)
 
 
 def light(state: str) -> str:

@@ -7,6 +7,8 @@ from fastapi import APIRouter, Query, Response
 from fastapi.responses import HTMLResponse
 
 from api.access import Authority, may
+from api.alarms.doing import people_of
+from api.alarms.schemas import person
 from api.duty.schemas import (
     Area,
     Beat,
@@ -105,8 +107,10 @@ def who_is_on_duty(
     at_ms = None if at is None else round(at.timestamp() * 1_000)
     with station.database.read() as session:
         accounts = station.duty.now(session, by, role=role, area=area, at_ms=at_ms)
+        known = people_of(station, session)
+        people = tuple(person(account, known) for account in accounts)
     words = words_answer(ROLE_WORDS[role]) if role in ROLE_WORDS else None
-    return OnDutyAnswer(role=role, role_words=words, area=area, accounts=tuple(accounts))
+    return OnDutyAnswer(role=role, role_words=words, area=area, accounts=tuple(accounts), people=people)
 
 
 @router.get("/leaves", summary="Who is away, newest first")

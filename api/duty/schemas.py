@@ -6,6 +6,7 @@ from zoneinfo import ZoneInfo
 
 from pydantic import Field, StringConstraints, model_validator
 
+from api.alarms.schemas import PersonAnswer
 from api.clock import iso
 from api.duty.models import DutyLeave, DutyShift, Handover, LiveDesk
 from api.duty.rules import DAY_MIN, DAYS
@@ -129,6 +130,8 @@ class OnDutyAnswer(Answer):
     role_words: WordsAnswer | None
     area: str
     accounts: tuple[str, ...]
+    people: tuple[PersonAnswer, ...]
+    """The same, by name."""
 
 
 class DeskAnswer(Answer):
