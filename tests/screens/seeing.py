@@ -6,13 +6,16 @@ import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Any, Final, Self
+from typing import Any, Final, Literal, Self
 
 from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, Request, sync_playwright
+from starlette.testclient import TestClient
 
+from api.clock import Clock, wall_ms
 from api.program import build, listen, server_of
 from api.settings import StationSettings
 from api.station import Station
+from tests.api.conftest import Served
 from tests.api.signing_in import PASSWORD
 
 AXE: Final = Path(__file__).parents[2] / "node_modules/axe-core/axe.min.js"
@@ -20,6 +23,12 @@ SERIOUS: Final = frozenset({"serious", "critical"})
 RUN_AXE: Final = """async () => (await axe.run(document, {resultTypes: ["violations"]})).violations
     .map(({id, impact, nodes}) => ({id, impact, where: nodes.map((node) => node.target.join(" ")).slice(0, 5)}))"""
 CHROMIUM: Final = ("chromium", "chromium-browser", "google-chrome")
+LOOKS: Final[tuple[tuple[Literal["light", "dark"], int, int], ...]] = (
+    ("light", 1440, 900),
+    ("light", 1024, 768),
+    ("dark", 390, 844),
+)
+SIZE_ALONE: Final = 1024
 LOST: Final = "net::ERR"
 """What a browser says by itself of a server that is away."""
 
@@ -38,8 +47,9 @@ def chromium() -> Iterator[Browser]:
 class Serving:
     """A station served in this process over a real port, which it keeps when it is started again."""
 
-    def __init__(self, settings: StationSettings) -> None:
+    def __init__(self, settings: StationSettings, *, clock: Clock = wall_ms) -> None:
         self._settings = settings
+        self._clock = clock
         self._running: Any = None
         self._thread: threading.Thread | None = None
 
@@ -52,8 +62,9 @@ class Serving:
 
     def start(self) -> None:
         """Serve; the broker is heard when this returns."""
-        app = build(self._settings)
+        app = build(self._settings, clock=self._clock)
         self.station: Station = app.state.station
+        self.served = Served(app, TestClient(app), self._settings.database)
         server, listener = server_of(app), listen(self._settings)
         if self._settings.http.port == 0:
             self._settings = self._settings.model_copy(
@@ -109,6 +120,21 @@ class Screen:
         assert answer.ok, answer.text()
         self.page.goto(to)
         return self.page
+
+    def look_at(self, path: str) -> list[str]:
+        """What is wrong with a page in either theme, or at any of the three widths that are looked at."""
+        wrong: list[str] = []
+        for scheme, width, height in LOOKS:
+            self.page.emulate_media(color_scheme=scheme)
+            self.page.set_viewport_size({"width": width, "height": height})
+            if width == LOOKS[0][1]:
+                self.page.goto(path)
+                self.page.wait_for_load_state("load")
+            if (wide := self.overflow()) > 0:
+                wrong.append(f"{path} at {width}: {wide} px too wide")
+            if width != SIZE_ALONE:
+                wrong += [f"{path} at {width} {scheme}: {one}" for one in self.violations()]
+        return wrong
 
     def connected(self) -> None:
         """Wait until the desk hears of alarms."""

@@ -1,0 +1,131 @@
+"""Every page in both themes and at three widths: nobody is kept out of it, nothing sticks out, nothing complains.
+
+Pages are those of the console's routers, so that a new one is looked at from its first day.
+"""
+
+from collections.abc import Iterator
+
+import pytest
+from fastapi import APIRouter
+from fastapi.routing import APIRoute
+from playwright.sync_api import APIResponse, Browser
+
+from api.console import phone
+from api.console.routers import ROUTERS
+from api.rights.rules import Role
+from api.settings import StationSettings
+from broker.kinds import Kind
+from tests.api.peers import COMMUNITY, HOUSEHOLDS, STATION, Gateway
+from tests.api.people import Hands, somebody
+from tests.api.signing_in import PASSWORD, account
+from tests.api.test_guards import duty, hire
+from tests.api.test_patrols import BEGINS_MS, MINUTE_MS, lay_out
+from tests.screens.seeing import Screen, Serving
+
+PEOPLE = (
+    ("wang", Role.DUTY_OFFICER, STATION),
+    ("lin", Role.DUTY_LEADER, STATION),
+    ("bao", Role.GUARD_COMPANY, "beiguan"),
+    ("xin", Role.INSTALLER, COMMUNITY),
+    ("sun", Role.COMMUNITY, COMMUNITY),
+    ("gu", Role.GUARD, "beiguan"),
+    ("hu", Role.HOUSEHOLD, HOUSEHOLDS[0]),
+)
+"""Whoever comes first and is let in looks at a page."""
+ALARM = "api.console.alarm"
+PHONES = {"guard": "gu", "field": "sun"}
+"""Who looks at a phone page; the others are a household's."""
+
+
+@pytest.fixture
+def serving(settings: StationSettings) -> Iterator[Serving]:
+    """A station where something has happened: three alarms, a round that runs, a guard on it."""
+    hands = Hands()
+    with Serving(settings, clock=hands) as running:
+        with running.station.registrar.edit("li") as edit:
+            edit.put_company("beiguan", name="北关保安", code=None, if_match=None)
+        made = {login: account(running.station, login, (role, scope)) for login, role, scope in PEOPLE}
+        officer = somebody(running.served, "planner", Role.OFFICER, STATION)
+        lay_out(officer)
+        duty(officer, hire(officer, "B1", "王一", "beiguan", account=made["gu"]), area="gr1")
+        hands.now_ms = BEGINS_MS + MINUTE_MS
+        yield running
+
+
+def paths(router: APIRouter) -> list[str]:
+    """Where its pages are, as far as an address says it without knowing what there is."""
+    if router is phone.router:
+        return [f"/phone/{path.stem}" for path in sorted(phone.PHONE.glob("*.html"))] + ["/phone/join"]
+    found = [route for route in router.routes if isinstance(route, APIRoute) and "GET" in (route.methods or ())]
+    return [route.path for route in found if "{" not in route.path and route.path not in {"/", "/login"}]
+
+
+def module_of(router: APIRouter) -> str:
+    """Which part of the console it is of."""
+    return next(route.endpoint.__module__ for route in router.routes if isinstance(route, APIRoute))
+
+
+WITH_PAGES = [router for router in ROUTERS if paths(router) or module_of(router) == ALARM]
+
+
+def is_page(answer: APIResponse) -> bool:
+    return answer.ok and answer.text().lstrip().lower().startswith("<!doctype html")
+
+
+@pytest.mark.parametrize("router", WITH_PAGES, ids=map(module_of, WITH_PAGES))
+def test_a_page_keeps_nobody_out_and_sticks_out_nowhere(
+    browser: Browser, serving: Serving, gateway: Gateway, router: APIRouter
+) -> None:
+    events = [
+        gateway.event(kind=Kind.DURESS),
+        gateway.event(kind=Kind.FIRE, label="<b>老王</b>的家在很长很长的一条街道的最后一个院子里面第二个门"),
+        gateway.event(kind=Kind.PANIC, place=HOUSEHOLDS[1], unit=None),
+    ]
+    gateway.send(events)
+    gateway.receipted(events)
+    screens: dict[str, Screen] = {}
+    wrong: list[str] = []
+    nobody: list[str] = []
+
+    def screen_of(login: str) -> Screen:
+        if login not in screens:
+            screens[login] = Screen(browser, serving.origin)
+            answer = screens[login].context.request.post(
+                "/api/v1/session", data={"login": login, "password": PASSWORD}, headers={"Origin": serving.origin}
+            )
+            assert answer.ok, answer.text()
+        return screens[login]
+
+    more = [f"/alarms/{event.id}" for event in events] if module_of(router) == ALARM else []
+    for path in paths(router) + more:
+        asked = [PHONES.get(path.rpartition("/")[2], "hu")] if router is phone.router else [who for who, _, _ in PEOPLE]
+        for login in asked:
+            answer = screen_of(login).context.request.get(path, max_redirects=0)
+            if answer.ok or answer.status == 404:
+                if is_page(answer):
+                    wrong += screens[login].look_at(path)
+                break
+        else:
+            nobody.append(path)
+    for login, one in screens.items():
+        wrong += [f"{login}: {said}" for said in one.wrong]
+        one.close()
+    assert wrong == []
+    assert nobody == []
+    assert screens
+
+
+def test_what_looks_at_pages_sees_what_is_wrong(browser: Browser, serving: Serving) -> None:
+    one = Screen(browser, serving.origin)
+    one.page.goto("/login")
+    assert one.wrong == []
+    assert one.violations() == []
+    one.page.evaluate(
+        """document.body.innerHTML = `<button></button><p>wide</p><img src="https://elsewhere.example/x.png">`;
+           document.querySelector("p").style.width = "3000px";"""
+    )
+    one.page.wait_for_timeout(200)
+    assert one.overflow() > 0
+    assert any("button-name" in found for found in one.violations())
+    assert any("Content Security Policy" in said for said in one.wrong)
+    one.close()
