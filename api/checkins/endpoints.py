@@ -6,6 +6,7 @@ from http import HTTPStatus
 from typing import Annotated, Any, Final, Literal
 
 from fastapi import APIRouter, Body, Depends, Path, Query
+from pydantic import StringConstraints
 
 from api.access import Authority, may
 from api.bodies import holds, whole
@@ -40,7 +41,7 @@ from api.checkins.schemas import (
 )
 from api.checkins.uploading import Located, PhoneCheckIn
 from api.checkins.wands import Stored
-from api.pages import PAGE, Cursor, Limit, Number, below, cursor
+from api.pages import PAGE, PAGE_MOST, Cursor, Limit, Number, below, cursor
 from api.problems import answers
 from api.register.files import BYTES_MOST, Format
 from api.station import CurrentStation
@@ -62,6 +63,7 @@ router: Final = APIRouter(
 
 Segment = Annotated[str, Path(pattern=SEGMENT)]
 Still = Annotated[bool, Query(description="Only those that are so still")]
+Ids = Annotated[list[Annotated[str, StringConstraints(max_length=64)]], Query(max_length=PAGE_MOST)]
 
 
 @router.get("/check-ins", summary="Check-ins as they came in, newest first")
@@ -70,10 +72,14 @@ def list_check_ins(
     by: Annotated[Authority, may("check_in.read")],
     limit: Limit = PAGE,
     after: Cursor = None,
+    id: Ids = [],  # noqa: A002, B006 - a parameter of HTTP, which FastAPI copies
 ) -> CheckInPage:
-    """Every one, with what is odd about it and three clocks. Who a guard is, and his track, is asked elsewhere."""
+    """Every one, or those with one of these ids, with what is odd about it and three clocks.
+
+    Who a guard is, and his track, is asked elsewhere.
+    """
     with station.database.read() as session:
-        found = station.checkins.page(session, by, below=below(after), limit=limit + 1)
+        found = station.checkins.page(session, by, ids=id, below=below(after), limit=limit + 1)
         items = tuple(check_in_answer(row) for row in found[:limit])
         last = found[limit - 1].number if len(found) > limit else None
     return CheckInPage(items=items, next=None if last is None else cursor(last))

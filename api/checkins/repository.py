@@ -128,11 +128,11 @@ def _found(session: Session, which: ColumnElement[bool], from_ms: int, to_ms: in
     return [check_in(row) for row in rows]
 
 
-def page(
-    session: Session, where: Sequence[ColumnElement[bool]], *, below: int | None, limit: int
-) -> Sequence[CheckInRow]:
-    """Check-ins, newest row first."""
-    found = select(CheckInRow).where(*where)
+def page(session: Session, ids: Collection[str], *, below: int | None, limit: int) -> Sequence[CheckInRow]:
+    """Check-ins, newest row first: those of `ids`, if there are any."""
+    found = select(CheckInRow)
+    if ids:
+        found = found.where(col(CheckInRow.id).in_([*ids]))
     if below is not None:
         found = found.where(col(CheckInRow.number) < below)
     return session.exec(found.order_by(col(CheckInRow.number).desc()).limit(limit)).all()

@@ -410,10 +410,12 @@ class Checkins:
         self._record(session, by, f"unknown_tag:{number}", {"dismiss": dismiss, "settled": row.settled})
         return row
 
-    def page(self, session: Session, by: Authority, *, below: int | None, limit: int) -> Sequence[CheckInRow]:
-        """Check-ins as they came in, newest first. Raises NotThere."""
+    def page(
+        self, session: Session, by: Authority, *, ids: Collection[str] = (), below: int | None, limit: int
+    ) -> Sequence[CheckInRow]:
+        """Check-ins as they came in, newest first; with `ids` those alone. Raises NotThere."""
         self._all(by)
-        return repository.page(session, [], below=below, limit=limit)
+        return repository.page(session, ids, below=below, limit=limit)
 
     def _all(self, by: Authority) -> None:
         """Tags and readers of a station are looked after by those who reach the whole of it. Raises NotThere."""

@@ -38,6 +38,9 @@ WAYS: Final[tuple[tuple[str, str], ...]] = (
     ("/desk", "alarm.acknowledge"),
     ("/phone/guard", "roll_call.answer"),
     ("/phone/field", "task.do"),
+    ("/company", "guard.takeover.ask"),
+    ("/patrol", "patrol.round.read"),
+    ("/points", "points.read"),
 )
 """Where the head of a page leads, and the action without which it is not offered. `base.html` has the names."""
 

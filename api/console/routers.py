@@ -4,7 +4,20 @@ from typing import Final
 
 from fastapi import APIRouter, FastAPI, Request, Response
 
-from api.console import alarm, checking_in, desk, files, phone, signing_in
+from api.console import (
+    alarm,
+    checking_in,
+    comments,
+    company,
+    desk,
+    files,
+    patrol,
+    phone,
+    points,
+    roll,
+    signing_in,
+    tracks,
+)
 from api.console.page import Elsewhere, go
 
 ROUTERS: Final[tuple[APIRouter, ...]] = (
@@ -14,6 +27,12 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     alarm.router,
     checking_in.router,
     phone.router,
+    patrol.router,
+    tracks.router,
+    roll.router,
+    points.router,
+    comments.router,
+    company.router,
 )
 
 

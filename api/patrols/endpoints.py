@@ -9,6 +9,7 @@ from api.access import Authority, may
 from api.guards.service import employments
 from api.pages import PAGE, Cursor, Limit, Number, below, cursor
 from api.patrols import repository
+from api.patrols.going import going
 from api.patrols.own import own_rounds
 from api.patrols.schemas import (
     CheckpointAnswer,
@@ -29,6 +30,7 @@ from api.patrols.schemas import (
     PlanPage,
     RoundDetailAnswer,
     RoundPage,
+    RoundsNow,
     RouteAnswer,
     RouteList,
     ShiftAnswer,
@@ -48,6 +50,8 @@ from api.shapes import CivilDay
 from api.station import CurrentStation
 from broker.ids import SEGMENT
 
+AROUND_MS: Final = 30 * 60_000
+"""A round goes on for as long before it begins and after it has closed."""
 READ_BEFORE_MS: Final = 86_400_000
 """How far back check-ins without a checkpoint are given to one that is put down at their reader."""
 
@@ -245,6 +249,23 @@ def list_rounds(
         rows = repository.rounds(session, areas, companies, day_=day_, below=below(after), limit=limit + 1)
         items = [round_answer(row) for row in rows[:limit]]
     return RoundPage(items=tuple(items), next=cursor(items[-1].number) if len(rows) > limit else None)
+
+
+@router.get("/patrol-rounds/now", summary="Rounds that go on, visit by visit")
+def list_rounds_now(
+    station: CurrentStation,
+    by: Annotated[Authority, may("patrol.round.read")],
+    limit: Limit = PAGE,
+    after: Cursor = None,
+) -> RoundsNow:
+    """From half an hour before they begin until half an hour after their last visit has closed."""
+    now_ms = station.clock()
+    with station.database.read() as session:
+        areas, companies = station.planning.areas(by), by.reach.over(Over.COMPANY)
+        span = now_ms - AROUND_MS, now_ms + AROUND_MS
+        rows = repository.rounds_around(session, areas, companies, *span, below=below(after), limit=limit + 1)
+        items = going(session, station.register, rows[:limit], now_ms=now_ms)
+    return RoundsNow(items=items, next=cursor(items[-1].number) if len(rows) > limit else None)
 
 
 @router.get("/patrol-rounds/own", summary="One's own rounds of today (今日巡逻)")

@@ -597,6 +597,28 @@ def rounds(
     return session.exec(found.order_by(col(PatrolRound.number).desc()).limit(limit)).all()
 
 
+def rounds_around(
+    session: Session,
+    areas: Collection[str],
+    companies: Collection[str],
+    from_ms: int,
+    to_ms: int,
+    *,
+    below: int | None,
+    limit: int,
+) -> Sequence[PatrolRound]:
+    """Rounds of these areas or companies that begin before `to_ms` and are open until `from_ms`, newest first."""
+    found = select(PatrolRound).where(
+        or_(col(PatrolRound.area).in_(areas), col(PatrolRound.company).in_(companies)),
+        col(PatrolRound.starts_ms) > from_ms - ROUND_MOST_MS,
+        col(PatrolRound.starts_ms) < to_ms,
+        col(PatrolRound.closes_ms) > from_ms,
+    )
+    if below is not None:
+        found = found.where(col(PatrolRound.number) < below)
+    return session.exec(found.order_by(col(PatrolRound.number).desc()).limit(limit)).all()
+
+
 def exceptions(
     session: Session, areas: Collection[str], companies: Collection[str], *, below: int | None, limit: int
 ) -> list[tuple[PatrolException, PatrolVisit, PatrolRound]]:
@@ -627,7 +649,9 @@ def rounds_of_guard(session: Session, guard: str, from_ms: int, to_ms: int) -> S
     return session.exec(found.order_by(col(PatrolRound.starts_ms), col(PatrolRound.number))).all()
 
 
-def rounds_in(session: Session, station: str, areas: Collection[str], from_ms: int, to_ms: int) -> list[PatrolRound]:
+def rounds_in(
+    session: Session, station: str, areas: Collection[str], from_ms: int, to_ms: int
+) -> list[PatrolRound]:
     """Rounds in these areas that share a moment with a span, judged or not, in order."""
     found = select(PatrolRound).where(
         PatrolRound.station == station,

@@ -1,5 +1,6 @@
 """What HTTP takes and gives of plans and rounds."""
 
+from collections.abc import Mapping
 from datetime import date, datetime
 from typing import Annotated, Final
 
@@ -285,6 +286,25 @@ class RoundPage(Answer):
     next: str | None
 
 
+class GoingVisit(VisitAnswer):
+    """A visit of a round that goes on. `seen`: when somebody of it was read there; it is judged when the round is."""
+
+    seen: datetime | None
+
+
+class RoundVisitsAnswer(RoundAnswer):
+    """A round with what has become of its visits so far."""
+
+    visits: tuple[GoingVisit, ...]
+
+
+class RoundsNow(Answer):
+    """A page, newest first."""
+
+    items: tuple[RoundVisitsAnswer, ...]
+    next: str | None
+
+
 class RescoreAnswer(Answer):
     """What late data changed about a visit."""
 
@@ -517,6 +537,12 @@ def visit_answer(row: PatrolVisit) -> VisitAnswer:
         excuse_words=None if detail.excuse is None else words_answer(REASON_WORDS[detail.excuse]),
         evidence=detail.evidence,
     )
+
+
+def round_with_visits(row: PatrolRound, visits: list[PatrolVisit], seen: Mapping[int, int]) -> RoundVisitsAnswer:
+    """A round as far as it has gone. `seen`: when somebody was read, ms, by the place of the visit."""
+    shown = [GoingVisit(**dict(visit_answer(visit)), seen=_until(seen.get(visit.nth))) for visit in visits]
+    return RoundVisitsAnswer.model_validate({**_round(row), "visits": tuple(shown)})
 
 
 def own_visit(row: PatrolVisit, point: OwnPoint, seen_ms: int | None) -> OwnVisit:

@@ -55,16 +55,20 @@ Id = Annotated[str, Path(pattern=EVENT_ID)]
 
 
 @router.get("/entries", summary="The points ledger (积分台账), newest first")
-def list_points(
+def list_points(  # noqa: PLR0917 - parameters of HTTP
     station: CurrentStation,
     by: Annotated[Authority, may("points.read")],
     guard: Annotated[str | None, Query(pattern=EVENT_ID)] = None,
+    rule: Annotated[str | None, Query(max_length=16)] = None,
+    appealed: Annotated[bool, Query(description="Only appeals that nobody has decided")] = False,  # noqa: FBT002
     limit: Limit = PAGE,
     after: Cursor = None,
 ) -> EntryPage:
     """A guard sees his own entries, a company those of its people of that day, the station those of its area."""
     with station.database.read() as session:
-        found = station.ledger.listed(session, by, guard=guard, below=below(after), limit=limit + 1)
+        found = station.ledger.listed(
+            session, by, guard=guard, rule=rule, appealed=appealed, below=below(after), limit=limit + 1
+        )
         items = tuple(entry_answer(one) for one in found[:limit])
     return EntryPage(items=items, next=cursor(items[-1].number) if len(found) > limit else None)
 

@@ -62,9 +62,17 @@ class Ledger:
     # Reading
 
     def listed(
-        self, session: Session, by: Authority, *, guard: str | None, below: int | None, limit: int
+        self,
+        session: Session,
+        by: Authority,
+        *,
+        guard: str | None,
+        rule: str | None = None,
+        appealed: bool = False,
+        below: int | None,
+        limit: int,
     ) -> list[Shown]:
-        """Entries that the account reaches, newest first."""
+        """Entries that the account reaches, newest first. `appealed`: those that wait for a decision."""
         rows = repository.page(
             session,
             self._points.station,
@@ -72,6 +80,8 @@ class Ledger:
             companies=by.reach.over(Over.COMPANY),
             areas=self.areas(by),
             guard=guard,
+            rule=rule,
+            waiting=appealed,
             below=below,
             limit=limit,
         )

@@ -219,10 +219,15 @@ def page(
     companies: Collection[str] = (),
     areas: Collection[str] | None = (),
     guard: str | None = None,
+    rule: str | None = None,
+    waiting: bool = False,
     below: int | None,
     limit: int,
 ) -> Sequence[PointsEntry]:
-    """Entries newest first: those of `guards`, of `companies`, or in `areas` (None: everywhere)."""
+    """Entries newest first: those of `guards`, of `companies`, or in `areas` (None: everywhere).
+
+    `waiting`: appeals that nobody has decided.
+    """
     found = select(PointsEntry).where(PointsEntry.station == station)
     if areas is not None:
         found = found.where(
@@ -234,6 +239,14 @@ def page(
         )
     if guard is not None:
         found = found.where(PointsEntry.guard == guard)
+    if rule is not None:
+        found = found.where(PointsEntry.rule == rule)
+    if waiting:
+        found = found.where(
+            col(PointsEntry.id).in_(select(PointsStep.about).where(PointsStep.action == StepAction.APPEALED.value)),
+            col(PointsEntry.id).not_in(select(PointsStep.about).where(PointsStep.action == StepAction.REJECTED.value)),
+            col(PointsEntry.id).not_in(select(PointsEntry.reverses).where(col(PointsEntry.reverses).is_not(None))),
+        )
     if below is not None:
         found = found.where(col(PointsEntry.number) < below)
     return session.exec(found.order_by(col(PointsEntry.number).desc()).limit(limit)).all()
