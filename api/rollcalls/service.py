@@ -82,7 +82,7 @@ class RollCalls:
         """Make the seed of a draw and show its digest; nobody is called yet. Raises NotThere."""
         self._reached(by, area)
         seed, now = self._random_bytes(SEED_BYTES).hex(), self._clock()
-        call = self._add(session, by, area=area, way=Way.DRAW, seed=seed, seed_digest=digest(seed), many=many)
+        call = self._add(session, by, now, area=area, way=Way.DRAW, seed=seed, seed_digest=digest(seed), many=many)
         self._record(session, by, call, {"digest": call.seed_digest, "many": many}, now)
         return self._called(session, call)
 
@@ -112,7 +112,7 @@ class RollCalls:
             self._here(session, by, one)
             if any(row.state == CalledState.WAITING.value for row in self._calls_of(session, one)):
                 raise NotNow("a call waits for one of these already (正在点名)")
-        call = self._add(session, by, area=area, way=Way.HAND)
+        call = self._add(session, by, now, area=area, way=Way.HAND)
         self._ring(session, call, wanted, now)
         self._record(session, by, call, {"called": wanted}, now)
         return self._called(session, call)
@@ -132,7 +132,7 @@ class RollCalls:
             if before.until_ms is not None and before.done_ms is None and now < before.until_ms:
                 raise NotNow(f"he is at spot call {before.number}; end that first")
         until = now + minutes * 60_000
-        call = self._add(session, by, area=area, way=Way.SPOT, words=words, until_ms=until)
+        call = self._add(session, by, now, area=area, way=Way.SPOT, words=words, until_ms=until)
         self._ring(session, call, [guard], now)
         guards.excuse(
             session,
@@ -344,13 +344,13 @@ class RollCalls:
         session.flush()
         self._lamps.tell(session, rows, now_ms)
 
-    def _add(self, session: Session, by: Authority, *, area: str, way: Way, **more: Any) -> RollCall:
+    def _add(self, session: Session, by: Authority, now_ms: int, *, area: str, way: Way, **more: Any) -> RollCall:
         call = RollCall(
             station=self._register.station,
             area=area,
             way=way.value,
             by=by.principal.account,
-            committed_ms=self._clock(),
+            committed_ms=now_ms,
             **more,
         )
         session.add(call)

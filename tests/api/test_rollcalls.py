@@ -4,6 +4,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from hashlib import sha256
+from itertools import count
 from typing import Any
 
 import pytest
@@ -168,6 +169,19 @@ def test_a_guard_answers_on_his_own_page_and_nobody_elses_call(
     seen = north.get(f"{CALLS}/{number}")
     assert [one["name"] for one in seen["people"]] == ["保安0", "保安1", None]
     assert person(officer.get(f"{CALLS}/{number}"), theirs)["on_roster"] is False
+
+
+@only_sqlite
+@pytest.mark.proves("P5")
+def test_a_call_is_made_while_the_clock_goes_on(serve: Serve) -> None:
+    moments = count(NOW)
+    with serve(clock=lambda: next(moments), wait=False) as one:
+        with one.station.registrar.edit("li") as edit:
+            edit.put_company("beiguan", name="北关保安", code=None, if_match=None)
+        officer = somebody(one, "xu", Role.OFFICER, STATION)
+        guard = hire(officer, "B1", "王一", "beiguan")
+        called = officer.post(CALLS, {"area": COMMUNITY, "guards": [guard]}, status=201)
+        assert called["called"] == called["committed"]
 
 
 @pytest.mark.proves("P5", "P3")

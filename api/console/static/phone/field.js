@@ -4,7 +4,7 @@ import { ago, learn, moment, said, t } from "./language.js";
 import { WORDS } from "./guard_words.js";
 learn(WORDS);
 import { inOrder, light } from "./urgency.js";
-import { button, draw, el, form, icon, line, read, refresh, say, start, tab } from "./shell.js";
+import { button, draw, el, form, icon, leave, line, read, refresh, say, start, tab } from "./shell.js";
 import { ring, watcher } from "./ringing.js";
 
 const CALM = new Set(["drill", "test"]);
@@ -179,8 +179,10 @@ const todo = () => [
 
 const hours = (minutes) => `${String(Math.floor(minutes / 60) % 24).padStart(2, "0")}:${String(minutes % 60).padStart(2, "0")}`;
 
+const me = () => (who() ? el("section", { id: "me", class: "sheet" }, el("p", {}, who().name), button(t("sign_out"), leave)) : null);
+
 function dutyTab() {
-  if (!duty) return [el("p", { id: "duty-none", class: "empty" }, t(line.reached ? "loading" : "no_network"))];
+  if (!duty) return [me(), el("p", { id: "duty-none", class: "empty" }, t(line.reached ? "loading" : "no_network"))];
   const serves = duty.now.some((one) => one.serves);
   return [
     el("section", { id: "duty-now", class: `sheet card-of ${serves ? "seen" : ""}` }, el("h1", {}, t(serves ? "duty_now_yes" : "duty_now_no")),
@@ -189,6 +191,7 @@ function dutyTab() {
       el("b", {}, t("duty_from_to", { from: hours(one.starts_min), to: hours(one.starts_min + one.lasts_min) })),
       el("span", {}, one.weekdays.length === 7 ? t("duty_every_day") : t("duty_days", { days: one.weekdays.join("、") })),
       el("span", { class: "aside" }, `${said(one.role_words)} · ${one.area}`, one.deputy_of ? ` · ${t("duty_deputy")}` : "")))) : el("p", { class: "empty" }, t("duty_none"))),
+    me(),
   ];
 }
 

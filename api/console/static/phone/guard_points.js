@@ -1,7 +1,8 @@
 // My points: what they add up to, each entry with its reason, and an appeal against one.
+import { who } from "./api.js";
 import { moment, said, t } from "./language.js";
 import { state } from "./guard_state.js";
-import { draw, el, form, line, queue, read, say } from "./shell.js";
+import { button, draw, el, form, leave, line, queue, read, say } from "./shell.js";
 
 let balance = null;
 let grade = null;
@@ -64,9 +65,14 @@ function explanation() {
   ];
 }
 
+function me() {
+  if (!who()) return null;
+  return el("section", { id: "me", class: "sheet" }, el("p", {}, [who().name, state.own?.service_number].filter(Boolean).join(" · ")), button(t("sign_out"), leave));
+}
+
 export function pointsTab() {
   if (opened) return explanation();
-  if (!balance) return [el("h1", { id: "points-title" }, t("points_title")), el("p", { id: "points-none", class: "empty" }, t(line.reached ? (state.own ? "loading" : "not_a_guard") : "points_need_network"))];
+  if (!balance) return [el("h1", { id: "points-title" }, t("points_title")), el("p", { id: "points-none", class: "empty" }, t(line.reached ? (state.own ? "loading" : "not_a_guard") : "points_need_network")), me()];
   return [
     el("section", { id: "balance", class: "sheet" }, el("h1", {}, t("points_title")),
       el("p", { class: "sum" }, el("span", {}, t("points_total")), el("b", { class: sign(balance.points_tenths) }, points(balance.points_tenths))),
@@ -76,5 +82,6 @@ export function pointsTab() {
         el("li", {}, el("span", {}, one.month), el("b", { class: sign(one.points_tenths) }, points(one.points_tenths)))))) : ""),
     el("section", { id: "entries", class: "sheet" }, el("h2", {}, t("points_entries")),
       entries?.length ? el("ul", { class: "rows" }, entries.map(row)) : el("p", { class: "empty" }, t("points_none"))),
+    me(),
   ];
 }
