@@ -7,6 +7,8 @@ import { arrived, button, draw, el, field, form, icon, leave, line, queue, read,
 learn(WORDS);
 
 const LATE_MS = 600_000; // an alarm that could not be sent for so long is asked about before it rings
+const INCIDENT_MS = 600_000; // presses within this time are one matter, as at the station
+const STANDS_MS = 12 * 3_600_000; // after that the large button is first again
 const OFFLINE_MS = 10_000;
 const HOME_KEPT_MS = 12 * 3_600_000;
 const SHOWN_MOST = 10;
@@ -22,7 +24,7 @@ const there = new Set(); // alarms at which somebody from here has arrived
 let fix = null;
 let noFix = false;
 let watch = null;
-let tried = "";
+let tried = null; // milliseconds, or false
 
 function kept(name, otherwise) {
   try { return JSON.parse(localStorage.getItem(name)) ?? otherwise; } catch { return otherwise; }
@@ -51,7 +53,7 @@ async function load() {
   known.details = new Map(details.filter(Boolean).map((one) => [one.id, one]));
   const place = home();
   const [places, tips, drills, condition] = await Promise.all([
-    known.asked ? null : read("/places?limit=50"), read("/tips?limit=50"), read("/drills?limit=20"), read(`/places/${place}/condition`),
+    known.asked ? null : read("/register/places?limit=50"), read("/tips?limit=50"), read("/drills?limit=20"), read(`/places/${place}/condition`),
   ]);
   if (places) known.places = places.items;
   known.asked = true;
@@ -102,10 +104,29 @@ function cancelOne(id) {
 async function cancel() {
   if (!(await sure(t("cancel_sure"), t("cancel_yes"), t("cancel_no")))) return;
   for (const item of queue.list("press")) item.tries ? queue.note(item.id, { cancel: true }) : queue.drop(item.id);
-  for (const alarm of mine()) if (!alarm.cancelled) cancelOne(alarm.id);
+  for (const alarm of current()) if (!alarm.cancelled) cancelOne(alarm.id);
 }
 
 const mine = () => known.alarms.filter((one) => own(one) && isOpen(one) && !one.mark);
+
+/** What is going on now: the presses of one matter, newest first. What was acknowledged of an older one says nothing of this. */
+function current() {
+  const pressed = queue.list("press");
+  const standing = mine().filter((one) => !one.cancelled);
+  const some = (standing.length || pressed.length ? standing : mine()).sort((a, b) => (a.received < b.received ? 1 : -1));
+  const newest = Math.max(...pressed.map((one) => one.made), ...some.map((one) => Date.parse(one.received)));
+  const shownFor = standing.length || pressed.length ? STANDS_MS : INCIDENT_MS;
+  if (Date.now() - newest > shownFor) return [];
+  return some.filter((one) => newest - Date.parse(one.received) < INCIDENT_MS);
+}
+
+/** Others of this home that nobody has closed yet. */
+function older() {
+  const now = new Set(current().map((one) => one.id));
+  const left = mine().filter((one) => !now.has(one.id));
+  return left.length ? el("section", { id: "older", class: "sheet" }, el("h2", {}, t("older")), el("ul", { class: "rows" }, left.map((one) =>
+    el("li", {}, el("b", {}, said(one.words)), el("span", { class: "aside" }, moment(one.received)), el("span", {}, one.cancelled ? t("cancelled") : said(one.state_words)))))) : null;
+}
 
 function rung(word, reached, more = "") {
   return el("li", { class: reached ? "reached" : "" }, el("span", { class: "tick", "aria-hidden": "true" }, reached ? "✓" : ""),
@@ -128,7 +149,7 @@ function notSent(item) {
   return null;
 }
 
-function ladder(pressed, alarms) {
+function ladder(alarms) {
   const furthest = alarms.reduce((most, one) => Math.max(most, ORDER.indexOf(one.state)), -1);
   const details = alarms.map((one) => known.details.get(one.id)?.answers).filter(Boolean);
   const sum = (name) => Math.max(0, ...details.map((one) => one[name]));
@@ -144,7 +165,7 @@ function ladder(pressed, alarms) {
 
 function progress() {
   const pressed = queue.list("press");
-  const alarms = mine();
+  const alarms = current();
   if (!pressed.length && !alarms.length) return null;
   const kinds = new Set([...alarms.map((one) => one.kind), ...pressed.map((one) => one.more.kind)]);
   const cancelled = alarms.length > 0 && !pressed.length && alarms.every((one) => one.cancelled);
@@ -154,11 +175,12 @@ function progress() {
   const late = pressed.length > 0 && pressed.every((one) => one.state === "late" || one.state === "refused");
   return el("section", { id: "mine", class: "sheet urgent", "aria-live": "polite" },
     el("div", { class: "title" }, icon(`kinds.svg#${[...kinds][0]}`, "kind"), el("h1", {}, t("my_alarm")),
-      el("span", {}, alarms.length ? said(alarms[alarms.length - 1].words) : "")),
-    stuck, late ? null : ladder(pressed, alarms),
+      el("span", {}, [...new Set(alarms.map((one) => said(one.words)))].reverse().join(" · "))),
+    stuck, alarms.length && pressed.length && !stuck ? el("p", {}, t("another_sending", { kind: t(`press_${pressed[0].more.kind}`) })) : null,
+    late && !alarms.length ? null : ladder(alarms),
     ring && el("p", { class: ["gateway_offline", "no_gateway"].includes(ring.ring) ? "warning" : "" }, said(ring.ring_words)),
     cancelled ? el("p", { class: "large" }, t("cancelled")) : taking ? el("p", {}, t("cancelling")) : null,
-    alarms.some((one) => one.stand_back) ? el("p", { class: "warning" }, t("stand_back")) : null,
+    alarms.some((one) => one.stand_back) ? el("p", {}, t("stand_back_own")) : null,
     neighboursSay(alarms),
     cancelled || taking || late ? null : what(kinds),
     cancelled || taking || late ? null : button(t("cancel"), cancel, { id: "cancel" }),
@@ -169,7 +191,7 @@ function what(kinds) {
   const left = ["fire", "medical", "intrusion"].filter((one) => !kinds.has(one));
   const told = ["fire", "medical", "intrusion"].filter((one) => kinds.has(one));
   return el("div", {}, told.length ? el("p", {}, t("said_kind", { kind: told.map((one) => t(one)).join(language === "zh" ? "、" : ", ") })) : "",
-    left.length ? el("p", {}, t("what_is_it")) : "", el("div", { class: "choices three" }, left.map((kind) =>
+    left.length ? el("p", {}, t("what_is_it")) : "", el("div", { class: left.length === 3 ? "choices three" : "choices two" }, left.map((kind) =>
       button([icon(`kinds.svg#${kind}`), t(kind)], async () => (await sure(t(`${kind}_sure`))) && press(kind), { type: "tall", id: `say-${kind}` }))));
 }
 
@@ -220,7 +242,7 @@ function be(place) {
 function alarmTab() {
   if (who() && !homes().length) return [waiting()];
   const now = progress();
-  return now ? [now, again(), nearHint()] : [...bigButton(), nearHint()];
+  return now ? [now, again(), older(), nearHint()] : [...bigButton(), nearHint(), older()];
 }
 
 function again() {
@@ -319,7 +341,7 @@ function unitRows() {
   const units = known.condition?.units ?? [];
   if (!units.length) return el("p", { class: "aside" }, t("units_none"));
   return el("ul", { class: "rows" }, units.map((one) => el("li", {}, el("b", {}, one.unit), el("span", { class: one.reached ? "good" : "warning" }, t(one.reached ? "unit_good" : "unit_bad")),
-    el("span", { class: "whole" }, `${t("unit_battery")}：`, el("span", { class: one.battery_low ? "warning" : "" }, t(one.battery_low ? "unit_battery_low" : "unit_battery_good"))),
+    el("span", { class: "whole" }, t("unit_battery"), el("span", { class: one.battery_low ? "warning" : "" }, t(one.battery_low ? "unit_battery_low" : "unit_battery_good"))),
     one.faults.filter((fault) => fault.code !== "battery").map((fault) => el("span", { class: "whole warning" }, said(fault.words))),
     el("span", { class: "whole aside" }, one.tested ? t("unit_tested", { at: moment(one.tested) }) : t("unit_untested")),
     one.late_with_test ? el("span", { class: "whole" }, t("unit_test_due")) : "")));
@@ -347,10 +369,10 @@ function awaySheet() {
 
 async function tryPage() {
   const began = performance.now();
-  tried = t("try_bad");
+  tried = false;
   try {
     const answer = await get("/session");
-    if (answer.ok) tried = t("try_good", { n: Math.round(performance.now() - began) });
+    if (answer.ok) tried = Math.round(performance.now() - began);
   } finally {
     draw();
   }
@@ -362,10 +384,10 @@ function homeTab() {
   const place = known.places.find((one) => one.id === home());
   return [
     el("section", { id: "place", class: "sheet" }, el("h1", {}, t("my_home")), place ? el("p", { class: "large" }, [door(place), place.address].filter(Boolean).join(" · ")) : el("p", { class: "aside" }, t(line.reached ? "loading" : "no_network")),
-      known.ready ? el("p", {}, el("b", {}, `${t("ready")}：`), said(known.ready.words)) : ""),
+      known.ready ? el("p", {}, el("b", {}, t("ready")), said(known.ready.words)) : ""),
     known.condition ? el("section", { id: "units", class: "sheet" }, el("h2", {}, t("units")), unitRows()) : null,
     awaySheet(),
-    el("section", { id: "try", class: "sheet" }, el("h2", {}, t("try_page")), el("p", { class: "aside" }, t("try_hint")), button(t("try_page"), tryPage, { id: "try-now" }), tried ? el("p", { role: "status" }, tried) : ""),
+    el("section", { id: "try", class: "sheet" }, el("h2", {}, t("try_page")), el("p", { class: "aside" }, t("try_hint")), button(t("try_page"), tryPage, { id: "try-now" }), tried === null ? "" : el("p", { role: "status" }, tried === false ? t("try_bad") : t("try_good", { n: tried }))),
     el("section", { id: "history", class: "sheet" }, el("h2", {}, t("history")), known.history?.length ? el("ul", { class: "rows" }, known.history.map((one) =>
       el("li", {}, el("span", {}, said(one.words), one.mark ? ` · ${t(one.mark === "drill" ? "is_drill" : "is_test")}` : ""), el("span", { class: "aside" }, moment(one.received)), el("span", {}, one.outcome_words ? said(one.outcome_words) : said(one.state_words))))) : el("p", { class: "aside" }, t("history_none"))),
     el("section", { id: "account", class: "sheet" }, el("h2", {}, t("account")), el("p", {}, who()?.name ?? ""), el("p", { class: "aside" }, t("install")),
@@ -415,13 +437,13 @@ const joins = (drawTab) => () => (joining.code === null ? drawTab() : joining())
 start({
   roles: ["household"],
   tabs: [
-    { id: "alarm", word: "tab_alarm", icon: "alarm", draw: joins(alarmTab), badge: () => queue.list("press").length + mine().length },
+    { id: "alarm", word: "tab_alarm", icon: "alarm", draw: joins(alarmTab), badge: () => (queue.list("press").length || current().length ? "!" : 0) },
     { id: "neighbours", word: "tab_neighbours", icon: "people", draw: joins(neighboursTab), badge: () => near().length },
     { id: "news", word: "tab_news", icon: "news", draw: joins(newsTab), badge: () => unread().length },
     { id: "home", word: "tab_home", icon: "home", draw: joins(homeTab) },
   ],
   title: () => (near().some((one) => !one.mark) ? `(${near().length}) ` : ""),
-  busy: () => queue.list("press").length > 0 || mine().length > 0 || near().length > 0,
+  busy: () => queue.list("press").length > 0 || current().length > 0 || near().length > 0,
   load,
   heard: (topic) => topic === "alarm" && navigator.vibrate?.([200, 100, 200]),
   signedOut: () => (joining.code === null ? signedOut() : joining()),

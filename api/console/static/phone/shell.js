@@ -190,7 +190,7 @@ function head() {
   const signedIn = who() !== null;
   return [
     el("a", { id: "brand", class: "brand", href: location.pathname }, icon("mark.svg#mark"), t("shouwang")),
-    el("span", { id: "line", class: `line ${signedIn || !line.reached ? state[0] : ""}`, role: "status", hidden: !signedIn && line.reached }, t(state[1])),
+    el("span", { id: "line", class: `line ${signedIn || !line.reached ? state[0] : ""}`, role: "status", hidden: !who()?.grants.length && line.reached }, t(state[1])),
     el("button", { id: "other", type: "button", class: "quiet", lang: language === "zh" ? "en" : "zh-Hans",
       onclick: () => { speak(language === "zh" ? "en" : "zh"); document.getElementById("tabs").setAttribute("aria-label", t("pages")); draw(); } }, t("other_language")),
   ];
@@ -243,7 +243,7 @@ function signInForm() {
 /** Somebody has signed in. */
 export async function arrived() {
   remember(who().account);
-  if (!who().must.length) listen();
+  if (!who().must.length && who().grants.length) listen();
   draw();
   queue.flush();
   await refresh();
@@ -267,11 +267,11 @@ export async function refresh() {
     do {
       again = false;
       try {
-        if (who() === null) await whoIsIt();
+        if (!who()?.grants.length) await whoIsIt(); // nobody, or one who waits for his rights
         begun = true;
         line.reached = true;
         if (who() && mine()) {
-          if (!who().must.length) listen();
+          if (!who().must.length && who().grants.length) listen();
           remember(who().account);
           if (!who().must.length) await page.load();
           line.loaded = true;
