@@ -352,7 +352,7 @@ def test_a_comment_is_begun_from_its_draft_edited_with_its_facts_and_published(s
     found = dict(re.findall(r'name="((?:etag|company_\d+|cites_\d+))" value="([^"]*)"', editor))
     fields: dict[str, Any] = {name: value.replace("&#34;", '"') for name, value in found.items()}
     (address,) = set(re.findall(r'action="(/points/comments/[0-9a-f-]+)"', editor))
-    said = {name.replace("cites", "zh"): f"第{name}句" for name in fields if name.startswith("cites")}
+    said: dict[str, Any] = {name.replace("cites", "zh"): f"第{name}句" for name in fields if name.startswith("cites")}
     uncited = {name: value for name, value in (fields | said).items() if not name.startswith("cites_0")}
     assert "第cites_0句" in officer.post(address, csrf=token, do="keep", **uncited, status=422)
     published = officer.post(address, csrf=token, do="publish", **fields, **said)
