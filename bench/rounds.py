@@ -2,10 +2,10 @@
 
     shouwang bench --only rounds
 
-The parts of a station in this process, on SQLite, without a broker: each hour its 100 gateways hand in what their
-readers read in it, signed (as over HTTP, `Ingest.take`), and the clock of the rounds looks until nothing is due. So
-it is signatures, inbox and receipts, whose card and which point, judging, exceptions, facts and the ledger. Then some
-check-ins of the day come late.
+The parts of a station in this process, on SQLite, without a broker: each hour what the readers of its 100 gateways
+read in it lies before the consumer in the order of time, signed, as a broker brings it, and the clock of the rounds
+looks until nothing is due. So it is signatures, inbox and receipts (signed, and sent to nobody), whose card and which
+point, judging, exceptions, facts and the ledger. Then some check-ins of the day come late.
 
 Floors, over the same rounds and rows in the same run: `rules.evaluate` alone, and SQLAlchemy Core inserting the rows
 that came of the day (inbox, check-ins, visits, exceptions, facts, entries) by executemany, 100 rounds a commit.
@@ -32,6 +32,7 @@ from api.clock import Clock
 from api.database import table_of
 from api.guards.models import Guard, GuardCard, GuardEmployment, PatrolDuty, PatrolDutyMember
 from api.ingest.models import Inbox
+from api.mqtt import Arrival, Stopped
 from api.patrols import judging, repository
 from api.patrols.models import (
     Checkpoint,
@@ -151,6 +152,7 @@ def walk(directory: Path, *, guards: int) -> Day:
     clock, dice = _Time(), Random(4)
     areas = -(-guards // OF_AREA)
     station = Station(_settings(directory, areas), clock=clock)
+    station.ingest.start()
     try:
         with station.database.write() as session:
             _lay_out(session, guards)
@@ -159,10 +161,9 @@ def walk(directory: Path, *, guards: int) -> Day:
         kept = kept_cpu = judged = judged_cpu = 0.0
         for hour, by_gateway in enumerate(hours, start=1):
             clock.now_ms = BEGINS_MS + hour * HOUR_MS
-            envelopes = {gateway: _signed(gateway, said, dice) for gateway, said in sorted(by_gateway.items())}
+            arrivals = _arrivals(by_gateway, dice)
             began, began_cpu = time.perf_counter(), time.process_time()
-            for gateway, some in envelopes.items():
-                station.ingest.take(GatewayId(f"g{gateway}"), some)
+            _keep(station, arrivals)
             kept, kept_cpu = kept + time.perf_counter() - began, kept_cpu + time.process_time() - began_cpu
             began, began_cpu = time.perf_counter(), time.process_time()
             _look(station, clock)
@@ -190,8 +191,30 @@ def walk(directory: Path, *, guards: int) -> Day:
             insert_s=_inserted(directory / "floor.db", tables),
         )
     finally:
+        station.link.incoming.put(Stopped())
         station.ingest.stop()
         station.stop()
+
+
+def _arrivals(by_gateway: dict[int, list[_Said]], dice: Random) -> list[Arrival]:
+    """What gateways tell of an hour, in the order in which it was read."""
+    found: list[tuple[int, Arrival]] = []
+    for gateway, said in sorted(by_gateway.items()):
+        topic = build(Name.GATEWAY_EVENT, STATION, _id(gateway))
+        for one, envelope in zip(said, _signed(gateway, said, dice), strict=True):
+            found.append((one.at_ms, Arrival(topic, envelope, False, 0, 0, 1, time.monotonic())))
+    return [arrival for _, arrival in sorted(found, key=lambda one: one[0])]
+
+
+def _keep(station: Station, arrivals: Sequence[Arrival]) -> None:
+    """Put them before the consumer and wait until each is kept."""
+    wanted = station.ingest.counts.stored + len(arrivals)
+    for arrival in arrivals:
+        station.link.incoming.put(arrival)
+    while station.ingest.counts.stored < wanted:
+        if not station.ingest.alive or station.ingest.counts.rejected:
+            raise RuntimeError("the consumer does not keep what it is given")
+        time.sleep(0.002)
 
 
 def _look(station: Station, clock: Clock) -> None:

@@ -1,6 +1,7 @@
 """Reading and writing check-ins, tags and unknown tags. Never commits."""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
+from functools import lru_cache
 from typing import Final
 
 from sqlalchemy import ColumnElement, RowMapping, and_, bindparam, func, update
@@ -27,6 +28,11 @@ _CHECK_IN: Final = table_of(CheckInRow)
 _NEAR: Final = sql_select(_CHECK_IN).where(
     _CHECK_IN.c.point == bindparam("of"), _CHECK_IN.c.at_ms.between(bindparam("begins"), bindparam("ends"))
 )
+_OF_RULES: Final = tuple(
+    _CHECK_IN.c[name]
+    for name in ("id", "guard", "tag", "point", "source", "at_ms", "device_ms", "server_ms", "skew_ms", "flags")
+)
+_SOURCES: Final = {source.value: source for source in Source}
 _TAG: Final = table_of(CheckpointTag)
 _ADD: Final = Bulk(
     "check_in",
@@ -86,8 +92,13 @@ def check_in(row: RowMapping) -> CheckIn:
         device_ms=row["device_ms"],
         server_ms=row["server_ms"],
         skew_ms=row["skew_ms"],
-        flags=frozenset(row["flags"].split()),
+        flags=_flags(row["flags"]),
     )
+
+
+@lru_cache(maxsize=1_024)
+def _flags(words: str) -> frozenset[str]:
+    return frozenset(words.split())
 
 
 def of_guard(session: Session, guard: str, from_ms: int, to_ms: int) -> list[CheckIn]:
@@ -123,9 +134,15 @@ def near(session: Session, where: Collection[tuple[str, int]], within_ms: int) -
 
 
 def _found(session: Session, which: ColumnElement[bool], from_ms: int, to_ms: int) -> list[CheckIn]:
-    sql = sql_select(_CHECK_IN).where(which, _CHECK_IN.c.at_ms >= from_ms, _CHECK_IN.c.at_ms < to_ms)
-    rows = session.connection().execute(sql.order_by(_CHECK_IN.c.at_ms, _CHECK_IN.c.id)).mappings()
-    return [check_in(row) for row in rows]
+    sql = sql_select(*_OF_RULES).where(which, _CHECK_IN.c.at_ms >= from_ms, _CHECK_IN.c.at_ms < to_ms)
+    rows = session.connection().execute(sql.order_by(_CHECK_IN.c.at_ms, _CHECK_IN.c.id)).all()
+    return [
+        CheckIn(
+            id=id_, guard=guard, tag=tag, point=point, source=_SOURCES[source], at_ms=at_ms, device_ms=device_ms,
+            server_ms=server_ms, skew_ms=skew_ms, flags=_flags(flags),
+        )
+        for id_, guard, tag, point, source, at_ms, device_ms, server_ms, skew_ms, flags in rows
+    ]  # fmt: skip
 
 
 def page(session: Session, ids: Collection[str], *, below: int | None, limit: int) -> Sequence[CheckInRow]:

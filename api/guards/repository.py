@@ -1,8 +1,9 @@
 """Reading and writing guards and their duties. Never commits."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
+from typing import Any
 
-from sqlalchemy import func, or_
+from sqlalchemy import Row, func, or_
 from sqlalchemy import select as ask
 from sqlmodel import Session, SQLModel, col, select
 
@@ -23,6 +24,9 @@ from broker.tags import Enrolled, Known, Tag, faces
 
 AT_ONCE = 500
 """How many values one question lists."""
+
+_EMPLOYED = table_of(GuardEmployment)
+_CARD = table_of(GuardCard)
 
 
 def add(session: Session, row: SQLModel) -> None:
@@ -75,11 +79,11 @@ def guard_of_account(session: Session, account: str) -> str | None:
 def employments(session: Session, ids: Collection[str]) -> dict[str, list[Employment]]:
     """Of each guard, in order."""
     found: dict[str, list[Employment]] = {}
+    columns = _EMPLOYED.c.guard, _EMPLOYED.c.company, _EMPLOYED.c.from_ms, _EMPLOYED.c.to_ms
     for portion in portions(ids):
-        rows = select(GuardEmployment).where(col(GuardEmployment.guard).in_(portion))
-        for row in session.exec(rows.order_by(col(GuardEmployment.from_ms))):
-            one = Employment(company=row.company, from_ms=row.from_ms, to_ms=row.to_ms)
-            found.setdefault(row.guard, []).append(one)
+        asked = ask(*columns).where(_EMPLOYED.c.guard.in_(portion)).order_by(_EMPLOYED.c.from_ms)
+        for guard, company, from_ms, to_ms in session.connection().execute(asked).all():
+            found.setdefault(guard, []).append(Employment(company=company, from_ms=from_ms, to_ms=to_ms))
     return found
 
 
@@ -119,13 +123,14 @@ def cards_mark(session: Session) -> tuple[int, int | None]:
     return many, last
 
 
-def cards(session: Session, tags: Collection[Tag]) -> list[GuardCard]:
+def cards(session: Session, tags: Collection[Tag]) -> list[Row[Any]]:
     """Every card that one of these tags may be, whole or by its last 24 bits, whoever had it whenever."""
     long = {tag.value for tag in tags if faces(tag).low24 is None}
     cuts = {low24 for tag in tags if (low24 := faces(tag).low24) is not None}
-    same = [col(GuardCard.tag).in_(portion) for portion in portions(long)]
-    same += [col(GuardCard.low24).in_(portion) for portion in portions(cuts)]
-    return [row for one in same for row in session.exec(select(GuardCard).where(one).order_by(col(GuardCard.number)))]
+    same = [_CARD.c.tag.in_(portion) for portion in portions(long)]
+    same += [_CARD.c.low24.in_(portion) for portion in portions(cuts)]
+    connection = session.connection()
+    return [row for one in same for row in connection.execute(ask(_CARD).where(one).order_by(_CARD.c.number)).all()]
 
 
 _DUTY = table_of(PatrolDuty)
@@ -157,7 +162,7 @@ def servings(
         asked = asked.where(_DUTY.c.area.in_([*areas]))
     return [
         Serving(duty=number, area=area, route=route, shift=shift, guard=guard, from_ms=begins, to_ms=ends)
-        for guard, begins, ends, number, area, route, shift in session.connection().execute(asked)
+        for guard, begins, ends, number, area, route, shift in session.connection().execute(asked).all()
     ]
 
 

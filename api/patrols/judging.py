@@ -8,6 +8,7 @@ from bisect import bisect_left, bisect_right
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, fields
 from datetime import date
+from functools import lru_cache
 from typing import Any, Final
 
 from sqlalchemy import Row
@@ -87,19 +88,19 @@ def listed(session: Session, register: Register, rounds: Sequence[RoundRow]) -> 
     from_ms, to_ms = min(row.starts_ms for row in rounds), max(row.ends_ms for row in rounds)
     for one in guards.servings(session, from_ms, to_ms, areas=frozenset().union(*lies_in.values())):
         by_area.setdefault(one.area, []).append(one)
-    companies = {one.guard for some in by_area.values() for one in some} if any(row.company for row in rounds) else ()
-    jobs = guards.employments(session, companies) if companies else {}
     found: dict[int, dict[str, list[Span]]] = {}
     for row in rounds:
-        mine: dict[str, list[Span]] = {}
+        mine = found[_number(row)] = {}
         for area in sorted(lies_in[row.area] & by_area.keys()):
             for one in by_area[area]:
                 if one.from_ms < row.ends_ms and one.to_ms > row.starts_ms and one.route in {None, row.route}:
                     mine.setdefault(one.guard, []).append((one.from_ms, one.to_ms))
-        if row.company is not None:
-            of = {guard: guards.employer(jobs.get(guard, ()), row.starts_ms) for guard in mine}
-            mine = {guard: spans for guard, spans in mine.items() if of[guard] == row.company}
-        found[_number(row)] = mine
+    of_companies = [row for row in rounds if row.company is not None]
+    jobs = guards.employments(session, {guard for row in of_companies for guard in found[_number(row)]})
+    for row in of_companies:
+        mine = found[_number(row)]
+        of = {guard: guards.employer(jobs.get(guard, ()), row.starts_ms) for guard in mine}
+        found[_number(row)] = {guard: spans for guard, spans in mine.items() if of[guard] == row.company}
     return found
 
 
@@ -427,6 +428,7 @@ def _detail_text(detail: Detail) -> str:
     return json.dumps({"timing": detail.timing.value, **told}, ensure_ascii=False)
 
 
+@lru_cache(maxsize=4_096)
 def _detail(text: str, outcome: Outcome) -> Detail:
     values = json.loads(text)
     excuse = values.pop("excuse", None)

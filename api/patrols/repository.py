@@ -397,7 +397,7 @@ def visit_rows(session: Session, rounds: Collection[int]) -> dict[int, list[Row[
     found: dict[int, list[Row[Any]]] = {number: [] for number in rounds}
     for some in portions(rounds):
         asked = ask(_VISIT).where(_VISIT.c.round.in_(some)).order_by(_VISIT.c.round, _VISIT.c.nth)
-        for row in session.connection().execute(asked):
+        for row in session.connection().execute(asked).all():
             found[row.round].append(row)
     return found
 
@@ -408,7 +408,7 @@ def hanging(session: Session, points: Collection[str]) -> dict[str, tuple[str, s
     columns = _POINT.c.id, _POINT.c.gateway, _POINT.c.reader
     for some in portions(points):
         asked = ask(*columns).where(_POINT.c.id.in_(some), _POINT.c.gateway.is_not(None))
-        found |= {id_: (gateway, reader) for id_, gateway, reader in session.connection().execute(asked)}
+        found |= {id_: (gateway, reader) for id_, gateway, reader in session.connection().execute(asked).all()}
     return found
 
 
@@ -418,7 +418,7 @@ def standing(session: Session, rounds: Collection[int]) -> dict[int, tuple[int, 
     columns = _EXCEPTION.c.visit, _EXCEPTION.c.number, _EXCEPTION.c.outcome
     for some in portions(rounds):
         asked = ask(*columns).where(_EXCEPTION.c.round.in_(some), _EXCEPTION.c.cleared_ms.is_(None))
-        found |= {visit: (number, outcome) for visit, number, outcome in session.connection().execute(asked)}
+        found |= {visit: (number, outcome) for visit, number, outcome in session.connection().execute(asked).all()}
     return found
 
 
@@ -492,7 +492,7 @@ def touched(
                 _ROUND.c.again_ms.is_(None),
             )
         )
-        found += [(row.round, row) for row in session.connection().execute(asked)]
+        found += [(row.round, row) for row in session.connection().execute(asked).all()]
     return found
 
 
