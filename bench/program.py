@@ -16,7 +16,7 @@ from typing import Final
 from rich.console import Console
 from rich.table import Table
 
-from bench import disk, footprint, latency, rounds, sirens, station, storm
+from bench import desk, disk, footprint, latency, rounds, sirens, station, storm
 from bench.figures import Figure, in_words, missed
 
 Chapter = Callable[[Path], list[Figure]]
@@ -29,8 +29,9 @@ CHAPTERS: Final[dict[str, Chapter]] = {
     "footprint": footprint.measure,
     "station": station.measure,
     "rounds": rounds.measure,
+    "desk": desk.measure,
 }
-ALONE: Final = frozenset({"station", "rounds"})
+ALONE: Final = frozenset({"station", "rounds", "desk"})
 """Chapters that run only when they are asked for: `shouwang bench --only station`."""
 KEPT, MISSED = 0, 1
 WIDTH: Final = 180

@@ -82,7 +82,7 @@ def measure(directory: Path) -> list[Figure]:
     """All figures of this chapter."""
     directory.mkdir(parents=True)
     figures: list[Figure] = []
-    with PrivateBroker(directory / "broker", PRINCIPALS) as broker, _Bench(directory, broker) as bench:
+    with PrivateBroker(directory / "broker", PRINCIPALS) as broker, Bench(directory, broker) as bench:
         rates = [bench.storm() for _ in range(ROUNDS)]
         with _while_ingest(bench):
             acknowledged = bench.acknowledge()
@@ -130,7 +130,7 @@ def _latency(name: str, ms: float, most: float | None = None) -> Figure:
 
 
 @contextmanager
-def _while_ingest(bench: _Bench) -> Iterator[None]:
+def _while_ingest(bench: Bench) -> Iterator[None]:
     """A gateway in a process of its own: in this one it would be measured how long its threads keep an officer's."""
     gateway = get_context("fork").Process(target=bench.send, args=(bench.envelopes(),))
     gateway.start()
@@ -142,7 +142,7 @@ def _while_ingest(bench: _Bench) -> Iterator[None]:
         raise RuntimeError("the gateway of this benchmark failed")
 
 
-class _Bench:
+class Bench:
     """A station in a process of its own, and the gateway that sends to it."""
 
     def __init__(self, directory: Path, broker: PrivateBroker) -> None:
@@ -195,10 +195,15 @@ class _Bench:
         pid = self._process.pid
         return rss_mib(pid) + sum(private_mib(child) for child in _children(pid))
 
-    def envelopes(self) -> list[bytes]:
-        """EVENTS presses, signed in advance."""
+    @property
+    def origin(self) -> str:
+        """Where it serves."""
+        return f"http://127.0.0.1:{self._port}"
+
+    def envelopes(self, many: int = EVENTS) -> list[bytes]:
+        """So many presses, signed in advance."""
         made: list[bytes] = []
-        for _ in range(EVENTS):
+        for _ in range(many):
             self._seq += 1
             unit = self._seq % UNITS
             made.append(
@@ -273,7 +278,7 @@ class _Bench:
         with closing(sqlite3.connect(f"file:{self.database}?mode=ro", uri=True)) as db:
             found = db.execute("SELECT id FROM alarm WHERE state = 'received' LIMIT ?", (TOLD,)).fetchall()
         took: list[float] = []
-        with _Viewers(self._port) as viewers, closing(HTTPConnection("127.0.0.1", self._port, timeout=30)) as http:
+        with self.viewers() as viewers, closing(HTTPConnection("127.0.0.1", self._port, timeout=30)) as http:
             for (alarm,) in found:
                 began = time.monotonic()
                 hearing = threading.Thread(target=_ask, args=(http, "POST", f"/api/v1/alarms/{alarm}/acknowledge"))
@@ -282,6 +287,10 @@ class _Bench:
                 took.append((time.monotonic() - began) * 1_000)
                 hearing.join()
         return took
+
+    def viewers(self, many: int = VIEWERS) -> Viewers:
+        """Screens that hear its feed."""
+        return Viewers(self._port, many)
 
     def list_open(self) -> list[float]:
         """Milliseconds of each of LISTED first pages of the open alarms."""
@@ -309,7 +318,7 @@ class _Bench:
             "signing": {"path": str(key)},
             "gateway_keys": {gateway_kid(GATEWAY): self._signer.public.hex()},  # type: ignore[arg-type] # an id of ours
             "officers": [
-                {"id": who, "name": who, "role": "officer", "token_hash": sha256(_token(who).encode()).hexdigest()}
+                {"id": who, "name": who, "role": "officer", "token_hash": sha256(token_of(who).encode()).hexdigest()}
                 for who in OFFICERS
             ],
             "groups": [{"id": f"gr{n}", "community": "c1", "grid": f"r{n // 10}"} for n in range(UNITS // 10)],
@@ -321,19 +330,20 @@ class _Bench:
         self._settings.write_text(json.dumps(settings), encoding="utf-8")
 
 
-class _Viewers:
-    """VIEWERS screens on one thread: each has heard when the alarm's id has come over its connection."""
+class Viewers:
+    """Screens on one thread: each has heard when the alarm's id has come over its connection."""
 
-    def __init__(self, port: int) -> None:
+    def __init__(self, port: int, many: int = VIEWERS) -> None:
         self._port = port
+        self._many = many
         self._selector = selectors.DefaultSelector()
         self._tails: dict[socket.socket, bytes] = {}
 
     def __enter__(self) -> Self:
         """Connect, and wait until each is greeted."""
-        for number in range(VIEWERS):
+        for number in range(self._many):
             one = socket.create_connection(("127.0.0.1", self._port))
-            token = _token(OFFICERS[number % len(OFFICERS)])
+            token = token_of(OFFICERS[number % len(OFFICERS)])
             one.sendall(f"GET /api/v1/feed HTTP/1.1\r\nHost: bench\r\nAuthorization: Bearer {token}\r\n\r\n".encode())
             self._tails[one] = b""
             self._selector.register(one, selectors.EVENT_READ)
@@ -363,6 +373,13 @@ class _Viewers:
                 self._tails[one] = (self._tails[one] + came)[-8_192:]
                 if what.encode() in self._tails[one]:
                     waiting.discard(one)
+
+    def listen(self, until: threading.Event) -> None:
+        """Read whatever comes, so that nobody waits for a screen that does not."""
+        while not until.is_set():
+            for key, _ in self._selector.select(0.2):
+                assert isinstance(key.fileobj, socket.socket)
+                key.fileobj.recv(65_536)
 
 
 @dataclass(frozen=True, slots=True)
@@ -495,7 +512,7 @@ def _archive(database: Path, many: int) -> None:
 
 
 def _ask(http: HTTPConnection, method: str, path: str) -> bytes:
-    http.request(method, path, headers={"Authorization": f"Bearer {_token(OFFICERS[0])}"})
+    http.request(method, path, headers={"Authorization": f"Bearer {token_of(OFFICERS[0])}"})
     answer = http.getresponse()
     body = answer.read()
     if answer.status != 200:
@@ -510,7 +527,7 @@ def _children(pid: int) -> list[int]:
     return found
 
 
-def _token(who: str) -> str:
+def token_of(who: str) -> str:
     return f"token-of-{who}"
 
 
