@@ -4,6 +4,7 @@ import { Feed } from "./feed.js";
 import { Sounds } from "./sounds.js";
 
 const CHANGED_MS = 150; // what comes together is fetched together
+const FIRST_MS = 10; // what comes alone is not kept waiting
 const ONE_BY_ONE = 24; // more than that is fetched as a list
 const AT_ONCE = 6;
 const STORM = 60; // more open alarms than that are shown by group and kind
@@ -24,6 +25,7 @@ const sounds = new Sounds();
 const up = new Set();
 const due = new Set();
 let timer = null;
+let fetchedAt = 0;
 let connected = false;
 let lostSince = performance.now();
 let mutedUntil = 0;
@@ -79,6 +81,7 @@ function put(html, id) {
 
 async function fetchDue() {
   timer = null;
+  fetchedAt = performance.now();
   const some = [...due];
   due.clear();
   if (some.length > ONE_BY_ONE) {
@@ -171,7 +174,7 @@ new Feed({
     if (topic !== "alarm") return;
     const [, id] = body.about.split(":");
     due.add(id);
-    timer ??= setTimeout(fetchDue, CHANGED_MS);
+    timer ??= setTimeout(fetchDue, performance.now() - fetchedAt > CHANGED_MS ? FIRST_MS : CHANGED_MS);
     if (id === chosen.id) chosen.heard();
     if (body.action === "escalate") rises(id);
   },
