@@ -53,7 +53,7 @@ async def _shown(
         written=written,
         code=code,
         point=None if payload is None else names.get(payload.point, payload.point),
-        names=names,
+        named=None if done is None or done["point"] is None else names.get(done["point"], done["point"]),
         rounds=rounds,
         mine=own.good,
         key=uuid4().hex,

@@ -9,6 +9,7 @@ from api.alarms.rules import State
 from api.console import checking_in
 from api.console.phone import PHONE
 from api.console.rules import URGENT
+from api.patrols.models import Checkpoint
 from api.rights.rules import Role
 from tests.api.browsing import Seen, Visitor, csrf_of
 from tests.api.conftest import Serve, Served, only_sqlite
@@ -44,6 +45,8 @@ def guard(station: Served, leader: Somebody, hands: Hands) -> Visitor:
     """Wang, on duty on a round that has begun; nobody is signed in yet."""
     officer = somebody(station, "planner", Role.OFFICER, STATION)
     lay_out(officer)
+    with station.station.database.write() as session:
+        session.get_one(Checkpoint, "east").name = "东门岗亭"
     own = account(station.station, "wang", (Role.GUARD, "beiguan"))
     duty(officer, hire(officer, "B1", "王一", "beiguan", account=own), area="gr1")
     leader.post("/api/v1/checkpoint-tags", {"tag": TAG, "point": "shed", "since": "2027-01-15T08:00:00Z"}, status=201)
@@ -68,13 +71,13 @@ def test_a_code_is_an_address_that_leads_a_guard_through_signing_in_to_his_check
     to = re.search(r'name="to" value="([^"]+)"', asked)
     assert to is not None
     page = guard.post("/login", login="wang", password="correct horse battery", to=to[1])
-    assert "巡查点：east" in page
+    assert "巡查点：东门岗亭" in page
     assert "北片线" in page
     assert station.rows("SELECT id FROM check_in") == []  # opening it checks nobody in
     key, csrf = key_of(page), csrf_of(page)
     code = where.rpartition("/")[2]
     done = guard.post("/phone/c/", written=code, key=key, csrf=csrf)
-    assert "已打卡：east" in done
+    assert "已打卡：东门岗亭" in done
     assert "已打卡</li>" in done
     again = guard.post("/phone/c/", written=code, key=key, csrf=csrf)
     assert "这一次已经打过卡了" in again

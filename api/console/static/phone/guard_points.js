@@ -51,6 +51,7 @@ function appeal({ entry }) {
 
 function explanation() {
   const { entry, rule, but, steps, evidence } = opened;
+  const against = appeal(opened);
   return [
     el("button", { id: "entry-back", type: "button", class: "quiet", onclick: () => { opened = null; draw(); } }, `‹ ${t("back")}`),
     el("section", { id: `entry-${entry.id}`, class: "sheet" },
@@ -61,7 +62,7 @@ function explanation() {
       but ? [el("h3", {}, t("entry_but")), el("p", { class: "pre" }, said(but))] : "",
       evidence.length ? el("details", {}, el("summary", {}, t("entry_evidence")), el("ul", {}, evidence.map((one) => el("li", {}, el("code", {}, one))))) : "",
       steps.length ? el("ul", {}, steps.map((one) => el("li", { class: "pre" }, `${moment(one.at)} ${one.action === "appeal" ? t("appealed") : t("decided")}: ${one.words ?? ""}`))) : ""),
-    el("section", { id: "appeal", class: "sheet" }, appeal(opened)),
+    against ? el("section", { id: "appeal", class: "sheet" }, against) : null,
   ];
 }
 

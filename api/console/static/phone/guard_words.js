@@ -126,7 +126,7 @@ export const WORDS = {
   points_need_network: ["看积分需要网络。", "Points need a network."],
   entry_title: ["这一笔为什么", "Why this entry"],
   entry_rule: ["规则", "The rule"],
-  entry_but: ["怎样就不会扣", "What would have changed it"],
+  entry_but: ["什么情况会不一样", "What would have changed it"],
   entry_evidence: ["依据", "Evidence"],
   entry_until: ["{at} 前可以申诉", "An appeal is possible until {at}"],
   entry_reversed: ["已冲正", "reversed"],
