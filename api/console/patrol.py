@@ -24,6 +24,9 @@ WAYS: Final = (
     ("/patrol/track", "track.read"),
     ("/patrol/roll-calls", "roll_call.make"),
     ("/patrol/coverage", "track.coverage"),
+    ("/patrol/plans", "patrol.read"),
+    ("/patrol/colours", "colour.read"),
+    ("/patrol/staggered", "stagger.read"),
     ("/patrol/unknown-tags", "checkpoint_tag.read"),
 )
 """Pages of the patrol, each with the action without which it is not offered."""

@@ -13,6 +13,7 @@ from api.console import (
     files,
     patrol,
     phone,
+    planning,
     points,
     roll,
     signing_in,
@@ -33,6 +34,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     points.router,
     comments.router,
     company.router,
+    planning.router,
 )
 
 

@@ -32,6 +32,10 @@ PAGES = (
     "/patrol/roll-calls",
     "/patrol/coverage",
     "/patrol/unknown-tags",
+    "/patrol/plans",
+    "/patrol/plans?kind=routes",
+    "/patrol/colours",
+    "/patrol/staggered",
     "/points",
     "/points/appeals",
     "/points/suspicions",
@@ -403,3 +407,67 @@ def test_whoever_has_no_part_in_it_is_offered_none_of_it(station: Served) -> Non
     assert 'href="/points"' not in community.get("/patrol")
     assert "您的角色不能这样做" in community.get("/points", status=403)
     assert 'href="/patrol/look-up"' not in community.get("/patrol")
+
+
+@pytest.mark.proves("P2")
+def test_points_routes_shifts_and_plans_are_laid_down_and_ended_by_forms(station: Served) -> None:
+    officer = visitor(station)
+    token = csrf_of(officer.get("/patrol/plans"))
+    point = {"name": "幼儿园", "id": "school", "area": COMMUNITY}
+    assert "幼儿园" in officer.post("/patrol/plans/checkpoints", csrf=token, **point)
+    again = officer.post("/patrol/plans/checkpoints", csrf=token, status=409, **point)
+    assert "编号已用过" in again
+    assert 'value="school"' in again
+    shift = {"name": "早班", "id": "early", "area": COMMUNITY, "starts": "06:00", "lasts_min": "240"}
+    assert "06:00–10:00" in officer.post("/patrol/plans/shifts", csrf=token, **shift)
+    leg = {"from_point": "east", "to_point": "school", "least_s": "1200", "both_ways": "1"}
+    assert "1200 秒" in officer.post("/patrol/plans/legs", csrf=token, **leg)
+    route = {"name": "东线", "id": "eastern", "area": COMMUNITY, "order": "timed", "point_0": "east", "after_0": "0"}
+    route |= {"buffer_0": "5", "extended_0": "5", "point_1": "school", "after_1": "2", "buffer_1": "1"}
+    assert "这样无法巡逻" in officer.post("/patrol/plans/routes", csrf=token, status=422, **route | {"after_0": "40"})
+    assert "东门 +0 → 幼儿园 +30" in officer.post("/patrol/plans/routes", csrf=token, **route | {"after_1": "30"})
+    plan = {"route": "eastern", "shift": "early", "begins": "0 90", "lasts_min": "60"}
+    assert "请再看看这一项" in officer.post("/patrol/plans/plans", csrf=token, status=422, **plan)
+    listed = officer.post("/patrol/plans/plans", csrf=token, **plan | {"weekdays": "6"})
+    assert "0, 90" in listed
+    assert "请先结束" in officer.post("/patrol/plans/routes/eastern/end", csrf=token, status=409)
+    officer.post("/patrol/plans/plans/2/end", csrf=token)
+    assert "东线" not in officer.post("/patrol/plans/routes/eastern/end", csrf=token).split("</table>")[0]
+    assert "保存" not in visitor(station, "sun").get("/patrol/plans?kind=routes")
+
+
+@pytest.mark.proves("P2")
+def test_a_colour_is_decided_with_a_reason_and_until_a_moment(station: Served) -> None:
+    officer = visitor(station)
+    page = officer.get(f"/patrol/colours/{COMMUNITY}")
+    version = re.search(r'name="etag" value="([^"]*)"', page)
+    assert version is not None
+    form = {"csrf": csrf_of(page), "etag": version[1].replace("&#34;", '"'), "colour": "red", "every_min": "45"}
+    path = f"/patrol/colours/{COMMUNITY}"
+    assert "请再看看这一项" in officer.post(path, reason="?", status=422, **form)
+    decided = officer.post(path, reason="一周三起入室", expires="2027-01-20T08:00", **form)
+    for said in ("红色 · 每 45 分钟", "一周三起入室", "2027-01-20 08:00"):
+        assert said in decided, said
+    assert "刚才有人改过了" in officer.post(path, reason="再来", status=412, **form)
+    assert "红色" in officer.get("/patrol/colours")
+
+
+@pytest.mark.proves("P2")
+def test_staggered_rounds_are_drafted_and_become_plans_or_say_why_not(station: Served) -> None:
+    officer = visitor(station)
+    token = csrf_of(officer.get("/patrol/staggered"))
+    duty = {"csrf": token, "area": COMMUNITY, "begins": "2027-01-16T17:00", "ends": "2027-01-16T23:00"}
+    duty |= {"apart_min": "10", "limit_min": "120", "others": "2027-01-16T18:00 2027-01-16T20:00", "team_0": "t1"}
+    none = officer.post("/patrol/staggered", status=422, **duty | {"round_0": "30", "limit_min": "20"})
+    assert "没有满足全部条件的编排" in none
+    assert 'value="t1"' in none
+    draft = officer.post("/patrol/staggered", **duty, round_0="30")
+    assert "民警及其他队伍" in draft
+    assert "值班结束后公布" in draft
+    refused = officer.post("/patrol/staggered/1", csrf=token, teams="t1", status=422)
+    assert "problem" in refused
+    walked_ = officer.post(
+        "/patrol/staggered/1", csrf=token, teams="t1", route_t1="north", shift_t1="late", company_t1="anning"
+    )
+    assert "已转为计划" in walked_
+    assert "临时" in officer.get("/patrol/plans")
