@@ -61,12 +61,13 @@ class Interface:
         body: object = None,
         content: bytes | None = None,
         headers: Mapping[str, str] | None = None,
+        prefix: str = PREFIX,
     ) -> Reply:
-        """One request. `path` begins after `/api/v1`. `content`: a file instead of a JSON body."""
+        """One request. `path` begins after `prefix`. `content`: a file instead of a JSON body."""
         kind = "application/json" if content is None else "application/octet-stream"
         if content is None:
             content = b"" if body is None else json.dumps(body).encode()
-        scope = self._scope(method, PREFIX + path, query or {}, content, {"Content-Type": kind} | dict(headers or {}))
+        scope = self._scope(method, prefix + path, query or {}, content, {"Content-Type": kind} | dict(headers or {}))
         started: dict[str, Any] = {}
         pieces: list[bytes] = []
 

@@ -41,6 +41,7 @@ WAYS: Final[tuple[tuple[str, str], ...]] = (
     ("/company", "guard.takeover.ask"),
     ("/patrol", "patrol.round.read"),
     ("/points", "points.read"),
+    ("/register", "register.read"),
 )
 """Where the head of a page leads, and the action without which it is not offered. `base.html` has the names."""
 

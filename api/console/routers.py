@@ -15,6 +15,7 @@ from api.console import (
     phone,
     planning,
     points,
+    register,
     roll,
     signing_in,
     tracks,
@@ -35,6 +36,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     comments.router,
     company.router,
     planning.router,
+    register.router,
 )
 
 
