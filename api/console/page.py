@@ -42,6 +42,8 @@ WAYS: Final[tuple[tuple[str, str], ...]] = (
     ("/patrol", "patrol.round.read"),
     ("/points", "points.read"),
     ("/register", "register.read"),
+    ("/reports", "report.read"),
+    ("/county", "alarm.urge"),
 )
 """Where the head of a page leads, and the action without which it is not offered. `base.html` has the names."""
 

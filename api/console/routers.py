@@ -9,6 +9,7 @@ from api.console import (
     checking_in,
     comments,
     company,
+    county,
     desk,
     files,
     patrol,
@@ -16,6 +17,7 @@ from api.console import (
     planning,
     points,
     register,
+    reports,
     roll,
     signing_in,
     tracks,
@@ -37,6 +39,8 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     company.router,
     planning.router,
     register.router,
+    reports.router,
+    county.router,
 )
 
 

@@ -42,3 +42,28 @@ def may_do(grants: Iterable[Mapping[str, Any]], actions: Mapping[str, Iterable[s
     """Whether any role that these grants give has an action: for what to offer, never for what to allow."""
     roles = {grant["role"] for grant in grants}
     return bool(roles & set(actions.get(action, ())))
+
+
+ON_THE_WALL: Final = frozenset({Kind.FIRE, Kind.PANIC, Kind.INTRUSION, Kind.MEDICAL, Kind.HELP})
+"""Kinds that whoever walks past a wall display may read. Whatever else there is or will be stays off it."""
+WALL_FIELDS: Final = ("kind", "words", "state", "group", "received")
+
+
+def on_the_wall(alarms: Iterable[Mapping[str, Any]]) -> list[dict[str, Any]]:
+    """Of alarms what a wall may show: no name, no door, no duress in any form, and none of drills and tests."""
+    return [
+        {name: alarm[name] for name in WALL_FIELDS}
+        | {"acknowledged": alarm["acknowledged"] and alarm["acknowledged"]["at"], "on_scene": alarm["on_scene"]}
+        for alarm in alarms
+        if alarm["mark"] is None
+        and not alarm["do_not_call"]
+        and alarm["kind"] in ON_THE_WALL
+        and (alarm["first_kind"] is None or alarm["first_kind"] in ON_THE_WALL)
+        and alarm["verified"] is not False
+    ]
+
+
+def rank_of(values: Iterable[int], percent: int) -> int | None:
+    """The nearest rank, as reports reckon it; None of nothing."""
+    found = sorted(values)
+    return found[max(0, -(-len(found) * percent // 100) - 1)] if found else None
