@@ -41,9 +41,10 @@ def get_worker() -> Response:
 async def get_who(request: Request) -> Response:
     """`GET /api/v1/session`, where nobody is an answer like any other: a page that begins asks before it can know."""
     reply = await Interface(request).get("/session")
-    if not reply.good and reply.status != HTTPStatus.UNAUTHORIZED:
+    if not reply.good and reply.status not in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
         return JSONResponse(reply.body, reply.status, headers=NEVER)
-    return JSONResponse({"who": reply.body if reply.good else None}, headers=NEVER)
+    without = reply.status == HTTPStatus.FORBIDDEN  # an account to which no role was given yet
+    return JSONResponse({"who": reply.body if reply.good else None, "without_role": without}, headers=NEVER)
 
 
 @router.get("/phone/{name}")

@@ -12,7 +12,7 @@ from api.rights.rules import Role
 from tests.api.browsing import Seen, Visitor
 from tests.api.conftest import ROOT, Served, only_sqlite
 from tests.api.peers import HOUSEHOLDS
-from tests.api.signing_in import account
+from tests.api.signing_in import PASSWORD, account
 
 WORD = re.compile(r'  (\w+): (\["(?:[^"\\]|\\.)+", "(?:[^"\\]|\\.)+"\]),')
 CHINESE = re.compile(r"[\u4e00-\u9fff]")
@@ -107,11 +107,15 @@ class TestShell:
     def test_a_page_that_begins_hears_who_it_is_or_that_it_is_nobody(self, served: Served) -> None:
         account(served.station, "zhang", (Role.HOUSEHOLD, HOUSEHOLDS[0]))
         visitor = Visitor(served)
-        assert visitor.client.get("/phone/who").json() == {"who": None}
+        assert visitor.client.get("/phone/who").json() == {"who": None, "without_role": False}
         visitor.sign_in("zhang")
         answer = visitor.client.get("/phone/who")
         assert answer.json()["who"] == visitor.client.get("/api/v1/session").json()
         assert answer.headers["Cache-Control"] == "no-store"
+        account(served.station, "new")
+        fresh = Visitor(served)
+        fresh.post("/login", login="new", password=PASSWORD, to="/nowhere", status=404)
+        assert fresh.client.get("/phone/who").json() == {"who": None, "without_role": True}
 
     def test_what_a_script_loads_is_kept_with_it(self, served: Served) -> None:
         kept = Visitor(served).client.get("/phone/worker.js").text

@@ -52,7 +52,7 @@ export const get = (path, more) => ask("GET", path, more);
 export async function whoIsIt({ wait = 8_000 } = {}) {
   const answer = await once("GET", "/phone/who", { wait, prefix: "" }); // nobody is an answer there, and no error
   if (!answer.ok) throw new Unreachable("/phone/who");
-  session = answer.body.who;
+  if (!answer.body.without_role) session = answer.body.who; // else as it was told at signing in
   return session;
 }
 

@@ -1,8 +1,8 @@
 // The household's page: one large button, what became of it, neighbours' alarms, news, one's home, and joining.
-import { list, signIn, who, wrong, ask, get } from "./api.js";
+import { list, who, whoIsIt, wrong, ask, get } from "./api.js";
 import { ago, language, learn, moment, said, t } from "./language.js";
 import { WORDS } from "./household_words.js";
-import { arrived, button, draw, el, field, form, icon, leave, line, queue, read, refresh, say, start, sure, tab } from "./shell.js";
+import { button, draw, el, field, form, icon, leave, line, queue, read, refresh, say, start, sure, tab } from "./shell.js";
 
 learn(WORDS);
 
@@ -12,6 +12,7 @@ const STANDS_MS = 12 * 3_600_000; // after that the large button is first again
 const OFFLINE_MS = 10_000;
 const HOME_KEPT_MS = 12 * 3_600_000;
 const SHOWN_MOST = 10;
+const JOINED = "shouwang-joined";
 const PASSWORD_LEAST = 10;
 const CLOSED = new Set(["resolved", "followed_up", "archived"]);
 const ORDER = ["received", "cancelled_by_household", "acknowledged", "on_the_way", "resolved"];
@@ -46,7 +47,12 @@ const call110 = (type = "") => el("a", { class: `button ${type}`, href: "tel:110
 
 async function load() {
   if (!homes().length) return; // waits for the grid worker
+  if (kept(JOINED, null)) keep(JOINED, null);
   const answer = await list("/alarms?open=true&limit=100", 100);
+  if (answer.status === 401) {
+    await whoIsIt();
+    return;
+  }
   if (answer.ok) known.alarms = answer.items;
   const shown = known.alarms.slice(0, SHOWN_MOST);
   const details = await Promise.all(shown.map((one) => read(`/alarms/${one.id}`)));
@@ -212,6 +218,7 @@ function bigButton() {
   const made = el("button", { type: "button", id: "press", class: "press" }, icon("phone/tabs.svg#alarm", "bell"), el("span", {}, t("press")), el("small", {}, t("press_hint")));
   made.addEventListener("click", () => press("panic"));
   return [
+    el("h1", { id: "alarm-head", class: "unseen" }, t("tab_alarm")),
     line.reached ? null : el("section", { id: "offline", class: "alert", role: "alert" }, el("p", { class: "large" }, t("offline_110")), call110("danger")),
     several ? el("label", { id: "for" }, t("press_for"), el("select", { name: "place", onchange: (event) => { keep("shouwang-place", event.target.value); refresh(); } },
       homes().map((one) => el("option", { value: one, selected: one === home() }, door(known.places.find((place) => place.id === one) ?? { label: one }))))) : null,
@@ -414,9 +421,9 @@ function joining() {
     if (!answer.ok) return wrong(answer);
     history.replaceState(null, "", "/phone/");
     joining.code = null;
-    const signed = await signIn(body.login, password);
-    if (!signed.ok) return wrong(signed);
-    await arrived();
+    keep(JOINED, body.login); // nobody is let in before the grid worker has said yes
+    draw();
+    scrollTo(0, 0);
   })];
 }
 joining.code = null;
@@ -427,7 +434,9 @@ if (location.pathname === "/phone/join") {
 
 function signedOut() {
   const pressed = queue.list("press");
+  const joined = kept(JOINED, null);
   return [
+    joined && el("section", { id: "joined", class: "sheet" }, el("h1", {}, t("waiting")), el("p", {}, t("joined_more", { login: joined }))),
     el("section", { id: "no-one", class: "alert" }, pressed.length ? null : el("p", { class: "large" }, t("needs_sign_in")), pressed.map(notSent).find(Boolean) ?? call110("danger")),
   ];
 }
@@ -443,7 +452,7 @@ start({
     { id: "home", word: "tab_home", icon: "home", draw: joins(homeTab) },
   ],
   title: () => (near().some((one) => !one.mark) ? `(${near().length}) ` : ""),
-  busy: () => queue.list("press").length > 0 || current().length > 0 || near().length > 0,
+  busy: () => !homes().length || queue.list("press").length > 0 || current().length > 0 || near().length > 0,
   load,
   heard: (topic) => topic === "alarm" && navigator.vibrate?.([200, 100, 200]),
   signedOut: () => (joining.code === null ? signedOut() : joining()),

@@ -119,6 +119,7 @@ export const WORDS = {
   install: ["装到手机桌面：在浏览器菜单里点“添加到主屏幕”。", "To keep it on this phone: “Add to home screen” in the browser's menu."],
   waiting: ["等网格员确认", "Waiting for your grid worker"],
   waiting_more: ["网格员确认您住在这里以后，就能用了。本页会自动更新。急事请打 110。", "Once your grid worker confirms that you live here, it works; this page finds out by itself. Phone 110 if it is urgent."],
+  joined_more: ["已登记。网格员确认您住在这里以后，用账号 {login} 和您的密码登录。", "You are written down. Once your grid worker has confirmed that you live here, sign in as {login} with your password."],
   join: ["入户", "Join"],
   join_hint: ["用网格员给的入户码开通。", "With the code that your grid worker gave you."],
   join_code: ["入户码", "Joining code"],

@@ -144,7 +144,7 @@ export class Queue extends EventTarget {
     clearTimeout(this.#timer);
     const left = this.list().filter((one) => one.state === "waiting" || one.state === "signed_out");
     if (!left.length) return;
-    const wait = Math.min(...left.map((one) => (one.urgent ? Math.min(500 * (one.tries + 1), 3_000) : Math.min(1_000 * 2 ** one.tries, 30_000))));
+    const wait = Math.min(...left.map((one) => (one.state === "signed_out" ? 15_000 : one.urgent ? Math.min(500 * (one.tries + 1), 3_000) : Math.min(1_000 * 2 ** one.tries, 30_000))));
     this.#timer = setTimeout(() => this.flush(), wait);
   }
 
@@ -179,7 +179,9 @@ export class Queue extends EventTarget {
       this.dispatchEvent(new CustomEvent("answered", { detail: { item, answer } }));
       this.#changed();
     } else if (answer.status === 401 || answer.body?.type === "cross_site") {
+      const known = item.state === "signed_out";
       this.#becomes(item, "signed_out");
+      if (!known) this.dispatchEvent(new Event("signed_out"));
       this.#later();
     } else if (answer.status >= 500 || AGAIN.has(answer.status)) {
       this.#becomes(item, "waiting");

@@ -203,6 +203,7 @@ function first() {
   const least = 10;
   return form({ id: "first", class: "sheet" }, [
     el("h1", {}, t("first_password")), el("p", {}, t("first_password_more")),
+    el("input", { type: "hidden", autocomplete: "username", value: who().name }),
     field("password", "password", { type: "password", required: true, autocomplete: "current-password" }),
     el("label", {}, t("new_password", { n: least }), el("input", { name: "new_password", type: "password", required: true, minlength: least, maxlength: 256, autocomplete: "new-password" })),
     el("button", { class: "main" }, t("change")), button(t("sign_out"), leave),
@@ -329,6 +330,7 @@ export function start(its) {
   document.getElementById("tabs").setAttribute("aria-label", t("pages"));
   queue.addEventListener("changed", draw);
   queue.addEventListener("answered", () => refresh());
+  queue.addEventListener("signed_out", () => whoIsIt().then(draw, draw));
   addEventListener("hashchange", () => { draw(); scrollTo(0, 0); });
   addEventListener("online", () => refresh());
   addEventListener("offline", () => { line.reached = false; line.open = false; draw(); });
