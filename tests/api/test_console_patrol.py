@@ -413,20 +413,27 @@ def test_whoever_has_no_part_in_it_is_offered_none_of_it(station: Served) -> Non
 def test_points_routes_shifts_and_plans_are_laid_down_and_ended_by_forms(station: Served) -> None:
     officer = visitor(station)
     token = csrf_of(officer.get("/patrol/plans"))
-    point = {"name": "幼儿园", "id": "school", "area": COMMUNITY}
+    point: dict[str, Any] = {"name": "幼儿园", "id": "school", "area": COMMUNITY}
     assert "幼儿园" in officer.post("/patrol/plans/checkpoints", csrf=token, **point)
     again = officer.post("/patrol/plans/checkpoints", csrf=token, status=409, **point)
     assert "编号已用过" in again
     assert 'value="school"' in again
-    shift = {"name": "早班", "id": "early", "area": COMMUNITY, "starts": "06:00", "lasts_min": "240"}
+    shift: dict[str, Any] = {"name": "早班", "id": "early", "area": COMMUNITY, "starts": "06:00", "lasts_min": "240"}
     assert "06:00–10:00" in officer.post("/patrol/plans/shifts", csrf=token, **shift)
-    leg = {"from_point": "east", "to_point": "school", "least_s": "1200", "both_ways": "1"}
+    leg: dict[str, Any] = {"from_point": "east", "to_point": "school", "least_s": "1200", "both_ways": "1"}
     assert "1200 秒" in officer.post("/patrol/plans/legs", csrf=token, **leg)
-    route = {"name": "东线", "id": "eastern", "area": COMMUNITY, "order": "timed", "point_0": "east", "after_0": "0"}
+    route: dict[str, Any] = {
+        "name": "东线",
+        "id": "eastern",
+        "area": COMMUNITY,
+        "order": "timed",
+        "point_0": "east",
+        "after_0": "0",
+    }
     route |= {"buffer_0": "5", "extended_0": "5", "point_1": "school", "after_1": "2", "buffer_1": "1"}
     assert "这样无法巡逻" in officer.post("/patrol/plans/routes", csrf=token, status=422, **route | {"after_0": "40"})
     assert "东门 +0 → 幼儿园 +30" in officer.post("/patrol/plans/routes", csrf=token, **route | {"after_1": "30"})
-    plan = {"route": "eastern", "shift": "early", "begins": "0 90", "lasts_min": "60"}
+    plan: dict[str, Any] = {"route": "eastern", "shift": "early", "begins": "0 90", "lasts_min": "60"}
     assert "请再看看这一项" in officer.post("/patrol/plans/plans", csrf=token, status=422, **plan)
     listed = officer.post("/patrol/plans/plans", csrf=token, **plan | {"weekdays": "6"})
     assert "0, 90" in listed
@@ -442,7 +449,12 @@ def test_a_colour_is_decided_with_a_reason_and_until_a_moment(station: Served) -
     page = officer.get(f"/patrol/colours/{COMMUNITY}")
     version = re.search(r'name="etag" value="([^"]*)"', page)
     assert version is not None
-    form = {"csrf": csrf_of(page), "etag": version[1].replace("&#34;", '"'), "colour": "red", "every_min": "45"}
+    form: dict[str, Any] = {
+        "csrf": csrf_of(page),
+        "etag": version[1].replace("&#34;", '"'),
+        "colour": "red",
+        "every_min": "45",
+    }
     path = f"/patrol/colours/{COMMUNITY}"
     assert "请再看看这一项" in officer.post(path, reason="?", status=422, **form)
     decided = officer.post(path, reason="一周三起入室", expires="2027-01-20T08:00", **form)
@@ -456,7 +468,7 @@ def test_a_colour_is_decided_with_a_reason_and_until_a_moment(station: Served) -
 def test_staggered_rounds_are_drafted_and_become_plans_or_say_why_not(station: Served) -> None:
     officer = visitor(station)
     token = csrf_of(officer.get("/patrol/staggered"))
-    duty = {"csrf": token, "area": COMMUNITY, "begins": "2027-01-16T17:00", "ends": "2027-01-16T23:00"}
+    duty: dict[str, Any] = {"csrf": token, "area": COMMUNITY, "begins": "2027-01-16T17:00", "ends": "2027-01-16T23:00"}
     duty |= {"apart_min": "10", "limit_min": "120", "others": "2027-01-16T18:00 2027-01-16T20:00", "team_0": "t1"}
     none = officer.post("/patrol/staggered", status=422, **duty | {"round_0": "30", "limit_min": "20"})
     assert "没有满足全部条件的编排" in none
