@@ -22,6 +22,20 @@ def add_matter(session: Session, matter: Matter) -> Matter:
     return matter
 
 
+def open_matter_like(session: Session, like: Matter, *, since_ms: int) -> Matter | None:
+    """One that the same account reported in the same words since then, and that nobody has closed yet."""
+    found = select(Matter).where(
+        Matter.by == like.by,
+        Matter.kind == like.kind,
+        Matter.group == like.group,
+        col(Matter.place).is_not_distinct_from(like.place),
+        Matter.words == like.words,
+        Matter.reported_ms >= since_ms,
+        col(Matter.resolved_ms).is_(None),
+    )
+    return session.exec(found.order_by(col(Matter.number)).limit(1)).first()
+
+
 def matter(session: Session, number: int) -> Matter | None:
     """The one of this number."""
     return session.get(Matter, number)

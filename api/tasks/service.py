@@ -10,6 +10,7 @@ TaskProblem
 
 from collections.abc import Callable, Mapping, Sequence
 from http import HTTPStatus
+from typing import Final
 
 from sqlmodel import Session
 
@@ -24,6 +25,9 @@ from api.tasks.models import Admitted, Matter, MatterPhoto, MatterStep, Task
 from api.tasks.rules import TaskState, admits, due_ms, matter_after, may_ask, task_after
 from api.tasks.schemas import NewAdmitted, NewMatter, NewStep, NewTask
 from broker.ids import EVENT_ID_RANDOM_BYTES, event_id
+
+AGAIN_MS: Final = 86_400_000
+"""The same report by the same account is one for so long, while it is open."""
 
 
 class NotNow(Problem):
@@ -96,7 +100,10 @@ class Tasks:
     # Matters
 
     def report(self, session: Session, by: Authority, new: NewMatter) -> Matter:
-        """Take in what somebody saw. Raises NotThere for a group or a place that is not known."""
+        """Take in what somebody saw; a phone that had no answer and sends it again is answered with the first one.
+
+        Raises NotThere for a group or a place that is not known.
+        """
         now = self._clock()
         place_group = self._register.groups_of_places.get(new.place or "")
         if self._register.group(new.group) is None or (new.place is not None and place_group != new.group):
@@ -104,20 +111,20 @@ class Tasks:
         company = next((held.scope for held in by.reach.held if held.over is Over.COMPANY), None)
         if not by.reach.covers(self._subject(new.group, new.place, by.principal.account, company)):
             raise NotThere(f"no group {new.group!r} of yours")
-        matter = repository.add_matter(
-            session,
-            Matter(
-                station=self._register.station,
-                kind=new.kind.value,
-                group=new.group,
-                place=new.place,
-                words=new.words,
-                by=by.principal.account,
-                company=company,
-                reported_ms=now,
-                state=State.RECEIVED.value,
-            ),
+        told = Matter(
+            station=self._register.station,
+            kind=new.kind.value,
+            group=new.group,
+            place=new.place,
+            words=new.words,
+            by=by.principal.account,
+            company=company,
+            reported_ms=now,
+            state=State.RECEIVED.value,
         )
+        if (before := repository.open_matter_like(session, told, since_ms=now - AGAIN_MS)) is not None:
+            return before
+        matter = repository.add_matter(session, told)
         self._step(session, matter, by=by, action=Action.RECEIVE, words=None, now_ms=now)
         return matter
 

@@ -81,6 +81,28 @@ def test_a_hazard_goes_from_the_report_to_the_archive_and_somebody_else_asks_aft
 
 
 @pytest.mark.proves("P11")
+def test_a_report_that_a_phone_sends_again_is_one_until_it_is_closed(
+    household: Somebody, worker: Somebody, hands: Hands
+) -> None:
+    number = household.post(MATTERS, matter(), status=201)["number"]
+    assert household.post(MATTERS, matter(), status=201)["number"] == number
+    others = (
+        household.post(MATTERS, matter(words="井盖没了"), status=201)["number"],
+        household.post(MATTERS, matter(place="h01"), status=201)["number"],
+        worker.post(MATTERS, matter(), status=201)["number"],
+    )
+    assert len({number, *others}) == 4
+    assert len(worker.get(f"{MATTERS}/{number}")["steps"]) == 1
+    step(worker, number, "acknowledge")
+    step(worker, number, "verify")
+    step(worker, number, "resolve", outcome="real", words="已清理")
+    again = household.post(MATTERS, matter(), status=201)["number"]
+    assert again not in {number, *others}
+    hands.pass_(days=2)
+    assert household.post(MATTERS, matter(), status=201)["number"] != again
+
+
+@pytest.mark.proves("P11")
 def test_of_two_who_take_it_one_wins_and_what_cannot_follow_is_refused(
     household: Somebody, worker: Somebody, officer: Somebody
 ) -> None:
@@ -190,7 +212,7 @@ def test_a_photo_is_seen_by_whoever_sees_the_matter_and_tells_nothing_but_the_pi
     for stranger in (neighbour, far):
         stranger.get(f"{MATTERS}/{number}/photos/{kept['id']}", status=404)
         photo(stranger, number, png(), status=404)
-    other = household.post(MATTERS, matter(), status=201)["number"]
+    other = household.post(MATTERS, matter(words="另一处"), status=201)["number"]
     household.get(f"{MATTERS}/{other}/photos/{kept['id']}", status=404)
     assert photo(household, number, b"%PDF-1.7", status=415)["type"] == "no_photo"
     assert photo(household, number, bytes(9 << 20), status=413)["type"] == "too_large"
