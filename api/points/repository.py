@@ -157,8 +157,8 @@ def facts(
         return [as_fact(row) for row in connection.execute(asked.order_by(of.number))]
     found = []
     for portion in portions(guards):  # with the station, SQLite would go through everybody's facts of that time
-        rows = connection.execute(anywhere.where(of.guard.in_(portion))).all()
-        found += [as_fact(row) for row in rows if row.station == station]
+        mine = connection.execute(anywhere.where(of.guard.in_(portion))).all()
+        found += [as_fact(row) for row in mine if row.station == station]
     for portion in portions(companies):
         rows = connection.execute(asked.where(of.guard.is_(None), of.company.in_(portion)))
         found += [as_fact(row) for row in rows]
