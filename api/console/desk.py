@@ -39,7 +39,13 @@ async def live_desk(request: Request) -> Response:
 async def _desk(one: Reader, **more: object) -> Response:
     groups = await one.ask.get("/register/areas", meaning="group", limit=200) if one.may("register.read") else None
     named = groups.body["items"] if groups is not None and groups.good else []
-    values: dict[str, Any] = {"alarms": await _open(one), "groups": named, "problem": None, "login": "", "status": HTTPStatus.OK}
+    values: dict[str, Any] = {
+        "alarms": await _open(one),
+        "groups": named,
+        "problem": None,
+        "login": "",
+        "status": HTTPStatus.OK,
+    }
     return await one.page("desk.html", **(values | more))
 
 

@@ -106,7 +106,15 @@ class TestDesk:
             assert "胁迫" not in page
 
 
-PAGES = ("/login", "/me", "/desk", "/desk/alarms")
+PAGES = (
+    "/login",
+    "/me",
+    "/desk",
+    "/desk/alarms",
+    "/desk/alarms/{alarm}/more",
+    "/alarms/{alarm}",
+    "/alarms/{alarm}/now",
+)
 
 
 class TestGuards:
@@ -118,7 +126,7 @@ class TestGuards:
         gateway.send([event])
         gateway.receipted([event])
         visitor.sign_in("wang")
-        answer = visitor.client.get(path)
+        answer = visitor.client.get(path.format(alarm=event.id))
         seen = Seen(answer.text)
         assert seen.inline == []
         assert {urlsplit(urljoin(ORIGIN, one)).netloc for one in seen.addresses} <= {"testserver"}

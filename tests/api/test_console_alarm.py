@@ -24,8 +24,7 @@ class Reader(Visitor):
 
     def __init__(self, served: Served, login: str, language: str = "zh-CN,zh;q=0.9") -> None:
         super().__init__(served, language)
-        self.sign_in(login)
-        self.csrf = csrf_of(self.get("/me"))
+        self.csrf = csrf_of(self.sign_in(login))
         self.account: str = self.client.get("/api/v1/session").json()["account"]
 
     def page(self, alarm: str) -> str:
@@ -76,6 +75,7 @@ class TestActing:
         assert "回拨或到场后方可办结" in taken
         called_back = wang.do(alarm, "call-back", result="in_need", words="老人摔倒")
         assert "老人摔倒" in called_back
+        assert 'class="alarm seen"' in called_back
         sent = wang.do(alarm, "dispatch", accounts=wang.account, words="带急救箱")
         assert "派出人员" in sent
         assert "赶赴现场" in wang.do(alarm, "on-the-way")
@@ -188,11 +188,11 @@ class TestShowing:
         assert f'action="/alarms/{alarm}/do/notes"' in page
 
     @pytest.mark.proves("A7")
-    def test_earlier_alarms_of_the_place_are_there_and_of_no_other(self, town: Served, gateway: Gateway) -> None:
+    def test_other_alarms_of_the_place_are_there_and_of_no_other(self, town: Served, gateway: Gateway) -> None:
         first, other = pressed(gateway, Kind.FIRE).id, pressed(gateway, place=HOUSEHOLDS[1], unit="u2").id
         second = pressed(gateway, Kind.MEDICAL).id
         page = Reader(town, "wang").page(second)
-        earlier = page[page.index("该处以往警情") :]
+        earlier = page[page.index("该处其他警情") :]
         assert first in earlier
         assert other not in earlier
 

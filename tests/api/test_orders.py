@@ -1,5 +1,6 @@
 """Orders to the nearest guards: from the order to an arrival that a check-in proves, and who learns of it."""
 
+import re
 from collections.abc import Iterator
 from typing import Any
 
@@ -11,9 +12,11 @@ from api.guards import service as guards
 from api.orders.rules import Answer, Ended, Stage, Times, proves, stage
 from api.patrols.models import Checkpoint, PatrolLeg
 from api.rights.rules import Role
+from tests.api.browsing import Visitor, csrf_of
 from tests.api.conftest import Serve, Served, only_sqlite
 from tests.api.peers import COMMUNITY, STATION
 from tests.api.people import NOW, Hands, Somebody, somebody
+from tests.api.signing_in import account
 from tests.api.test_guards import duty, hire
 
 ORDERS = "/api/v1/orders"
@@ -336,3 +339,34 @@ def test_what_somebody_says_of_him_or_what_was_read_before_the_order_proves_noth
     assert not proves(one(55, Source.RADIO), ordered_ms=50, now_ms=60)
     assert not proves(one(55, Source.WITNESS), ordered_ms=50, now_ms=60)
     assert not proves(one(55, Source.QR, "unverified"), ordered_ms=50, now_ms=60)
+
+
+@pytest.mark.proves("P10", "A7")
+def test_an_officer_orders_the_nearest_guard_by_forms_and_enters_what_he_reports(
+    station: Served, officer: Somebody, team: Team
+) -> None:
+    account(station.station, "desk-wang", (Role.DUTY_OFFICER, STATION))
+    alarm = called(officer)
+    page = Visitor(station)
+    csrf = csrf_of(page.sign_in("desk-wang"))
+    shown = page.get(f"/alarms/{alarm}")
+    assert "B1 王一" in shown
+    assert "4 分钟内可到" in shown
+    assert "建议先派" in shown
+    assert "王一" in page.get(f"/desk/alarms/{alarm}/more")
+    ordered = page.post(f"/alarms/{alarm}/do/order", csrf=csrf, guard=team.wang, words="走北门")
+    assert "待接令" in ordered
+    number = order_of(ordered)
+    again = page.post(f"/alarms/{alarm}/do/order", csrf=csrf, guard=team.wang, status=409)
+    assert "他已被派往别处" in again
+    assert "王一 接令" in page.post(f"/alarms/{alarm}/do/order-accept", csrf=csrf, order=number, behalf="北关保安")
+    assert "人工录入" in page.post(f"/alarms/{alarm}/do/order-arrived", csrf=csrf, order=number)
+    short = page.post(f"/alarms/{alarm}/do/order-call-back", csrf=csrf, order=number, reason="", status=422)
+    assert "这一项必填" in short
+    assert "已撤回" in page.post(f"/alarms/{alarm}/do/order-call-back", csrf=csrf, order=number, reason="换人")
+
+
+def order_of(page: str) -> str:
+    found = re.search(r'name="order" value="(\d+)"', page)
+    assert found is not None
+    return found[1]

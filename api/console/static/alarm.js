@@ -6,6 +6,11 @@ export async function fetchText(address) {
   return answer.status === 204 || !answer.ok ? "" : answer.text();
 }
 
+/** Say that something new is on the page: ages are filled in at once. */
+export function fresh() {
+  document.dispatchEvent(new Event("fresh"));
+}
+
 export function parse(html) {
   return new DOMParser().parseFromString(html, "text/html");
 }
@@ -51,12 +56,13 @@ export class Alarm {
     const article = this.article;
     if (!article) return;
     const html = await fetchText(`/alarms/${article.dataset.alarm}/now`);
-    const fresh = html && parse(html);
-    const head = fresh && fresh.getElementById("now-head");
+    const page = html && parse(html);
+    const head = page && page.getElementById("now-head");
     if (!head || article !== this.article) return;
     article.querySelector("#now-head").replaceWith(head);
-    article.querySelector("#now-rest").replaceWith(fresh.getElementById("now-rest"));
+    article.querySelector("#now-rest").replaceWith(page.getElementById("now-rest"));
     for (const tone of ["sent", "seen", "back"]) article.classList.toggle(tone, head.classList.contains(tone));
+    fresh();
     if (head.dataset.forms !== article.querySelector("#acts").dataset.forms) {
       if (article.dataset.typed) this.#offer(article);
       else await this.open(article.dataset.alarm);
@@ -77,6 +83,7 @@ export class Alarm {
   }
 
   #swapped() {
+    fresh();
     const said = this.article?.querySelector("#acts .problem, .guards .problem, #acts .done");
     if (!said || document.activeElement !== document.body) return;
     said.tabIndex = -1;

@@ -1,5 +1,5 @@
 // The live desk: cards that come and change by themselves, sound until somebody takes them, keys.
-import { Alarm, fetchText, parse, typing } from "./alarm.js";
+import { Alarm, fetchText, fresh, parse, typing } from "./alarm.js";
 import { Feed } from "./feed.js";
 import { Sounds } from "./sounds.js";
 
@@ -8,6 +8,7 @@ const FIRST_MS = 10; // what comes alone is not kept waiting
 const ONE_BY_ONE = 24; // more than that is fetched as a list
 const AT_ONCE = 6;
 const STORM = 60; // more open alarms than that are shown by group and kind
+const BUCKETS = 30; // more groups and kinds than that are no help either
 const AGAIN_MS = 4000; // how often it sounds until it is taken
 const LOST_MS = 3000;
 const LOST_AGAIN_MS = 12_000;
@@ -74,9 +75,10 @@ function put(html, id) {
     seat(card);
     globalThis.htmx?.process(card);
     if (near) card.querySelector(".near")?.setAttribute("open", "");
-    if (had) card.focus();
+    if (had) card.focus({ preventScroll: true }); // it may have moved to where others are handled
   }
   if (bucket) tell(bucket);
+  fresh();
 }
 
 async function fetchDue() {
@@ -100,19 +102,28 @@ async function fetchDue() {
 async function again() {
   const html = await fetchText("/desk/alarms");
   if (!html) return;
+  const opened = new Set([...list.querySelectorAll(".bucket[open]")].map((one) => one.dataset.key));
   list.classList.remove("storm");
   list.replaceChildren(...parse(html).body.children);
   cards().forEach(mark);
   storm();
+  for (const bucket of list.querySelectorAll(".bucket")) bucket.open = opened.has(bucket.dataset.key);
   globalThis.htmx?.process(list);
   tally();
+  fresh();
 }
 
 // ---- storm: by group and kind, each with a count that opens; nothing is hidden
 
+let byGroup = true;
+
+function keyOf(card) {
+  return `${byGroup ? card.dataset.group : ""} ${card.dataset.kind} ${card.dataset.mark}`;
+}
+
 function seat(card) {
   if (!list.classList.contains("storm")) return insert(list, card, card);
-  const key = `${card.dataset.group} ${card.dataset.kind} ${card.dataset.mark}`;
+  const key = keyOf(card);
   let bucket = [...list.children].find((one) => one.dataset.key === key);
   if (!bucket) {
     bucket = document.createElement("details");
@@ -120,7 +131,7 @@ function seat(card) {
     bucket.dataset.key = key;
     const [summary, inner, name, number] = ["summary", "div", "b", "span"].map((tag) => document.createElement(tag));
     const group = document.querySelector(`#groups [data-group="${CSS.escape(card.dataset.group)}"]`)?.textContent;
-    name.textContent = `${card.querySelector("h2").textContent} · ${group || card.dataset.group || list.dataset.elsewhere}`;
+    name.textContent = card.querySelector("h2").textContent + (byGroup ? ` · ${group || card.dataset.group || list.dataset.elsewhere}` : "");
     inner.className = "cards";
     summary.append(card.querySelector(".kind").cloneNode(true), name, number);
     bucket.append(summary, inner);
@@ -146,6 +157,8 @@ function storm() {
   const open = document.activeElement?.closest("article.card");
   list.classList.toggle("storm", is);
   list.replaceChildren();
+  byGroup = true;
+  byGroup = new Set(all.map(keyOf)).size <= BUCKETS; // all over the village: by kind alone
   if (is) all.forEach(seat);
   else list.append(...all.sort((a, b) => (before(a, b) ? -1 : 1)));
   if (open) {
@@ -176,7 +189,7 @@ new Feed({
     due.add(id);
     timer ??= setTimeout(fetchDue, performance.now() - fetchedAt > CHANGED_MS ? FIRST_MS : CHANGED_MS);
     if (id === chosen.id) chosen.heard();
-    if (body.action === "escalate") rises(id);
+    if (body.action === "escalate" && body.level > 0) rises(id); // level 0 tells the desk itself
   },
   again() {
     again();
@@ -202,7 +215,7 @@ function rises(id) {
   if (card) mark(card);
   const link = document.createElement("a");
   link.href = `/alarms/${id}`;
-  link.textContent = card?.querySelector("h2").textContent ?? id;
+  link.textContent = card ? `${card.querySelector("h2").textContent} ${card.querySelector(".place").textContent.trim()}` : climbed.dataset.alarm;
   climbed.replaceChildren(climbed.dataset.words, " ", link);
   climbed.hidden = false;
   if (!muted()) sounds.play("climbed");

@@ -24,4 +24,5 @@ function growOlder() {
 }
 
 growOlder();
+document.addEventListener("fresh", growOlder); // said by whoever put something new on the page
 setInterval(growOlder, 1000);
