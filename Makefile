@@ -7,7 +7,7 @@ unexport PYTHONDONTWRITEBYTECODE
 ARGS ?=
 CODE := api broker deploy devices firmware_sim gateway tests $(wildcard bench)
 
-.PHONY: demo bench bench-large test check format lock setup
+.PHONY: demo bench bench-large test check screenshots format lock setup
 
 demo: # a village of ten households, live: press a key and see who learns it
 	@scripts/setup run
@@ -33,6 +33,9 @@ check: setup # what a reviewer need not look at; every step runs, all at a time,
 	    echo "== $${steps[step]}"; cat "$$said/$$step"; \
 	done; \
 	exit $$failed
+
+screenshots: setup # docs/screens: a picture of each screen, from a station with a few alarms
+	SCREENS=docs/screens pytest -q tests/screens/test_pictures.py $(ARGS)
 
 format: setup
 	ruff format .

@@ -3,8 +3,6 @@
 Pages are those of the console's routers, so that a new one is looked at from its first day.
 """
 
-from collections.abc import Iterator
-
 import pytest
 from fastapi import APIRouter
 from fastapi.routing import APIRoute
@@ -12,44 +10,15 @@ from playwright.sync_api import APIResponse, Browser
 
 from api.console import phone
 from api.console.routers import ROUTERS
-from api.rights.rules import Role
-from api.settings import StationSettings
 from broker.kinds import Kind
-from tests.api.peers import COMMUNITY, HOUSEHOLDS, STATION, Gateway
-from tests.api.people import Hands, somebody
-from tests.api.signing_in import PASSWORD, account
-from tests.api.test_guards import duty, hire
-from tests.api.test_patrols import BEGINS_MS, MINUTE_MS, lay_out
+from tests.api.peers import HOUSEHOLDS, Gateway
+from tests.api.signing_in import PASSWORD
+from tests.screens.conftest import PEOPLE
 from tests.screens.seeing import Screen, Serving
 
-PEOPLE = (
-    ("wang", Role.DUTY_OFFICER, STATION),
-    ("lin", Role.DUTY_LEADER, STATION),
-    ("bao", Role.GUARD_COMPANY, "beiguan"),
-    ("xin", Role.INSTALLER, COMMUNITY),
-    ("sun", Role.COMMUNITY, COMMUNITY),
-    ("gu", Role.GUARD, "beiguan"),
-    ("hu", Role.HOUSEHOLD, HOUSEHOLDS[0]),
-)
-"""Whoever comes first and is let in looks at a page."""
 ALARM = "api.console.alarm"
 PHONES = {"guard": "gu", "field": "sun"}
 """Who looks at a phone page; the others are a household's."""
-
-
-@pytest.fixture
-def serving(settings: StationSettings) -> Iterator[Serving]:
-    """A station where something has happened: three alarms, a round that runs, a guard on it."""
-    hands = Hands()
-    with Serving(settings, clock=hands) as running:
-        with running.station.registrar.edit("li") as edit:
-            edit.put_company("beiguan", name="北关保安", code=None, if_match=None)
-        made = {login: account(running.station, login, (role, scope)) for login, role, scope in PEOPLE}
-        officer = somebody(running.served, "planner", Role.OFFICER, STATION)
-        lay_out(officer)
-        duty(officer, hire(officer, "B1", "王一", "beiguan", account=made["gu"]), area="gr1")
-        hands.now_ms = BEGINS_MS + MINUTE_MS
-        yield running
 
 
 def paths(router: APIRouter) -> list[str]:
@@ -74,7 +43,7 @@ def is_page(answer: APIResponse) -> bool:
 
 @pytest.mark.parametrize("router", WITH_PAGES, ids=map(module_of, WITH_PAGES))
 def test_a_page_keeps_nobody_out_and_sticks_out_nowhere(
-    browser: Browser, serving: Serving, gateway: Gateway, router: APIRouter
+    browser: Browser, busy: Serving, gateway: Gateway, router: APIRouter
 ) -> None:
     events = [
         gateway.event(kind=Kind.DURESS),
@@ -89,16 +58,16 @@ def test_a_page_keeps_nobody_out_and_sticks_out_nowhere(
 
     def screen_of(login: str) -> Screen:
         if login not in screens:
-            screens[login] = Screen(browser, serving.origin)
+            screens[login] = Screen(browser, busy.origin)
             answer = screens[login].context.request.post(
-                "/api/v1/session", data={"login": login, "password": PASSWORD}, headers={"Origin": serving.origin}
+                "/api/v1/session", data={"login": login, "password": PASSWORD}, headers={"Origin": busy.origin}
             )
             assert answer.ok, answer.text()
         return screens[login]
 
     more = [f"/alarms/{event.id}" for event in events] if module_of(router) == ALARM else []
     for path in paths(router) + more:
-        asked = [PHONES.get(path.rpartition("/")[2], "hu")] if router is phone.router else [who for who, _, _ in PEOPLE]
+        asked = [PHONES.get(path.rpartition("/")[2], "hu")] if router is phone.router else [who for who, *_ in PEOPLE]
         for login in asked:
             answer = screen_of(login).context.request.get(path, max_redirects=0)
             if answer.ok or answer.status == 404:

@@ -1,0 +1,105 @@
+"""Pictures of screens as they are, small enough to keep: `make screenshots` puts them into docs/screens."""
+
+import os
+from dataclasses import dataclass
+from email.utils import formatdate
+from pathlib import Path
+from typing import Any, Final
+
+from playwright.sync_api import Browser
+
+from broker.kinds import Kind
+from tests.api.peers import HOUSEHOLDS, Gateway
+from tests.api.people import Hands
+from tests.screens.seeing import Screen, Serving
+
+LARGEST: Final = 200_000
+SCREENS: Final = os.environ.get("SCREENS")
+PHONE: Final[dict[str, Any]] = {
+    "viewport": {"width": 390, "height": 844},
+    "is_mobile": True,
+    "has_touch": True,
+    "service_workers": "block",
+}
+HEAD: Final = """# Screens
+
+Made by `make screenshots` from a station of the tests; do not edit. `tests/screens` tries every page in a browser, in
+both themes and at three widths.
+"""
+
+
+@dataclass(frozen=True)
+class Scene:
+    """One picture: who looks at what, and how."""
+
+    name: str
+    words: str
+    login: str
+    path: str
+    kept: bool = False
+    """Whether the picture is in the repository; the others are made when somebody wants them."""
+    how: tuple[tuple[str, Any], ...] = ()
+
+
+SCENES: Final = (
+    Scene("desk", "The live desk (实时警情台)", "wang", "/desk", kept=True),
+    Scene("desk-dark", "The live desk at night", "wang", "/desk", how=(("color_scheme", "dark"),)),
+    Scene("alarm", "One alarm", "wang", "/alarms/{alarm}"),
+    Scene("guard", "The guard's phone (保安手机)", "gu", "/phone/guard", kept=True, how=tuple(PHONE.items())),
+    Scene("household", "The household's phone", "hu", "/phone/", how=tuple(PHONE.items())),
+    Scene("patrol", "Rounds now", "wang", "/patrol"),
+    Scene("points", "Points", "wang", "/points"),
+)
+PRESSES: Final = (
+    (Kind.HELP, "刘家", 104, 190),
+    (Kind.MEDICAL, "陈家", 103, 95),
+    (Kind.FIRE, "李家", 102, 40),
+    (Kind.PANIC, "王家", 101, 12),
+    (Kind.DURESS, "王家", 101, 3),
+)
+"""Kind, label, door, and how many seconds before the picture."""
+
+
+def test_pictures_are_small_enough_to_keep(
+    browser: Browser, busy: Serving, gateway: Gateway, hands: Hands, tmp_path: Path
+) -> None:
+    now = hands.now_ms
+    made = []
+    for kind, label, door, ago in PRESSES:
+        hands.now_ms = now - ago * 1_000
+        event = gateway.event(
+            at_ms=hands.now_ms, kind=kind, label=label, door=door, place=HOUSEHOLDS[door - 101], unit=f"u{door - 100}"
+        )
+        gateway.send([event])
+        gateway.receipted([event])
+        made.append(event)
+    hands.now_ms = now
+    folder = Path(SCREENS) if SCREENS else tmp_path
+    folder.mkdir(exist_ok=True)
+    page = [HEAD]
+    wrong: list[str] = []
+    for scene in SCENES if SCREENS else SCENES[:1]:
+        one = Screen(browser, busy.origin, **dict(scene.how))
+        one.page.clock.set_system_time(now / 1_000)
+        one.context.route(
+            "**/healthz", lambda route: route.fulfill(headers={"Date": formatdate(now / 1_000, usegmt=True)})
+        )
+        one.sign_in(scene.login, scene.path.format(alarm=made[2].id))
+        if scene.path == "/desk":
+            one.connected()
+        if scene.name == "desk":
+            one.page.locator(f"#alarm-{made[1].id} form button").click()
+            one.page.locator(f"#alarm-{made[1].id}.seen").wait_for()
+            one.page.locator(f"#alarm-{made[2].id} .place").click()
+            one.page.locator("#detail h1, #detail h2").first.wait_for()
+        one.page.wait_for_timeout(1_000)
+        picture = folder / f"{scene.name}.png"
+        one.page.screenshot(path=picture, animations="disabled", scale="css")
+        wrong += one.wrong
+        one.close()
+        assert picture.stat().st_size <= LARGEST, picture.name
+        page.append(
+            f"## {scene.words}\n\n`{scene.path}`\n" + (f"\n![{scene.words}]({picture.name})\n" if scene.kept else "")
+        )
+    (folder / "README.md").write_text("\n".join(page), encoding="utf-8")
+    assert wrong == []
