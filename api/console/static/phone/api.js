@@ -69,7 +69,7 @@ export async function signIn(login, password, code) {
 /** Signs out; true when the station has heard it. */
 export async function signOut() {
   const answer = await ask("DELETE", "/session");
-  if (answer.ok || answer.status === 401) session = null;
+  if (answer.ok || answer.status === 401 || answer.body?.type === "may_not") session = null; // the last: without a role
   return session === null;
 }
 
