@@ -111,6 +111,8 @@ PAGES = (
     "/me",
     "/desk",
     "/desk/alarms",
+    "/patrol",
+    "/points",
     "/desk/alarms/{alarm}/more",
     "/alarms/{alarm}",
     "/alarms/{alarm}/now",
