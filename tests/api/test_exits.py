@@ -200,6 +200,7 @@ def _topics(alarm: Name, update: Name, id_: str) -> tuple[str, str]:
 def test_routes_that_ask_nobody_are_few_and_known() -> None:
     asked = {action for action, row in rights().actions.items() if row is Without.ANYBODY}
     assert asked <= {
+        "console.read",
         "health.read",
         "docs.read",
         "board.read",
