@@ -30,9 +30,9 @@ def civil(unix_ms: int | None, zone: ZoneInfo) -> str:
     return datetime.fromtimestamp(unix_ms / 1_000, UTC).astimezone(zone).strftime("%Y-%m-%d %H:%M")
 
 
-def picture(text: str) -> Markup:
-    """A QR code of `text`, as a picture within the page."""
-    return Markup(segno.make(text, error="m", micro=False).svg_inline(scale=4))  # noqa: S704 - modules, no words
+def picture(text: str, *, scale: int = 4) -> Markup:
+    """A QR code of `text`, as a picture within the page; `scale`: pixels a module."""
+    return Markup(segno.make(text, error="m", micro=False).svg_inline(scale=scale))  # noqa: S704 - modules, no words
 
 
 def environment(package: str, *, messages: NullTranslations | None = None) -> Environment:

@@ -110,5 +110,5 @@ async def print_label(request: Request, point: Annotated[str, Path(pattern=SEGME
         problem=None,
         name=names.get(point, point),
         address=address,
-        picture=paper.picture(address),
+        picture=paper.picture(address, scale=7),
     )

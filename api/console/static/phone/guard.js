@@ -196,7 +196,7 @@ function queueSection() {
       item.state === "refused" ? [el("span", { class: "problem" }, t("refused_item", { why: wrong(item.answer) })), el("button", { type: "button", onclick: () => queue.drop(item.id) }, t("close"))]
         : item.state === "late" ? el("button", { type: "button", onclick: () => queue.again(item.id) }, t("send_now"))
           : item.state === "signed_out" ? el("span", { class: "warning" }, t("waits_sign_in")) : ""))) : "",
-    el("p", { class: "aside" }, `${clock()}。${t("queue_aside")}`),
+    el("p", { class: "aside" }, clock()), el("p", { class: "aside" }, t("queue_aside")),
     queue.kept ? "" : el("p", { class: "warning" }, t("keep_failed")));
 }
 

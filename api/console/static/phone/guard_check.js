@@ -86,7 +86,7 @@ function doneSection() {
     el("b", { class: "large" }, `✓ ${t("kept_here")} ${one.point ? nameOf(one.point) : one.written}`),
     el("span", {}, moment(one.at)),
     el("span", { class: one.sent ? "good" : "waits" }, t(!one.sent ? "kept_waits" : one.known === false ? "kept_unknown" : "kept_sent")),
-    one.words.length ? el("span", { class: "aside" }, one.words.map(said).join("，")) : ""))));
+    one.words.length ? el("span", { class: "aside" }, one.words.map(said).join(" · ")) : ""))));
 }
 
 function nfcSection() {
