@@ -310,5 +310,9 @@ def list_exceptions(
     with station.database.read() as session:
         areas, companies = station.planning.areas(by), by.reach.over(Over.COMPANY)
         rows = repository.exceptions(session, areas, companies, below=below(after), limit=limit + 1)
-        items = [exception_answer(*row) for row in rows[:limit]]
+        named = repository.checkpoints_named(session, {visit.point for _, visit, _ in rows})
+        points = {id_: row.name for id_, row in named.items()}
+        walked = repository.routes(session, {round_.area for *_, round_ in rows}, ended=True)
+        routes = {row.id: row.name for row in walked}
+        items = [exception_answer(*row, points=points, routes=routes) for row in rows[:limit]]
     return ExceptionPage(items=tuple(items), next=cursor(items[-1].number) if len(rows) > limit else None)

@@ -392,8 +392,10 @@ class ExceptionAnswer(Answer):
     number: int
     round: int
     route: str
+    route_name: str
     area: str
     point: str
+    point_name: str
     outcome: Outcome
     outcome_words: WordsAnswer
     due: datetime
@@ -602,15 +604,24 @@ def round_detail(
     )
 
 
-def exception_answer(row: PatrolException, visit: PatrolVisit, round_: PatrolRound) -> ExceptionAnswer:
-    """An exception, with where it was."""
+def exception_answer(
+    row: PatrolException,
+    visit: PatrolVisit,
+    round_: PatrolRound,
+    *,
+    points: Mapping[str, str],
+    routes: Mapping[str, str],
+) -> ExceptionAnswer:
+    """An exception, with where it was, by id and name."""
     outcome = Outcome(row.outcome)
     return ExceptionAnswer(
         number=row.number or 0,
         round=row.round,
         route=round_.route,
+        route_name=routes.get(round_.route, round_.route),
         area=round_.area,
         point=visit.point,
+        point_name=points.get(visit.point, visit.point),
         outcome=outcome,
         outcome_words=words_answer(OUTCOME_WORDS[outcome]),
         due=iso(row.due_ms),
