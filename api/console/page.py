@@ -44,6 +44,7 @@ WAYS: Final[tuple[tuple[str, str], ...]] = (
     ("/register", "register.read"),
     ("/reports", "report.read"),
     ("/county", "alarm.urge"),
+    ("/map", "colour.read"),
 )
 """Where the head of a page leads, and the action without which it is not offered. `base.html` has the names."""
 

@@ -12,6 +12,7 @@ from api.console import (
     county,
     desk,
     files,
+    map,
     patrol,
     phone,
     planning,
@@ -41,6 +42,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     register.router,
     reports.router,
     county.router,
+    map.router,
 )
 
 

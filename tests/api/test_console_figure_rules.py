@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from api.console.county import lasted
+from api.console.map import between, last_places, middle
 from api.console.reports import by_colour, days_of
 from api.console.rules import on_the_wall, rank_of
 
@@ -65,3 +66,18 @@ class TestRules:
         assert [row["colour"] for row in rows] == ["red", "blue"]
         assert rows[0] | {"colour": ""} == {"colour": "", "areas": 3, "compliance": 0.75, "passes": 6, "gaps": 3}
         assert rows[1]["compliance"] is None
+
+    def test_the_map_names_the_newest_check_in_of_a_round_and_nobody(self) -> None:
+        visits = [
+            {"point": "east", "at": "2027-01-15T14:00:00+00:00"},
+            {"point": "shed", "at": "2027-01-15T14:20:00+00:00"},
+            {"point": "gate", "at": None},
+        ]
+        rounds = [{"route": "n", "area": "gr1", "visits": visits}, {"route": "s", "area": "gr1", "visits": visits[2:]}]
+        assert last_places(rounds) == [
+            {"route": "n", "area": "gr1", "point": "shed", "at": "2027-01-15T14:20:00+00:00"}
+        ]
+        assert middle([[114.0, 34.0], [114.2, 34.0], [114.2, 34.4]]) == pytest.approx((34.2, 114.1))
+        assert middle(None) is None
+        assert between([(1.0, 2.0), (3.0, 4.0)]) == (2.0, 3.0)
+        assert between([]) is None

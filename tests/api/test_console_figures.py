@@ -164,3 +164,40 @@ def test_a_wall_shows_no_name_no_door_and_nothing_of_duress_even_to_police(
         for word in ("老王家", "老李家", "胁迫", "号门", first, "某xu", "meng", "<form", "<button", "<a "):
             assert word not in shown
         assert Seen(shown).inline == []
+
+
+@pytest.mark.proves("N4", "G5")
+def test_a_map_has_the_outlines_of_areas_and_of_alarms_what_the_reader_may_see(
+    station: Served, gateway: Gateway, hands: Hands
+) -> None:
+    with station.station.registrar.edit("li") as edit:
+        edit.put_company("beiguan", name="北关保安", code=None, if_match=None)
+    fire = press(gateway, hands, kind=Kind.FIRE, label="<b>老王</b>家")
+    duress = press(gateway, hands, kind=Kind.DURESS, place=HOUSEHOLDS[1], unit="u2", press="u2:1:90")
+    leader = somebody(station, "xu", Role.DUTY_LEADER, STATION)
+    path = f"/api/v1/register/areas/{COMMUNITY}"
+    old = leader.get(path)
+    version = station.client.get(path, headers={"Authorization": "Bearer token-of-xu"}).headers["etag"]
+    kept = {name: old[name] for name in ("name", "kind", "code", "parent", "police_parent", "gateway")}
+    corners = [[114.80, 34.40], [114.82, 34.40], [114.82, 34.42]]
+    answer = station.client.put(
+        path, json=kept | {"outline": corners}, headers={"Authorization": "Bearer token-of-xu", "If-Match": version}
+    )
+    assert answer.status_code < 300, answer.text
+    page = signed_in(station, "wang").get("/map")
+    found = re.search(r'data-outlines="([^"]*)"', page)
+    assert found is not None
+    (outline,) = json.loads(unescape(found[1]))
+    assert outline["outline"] == [[north, east] for east, north in corners]
+    assert f"/alarms/{fire}" in page
+    assert f"/alarms/{duress}" in page
+    assert "&lt;b&gt;老王&lt;/b&gt;家" in page
+    assert "位置未知" in page
+    assert "tile" not in page
+    seen = Seen(page)
+    assert seen.inline == []
+    for path in ("/map", "/map/now"):
+        told = signed_in(station, "xiang").get(path)
+        assert f"/alarms/{fire}" in told
+        assert duress not in told
+        assert "胁迫" not in told

@@ -1,5 +1,6 @@
 // A part of a page that is asked for again whenever something happened, for ever: `live(part, address)`.
 import { Feed } from "./feed.js";
+import { age } from "./page.js";
 
 const OFTEN_MS = 1000;
 const ANYWAY_MS = 30_000;
@@ -41,6 +42,7 @@ export function live(part, address, after = () => {}) {
       const fresh = new DOMParser().parseFromString(`<body>${await answer.text()}</body>`, "text/html").body;
       const focus = part.contains(document.activeElement) ? document.activeElement : null;
       const place = focus?.id || focus?.closest("[id]")?.id;
+      for (const time of fresh.querySelectorAll("time.age")) time.textContent = age((Date.now() - Date.parse(time.dateTime)) / 1000);
       keepOpen(part, fresh);
       part.replaceChildren(...fresh.childNodes);
       if (focus && !document.contains(focus) && place) {
