@@ -77,9 +77,22 @@ export class Alarm {
     const button = document.createElement("button");
     button.type = "button";
     button.textContent = article.dataset.look;
-    button.addEventListener("click", () => this.open(article.dataset.alarm));
+    button.addEventListener("click", () => this.#anew(article));
     note.append(article.dataset.changed, button);
     article.querySelector("#acts h2").after(note);
+  }
+
+  /** The forms as they are now, with the words that were typed into those that are still there. */
+  async #anew(article) {
+    const typed = [...article.querySelectorAll(".do[open] :is(textarea, input[type=text])")].map((one) => [one.closest(".do").id, one.name, one.value]);
+    await this.open(article.dataset.alarm);
+    for (const [form, name, value] of typed) {
+      const field = value && document.getElementById(form)?.querySelector(`[name="${name}"]`);
+      if (!field) continue;
+      for (let outer = field.closest("details"); outer; outer = outer.parentElement.closest("details")) outer.open = true;
+      field.value = value;
+      this.article.dataset.typed = "yes";
+    }
   }
 
   #swapped() {

@@ -277,7 +277,7 @@ setInterval(() => {
   if (document.querySelector("article.up") === null) climbed.hidden = true;
 }, AGAIN_MS);
 
-let lostSaid = 0;
+let lostSaid = -Infinity;
 setInterval(() => {
   const now = performance.now();
   if (connected || now - lostSince < LOST_MS) return;
@@ -291,7 +291,7 @@ setInterval(() => {
 
 // ---- somebody sits here: said while this desk is heard, seen and connected
 
-let beaten = 0;
+let beaten = -Infinity;
 
 function deskName() {
   const paired = begin.dataset.desk;
