@@ -113,6 +113,7 @@ PAGES = (
     "/desk/alarms",
     "/patrol",
     "/points",
+    "/phone/c/",
     "/desk/alarms/{alarm}/more",
     "/alarms/{alarm}",
     "/alarms/{alarm}/now",
