@@ -45,6 +45,9 @@ WAYS: Final[tuple[tuple[str, str], ...]] = (
     ("/reports", "report.read"),
     ("/county", "alarm.urge"),
     ("/map", "colour.read"),
+    ("/duty", "duty.read"),
+    ("/health", "fault.read"),
+    ("/admin", "account.open"),
 )
 """Where the head of a page leads, and the action without which it is not offered. `base.html` has the names."""
 

@@ -5,14 +5,18 @@ from typing import Final
 from fastapi import APIRouter, FastAPI, Request, Response
 
 from api.console import (
+    admin,
     alarm,
     checking_in,
     comments,
     company,
     county,
     desk,
+    duty,
     files,
+    health,
     map,
+    own,
     patrol,
     phone,
     planning,
@@ -43,6 +47,10 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     reports.router,
     county.router,
     map.router,
+    duty.router,
+    health.router,
+    admin.router,
+    own.router,
 )
 
 

@@ -33,13 +33,6 @@ async def ask_who(request: Request, to: str = "/") -> Response:
     return go(to)
 
 
-@router.get("/me")
-async def own(request: Request) -> Response:
-    """Who is signed in here, as what."""
-    one = await reader(request)
-    return await one.page("me.html")
-
-
 @router.post("/login")
 async def sign_in(
     request: Request, login: Words = "", password: Words = "", code: Words = "", to: Words = "/"
