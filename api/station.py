@@ -171,6 +171,7 @@ class Station:
         self._stopping = False
         self.tenure = self._claim()
         self.register.begin(self.database)
+        settings.let_go()
         self.accounts = Accounts(
             settings.accounts,
             Factors(Sealer.of(settings.signing, SECOND_FACTOR)),

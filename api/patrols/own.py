@@ -60,7 +60,9 @@ def own_rounds(session: Session, register: Register, by: Authority, *, now_ms: i
         name=person.name,
         rounds=tuple(shown_round(row) for row in mine),
         last=None if last is None or last.point is None else last_seen(named(last.point), last.at_ms),
-        groups=tuple(OwnGroup(id=one, name=found.name or one) for one in around if (found := register.group(one)) is not None),
+        groups=tuple(
+            OwnGroup(id=one, name=found.name or one) for one in around if (found := register.group(one)) is not None
+        ),
     )
 
 

@@ -649,9 +649,7 @@ def rounds_of_guard(session: Session, guard: str, from_ms: int, to_ms: int) -> S
     return session.exec(found.order_by(col(PatrolRound.starts_ms), col(PatrolRound.number))).all()
 
 
-def rounds_in(
-    session: Session, station: str, areas: Collection[str], from_ms: int, to_ms: int
-) -> list[PatrolRound]:
+def rounds_in(session: Session, station: str, areas: Collection[str], from_ms: int, to_ms: int) -> list[PatrolRound]:
     """Rounds in these areas that share a moment with a span, judged or not, in order."""
     found = select(PatrolRound).where(
         PatrolRound.station == station,
