@@ -6,7 +6,7 @@ from typing import Any
 import pytest
 
 from api.console.county import lasted
-from api.console.map import between, last_places, middle
+from api.console.plan import between, last_places, middle
 from api.console.reports import by_colour, days_of
 from api.console.rules import on_the_wall, rank_of
 
