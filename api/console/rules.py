@@ -38,12 +38,6 @@ def in_order(alarms: Iterable[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
     return sorted(alarms, key=place)
 
 
-def may_do(grants: Iterable[Mapping[str, Any]], actions: Mapping[str, Iterable[str]], action: str) -> bool:
-    """Whether any role that these grants give has an action: for what to offer, never for what to allow."""
-    roles = {grant["role"] for grant in grants}
-    return bool(roles & set(actions.get(action, ())))
-
-
 ON_THE_WALL: Final = frozenset({Kind.FIRE, Kind.PANIC, Kind.INTRUSION, Kind.MEDICAL, Kind.HELP})
 """Kinds that whoever walks past a wall display may read. Whatever else there is or will be stays off it."""
 WALL_FIELDS: Final = ("kind", "words", "state", "group", "received")
