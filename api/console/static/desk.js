@@ -103,14 +103,25 @@ async function again() {
   const html = await fetchText("/desk/alarms");
   if (!html) return;
   const opened = new Set([...list.querySelectorAll(".bucket[open]")].map((one) => one.dataset.key));
+  const held = list.contains(document.activeElement) ? document.activeElement : null;
   list.classList.remove("storm");
   list.replaceChildren(...parse(html).body.children);
   cards().forEach(mark);
   storm();
   for (const bucket of list.querySelectorAll(".bucket")) bucket.open = opened.has(bucket.dataset.key);
+  if (held) goOnAt(held);
   globalThis.htmx?.process(list);
   tally();
   fresh();
+}
+
+/** Whoever was at a card or at a group of them by the keyboard is there again, although all were made anew. */
+function goOnAt(held) {
+  const card = at(held.closest("article.card")?.id ?? "");
+  const key = held.closest(".bucket")?.dataset.key;
+  const bucket = [...list.querySelectorAll(".bucket")].find((one) => one.dataset.key === key);
+  card?.closest(".bucket")?.setAttribute("open", "");
+  (card ?? bucket?.firstElementChild)?.focus({ preventScroll: true });
 }
 
 // ---- storm: by group and kind, each with a count that opens; nothing is hidden
