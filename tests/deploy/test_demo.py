@@ -70,7 +70,11 @@ def test_a_live_demo_walks_its_night_and_leaves_nothing_behind_when_it_is_killed
     fcntl.ioctl(terminal, termios.TIOCSWINSZ, struct.pack("HHHH", 40, 160, 0, 0))
     command = [sys.executable, "-m", "deploy.cli", "demo", "--state", str(tmp_path / "demo")]
     demo = subprocess.Popen(
-        command, stdin=terminal, stdout=terminal, stderr=terminal, env={**os.environ, "TERM": "xterm-256color"}
+        command,
+        stdin=terminal,
+        stdout=terminal,
+        stderr=terminal,
+        env={**os.environ, "TERM": "xterm-256color", "COLUMNS": "160", "LINES": "40"},
     )
     os.close(terminal)
     try:
