@@ -31,6 +31,16 @@ def pytest_collection_finish() -> None:
     gc.enable()
 
 
+def log_plainly() -> None:
+    """structlog's defaults draw every variable of every frame: seconds in which a station under test did nothing."""
+    structlog.reset_defaults()
+    plain = structlog.dev.ConsoleRenderer(colors=False, exception_formatter=structlog.dev.plain_traceback)
+    structlog.configure(processors=[*structlog.get_config()["processors"][:-1], plain])
+
+
+log_plainly()
+
+
 @pytest.fixture(scope="session")
 def anyio_backend() -> str:
     """`@pytest.mark.anyio` runs a coroutine test, on the loop that the programs use."""
@@ -53,5 +63,5 @@ def logs_go_where_they_went() -> Iterator[None]:
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
     yield
-    structlog.reset_defaults()
+    log_plainly()
     root.handlers[:], root.level = handlers, level

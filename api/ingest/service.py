@@ -77,7 +77,7 @@ TRIES: Final = 3
 DEAD_LETTERS_MOST: Final = 10_000
 """Rows kept of what could not be taken in; beyond it a refusal is only counted, so that nobody fills the disk."""
 PAUSE_S: Final = 0.5
-PAUSE_MOST_S: Final = 10.0
+PAUSE_MOST_S: Final = 2.0
 """Between attempts to write to a database that cannot be written."""
 LET_PAST_S: Final = 0.02
 """Between batches while people are at work, so that their requests come to the processor; 500 events/s go on."""
