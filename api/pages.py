@@ -1,10 +1,24 @@
 """Cursors: where a page ended, as text that nobody needs to understand."""
 
-from typing import Annotated, Final
+from collections.abc import Callable
+from typing import Annotated, Final, Protocol, TypeVar
 
 from fastapi import Path, Query
+from sqlalchemy.orm import Mapped
+from sqlmodel import Session
+from sqlmodel.sql.expression import SelectOfScalar
 
-from api.problems import BadCursor
+from api.problems import BadCursor, NotThere
+
+
+class Numbered(Protocol):
+    """A row of a table whose numbers only grow."""
+
+    number: int | None
+
+
+Row = TypeVar("Row", bound=Numbered)
+Shown = TypeVar("Shown")
 
 PAGE: Final = 50
 PAGE_MOST: Final = 200
@@ -35,3 +49,30 @@ def below(text: str | None) -> int | None:
     if number > NUMBER_MOST:
         raise BadCursor
     return number
+
+
+def newest(
+    session: Session,
+    asked: SelectOfScalar[Row],
+    number: Mapped[int | None],
+    show: Callable[[Row], Shown],
+    *,
+    below: int | None,
+    limit: int,
+) -> list[Shown]:
+    """What `show` makes of rows below a number, the highest first; those are left out of which it says NotThere.
+
+    Looks on until `limit` are found, so that whoever sees one row in a hundred gets a page as everybody else does.
+    """
+    found: list[Shown] = []
+    while True:
+        one_page = asked if below is None else asked.where(number < below)
+        rows = session.exec(one_page.order_by(number.desc()).limit(limit)).all()
+        for row in rows:
+            try:
+                found.append(show(row))
+            except NotThere:
+                continue
+        if len(rows) < limit or len(found) >= limit:
+            return found[:limit]
+        below = rows[-1].number

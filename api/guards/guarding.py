@@ -48,6 +48,7 @@ from api.guards.rules import (
     belongs_to,
     employer,
 )
+from api.pages import newest
 from api.problems import NotThere
 from api.register import repository as companies
 from api.register.service import Register
@@ -473,21 +474,12 @@ class Guards:
         self, session: Session, by: Authority, *, from_ms: int, to_ms: int, below: int | None, limit: int
     ) -> list[Listed]:
         """Those that share a moment with a span, newest first."""
-        found: list[Listed] = []
-        while True:
-            asked = select(PatrolDuty).where(PatrolDuty.from_ms < to_ms, PatrolDuty.to_ms > from_ms)
-            if below is not None:
-                asked = asked.where(col(PatrolDuty.number) < below)
-            rows = session.exec(asked.order_by(col(PatrolDuty.number).desc()).limit(limit)).all()
-            for row in rows:
-                assert row.number is not None
-                try:
-                    found.append(self.duty(session, by, row.number))
-                except NotThere:
-                    continue
-            if len(rows) < limit or len(found) >= limit:
-                return found[:limit]
-            below = rows[-1].number
+
+        def show(row: PatrolDuty) -> Listed:
+            return self.duty(session, by, row.number or 0)
+
+        asked = select(PatrolDuty).where(PatrolDuty.from_ms < to_ms, PatrolDuty.to_ms > from_ms)
+        return newest(session, asked, col(PatrolDuty.number), show, below=below, limit=limit)
 
     def join(self, session: Session, by: Authority, number: int, guard: str) -> Listed:
         """Put one more on the list, from now or its beginning on. Raises as `list_duty` does, or NotNow."""

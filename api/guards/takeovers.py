@@ -14,6 +14,7 @@ from api.guards.guarding import Guards
 from api.guards.models import Guard, GuardTakeover
 from api.guards.problems import NotNow
 from api.guards.rules import Decision, belongs_to
+from api.pages import newest
 from api.problems import NotThere
 from api.register.service import Register
 from api.rights.rules import Authority, Over, Subject
@@ -60,20 +61,11 @@ class Takeovers:
 
     def listed(self, session: Session, by: Authority, *, below: int | None, limit: int) -> list[Asked]:
         """A company its own, the police those about whom they reach; newest first."""
-        found: list[Asked] = []
-        while True:
-            asked = select(GuardTakeover)
-            if below is not None:
-                asked = asked.where(col(GuardTakeover.number) < below)
-            rows = session.exec(asked.order_by(col(GuardTakeover.number).desc()).limit(limit)).all()
-            for row in rows:
-                try:
-                    found.append(self._seen(session, by, row))
-                except NotThere:
-                    continue
-            if len(rows) < limit or len(found) >= limit:
-                return found[:limit]
-            below = rows[-1].number
+
+        def show(row: GuardTakeover) -> Asked:
+            return self._seen(session, by, row)
+
+        return newest(session, select(GuardTakeover), col(GuardTakeover.number), show, below=below, limit=limit)
 
     def decide(self, session: Session, by: Authority, number: int, *, confirm: bool, reason: str | None) -> Asked:
         """The police confirm, and he is the other company's from now on; or refuse.

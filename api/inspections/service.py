@@ -29,6 +29,7 @@ from api.inspections.models import (
 )
 from api.inspections.problems import BadForm, NotNow
 from api.inspections.rules import EARLY_MS, Checks, Item, One, SignedBy, Week, needs_witness, week
+from api.pages import newest
 from api.points.facts import Fact, Happened, Happening
 from api.points.standings import Standings
 from api.problems import NotThere
@@ -197,20 +198,11 @@ class Inspections:
 
     def inspections(self, session: Session, by: Authority, *, below: int | None, limit: int) -> list[Inspected]:
         """Those, newest first."""
-        found: list[Inspected] = []
-        while True:
-            asked = select(Inspection)
-            if below is not None:
-                asked = asked.where(col(Inspection.number) < below)
-            rows = session.exec(asked.order_by(col(Inspection.number).desc()).limit(limit)).all()
-            for row in rows:
-                try:
-                    found.append(self.inspection(session, by, row.number or 0))
-                except NotThere:
-                    continue
-            if len(rows) < limit or len(found) >= limit:
-                return found[:limit]
-            below = rows[-1].number
+
+        def show(row: Inspection) -> Inspected:
+            return self.inspection(session, by, row.number or 0)
+
+        return newest(session, select(Inspection), col(Inspection.number), show, below=below, limit=limit)
 
     def attach(self, session: Session, by: Authority, number: int, content: bytes) -> InspectionPhoto:
         """Keep a photo; whoever inspected does it, within a day. Raises NotThere, NotNow or PhotoProblem."""
@@ -282,20 +274,11 @@ class Inspections:
 
     def trainings(self, session: Session, by: Authority, *, below: int | None, limit: int) -> list[Taught]:
         """Those, newest first."""
-        found: list[Taught] = []
-        while True:
-            asked = select(Training)
-            if below is not None:
-                asked = asked.where(col(Training.number) < below)
-            rows = session.exec(asked.order_by(col(Training.number).desc()).limit(limit)).all()
-            for row in rows:
-                try:
-                    found.append(self.training(session, by, row.number or 0))
-                except NotThere:
-                    continue
-            if len(rows) < limit or len(found) >= limit:
-                return found[:limit]
-            below = rows[-1].number
+
+        def show(row: Training) -> Taught:
+            return self.training(session, by, row.number or 0)
+
+        return newest(session, select(Training), col(Training.number), show, below=below, limit=limit)
 
     def sign_in(self, session: Session, by: Authority, number: int, guard: str) -> Taught:
         """Somebody came and has no tag with him; marked as signed by hand. Raises NotThere or NotNow."""
@@ -425,20 +408,11 @@ class Inspections:
 
     def meetings(self, session: Session, by: Authority, *, below: int | None, limit: int) -> list[Met]:
         """Those, newest first."""
-        found: list[Met] = []
-        while True:
-            asked = select(Meeting)
-            if below is not None:
-                asked = asked.where(col(Meeting.number) < below)
-            rows = session.exec(asked.order_by(col(Meeting.number).desc()).limit(limit)).all()
-            for row in rows:
-                try:
-                    found.append(self.meeting(session, by, row.number or 0))
-                except NotThere:
-                    continue
-            if len(rows) < limit or len(found) >= limit:
-                return found[:limit]
-            below = rows[-1].number
+
+        def show(row: Meeting) -> Met:
+            return self.meeting(session, by, row.number or 0)
+
+        return newest(session, select(Meeting), col(Meeting.number), show, below=below, limit=limit)
 
     def do(self, session: Session, by: Authority, number: int, task: int, found: str) -> Met:
         """Say what was done about a task. Raises NotThere or NotNow."""

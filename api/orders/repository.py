@@ -3,6 +3,7 @@
 from collections.abc import Collection, Sequence
 
 from sqlmodel import Session, col, select
+from sqlmodel.sql.expression import SelectOfScalar
 
 from api.alarms.models import AlarmDispatch
 from api.orders.models import AlarmOrder
@@ -54,11 +55,7 @@ def due(session: Session, now_ms: int, *, limit: int) -> Sequence[AlarmOrder]:
     return session.exec(found.order_by(col(AlarmOrder.due_ms), col(AlarmOrder.number)).limit(limit)).all()
 
 
-def page(session: Session, *, below: int | None, only_open: bool, limit: int) -> Sequence[AlarmOrder]:
-    """Newest first."""
+def orders(*, only_open: bool) -> SelectOfScalar[AlarmOrder]:
+    """All of them, or those that have not ended."""
     found = select(AlarmOrder)
-    if only_open:
-        found = found.where(col(AlarmOrder.ended_ms).is_(None))
-    if below is not None:
-        found = found.where(col(AlarmOrder.number) < below)
-    return session.exec(found.order_by(col(AlarmOrder.number).desc()).limit(limit)).all()
+    return found.where(col(AlarmOrder.ended_ms).is_(None)) if only_open else found

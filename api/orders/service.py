@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Final, Protocol
 
-from sqlmodel import Session
+from sqlmodel import Session, col
 
 from api.alarms import handling
 from api.alarms import repository as alarm_rows
@@ -31,6 +31,7 @@ from api.orders import repository
 from api.orders.models import AlarmOrder
 from api.orders.problems import AlreadyOrdered, ForPoliceAlone, NotNow, NotOnDuty
 from api.orders.rules import LASTS_MS, Answer, Ended, Way, for_police_alone, proves
+from api.pages import newest
 from api.points.facts import Fact, Happened, Happening
 from api.problems import NotThere
 from api.register.service import Register
@@ -402,17 +403,12 @@ class Orders:
         self, session: Session, by: Authority, *, below: int | None, only_open: bool, limit: int
     ) -> list[Ordered]:
         """Those that the account sees, newest first."""
-        found: list[Ordered] = []
-        while True:
-            rows = repository.page(session, below=below, only_open=only_open, limit=limit)
-            for row in rows:
-                try:
-                    found.append(self.one(session, by, row.number or 0))
-                except NotThere:
-                    continue
-            if len(rows) < limit or len(found) >= limit:
-                return found[:limit]
-            below = rows[-1].number
+
+        def show(row: AlarmOrder) -> Ordered:
+            return self.one(session, by, row.number or 0)
+
+        asked = repository.orders(only_open=only_open)
+        return newest(session, asked, col(AlarmOrder.number), show, below=below, limit=limit)
 
     # What is due
 

@@ -13,6 +13,7 @@ from api.clock import Clock
 from api.database import Database
 from api.guards import service as guards
 from api.guards.guarding import Guards
+from api.pages import newest
 from api.patrols import service as patrols
 from api.points.facts import Fact, Happened, Happening
 from api.problems import NotThere
@@ -215,20 +216,11 @@ class RollCalls:
 
     def listed(self, session: Session, by: Authority, *, below: int | None, limit: int) -> list[Called]:
         """Those, newest first."""
-        found: list[Called] = []
-        while True:
-            asked = select(RollCall)
-            if below is not None:
-                asked = asked.where(col(RollCall.number) < below)
-            rows = session.exec(asked.order_by(col(RollCall.number).desc()).limit(limit)).all()
-            for row in rows:
-                try:
-                    found.append(self._called(session, self._call(session, by, row.number or 0)))
-                except NotThere:
-                    continue
-            if len(rows) < limit or len(found) >= limit:
-                return found[:limit]
-            below = rows[-1].number
+
+        def show(row: RollCall) -> Called:
+            return self._called(session, self._call(session, by, row.number or 0))
+
+        return newest(session, select(RollCall), col(RollCall.number), show, below=below, limit=limit)
 
     # What is due
 
