@@ -236,6 +236,7 @@ start({
   title: () => (state.orders.length + state.calls.length ? `(${state.orders.length + state.calls.length}) ` : ""),
   roles: ["guard"],
   load,
+  pause: 10_000, // no feed tells of a roll-call, and 3 minutes are soon over
   busy: () => state.orders.length + state.calls.length > 0,
   tabs: [
     { id: "today", word: "tab_today", icon: "round", badge: () => state.orders.length + state.calls.length, draw: today },

@@ -5,7 +5,7 @@
 //     roles: ["household"],          whose page it is
 //     load: async () => {},          asks the station; called at the start, after changes, and while the feed is silent
 //     heard: (topic, body) => {},    something came by the feed (`load` follows)
-//     busy: () => false,             whether to ask more often while the feed is silent
+//     busy: () => false,             whether to ask more often than every `pause` ms (30,000)
 //     signedOut: () => [element, ...], what stands above the sign-in form; alone: () => true instead of it
 //     title: () => "",               what stands before the name in the title
 //   })
@@ -308,7 +308,7 @@ export async function read(path) {
 function poll() {
   clearTimeout(timer);
   if (!who() && line.reached) return;
-  const wait = !line.reached || busy() ? BUSY_POLL_MS : QUIET_POLL_MS;
+  const wait = !line.reached || busy() ? BUSY_POLL_MS : page.pause ?? QUIET_POLL_MS;
   timer = setTimeout(() => (document.visibilityState === "visible" ? refresh() : poll()), wait);
 }
 
