@@ -132,7 +132,7 @@ def gateway(
     from deploy import clock as clocks
     from deploy import keys as keyring
 
-    with _without("rich"):  # structlog would load it for tracebacks that nobody draws: 3 MiB
+    with _without("rich"):  # structlog would load it for tracebacks that nobody draws: 4 MiB
         from gateway import program
         from gateway.journal import InUse, JournalError
 
@@ -194,10 +194,11 @@ def station(
     interfere: Interfere = None,
 ) -> None:
     """Run the police station's side: take alarms in, acknowledge them, answer over HTTP."""
-    from api import program
-    from api import settings as station_settings
-    from api.clock import wall_ms
-    from api.leases.rules import Role
+    with _without("rich"):  # structlog would load it for tracebacks that nobody draws: 4 MiB
+        from api import program
+        from api import settings as station_settings
+        from api.clock import wall_ms
+        from api.leases.rules import Role
     from deploy import assembly, check, mosquitto
     from deploy import clock as clocks
     from deploy import keys as keyring
