@@ -44,6 +44,12 @@ def holds(most: int) -> dict[str, Any]:
     return {DECLARED: most}
 
 
+def file_of(most: int) -> dict[str, Any]:
+    """For the `openapi_extra` of a route that takes the octets of one file, this many at most (`whole`)."""
+    octets = {"schema": {"type": "string", "format": "binary"}}
+    return {**holds(most), "requestBody": {"required": True, "content": {"application/octet-stream": octets}}}
+
+
 async def whole(request: Request) -> bytes:
     """A body that is no JSON, for a route that says with `holds` how long it may be."""
     return await request.body()

@@ -15,7 +15,7 @@ from api.alarms.requests import Called, Done, Raised
 from api.alarms.schemas import ERRAND_WORDS, AlarmAnswer, ErrandAnswer, ErrandsAnswer, alarm_answer, at
 from api.alarms.sight import look, ties, within
 from api.audit import service as audit
-from api.bodies import holds, whole
+from api.bodies import file_of, whole
 from api.clock import iso
 from api.problems import NoSuchAlarm, NotThere, answers
 from api.shapes import words_answer
@@ -79,13 +79,7 @@ def enter_call(
         HTTPStatus.PRECONDITION_FAILED,
         HTTPStatus.UNSUPPORTED_MEDIA_TYPE,
     ),
-    openapi_extra={
-        **holds(attaching.MOST),
-        "requestBody": {
-            "required": True,
-            "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
-        },
-    },
+    openapi_extra=file_of(attaching.MOST),
 )
 def attach(
     on: On,

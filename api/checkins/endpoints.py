@@ -9,7 +9,7 @@ from fastapi import APIRouter, Body, Depends, Path, Query
 from pydantic import StringConstraints
 
 from api.access import Authority, may
-from api.bodies import holds, whole
+from api.bodies import file_of, whole
 from api.checkins.rules import Source
 from api.checkins.schemas import (
     BadRows,
@@ -228,13 +228,7 @@ def settle_unknown(
 @router.post(
     "/wands/spreadsheets",
     summary="Import a wand's spreadsheet (巡更棒)",
-    openapi_extra={
-        **holds(BYTES_MOST),
-        "requestBody": {
-            "required": True,
-            "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
-        },
-    },
+    openapi_extra=file_of(BYTES_MOST),
 )
 def import_spreadsheet(
     station: CurrentStation,

@@ -7,9 +7,9 @@ from fastapi import APIRouter, Depends, Path, Query, Response
 from sqlmodel import Session
 
 from api.access import Authority, may
-from api.bodies import holds, whole
+from api.albums import MOST as PHOTO_MOST
+from api.bodies import file_of, whole
 from api.clock import iso
-from api.inspections import photos
 from api.inspections.schemas import (
     DueAnswer,
     Found,
@@ -110,13 +110,7 @@ def get_inspection(
     summary="Attach a photo to an inspection",
     status_code=HTTPStatus.CREATED,
     responses=answers(HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
-    openapi_extra={
-        **holds(photos.MOST),
-        "requestBody": {
-            "required": True,
-            "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
-        },
-    },
+    openapi_extra=file_of(PHOTO_MOST),
 )
 def attach_inspection_photo(
     station: CurrentStation,

@@ -2,9 +2,10 @@
 
 from enum import StrEnum
 
-from sqlalchemy import CheckConstraint, Index, LargeBinary, Text, UniqueConstraint
+from sqlalchemy import CheckConstraint, Index, Text
 from sqlmodel import BigInteger, Field, SQLModel
 
+from api.albums import Photo, of_one
 from api.inspections.rules import Item, SignedBy
 
 
@@ -46,24 +47,13 @@ class InspectionItem(SQLModel, table=True):
     item: str = Field(primary_key=True)
 
 
-class InspectionPhoto(SQLModel, table=True):
-    """A photo of an inspection: the picture alone."""
+class InspectionPhoto(Photo, table=True):
+    """A photo of an inspection."""
 
     __tablename__ = "inspection_photo"
-    __table_args__ = (
-        CheckConstraint("length(sha256) = 64 AND size > 0", name="file"),
-        CheckConstraint("type IN ('image/jpeg', 'image/png', 'image/webp')", name="type"),
-        UniqueConstraint("inspection", "sha256", name="uq_inspection_photo_file"),
-    )
+    __table_args__ = of_one("inspection_photo", "inspection")
 
-    id: str = Field(primary_key=True)
     inspection: int = Field(foreign_key="inspection.number", index=True)
-    sha256: str
-    type: str
-    size: int
-    content: bytes = Field(sa_type=LargeBinary)
-    by: str
-    at_ms: int = Field(sa_type=BigInteger)
 
 
 class Training(SQLModel, table=True):

@@ -10,6 +10,7 @@ from zoneinfo import ZoneInfo
 from sqlalchemy import func
 from sqlmodel import Session, col, select
 
+from api.albums import Album
 from api.audit.service import record
 from api.checkins.rules import CheckIn, Source
 from api.clock import Clock
@@ -17,7 +18,6 @@ from api.colours.service import bands
 from api.guards import service as guards
 from api.guards.guarding import Guards
 from api.guards.rules import employer
-from api.inspections import photos
 from api.inspections.models import (
     Inspection,
     InspectionItem,
@@ -50,6 +50,8 @@ _HAPPENED: Final = {
     Item.GEAR_BROKEN: Happened.GEAR_BROKEN,
 }
 TAGGED: Final = frozenset({Source.FIXED_READER, Source.NFC_PHONE, Source.WAND})
+
+PHOTOS: Final = Album(InspectionPhoto, "inspection")
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,7 +212,7 @@ class Inspections:
         if row.by != by.principal.account or now - row.at_ms > DAY_MS:
             raise NotNow("photos are attached by whoever inspected, within a day")
         id_ = event_id(now, self._random_bytes(EVENT_ID_RANDOM_BYTES))
-        photo = photos.add(session, number, content, id_=id_, by=row.by, at_ms=now)
+        photo = PHOTOS.add(session, number, content, id_=id_, by=row.by, at_ms=now)
         if photo.id == id_:
             self._record(session, by, f"inspection:{number}", {"photo": photo.id, "type": photo.type})
         return photo
@@ -218,7 +220,7 @@ class Inspections:
     def photo(self, session: Session, by: Authority, number: int, photo: str) -> InspectionPhoto:
         """A photo of an inspection that the account reaches. Raises NotThere."""
         self.inspection(session, by, number)
-        return photos.one(session, number, photo)
+        return PHOTOS.one(session, number, photo)
 
     # Training
 
@@ -542,7 +544,7 @@ class Inspections:
         assert row.number is not None
         asked = select(InspectionItem.item).where(InspectionItem.inspection == row.number)
         items = tuple(sorted(map(Item, session.exec(asked))))
-        return Inspected(row, items, tuple(photos.listed(session, row.number)))
+        return Inspected(row, items, tuple(PHOTOS.listed(session, row.number)))
 
     def _taught(self, session: Session, row: Training) -> Taught:
         asked = select(TrainingGuest).where(TrainingGuest.training == row.number)

@@ -7,12 +7,13 @@ from fastapi import APIRouter, Depends, Path, Response
 
 from api.access import Authority, may
 from api.alarms.rules import State
-from api.bodies import holds, whole
+from api.albums import MOST as PHOTO_MOST
+from api.bodies import file_of, whole
 from api.pages import PAGE, Cursor, Limit, Number, below, cursor
 from api.photos import ANSWERS, give
 from api.problems import answers
 from api.station import CurrentStation
-from api.tasks import photos, repository
+from api.tasks import repository
 from api.tasks.rules import TaskState
 from api.tasks.schemas import (
     AdmittedAnswer,
@@ -34,6 +35,7 @@ from api.tasks.schemas import (
     photo_answer,
     task_answer,
 )
+from api.tasks.service import PHOTOS
 from broker.ids import EVENT_ID, SEGMENT
 
 router: Final = APIRouter(
@@ -84,7 +86,7 @@ def get_matter(
     """In your area, or reported by you."""
     with station.database.read() as session:
         matter = station.tasks.matter(session, by, number)
-        return matter_detail(matter, repository.steps(session, number), photos.listed(session, number))
+        return matter_detail(matter, repository.steps(session, number), PHOTOS.listed(session, number))
 
 
 @router.post(
@@ -92,13 +94,7 @@ def get_matter(
     summary="Attach a photo",
     status_code=HTTPStatus.CREATED,
     responses=answers(HTTPStatus.UNSUPPORTED_MEDIA_TYPE),
-    openapi_extra={
-        **holds(photos.MOST),
-        "requestBody": {
-            "required": True,
-            "content": {"application/octet-stream": {"schema": {"type": "string", "format": "binary"}}},
-        },
-    },
+    openapi_extra=file_of(PHOTO_MOST),
 )
 def attach_photo(
     station: CurrentStation,

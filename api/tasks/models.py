@@ -1,9 +1,10 @@
 """Tables of matters, of the admitted list, and of tasks."""
 
-from sqlalchemy import CheckConstraint, Index, LargeBinary, Text, UniqueConstraint
+from sqlalchemy import CheckConstraint, Index, Text
 from sqlmodel import BigInteger, Field, SQLModel
 
 from api.alarms.rules import Action, Outcome, State
+from api.albums import Photo, of_one
 from api.tasks.rules import MatterKind, TaskState
 
 
@@ -62,24 +63,13 @@ class MatterStep(SQLModel, table=True):
     words: str | None = Field(sa_type=Text, default=None)
 
 
-class MatterPhoto(SQLModel, table=True):
-    """A photo of a matter: the picture alone, without what a phone writes into it."""
+class MatterPhoto(Photo, table=True):
+    """A photo of a matter."""
 
     __tablename__ = "matter_photo"
-    __table_args__ = (
-        CheckConstraint("length(sha256) = 64 AND size > 0", name="file"),
-        CheckConstraint("type IN ('image/jpeg', 'image/png', 'image/webp')", name="type"),
-        UniqueConstraint("matter", "sha256", name="uq_matter_photo_file"),
-    )
+    __table_args__ = of_one("matter_photo", "matter")
 
-    id: str = Field(primary_key=True)
     matter: int = Field(foreign_key="matter.number", index=True)
-    sha256: str
-    type: str
-    size: int
-    content: bytes = Field(sa_type=LargeBinary)
-    by: str
-    at_ms: int = Field(sa_type=BigInteger)
 
 
 class Admitted(SQLModel, table=True):

@@ -15,12 +15,13 @@ from typing import Final
 from sqlmodel import Session
 
 from api.alarms.rules import Action, State
+from api.albums import Album
 from api.audit.service import record
 from api.clock import Clock
 from api.problems import NotThere, Problem
 from api.register.service import Register
 from api.rights.rules import Authority, Over, Subject
-from api.tasks import photos, repository
+from api.tasks import repository
 from api.tasks.models import Admitted, Matter, MatterPhoto, MatterStep, Task
 from api.tasks.rules import TaskState, admits, due_ms, matter_after, may_ask, task_after
 from api.tasks.schemas import NewAdmitted, NewMatter, NewStep, NewTask
@@ -28,6 +29,8 @@ from broker.ids import EVENT_ID_RANDOM_BYTES, event_id
 
 AGAIN_MS: Final = 86_400_000
 """The same report by the same account is one for so long, while it is open."""
+
+PHOTOS: Final = Album(MatterPhoto, "matter")
 
 
 class NotNow(Problem):
@@ -178,7 +181,7 @@ class Tasks:
             raise NotNow("attach", matter.state)
         now = self._clock()
         account, id_ = by.principal.account, event_id(now, self._random_bytes(EVENT_ID_RANDOM_BYTES))
-        photo = photos.add(session, number, content, id_=id_, by=account, at_ms=now)
+        photo = PHOTOS.add(session, number, content, id_=id_, by=account, at_ms=now)
         if photo.id == id_:
             record(session, at_ms=now, by=account, action=by.action, about=f"matter:{number}",
                    detail={"photo": photo.id, "type": photo.type})  # fmt: skip
@@ -187,7 +190,7 @@ class Tasks:
     def photo(self, session: Session, by: Authority, number: int, photo: str) -> MatterPhoto:
         """A photo of a matter that the account reaches. Raises NotThere."""
         self.matter(session, by, number)
-        return photos.one(session, number, photo)
+        return PHOTOS.one(session, number, photo)
 
     # The admitted list
 
