@@ -31,6 +31,7 @@ from api.audit.witnesses import Witnesses
 from api.board.service import Boards
 from api.brokers.service import Brokers
 from api.checkins import service as checkins
+from api.checkins.codes import Codes
 from api.checkins.service import Checkins
 from api.checkins.uploading import Uploads
 from api.checkins.wands import Wands
@@ -302,12 +303,14 @@ class Station:
             note_all=self.points.note_all,
         )
         self.planner = Planner(self.register, self.planning, clock=clock, random_bytes=random_bytes, zone=settings.zone)
+        codes = Codes(settings.signing.seed(), _stands)
         self.checkins = Checkins(
             self.register,
             clock=clock,
             readers=readers_of_points,
             stands=_stands,
             patrolling=self._patrolling,
+            coded=codes.read,
             consequences=(
                 self.patrols.follow,
                 self.rollcalls.heard,
@@ -317,7 +320,7 @@ class Station:
             ),
             unsaid=(self.patrols.follow, self.watch.follow),
         )
-        self.uploads = Uploads(self.checkins, clock=clock, seed=settings.signing.seed(), stands=_stands)
+        self.uploads = Uploads(self.checkins, clock=clock, codes=codes, stands=_stands)
         self.wands = Wands(self.register, self.checkins, clock=clock, zone=settings.zone)
         self.ingest = Ingest(
             self.database,

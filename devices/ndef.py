@@ -11,7 +11,7 @@ What is written on a tag anybody may have written: it is a hint where the tag is
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Final
 
@@ -79,6 +79,36 @@ def read_tag(memory: bytes) -> tuple[Record, ...]:
         if kind == _MESSAGE:
             return read_message(value)
     raise NdefError("no message on the tag")
+
+
+def octets_needed(memory: bytes) -> int | None:
+    """How many octets of the user memory reach to the end of the message; None: there is none.
+
+    `memory`: what was read of it until now, from page 4 on. More than that: read on, and ask again.
+    """
+    at = 0
+    while at < len(memory):
+        kind = memory[at]
+        at += 1
+        if kind == _NOTHING:
+            continue
+        if kind == _END:
+            return None
+        head = 3 if memory[at : at + 1] == b"\xff" else 1
+        length = memory[at : at + head]
+        if len(length) < head:
+            return at + head
+        at += head + int.from_bytes(length[1:] or length, "big")
+        if kind == _MESSAGE:
+            return at
+    return at + 1
+
+
+def words(records: Iterable[Record]) -> tuple[str, ...]:
+    """What people or programs can read in the records: texts and addresses, in order."""
+    return tuple(
+        one.text if isinstance(one, TextRecord) else one.uri for one in records if not isinstance(one, OtherRecord)
+    )
 
 
 def read_message(message: bytes) -> tuple[Record, ...]:

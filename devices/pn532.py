@@ -12,6 +12,11 @@ same read, and is believed without it.
 After power-up the chip sleeps: it is woken, told that there is no secure module (SAMConfiguration), asked who it is,
 told not to look for a card for ever (RFConfiguration), and then asked for cards again and again. Whatever goes wrong,
 it all begins anew.
+
+A card that came near and has the answers of a type 2 tag (NTAG21x, MIFARE Ultralight: SAK 00, ATQA 0044) is also read:
+InDataExchange with READ (30), four pages at a time, pages 0 to 3 first, as far as its NDEF message reaches. That takes
+some 12 ms a read and `MEMORY_NS` at most, because somebody waits for the tone: then the card counts by its UID alone,
+as does one whose memory is locked, empty, gone or no NDEF. What is written is never more than a part of that reading.
 """
 
 from __future__ import annotations
@@ -20,6 +25,7 @@ from dataclasses import dataclass
 from enum import Enum
 from typing import Final
 
+from devices.ndef import NdefError, octets_needed, read_tag, words
 from devices.readings import TagRefused, TagSeen
 from devices.recent import Recent
 from devices.timing import MS
@@ -32,6 +38,9 @@ REST_NS: Final = 1_000 * MS
 """A chip that does not answer is woken again after this."""
 GONE_NS: Final = 600 * MS
 """A card that four polls did not see has left."""
+MEMORY_NS: Final = 100 * MS
+"""So long the memory of a card is read at most: with the pause between two polls before it, and the 700 ms that a disk
+has behind it, a card is answered within a second of its coming near. It is enough for some 100 octets."""
 MOST_TAGS: Final = 64
 MOST_BODY: Final = 265
 
@@ -43,6 +52,15 @@ LIMIT_RETRIES: Final = b"\x32\x05\xff\x01\x02"
 LIST_TARGETS: Final = b"\x4a\x01\x00"
 """InListPassiveTarget: one card, 106 kbit/s, type A."""
 
+TYPE_2: Final = b"\x00\x44\x00"
+"""ATQA and SAK of NTAG21x and MIFARE Ultralight."""
+READ_OCTETS: Final = 16
+"""Four pages of four octets."""
+MOST_MEMORY: Final = 888
+"""User memory of the largest, an NTAG216; octets."""
+
+_EXCHANGE, _READ = 0x40, 0x30
+_USER_PAGE, _NDEF_MAGIC = 4, 0xE1
 _HOST, _CHIP = 0xD4, 0xD5
 _START: Final = b"\x00\xff"
 _SYNTAX_ERROR: Final = b"\x7f"
@@ -139,6 +157,8 @@ class Pn532Counts:
     random_ids: int
     bad_ids: int
     """Cards whose UID has no length of a UID, or is none."""
+    memories: int
+    """Cards in whose memory something was written that could be read."""
     checksum_errors: int
     noise_bytes: int
     restarts: int
@@ -148,6 +168,39 @@ class Pn532Counts:
 _STEPS: Final = (SAM_CONFIGURATION, GET_FIRMWARE, LIMIT_RETRIES, LIST_TARGETS)
 
 
+def read_pages(page: int) -> bytes:
+    """InDataExchange with the card that was listed: its four pages from `page` on."""
+    return bytes([_EXCHANGE, 1, _READ, page])
+
+
+@dataclass(slots=True)
+class _Card:
+    """One that came near, while its memory is read. `memory`: from page 0 on."""
+
+    uid: bytes
+    until_ns: int
+    memory: bytes = b""
+
+    @property
+    def seen(self) -> TagSeen:
+        """What is known of it by now."""
+        try:
+            return TagSeen(self.uid.hex().upper(), words(read_tag(self.memory[_USER_PAGE * 4 :])))
+        except NdefError:
+            return TagSeen(self.uid.hex().upper())
+
+    def read_on(self, pages: bytes) -> bool:
+        """Take four pages; whether there is more to read."""
+        self.memory += pages
+        header = self.memory[:READ_OCTETS]
+        if header[:3] + header[4:8] != self.uid or header[12] != _NDEF_MAGIC:
+            self.memory = b""  # another card by now, or nothing is written
+            return False
+        user = self.memory[READ_OCTETS:]
+        needed = octets_needed(user)
+        return needed is not None and len(user) < min(needed, header[14] * 8, MOST_MEMORY)
+
+
 class Pn532:
     """One chip: write what `data_to_send` gives, call `advance` when `next_due` has come."""
 
@@ -155,6 +208,11 @@ class Pn532:
         self._frames = Pn532Frames()
         self._near: Recent[str] = Recent(window_ns=GONE_NS, most=MOST_TAGS)
         self._step = 0
+        self._asked = b""
+        """What was asked last, without its frame."""
+        self._answer_ns = 0
+        """Until when its answer may come."""
+        self._card: _Card | None = None
         self._due_ns: int | None = None
         self._waiting = False
         self._unsent = b""
@@ -162,6 +220,7 @@ class Pn532:
         self._repeats = 0
         self._random_ids = 0
         self._bad_ids = 0
+        self._memories = 0
         self._restarts = 0
         self.firmware: str | None = None
         """What the chip says it is, as `1.6`."""
@@ -177,6 +236,7 @@ class Pn532:
             repeats=self._repeats,
             random_ids=self._random_ids,
             bad_ids=self._bad_ids,
+            memories=self._memories,
             checksum_errors=self._frames.checksum_errors,
             noise_bytes=self._frames.noise_bytes,
             restarts=self._restarts,
@@ -187,7 +247,11 @@ class Pn532:
         self._step = 0
         self._restarts += 1
         self._frames.forget()
-        self._ask(now_ns)
+        self._ask(_STEPS[0], now_ns)
+
+    def stop(self) -> list[TagSeen | TagRefused]:
+        """The port is gone: return the card that was being read, by what is known of it."""
+        return self._seen()
 
     def data_to_send(self) -> bytes:
         """What is to be written now, once."""
@@ -198,16 +262,22 @@ class Pn532:
         """When to call `advance`; None before `start`."""
         return self._due_ns
 
-    def advance(self, now_ns: int) -> None:
-        """Ask for the next card, or give up an answer that did not come."""
+    def advance(self, now_ns: int) -> list[TagSeen | TagRefused]:
+        """Ask for the next card, or give up an answer that did not come; return a card that waited for one."""
         if self._due_ns is None or now_ns < self._due_ns:
-            return
+            return []
         if not self._waiting:
-            self._ask(now_ns)
-        elif self.answers or self._step:
+            self._ask(_STEPS[self._step], now_ns)
+            return []
+        if now_ns < self._answer_ns:
+            self._due_ns = self._answer_ns
+            return self._seen()
+        readings = self._seen()
+        if self.answers or self._step:
             self._lose(now_ns)
         else:
             self.start(now_ns)
+        return readings
 
     def receive_data(self, data: bytes, now_ns: int) -> list[TagSeen | TagRefused]:
         """Take what was read at `now_ns`, return the cards that came near."""
@@ -215,15 +285,16 @@ class Pn532:
         readings: list[TagSeen | TagRefused] = []
         for said in self._frames.receive_data(data):
             if said is Said.AGAIN and self._waiting:
-                self._ask(now_ns)
+                self._ask(self._asked, now_ns)
             elif isinstance(said, bytes) and self._waiting:
                 readings += self._answer(said, now_ns)
         return readings
 
-    def _ask(self, now_ns: int) -> None:
-        """Put the question of this step."""
-        self._unsent = (b"" if self._step else WAKE) + command(_STEPS[self._step])
-        self._waiting, self._due_ns = True, now_ns + ANSWER_NS
+    def _ask(self, what: bytes, now_ns: int) -> None:
+        """Put a question."""
+        self._unsent = (WAKE if what == SAM_CONFIGURATION else b"") + command(what)
+        self._asked, self._waiting, self._answer_ns = what, True, now_ns + ANSWER_NS
+        self._due_ns = self._answer_ns if self._card is None else min(self._answer_ns, self._card.until_ns)
 
     def _lose(self, now_ns: int) -> None:
         """It does not answer, or does not know what we say: wake it in a while."""
@@ -233,18 +304,20 @@ class Pn532:
 
     def _answer(self, body: bytes, now_ns: int) -> list[TagSeen | TagRefused]:
         if body == _SYNTAX_ERROR:
+            readings = self._seen()
             self._lose(now_ns)
-            return []
-        if len(body) < 2 or body[0] != _CHIP or body[1] != _STEPS[self._step][0] + 1:
+            return readings
+        if len(body) < 2 or body[0] != _CHIP or body[1] != self._asked[0] + 1:
             return []  # the answer to something that was asked before
-        self.answers, self._waiting = True, False
-        if _STEPS[self._step] == LIST_TARGETS:
-            self._due_ns = now_ns + POLL_NS
+        self.answers, self._waiting, self._due_ns = True, False, now_ns + POLL_NS
+        if self._asked[0] == _EXCHANGE:
+            return self._memory(body[2:], now_ns)
+        if self._asked == LIST_TARGETS:
             return self._targets(body[2:], now_ns)
-        if _STEPS[self._step] == GET_FIRMWARE and len(body) >= 5:
+        if self._asked == GET_FIRMWARE and len(body) >= 5:
             self.firmware = f"{body[3]}.{body[4]}"
         self._step += 1
-        self._ask(now_ns)
+        self._ask(_STEPS[self._step], now_ns)
         return []
 
     def _targets(self, answer: bytes, now_ns: int) -> list[TagSeen | TagRefused]:
@@ -264,4 +337,29 @@ class Pn532:
         self._repeats += again
         if again:
             return []
-        return [TagRefused()] if random else [TagSeen(tag)]
+        if random:
+            return [TagRefused()]
+        if answer[2:5] != TYPE_2:
+            return [TagSeen(tag)]
+        self._card = _Card(uid, now_ns + MEMORY_NS)
+        self._ask(read_pages(0), now_ns)
+        return []
+
+    def _memory(self, answer: bytes, now_ns: int) -> list[TagSeen | TagRefused]:
+        """The answer to READ: status (0: good), then four pages. A card that was told of already is read no further."""
+        if self._card is None:
+            return []
+        self._near.note(self._card.uid.hex().upper(), now_ns)
+        if len(answer) == 1 + READ_OCTETS and not answer[0] and self._card.read_on(answer[1:]):
+            self._ask(read_pages(len(self._card.memory) // 4), now_ns)
+            return []
+        return self._seen()
+
+    def _seen(self) -> list[TagSeen | TagRefused]:
+        """The card whose memory is being read, once."""
+        card, self._card = self._card, None
+        if card is None:
+            return []
+        seen = card.seen
+        self._memories += bool(seen.written)
+        return [seen]

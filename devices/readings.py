@@ -247,9 +247,10 @@ class RadioCode:
 
 @dataclass(frozen=True, slots=True)
 class TagSeen:
-    """A tag at a bare reader. `tag` as in `TagRead`."""
+    """A tag at a bare reader. `tag` as in `TagRead`. `written`: texts and addresses in its memory, where it is read."""
 
     tag: str
+    written: tuple[str, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -69,16 +69,24 @@ class Test:
 
 @dataclass(frozen=True, slots=True)
 class HoldTag:
-    """A tag at a native unit, or near a bare reader (`unit` is then the line's name) for `hold_ms`."""
+    """A tag at a native unit, or near a bare reader (`unit` is then the line's name) for `hold_ms`.
+
+    `memory`: what is written on an NFC card, its user memory as hexadecimal digits; a PN532 alone reads it.
+    """
 
     do: ClassVar[str] = "tag"
     unit: str
     tag: str
     hold_ms: int = 400
+    memory: str = ""
 
     def __post_init__(self) -> None:
         if not 2 <= len(self.tag) <= 20 or len(self.tag) % 2 or set(self.tag) - set("0123456789ABCDEFabcdef"):
             raise BadAct(f"a tag is 2 to 20 hexadecimal digits, an even number of them; this is {self.tag!r}")
+        try:
+            bytes.fromhex(self.memory)
+        except ValueError:
+            raise BadAct(f"what is written on a card is octets in hexadecimal, this is {self.memory!r}") from None
 
 
 @dataclass(frozen=True, slots=True)

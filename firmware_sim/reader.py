@@ -71,8 +71,9 @@ class Reader:
         self._order = 0
         self._heard: list[tuple[int, bytes]] = []
 
-    def hold_tag(self, tag: str, now_ns: int, *, hold_ns: int) -> None:
-        """A tag is near for `hold_ns`: its frame comes at once and every 60 ms."""
+    def hold_tag(self, tag: str, now_ns: int, *, hold_ns: int, memory: bytes = b"") -> None:
+        """A tag is near for `hold_ns`: its frame comes at once and every 60 ms. It has no memory to be read."""
+        del memory
         self._note(TagHeld(at_ns=now_ns, tag=tag.upper()))
         for at_ns in range(now_ns, now_ns + max(hold_ns, 1), REPEAT_NS):
             self._put(rdm6300_frame(tag), at_ns)
@@ -126,10 +127,14 @@ class Reader:
 
 SEARCH_NS = 30 * MS
 """A PN532 looks for a card so long before it says that there is none."""
+READ_NS = 10 * MS
+"""Reading four pages of a card, with the way over its own wire and the air."""
 _ASKED = b"\x00\x00\xff"
 _ACK = b"\x00\x00\xff\x00\xff\x00"
 _REPLIES = {0x14: b"\x15", 0x02: b"\x03\x32\x01\x06\x07", 0x32: b"\x33"}
-_LIST = 0x4A
+_LIST, _EXCHANGE = 0x4A, 0x40
+_NO_ANSWER = b"\x01"
+"""The status that a card did not answer in time."""
 
 
 class Pn532Reader(Reader):
@@ -139,14 +144,16 @@ class Pn532Reader(Reader):
         super().__init__(name, baud=baud, write=write)
         self.awake = False
         self._near: dict[str, int] = {}
+        self._written: dict[str, bytes] = {}
         self._asked = bytearray()
 
-    def hold_tag(self, tag: str, now_ns: int, *, hold_ns: int) -> None:
-        """A card is near for `hold_ns`; whoever asks meanwhile is told of it."""
+    def hold_tag(self, tag: str, now_ns: int, *, hold_ns: int, memory: bytes = b"") -> None:
+        """A card is near for `hold_ns`; whoever asks meanwhile is told of it, and may read its `memory`."""
         if len(tag) not in (8, 14, 20):
             raise ValueError(f"a UID has 8, 14 or 20 digits, this is {tag!r}")
         self._note(TagHeld(at_ns=now_ns, tag=tag.upper()))
         self._near[tag] = now_ns + max(hold_ns, 1)
+        self._written[tag] = memory
 
     def receive(self, data: bytes, now_ns: int) -> None:
         """The gateway asks."""
@@ -156,20 +163,36 @@ class Pn532Reader(Reader):
             end = at + 5 + self._asked[at + 3]
             body = bytes(self._asked[at + 5 : end])
             if self.awake and not (sum(body) + self._asked[end]) % 256 and body[:1] == b"\xd4" and len(body) > 1:
-                self._reply(body[1], now_ns)
+                self._reply(body[1], body[2:], now_ns)
             del self._asked[: end + 1]
 
-    def _reply(self, code: int, now_ns: int) -> None:
+    def _reply(self, code: int, asked: bytes, now_ns: int) -> None:
+        card = next((tag for tag, until_ns in self._near.items() if until_ns > now_ns), None)
+        if code == _EXCHANGE:
+            self._put(_ACK + _pn532_frame(b"\x41" + self._read(card, asked)), now_ns + READ_NS)
+            return
         if code != _LIST:
             self._put(_ACK + _pn532_frame(_REPLIES.get(code, b"\x7f")), now_ns)
             return
-        card = next((tag for tag, until_ns in self._near.items() if until_ns > now_ns), None)
         if card is None:
             self._put(_ACK + _pn532_frame(b"\x4b\x00"), now_ns + SEARCH_NS)
             return
         uid = bytes.fromhex(card)
         about = bytes([1, 1, 0, 4 if len(uid) == 4 else 0x44, 8 if len(uid) == 4 else 0, len(uid)])
         self._put(_ACK + _pn532_frame(b"\x4b" + about + uid), now_ns)
+
+    def _read(self, card: str | None, asked: bytes) -> bytes:
+        """What a card answers to READ: a status, and four pages if that is 0. Past its end it begins anew."""
+        if card is None or len(card) != 14 or asked[:2] != b"\x01\x30" or len(asked) != 3:
+            return _NO_ANSWER
+        uid, written = bytes.fromhex(card), self._written[card]
+        size = max(-(-len(written) // 8) * 8, 48)
+        head = uid[:3] + bytes([0x88 ^ uid[0] ^ uid[1] ^ uid[2]]) + uid[3:]
+        head += bytes([uid[3] ^ uid[4] ^ uid[5] ^ uid[6], 0x48, 0, 0])
+        head += bytes([0xE1, 0x10, size // 8, 0]) if written else bytes(4)
+        pages = head + written.ljust(size, b"\x00")
+        at = asked[2] * 4
+        return b"\x00" + (pages + pages)[at : at + 16] if at < len(pages) else _NO_ANSWER
 
 
 def _pn532_frame(body: bytes) -> bytes:

@@ -121,7 +121,7 @@ class Village:
                     if self._settings_of(line.name).kind is LineKind.WIEGAND:
                         line.hold_wiegand(act.tag, now_ns)
                     else:
-                        line.hold_tag(act.tag, now_ns, hold_ns=act.hold_ms * MS)
+                        line.hold_tag(act.tag, now_ns, hold_ns=act.hold_ms * MS, memory=bytes.fromhex(act.memory))
                 except ValueError as error:
                     raise BadAct(str(error)) from None
             case _:

@@ -9,12 +9,12 @@ refused seals by rate.
 from __future__ import annotations
 
 from collections import OrderedDict
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final, assert_never
 
-from broker import ids
+from broker import ids, qr
 from broker.ids import Epoch, EventId, GatewayId, GroupId, HouseholdId, PressKey, UnitId
 from broker.kinds import AUDIBLE, OLD_AFTER_MS, Answer, EventType, Kind, Mark
 from broker.messages import Command, clean
@@ -181,8 +181,9 @@ class Intake:
                 verdict = self._radio_code(reading, stamp)
             case ZigbeeAction():
                 verdict = self._zigbee(reading, stamp)
-            case TagSeen(tag=tag):
-                verdict = Verdict(self._event(EventType.CHECK_IN, stamp, unit=UnitId(line), detail={"tag": tag}))
+            case TagSeen(tag=tag, written=written):
+                detail = {"tag": tag, **_code(written)}
+                verdict = Verdict(self._event(EventType.CHECK_IN, stamp, unit=UnitId(line), detail=detail))
             case Heartbeat():
                 verdict = Verdict(told=_told(reading), heartbeat=True)
             case (
@@ -581,6 +582,15 @@ def _contact_press(contact: UnitId, boot: int, count: int) -> PressKey:
 def _quieted(kind: Kind, stamp: Stamp, household: Household | None) -> dict[str, str | int | bool]:
     until_ms = None if household is None else household.quiet_until_ms
     return {QUIET: True} if quieted(kind, until_ms, stamp.wall_ms, clock=stamp.quality) else {}
+
+
+def _code(written: Iterable[str]) -> dict[str, str]:
+    """The first of these that is a code of a checkpoint, or an address that ends in one.
+
+    Nothing else that people write on their cards leaves the gateway. The station finds whether it is signed.
+    """
+    codes = (text.rpartition("/")[2] for text in written)
+    return next(({"code": code.strip()} for code in codes if qr.parse(code) is not None), {})
 
 
 def _told(reading: readings.Numbered) -> Told:

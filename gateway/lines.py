@@ -317,7 +317,10 @@ class ReaderLine(PortLine):
     def heard(self, data: bytes) -> None:
         """Bytes were read."""
         self.count(data)
-        readings = self.codec.receive_data(data, self.hearing.clock().mono_ns)
+        self.read(self.codec.receive_data(data, self.hearing.clock().mono_ns))
+
+    def read(self, readings: Sequence[object]) -> None:
+        """This was read: keep it."""
         batch = self.hearing.recorder.hear(self._source, readings)
         if readings:
             self._answers(self._source, readings, batch)
@@ -341,10 +344,11 @@ class AskedLine(ReaderLine):
         self._flush()
 
     def lost(self, why: str) -> None:
-        """The port is gone, and with it whatever was asked."""
+        """The port is gone, and with it whatever was asked; a card that was being read counts by its number."""
         if self._timer is not None:
             self._timer.cancel()
             self._timer = None
+        self.read(self.codec.stop())
         super().lost(why)
 
     def heard(self, data: bytes) -> None:
@@ -360,6 +364,7 @@ class AskedLine(ReaderLine):
         """Ask no more, keep what was heard, and close the port."""
         if self._timer is not None:
             self._timer.cancel()
+        self.read(self.codec.stop())
         await super().close()
 
     def _flush(self) -> None:
@@ -377,7 +382,7 @@ class AskedLine(ReaderLine):
 
     def _advance(self) -> None:
         self._timer = None
-        self.codec.advance(self.hearing.clock().mono_ns)
+        self.read(self.codec.advance(self.hearing.clock().mono_ns))
         self._flush()
 
 

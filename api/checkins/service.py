@@ -17,6 +17,7 @@ from sqlmodel import Session
 
 from api.audit.service import record
 from api.checkins import repository
+from api.checkins.codes import Stands
 from api.checkins.models import CheckInRow, CheckpointTag, UnknownTag
 from api.checkins.rules import (
     REPEAT_MS,
@@ -37,6 +38,7 @@ from api.guards import service as guards
 from api.problems import NotThere, Problem
 from api.register.service import Register
 from api.rights.rules import Authority
+from broker import qr
 from broker.kinds import EventType
 from broker.messages import GatewayEvent
 from broker.tags import Ambiguous, Enrolled, Known, Tag, canonical, faces, parse
@@ -61,8 +63,8 @@ AGAIN_MOST: Final = 20_000
 Consequence = Callable[[Session, Sequence[CheckIn]], None]
 Readers = Callable[[Session, Collection[tuple[str, str]]], Mapping[tuple[str, str], str]]
 """Yields the checkpoints at which readers (gateway, reader) hang; those that hang at none are left out."""
-Stands = Callable[[Session, str], bool]
-"""Says whether there is such a checkpoint now."""
+Coded = Callable[[Session, str, int], qr.Payload | None]
+"""Says what a code means that was read then, if it held."""
 Patrolling = Callable[[Session, str, int], Collection[str]]
 """Yields the guards who were on a duty list for a checkpoint at a moment: of its area, or of a route by it."""
 
@@ -96,7 +98,10 @@ class TagTaken(Problem):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Said:
-    """A check-in as it was said, before anybody looked whose tag it is. What is known otherwise stands in it."""
+    """A check-in as it was said, before anybody looked whose tag it is. What is known otherwise stands in it.
+
+    `code`: that of a checkpoint, as it was written on the card.
+    """
 
     id: str
     source: Source
@@ -108,6 +113,7 @@ class Said:
     reader: str | None = None
     guard: str | None = None
     point: str | None = None
+    code: str | None = None
     flags: frozenset[Flag] = frozenset()
 
 
@@ -184,6 +190,7 @@ class Checkins:
         readers: Readers = lambda _session, _readers: {},
         stands: Stands = lambda _session, _point: True,
         patrolling: Patrolling = lambda _session, _point, _at_ms: (),
+        coded: Coded = lambda _session, _text, _at_ms: None,
         consequences: Sequence[Consequence] = (),
         unsaid: Sequence[Consequence] = (),
     ) -> None:
@@ -196,6 +203,7 @@ class Checkins:
         self._readers = readers
         self._stands = stands
         self._patrolling = patrolling
+        self._coded = coded
         self._consequences = consequences
         self._unsaid = unsaid
 
@@ -215,7 +223,7 @@ class Checkins:
         holders = _holders(session, (one.tag for one in said if one.tag is not None))
         wanted = {(one.gateway, one.reader) for one in said if one.gateway is not None and one.reader is not None}
         places = self._readers(session, {(gateway, reader) for gateway, reader in wanted if gateway and reader})
-        said = [self._pressed(session, one, places) for one in said]
+        said = [self._placed(session, self._pressed(session, one, places), places) for one in said]
         found = [(one, _find(holders, one)) for one in said]
         made = _dead_phones(session, [_made(one, whose, places, server_ms) for one, whose in found])
         repository.add(session, [(one, of.gateway, of.reader) for one, of in zip(made, said, strict=True)])
@@ -228,6 +236,18 @@ class Checkins:
         point = places.get((one.gateway or "", one.reader or "")) if one.source is Source.BUTTON else None
         there = {*self._patrolling(session, point, one.at_ms)} if point is not None else set()
         return replace(one, guard=there.pop()) if len(there) == 1 else one
+
+    def _placed(self, session: Session, one: Said, places: Mapping[tuple[str, str], str]) -> Said:
+        """Where a reader hangs is where its cards are. At one that hangs nowhere, a signed code on a card says where.
+
+        That proves no more than the code does: anybody may write it on another card.
+        """
+        if one.code is None or (one.gateway or "", one.reader or "") in places:
+            return one
+        said = self._coded(session, one.code, one.at_ms)
+        if said is None:
+            return replace(one, flags=one.flags | {Flag.UNVERIFIED})
+        return replace(one, source=Source.QR, point=said.point)
 
     def _tell(self, session: Session, check_ins: Sequence[CheckIn]) -> None:
         for consequence in self._consequences:
@@ -431,7 +451,7 @@ def _said(event: GatewayEvent, received_ms: int) -> Said:
         device_ms=event.at_ms, age_ms=event.age_ms, synced=event.clock == "synced", server_ms=received_ms
     )
     flags = moment.flags if event.verified else moment.flags | {Flag.UNVERIFIED}
-    button = event.detail.get("button") is True
+    button, code = event.detail.get("button") is True, event.detail.get("code")
     return Said(
         id=event.id,
         source=Source.BUTTON if button else Source.FIXED_READER,
@@ -440,6 +460,7 @@ def _said(event: GatewayEvent, received_ms: int) -> Said:
         device_ms=event.at_ms,
         gateway=event.gateway,
         reader=event.unit,
+        code=code if isinstance(code, str) else None,
         flags=flags,
     )
 
@@ -501,9 +522,12 @@ def _flags(before: Iterable[str], whose: Found, guard: str | None, point: str | 
 
 
 def _again(one: CheckIn, holders: Holders) -> CheckIn:
-    """As it is now that its tag may be somebody's. A fixed reader reads people's cards, all else the checkpoint's."""
+    """As it is now that its tag may be somebody's. A gateway's reader reads people's cards, all else the checkpoint's.
+
+    A tag with a code was read by a reader, unless it was typed in: what a phone scans has none.
+    """
     assert one.tag is not None
     whose = holders.find(one.tag, one.at_ms)
-    fixed = one.source is Source.FIXED_READER
+    fixed = one.source is Source.FIXED_READER or (one.source is Source.QR and Flag.TYPED.value not in one.flags)
     guard, point = (whose.guard, one.point) if fixed else (one.guard, whose.point)
     return replace(one, guard=guard, point=point, flags=_flags(one.flags - BY_TAG, whose, guard, point))

@@ -4,10 +4,8 @@ NoGuard                     404: nobody who goes on patrol signs in with this ac
 NoMoreCodes                 409: this checkpoint's code was ended 9,998 times
 """
 
-import hmac
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, replace
-from hashlib import sha256
 from http import HTTPStatus
 from typing import Final
 
@@ -15,9 +13,10 @@ from sqlmodel import Session
 
 from api.audit.service import record
 from api.checkins import repository
+from api.checkins.codes import Codes, Stands
 from api.checkins.models import CheckpointCode, GuardPosition
 from api.checkins.rules import CheckIn, Flag, Source, kept, moment_of_upload, same
-from api.checkins.service import Checkins, Said, Stands
+from api.checkins.service import Checkins, Said
 from api.clock import Clock
 from api.guards import service as guards
 from api.problems import NotThere, Problem
@@ -84,11 +83,10 @@ class Located:
 class Uploads:
     """Takes in what the phones of one station's guards upload."""
 
-    def __init__(self, checkins: Checkins, *, clock: Clock, seed: bytes, stands: Stands) -> None:
-        """`seed`: of the station's key, from which those of the checkpoints are made."""
+    def __init__(self, checkins: Checkins, *, clock: Clock, codes: Codes, stands: Stands) -> None:
         self._checkins = checkins
         self._clock = clock
-        self._secret = hmac.digest(seed, b"shouwang checkpoints", sha256)
+        self._codes = codes
         self._stands = stands
 
     def code(self, session: Session, point: str) -> Code:
@@ -96,7 +94,7 @@ class Uploads:
         if not self._stands(session, point):
             raise NotThere(f"no checkpoint {point!r} here")
         version = repository.code_version(session, point, self._clock())
-        key = qr.point_key(self._secret, point, version)
+        key = self._codes.key(point, version)
         return Code(point, version, qr.printed(point, version, key=key), key)
 
     def screen_key(self, session: Session, by: Authority, point: str) -> Code:
@@ -185,7 +183,7 @@ class Uploads:
     ) -> Said:
         moment = moment_of_upload(device_ms=one.device_ms, device_now_ms=device_now_ms, server_ms=now_ms)
         is_code = one.how is Source.QR and not one.typed
-        code = self._scanned(session, one.written, moment.at_ms) if is_code else None
+        code = self._codes.read(session, one.written, moment.at_ms) if is_code else None
         point = None if code is None else code.point
         odd = ({Flag.UNVERIFIED} if is_code and code is None else set()) | ({Flag.TYPED} if one.typed else set())
         changes = code is not None and code.freshness is qr.Freshness.ROTATING
@@ -200,16 +198,6 @@ class Uploads:
             point=point,
             flags=moment.flags | odd,
         )
-
-    def _scanned(self, session: Session, text: str, at_ms: int) -> qr.Payload | None:
-        """What a code says, if it held when it was scanned; a version that was ended before holds no more."""
-        payload = qr.parse(text)
-        if payload is None or not self._stands(session, payload.point):
-            return None
-        if payload.version != repository.code_version(session, payload.point, at_ms):
-            return None
-        key = qr.point_key(self._secret, payload.point, payload.version)
-        return payload if qr.holds(payload, key=key, at_s=at_ms // 1_000) else None
 
     def _guard(self, session: Session, account: str) -> str:
         guard = guards.guard_of_account(session, account)

@@ -232,6 +232,38 @@ def made(station: Served) -> Made:
 
 @pytest.mark.proves("P1")
 @only_sqlite
+def test_a_code_on_a_card_says_where_at_a_reader_that_hangs_nowhere_and_weighs_as_a_code(
+    station: Served, leader: Somebody
+) -> None:
+    for point in ("east", "west"):
+        reader = {"gateway": "g1", "reader": "rd1"} if point == "east" else {}
+        leader.post("/api/v1/checkpoints", {"id": point, "area": "gr1", "name": point, **reader}, status=201)
+    code = leader.get("/api/v1/checkpoints/west/code")["code"]
+    maker = Maker("g1", epoch="00000000000000e1", salt=0)
+
+    def held(reader: str, code: str, number: int) -> tuple[Any, ...]:
+        now = NOW + number * HOUR
+        event = maker.event(EventType.CHECK_IN, unit=reader, at_ms=now, detail={"tag": CARD, "code": code})
+        with station.station.database.write() as session:
+            station.station.checkins.absorb(session, [event], now)
+        rows = station.rows("SELECT source, guard, point, flags FROM check_in ORDER BY number DESC LIMIT 1")
+        return tuple(rows[0])
+
+    with station.station.database.write() as session:
+        person(session, ZHANG, CARD)
+    assert held("rd1", code, 1) == ("fixed_reader", ZHANG, "east", "")
+    assert held("rd9", code, 2) == ("qr", ZHANG, "west", "")
+    assert held("rd9", code[:-1] + ("0" if code[-1] != "0" else "1"), 3) == (
+        "fixed_reader", ZHANG, None, "unknown_point unverified",
+    )  # fmt: skip
+    leader.post("/api/v1/checkpoints/west/code/end")
+    with station.station.database.write() as session:
+        station.station.checkins.look_again(session, Tag(CARD), from_ms=0)
+    assert station.rows("SELECT point FROM check_in ORDER BY number") == [("east",), ("west",), (None,)]
+
+
+@pytest.mark.proves("P1")
+@only_sqlite
 def test_a_wired_button_is_weak_and_was_pressed_by_whoever_was_there_alone(
     station: Served, leader: Somebody, guard: Somebody
 ) -> None:

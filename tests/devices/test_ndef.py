@@ -12,8 +12,10 @@ from devices.ndef import (
     Record,
     TextRecord,
     UriRecord,
+    octets_needed,
     read_message,
     read_tag,
+    words,
 )
 from tests.devices.vectors import Vector, read_vectors
 
@@ -104,3 +106,43 @@ def test_whatever_is_on_a_tag_it_is_read_or_refused(data: bytes) -> None:
         except NdefError:
             continue
         assert len(records) <= MOST_RECORDS
+
+
+@pytest.mark.parametrize(
+    ("memory", "octets"),
+    [
+        ("", 1),
+        ("00 00", 3),
+        ("03", 2),
+        ("03 0F", 17),
+        ("03 FF", 4),
+        ("03 FF 01 00", 260),
+        ("01 03 A0 0C 34", 6),
+        ("01 03", 6),
+        ("01 03 A0 0C 34 03 10 D1", 23),
+        ("FE", None),
+        ("01 03 A0 0C 34 FE", None),
+    ],
+)
+def test_how_far_a_message_reaches_is_known_from_its_beginning(memory: str, octets: int | None) -> None:
+    assert octets_needed(bytes.fromhex(memory)) == octets
+
+
+@given(st.binary(max_size=60))
+def test_so_many_octets_are_enough_and_fewer_are_not(data: bytes) -> None:
+    """Reading on as often as more is asked for ends, and what is then there reads as all of it does."""
+    have, needed = 0, octets_needed(b"")
+    while needed is not None and have < needed <= len(data):
+        have, needed = needed, octets_needed(data[:needed])
+    if needed is not None and needed <= have:
+        try:
+            whole = read_tag(data)
+        except NdefError:
+            with pytest.raises(NdefError):
+                read_tag(data[:have])
+        else:
+            assert read_tag(data[:have]) == whole
+
+
+def test_words_are_what_can_be_read_in_their_order() -> None:
+    assert words([UriRecord("tel:110"), OtherRecord(2, b"a", b""), TextRecord("你", "zh")]) == ("tel:110", "你")

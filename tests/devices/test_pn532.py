@@ -12,6 +12,7 @@ from devices.pn532 import (
     GONE_NS,
     LIMIT_RETRIES,
     LIST_TARGETS,
+    MEMORY_NS,
     POLL_NS,
     REST_NS,
     SAM_CONFIGURATION,
@@ -20,6 +21,7 @@ from devices.pn532 import (
     Pn532Frames,
     Said,
     command,
+    read_pages,
 )
 from devices.readings import TagRefused, TagSeen
 from tests.devices.feeding import START_NS, cut, feed_every_way, places
@@ -28,6 +30,9 @@ from tests.devices.vectors import Vector, read_vectors
 VECTORS = read_vectors("pn532")
 COMMANDS = {vector.meaning: vector.data for vector in read_vectors("pn532-commands")}
 ACK, NACK, SYNTAX, SAM, FIRMWARE, SHORT, LONG, SLIP = (vector.data for vector in VECTORS)
+LISTED, *PAGES, REFUSED = (vector.data for vector in read_vectors("pn532-memory"))
+"""One card that was read: its listing, then pages 0, 4, 8 and 12; and an answer that is an error."""
+BADGE, ADDRESS = "04A035B2BC2B80", "https://qconsf.com/?id=3566"
 RETRIES_DONE = bytes.fromhex("0000FF02FED5 33 F8 00")
 """Reply to RFConfiguration, by the rule of every reply: the command's code plus one, nothing else."""
 NONE_THERE = bytes.fromhex("0000FF03FDD5 4B 00 E0 00")
@@ -73,7 +78,7 @@ class Bench:
 
     def wait(self, ns: int) -> None:
         self.now_ns += ns
-        self.chip.advance(self.now_ns)
+        self.readings += self.chip.advance(self.now_ns)
 
     def alive(self) -> bool:
         return self.chip.answers
@@ -185,6 +190,9 @@ def test_a_card_is_read_whole_or_byte_by_byte(frame: bytes, tag: str, split: Cal
     bench = Bench().wake()
     for part in split(ACK + frame):
         bench.answer(part)
+    if frame is LONG:  # of a type 2 tag: it is read, and this one cannot be
+        assert bench.chip.data_to_send() == command(read_pages(0))
+        bench.answer(ACK + REFUSED)
     assert bench.readings == [TagSeen(tag)]
 
 
@@ -242,7 +250,7 @@ def test_an_answer_to_another_question_is_passed_over() -> None:
 def test_a_reply_that_nobody_waits_for_changes_nothing() -> None:
     bench = Bench().wake()
     bench.answer(SHORT)
-    bench.answer(LONG + NACK)
+    bench.answer(LONG + NACK + PAGES[0])
     assert bench.readings == [TagSeen("CB98A605")]
     assert bench.chip.data_to_send() == b""
 
@@ -304,3 +312,113 @@ def test_nothing_is_due_before_the_port_is_open() -> None:
     chip.advance(START_NS)
     assert chip.receive_data(SHORT, START_NS) == []
     assert chip.data_to_send() == b""
+
+
+def read_memory(bench: Bench, *answers: bytes) -> list[bytes]:
+    """Answer LISTED, then each question with the next of these, until none is put. Returns the questions."""
+    asked = []
+    bench.answer(ACK + LISTED)
+    for answer in answers:
+        asked.append(bench.chip.data_to_send())
+        bench.answer(ACK + answer)
+    return asked
+
+
+@pytest.mark.proves("P1")
+@pytest.mark.parametrize("split", [lambda data: [data], lambda data: [bytes([byte]) for byte in data]])
+def test_what_is_written_on_a_card_is_read_from_a_published_capture(split: Callable[[bytes], list[bytes]]) -> None:
+    """As far as its message reaches and no further: the capture went on to page 12."""
+    bench = Bench().wake()
+    for part in split(ACK + LISTED):
+        bench.answer(part)
+    for page, answer in zip((0, 4, 8), PAGES, strict=False):
+        assert bench.readings == []
+        assert bench.chip.data_to_send() == (COMMANDS["read page 4"] if page == 4 else command(read_pages(page)))
+        bench.now_ns += 12_000_000
+        for part in split(ACK + answer):
+            bench.answer(part)
+    assert bench.readings == [TagSeen(BADGE, (ADDRESS,))]
+    assert bench.chip.counts.memories == 1
+    assert bench.chip.data_to_send() == b""
+    bench.wait(POLL_NS)
+    assert bench.chip.data_to_send() == COMMANDS["list"]
+    bench.poll(LISTED)  # it stays: neither told nor read again
+    assert len(bench.readings) == 1
+
+
+@pytest.mark.proves("P1")
+@pytest.mark.parametrize(
+    ("answers", "asked"),
+    [
+        ([REFUSED], 1),
+        ([PAGES[0], REFUSED], 2),
+        ([PAGES[0], PAGES[1], reply(b"\x41\x01")], 3),
+        ([PAGES[0], PAGES[1], reply(b"\x41\x00\x73\x66")], 3),
+        ([PAGES[0], reply(b"\x41\x00" + bytes(16)), reply(b"\x41\x00\xfe" + bytes(15))], 3),
+        ([reply(b"\x41\x00" + bytes(16))], 1),
+        ([PAGES[0][:20]], 1),
+        ([PAGES[0], reply(b"\x41\x00\x03\x04\xd1\x01\x00\xff" + bytes(10))], 2),
+    ],
+    ids=["locked", "locked further on", "gone", "cut short", "empty", "another card", "garbled", "no NDEF"],
+)
+def test_a_card_that_cannot_be_read_counts_by_its_number(answers: list[bytes], asked: int) -> None:
+    bench = Bench().wake()
+    assert len(read_memory(bench, *answers)) == asked
+    bench.wait(MEMORY_NS)
+    assert bench.readings == [TagSeen(BADGE)]
+    assert bench.chip.counts.memories == 0
+
+
+@pytest.mark.proves("P1")
+def test_a_card_that_is_slow_to_read_is_told_in_time_and_once() -> None:
+    bench = Bench().wake()
+    read_memory(bench, PAGES[0])
+    assert bench.chip.next_due() == bench.now_ns + MEMORY_NS
+    bench.wait(MEMORY_NS - 1)
+    assert bench.readings == []
+    bench.wait(1)
+    assert bench.readings == [TagSeen(BADGE)]
+    assert bench.alive()
+    bench.answer(ACK + PAGES[1])  # late: it is told already
+    bench.wait(POLL_NS)
+    assert bench.chip.data_to_send().endswith(COMMANDS["list"])
+    bench.poll(LISTED)
+    assert bench.readings == [TagSeen(BADGE)]
+
+
+def test_a_chip_that_dies_over_a_card_still_gives_its_number() -> None:
+    bench = Bench().wake()
+    read_memory(bench, PAGES[0])
+    bench.wait(MEMORY_NS)
+    bench.wait(ANSWER_NS - MEMORY_NS)
+    assert not bench.alive()
+    assert bench.readings == [TagSeen(BADGE)]
+    bench = Bench().wake()
+    read_memory(bench, PAGES[0], SYNTAX)
+    assert bench.readings == [TagSeen(BADGE)]
+    bench = Bench().wake()
+    read_memory(bench)
+    assert bench.chip.stop() == [TagSeen(BADGE)]
+    assert bench.chip.stop() == []
+
+
+def test_a_question_about_memory_that_was_not_understood_is_put_again() -> None:
+    bench = Bench().wake()
+    read_memory(bench, PAGES[0])
+    assert bench.chip.data_to_send() == COMMANDS["read page 4"]
+    bench.answer(NACK)
+    assert bench.chip.data_to_send() == COMMANDS["read page 4"]
+
+
+def test_a_card_that_claims_more_than_there_is_is_read_to_the_end_of_the_largest() -> None:
+    bench = Bench().wake()
+    boast = bytearray(PAGES[0])
+    boast[22], boast[24] = 0xFF, (boast[24] + 0x12 - 0xFF) % 256
+    bench.answer(ACK + LISTED)
+    bench.answer(ACK + bytes(boast))
+    pages = 0
+    while bench.chip.data_to_send():
+        pages += 1
+        bench.answer(ACK + reply(b"\x41\x00" + (b"\x03\xff\xff\xff" if pages == 1 else bytes(4)) + bytes(12)))
+    assert pages == 56
+    assert bench.readings == [TagSeen(BADGE)]

@@ -16,6 +16,7 @@ import pytest
 from broker.ids import UnitId, event_id
 from broker.kinds import EventType
 from broker.messages import Action, Command
+from devices import pn532
 from devices.commands import Pattern
 from devices.readings import Proof, TagRead
 from firmware_sim.acts import HoldTag
@@ -266,8 +267,8 @@ class SimulatedReader:
             self._task.cancel()
         self._wire.unplug()
 
-    def hold(self, tag: str) -> None:
-        self._village.perform(HoldTag("gate", tag), time.monotonic_ns())
+    def hold(self, tag: str, *, memory: str = "") -> None:
+        self._village.perform(HoldTag("gate", tag, memory=memory), time.monotonic_ns())
 
     def _heard(self, data: bytes) -> None:
         self._village.lines["gate"].receive(data, time.monotonic_ns())
@@ -372,6 +373,40 @@ async def test_every_kind_of_reader_is_answered_within_a_second_and_known_and_un
         assert await tags_kept(seen.gateway) == [("rd1", known), ("rd1", unknown)]
         health: Any = seen.gateway.health()
         assert health["lines"]["gate"]["reader"]["frames"] >= 2
+    reader.stop()
+
+
+def memory_with(uri: str) -> str:
+    """What a phone writes on an NFC card: the address without a prefix, in a short record."""
+    record = b"\xd1\x01%cU\x00%b" % (len(uri) + 1, uri.encode())
+    return (b"\x03%c%b\xfe" % (len(record), record)).hex()
+
+
+@pytest.mark.anyio
+@pytest.mark.proves("P1")
+async def test_a_card_with_something_written_on_it_is_read_and_answered_within_a_second(
+    tmp_path: Path, wire: Wire, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(pn532, "MEMORY_NS", 500 * MS)  # a machine that does other work is slower than a chip
+    lines = [{"name": "gate", "port": wire.name, "kind": "pn532", "baud": 115_200, "reader": "rd1"}]
+    code = "PT1:east:1:0123456789abcdef"
+    reader = SimulatedReader(wire, LineKind.PN532)
+    reader.start()
+    async with checkpoint(tmp_path, lines=lines, readers=[GATE.model_dump()]) as seen:
+        await until(lambda: seen.gateway._lines["gate"].codec.answers)  # type: ignore[attr-defined] # it is one
+        reader.hold("04416D412B0289", memory=memory_with(f"https://sw.example/phone/c/{code}"))
+        assert await seen.answered(tones=1) < 1.0
+        reader.hold("04A035B2BC2B80", memory=memory_with("https://qconsf.com/?id=3566"))
+        assert await seen.answered(tones=3) < 1.0
+        reader.hold("04A035B2BC2B81", memory="0304d1010055")  # cut short
+        assert await seen.answered(tones=3) < 1.0
+        assert len(await tags_kept(seen.gateway)) == 3
+        events = [one.detail for one in await journalled(seen.gateway) if one.type is EventType.CHECK_IN]
+        assert events == [
+            {"tag": "04416D412B0289", "code": code}, {"tag": "04A035B2BC2B80"}, {"tag": "04A035B2BC2B81"},
+        ]  # fmt: skip
+        health: Any = seen.gateway.health()
+        assert health["lines"]["gate"]["reader"]["memories"] == 2
     reader.stop()
 
 

@@ -348,6 +348,23 @@ def test_a_tag_at_a_bare_reader_is_a_check_in_of_that_reader() -> None:
     assert (event.type, event.unit, event.detail) == (EventType.CHECK_IN, "gate-reader", {"tag": "0A0B"})
 
 
+@pytest.mark.proves("P1", "N16")
+@pytest.mark.parametrize(
+    ("written", "code"),
+    [
+        (("PT1:east:1:0123456789abcdef",), "PT1:east:1:0123456789abcdef"),
+        (("东门", "https://sw.example/phone/c/PT1:east:12:0123456789abcdef"), "PT1:east:12:0123456789abcdef"),
+        (("PT1:east:1:0123", "https://bank.example/?card=6222020200112233", "张强 13900000000"), None),
+        ((), None),
+    ],
+)
+def test_of_what_is_written_on_a_card_only_a_code_of_a_checkpoint_leaves_the_gateway(
+    written: tuple[str, ...], code: str | None
+) -> None:
+    event = event_of(intake().judge("gate-reader", TagSeen("0A0B", written), Clock()()))
+    assert event.detail == ({"tag": "0A0B"} if code is None else {"tag": "0A0B", "code": code})
+
+
 CONTACT = [
     {"id": "k1", "pin": 4, "household": "h01", "kind": "fire"},
     {"id": "l1", "pin": 5, "role": "loop", "normally_closed": True},
