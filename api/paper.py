@@ -40,6 +40,7 @@ def environment(package: str, *, messages: NullTranslations | None = None) -> En
     made = Environment(
         loader=ChoiceLoader([PackageLoader(package), PackageLoader("api")]),
         autoescape=True,
+        auto_reload=False,  # files of a wheel: to look at them again took as long as to fill in a card
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,

@@ -5,6 +5,7 @@ from http import HTTPStatus
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Query, Response
+from pydantic import StringConstraints
 
 from api.access import Authority, may
 from api.alarms import actions, incidents, printing, raised, reading
@@ -21,7 +22,7 @@ from api.alarms.schemas import (
     person,
 )
 from api.etags import etag
-from api.pages import PAGE, Limit
+from api.pages import PAGE, PAGE_MOST, Limit
 from api.problems import BadCursor, answers
 from api.station import CurrentStation
 from broker.ids import EVENT_ID, SEGMENT
@@ -37,6 +38,7 @@ _reading: Final = APIRouter(
     ),
 )
 
+Id = Annotated[str, StringConstraints(pattern=EVENT_ID)]
 Cursor = Annotated[str | None, Query(max_length=64, description="`next` of the page before")]
 
 
@@ -48,6 +50,9 @@ def list_alarms(
     state: State | None = None,
     open: Annotated[bool, Query(description="Only what is not resolved")] = False,  # noqa: A002 - a parameter of HTTP
     place: Annotated[str | None, Query(pattern=SEGMENT, description="Only of this place, where it may be read")] = None,
+    id: Annotated[  # noqa: A002 - a parameter of HTTP
+        list[Id] | None, Query(max_length=PAGE_MOST, description="Only these, as far as they may be read")
+    ] = None,
     limit: Limit = PAGE,
     after: Cursor = None,
 ) -> AlarmPage:
@@ -56,7 +61,7 @@ def list_alarms(
     states = reading.states_of(state, only_open=open)
     with station.database.read() as session:
         people = people_of(station, session)
-        page = reading.page(session, by, station.register, after=last, states=states, limit=limit, place=place)
+        page = reading.page(session, by, station.register, after=last, states=states, limit=limit, place=place, ids=id)
         items = [alarm_answer(seen.shown, people) for seen in page.seen]
     return AlarmPage(items=items, next=f"a{items[-1].id}" if page.more else None)
 

@@ -32,10 +32,12 @@ def page(
     states: Collection[State],
     limit: int,
     place: str | None = None,
+    ids: Collection[str] | None = None,
 ) -> Page:
     """Alarms that this account may see, in one of these states as it may read them, of `place` where one is given.
 
-    `after` is the id of the last one of the page before: a cursor that counts nothing. Raises BadCursor.
+    With `ids` no others than these. `after` is the id of the last one of the page before: a cursor that counts
+    nothing. Raises BadCursor.
     """
     where = within(by, register)
     below = None
@@ -48,7 +50,7 @@ def page(
     found: list[Seen] = []
     many = limit + 1  # `within` lets little through that `look` does not
     while len(found) <= limit:
-        chunk = repository.page(session, where=where, below=below, states=stored, limit=many, place=place)
+        chunk = repository.page(session, where=where, below=below, states=stored, limit=many, place=place, ids=ids)
         tied = ties(session, [alarm.id for alarm in chunk])
         for alarm in chunk:
             seen = look(by, alarm, register, tied)

@@ -362,9 +362,12 @@ def page(
     states: Collection[State],
     limit: int,
     place: str | None = None,
+    ids: Collection[str] | None = None,
 ) -> list[AlarmRecord]:
-    """Alarms with numbers below `below`, of `place` where one is given, newest first."""
+    """Alarms with numbers below `below`, of `place` and among `ids` where they are given, newest first."""
     found = _ALARMS.where(where, ALARM.c.state.in_([state.value for state in states]))
+    if ids is not None:
+        found = found.where(ALARM.c.id.in_(ids))
     if place is not None:
         found = found.where(ALARM.c.place == place)
     if below is not None:

@@ -3,7 +3,7 @@
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
-from fastapi import APIRouter, Form, Path, Request, Response
+from fastapi import APIRouter, Form, Path, Query, Request, Response
 
 from api.access import anybody
 from api.console.interface import Interface
@@ -13,57 +13,51 @@ from api.console.rules import in_order
 router: Final = APIRouter(include_in_schema=False, dependencies=[anybody("console.read")])
 
 Id = Annotated[str, Path(pattern=r"^[0-9a-f-]{1,64}$")]
+Cursor = Annotated[str | None, Query(max_length=64)]
 PAGE: Final = 200
+PAGES: Final = 5
+"""What is there when the desk is opened; of more than a thousand open alarms the rest comes piece by piece."""
 Csrf = Annotated[str, Form(max_length=256)]
 
 
-async def _open(one: Any) -> list[Any]:
+async def _open(one: Reader, after: str | None, *, pages: int) -> dict[str, Any]:
+    """So many pages of the open alarms, and where the next one begins; None of them where that was not to be had."""
     found: list[Any] = []
-    cursor: str | None = None
-    while True:
-        reply = await one.ask.get("/alarms", open="true", limit=PAGE, after=cursor)
+    for _ in range(pages):
+        reply = await one.ask.get("/alarms", open="true", limit=PAGE, after=after)
         if not reply.good:
-            return in_order(found)
+            return {"alarms": in_order(found), "next": after, "status": reply.status}
         found += reply.body["items"]
-        cursor = reply.body["next"]
-        if cursor is None:
-            return in_order(found)
+        after = reply.body["next"]
+        if after is None:
+            break
+    return {"alarms": in_order(found), "next": after, "status": HTTPStatus.OK}
 
 
 @router.get("/desk")
-async def live_desk(request: Request) -> Response:
-    """Every open alarm within reach."""
-    return await _desk(await reader(request))
+async def live_desk(request: Request, after: Cursor = None) -> Response:
+    """The open alarms within reach, as many as a page bears; its script has the others come after it."""
+    return await _desk(await reader(request), after)
 
 
-async def _desk(one: Reader, **more: object) -> Response:
+async def _desk(one: Reader, after: str | None = None, **more: object) -> Response:
     groups = await one.ask.get("/register/areas", meaning="group", limit=200) if one.may("register.read") else None
     named = groups.body["items"] if groups is not None and groups.good else []
-    values: dict[str, Any] = {
-        "alarms": await _open(one),
-        "groups": named,
-        "problem": None,
-        "login": "",
-        "status": HTTPStatus.OK,
-    }
-    return await one.page("desk.html", **(values | more))
+    values: dict[str, Any] = await _open(one, after, pages=PAGES)
+    return await one.page("desk.html", **(values | {"groups": named, "problem": None, "login": ""} | more))
 
 
 @router.get("/desk/alarms")
-async def alarms_again(request: Request) -> Response:
-    """The list alone."""
+async def cards(
+    request: Request, id_: Annotated[list[Id] | None, Query(alias="id", max_length=PAGE)] = None, after: Cursor = None
+) -> Response:
+    """A page of the list alone; with ids the cards of those that are open and may be seen, and no others."""
     one = await reader(request)
-    return await one.page("desk_alarms.html", alarms=await _open(one))
-
-
-@router.get("/desk/alarms/{alarm}")
-async def card(request: Request, alarm: Id) -> Response:
-    """One card; nothing where it is not open any more, or not to be seen."""
-    one = await reader(request)
-    reply = await one.ask.get(f"/alarms/{alarm}")
-    if not reply.good:
-        return Response(status_code=HTTPStatus.NO_CONTENT)
-    return await one.page("desk_card.html", alarm=reply.body)
+    if id_ is None:
+        return await one.page("desk_alarms.html", **await _open(one, after, pages=1))
+    reply = await one.ask.get("/alarms", open="true", limit=PAGE, id=id_)
+    alarms = in_order(reply.body["items"]) if reply.good else []
+    return await one.page("desk_alarms.html", alarms=alarms, next=None, status=reply.status)
 
 
 @router.get("/desk/alarms/{alarm}/more")

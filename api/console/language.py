@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Final, Literal
 from zoneinfo import ZoneInfo
 
-from babel.dates import format_date, format_datetime
+from babel.dates import format_date
 from babel.messages.mofile import write_mo
 from babel.messages.pofile import read_po
 from fastapi import Request
@@ -49,12 +49,11 @@ def translations(language: Language) -> NullTranslations:
     return GNUTranslations(compiled)
 
 
-def moment(text: str | None, zone: ZoneInfo, language: Language) -> str:
-    """A time of the interface in civil time, to the second; nothing for None."""
+def moment(text: str | None, zone: ZoneInfo) -> str:
+    """A time of the interface in civil time, to the second, in every language alike; nothing for None."""
     if text is None:
         return ""
-    when = datetime.fromisoformat(text).astimezone(zone)
-    return format_datetime(when, "yyyy-MM-dd HH:mm:ss", locale=LOCALES[language])
+    return datetime.fromisoformat(text).astimezone(zone).strftime("%Y-%m-%d %H:%M:%S")
 
 
 def day(text: str | None, zone: ZoneInfo, language: Language) -> str:

@@ -155,7 +155,7 @@ def _pages(chosen: Language) -> Any:
     }
     made.filters |= {
         "words": lambda said: "" if said is None else said[chosen],
-        "moment": lambda text, zone: language.moment(text, zone, chosen),
+        "moment": language.moment,
         "day": lambda text, zone: language.day(text, zone, chosen),
     }
     return made

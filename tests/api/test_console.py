@@ -1,9 +1,11 @@
 """Pages as a browser without scripts gets them: who sees what, in which language, and with which guards around."""
 
+import re
 from urllib.parse import urljoin, urlsplit
 
 import pytest
 
+from api.console import desk
 from api.rights.rules import Role
 from broker.kinds import Kind
 from tests.api.browsing import Seen, Visitor, csrf_of
@@ -77,6 +79,50 @@ class TestDesk:
         late = second.post(f"/desk/alarms/{event.id}/acknowledge", csrf=other)
         assert "wang的名字 已先签收" in late
 
+    @pytest.mark.proves("A7")
+    def test_cards_come_by_their_ids_and_of_what_is_closed_or_unknown_there_is_none(
+        self, visitor: Visitor, gateway: Gateway
+    ) -> None:
+        events = [gateway.event(kind=kind) for kind in (Kind.HELP, Kind.FIRE, Kind.MEDICAL)]
+        gateway.send(events)
+        gateway.receipted(events)
+        help_, fire, medical = (event.id for event in events)
+        wang = visitor.sign_in("wang")
+        asked = "/desk/alarms?" + "&".join(f"id={id_}" for id_ in (help_, fire, help_[:-4] + "0000"))
+        piece = visitor.get(asked)
+        assert re.findall(r'id="alarm-([0-9a-f-]+)"', piece) == [fire, help_]
+        assert medical not in piece
+        for step, more in (
+            ("acknowledge", {}),
+            ("call-back", {"result": "safe"}),
+            ("resolve", {"outcome": "false", "cause": "mistake"}),
+        ):
+            csrf = csrf_of(wang)
+            answer = visitor.client.post(
+                f"/api/v1/alarms/{fire}/{step}", json=more, headers={"X-CSRF-Token": csrf, "Origin": ORIGIN}
+            )
+            assert answer.status_code == 200, answer.text
+        assert re.findall(r'id="alarm-([0-9a-f-]+)"', visitor.get(asked)) == [help_]
+        visitor.get("/desk/alarms?id=%3Cb%3E", status=422)
+        assert "没有未办结的警情" in visitor.get(f"/desk/alarms?id={fire}")
+
+    def test_of_more_alarms_than_a_page_bears_the_rest_is_a_link_away(
+        self, visitor: Visitor, gateway: Gateway, monkeypatch: pytest.MonkeyPatch
+    ) -> None:
+        monkeypatch.setattr(desk, "PAGE", 2)
+        monkeypatch.setattr(desk, "PAGES", 2)
+        events = [gateway.event(press=f"u1:1:{number}") for number in range(7)]
+        gateway.send(events)
+        gateway.receipted(events)
+        page = visitor.sign_in("wang")
+        found: list[str] = []
+        for _ in range(2):
+            found += re.findall(r'id="alarm-([0-9a-f-]+)"', page)
+            following = re.search(r'href="(/desk\?after=[^"]+)"', page)
+            page = visitor.get(following[1]) if following else ""
+        assert sorted(found) == sorted(event.id for event in events)
+        assert page == ""
+
     def test_a_page_of_somebody_else_acknowledges_nothing(
         self, served: Served, visitor: Visitor, gateway: Gateway
     ) -> None:
@@ -101,7 +147,7 @@ class TestDesk:
         community = Visitor(served)
         seen = community.sign_in("sun")
         assert f"alarm-{fire.id}" in seen
-        for page in (seen, community.get("/desk/alarms"), community.client.get(f"/desk/alarms/{duress.id}").text):
+        for page in (seen, community.get("/desk/alarms"), community.client.get(f"/desk/alarms?id={duress.id}").text):
             assert duress.id not in page
             assert "胁迫" not in page
 

@@ -1,12 +1,14 @@
 // The live desk: cards that come and change by themselves, sound until somebody takes them, keys.
-import { Alarm, fetchText, fresh, parse, typing } from "./alarm.js";
+import { Alarm, fresh, parse, typing } from "./alarm.js";
 import { Feed } from "./feed.js";
 import { Sounds } from "./sounds.js";
 
 const CHANGED_MS = 150; // what comes together is fetched together
 const FIRST_MS = 10; // what comes alone is not kept waiting
-const ONE_BY_ONE = 24; // more than that is fetched as a list
-const AT_ONCE = 6;
+const MANY = 100; // as many are fetched in one request
+const RETRY_MS = 2000;
+const FRAME_MS = 8; // no longer at a time: whoever scrolls or types comes between
+const SLICE = 12; // of a group: rows of one, two, three or four cards, drawn when they come near
 const STORM = 60; // more open alarms than that are shown by group and kind
 const BUCKETS = 30; // more groups and kinds than that are no help either
 const AGAIN_MS = 4000; // how often it sounds until it is taken
@@ -25,30 +27,31 @@ const chosen = new Alarm(detail);
 const sounds = new Sounds();
 const up = new Set();
 const due = new Set();
-let timer = null;
-let fetchedAt = 0;
+const made = new WeakMap();
+const told = new Set();
+let walk = null;
+let running = false;
+let fetchedAt = -Infinity;
 let connected = false;
 let lostSince = performance.now();
 let mutedUntil = 0;
 
 // ---- order
 
+/** A text by which cards are in order: drills last, nobody's first, the gravest kind, the oldest. */
 function order(card) {
-  const rank = KINDS.indexOf(card.dataset.kind);
-  return [card.dataset.mark ? 1 : 0, card.classList.contains("sent") ? 0 : 1, rank < 0 ? KINDS.length : rank, card.dataset.received];
-}
-
-function before(a, b) {
-  const [one, other] = [order(a), order(b)];
-  for (let i = 0; i < one.length; i++) if (one[i] !== other[i]) return one[i] < other[i];
-  return false;
+  const { mark, kind, received } = card.dataset;
+  const rank = KINDS.indexOf(kind);
+  return `${mark ? 1 : 0}${card.classList.contains("sent") ? 0 : 1}${rank < 0 ? KINDS.length : rank}${received}`;
 }
 
 const cards = () => [...list.querySelectorAll("article.card")];
 
 function insert(place, item, first) {
-  const next = [...place.children].find((other) => before(first, other.matches("details") ? other.querySelector("article.card") ?? first : other));
-  place.insertBefore(item, next ?? null);
+  const key = order(first);
+  const others = [...place.children].filter((other) => other !== item);
+  const next = others.find((other) => key < order(other.matches(".card") ? other : (other.querySelector("article.card") ?? first))) ?? null;
+  if (!item.isConnected || item.nextElementSibling !== next) place.insertBefore(item, next);
 }
 
 // ---- one card
@@ -59,69 +62,130 @@ function mark(card) {
   card.classList.toggle("up", up.has(id));
   card.querySelector("h2").dataset.climbed = list.dataset.climbed;
   card.setAttribute("aria-current", String(id === chosen.id));
+  card.querySelector(".near")?.setAttribute("aria-expanded", String(card.querySelector(".shown") !== null));
 }
 
-function put(html, id) {
-  const old = at(`alarm-${id}`);
-  const card = html && parse(html).querySelector("article.card");
+/** Its source but for the age, which goes on by itself. */
+function asMade(card) {
+  return card.outerHTML.replace(/(<time[^>]*>)[^<]*/, "$1");
+}
+
+/** A card that is new, or is not as it was; one that is as it was stays. */
+function put(card) {
+  const old = at(card.id);
+  const html = asMade(card);
+  if (old && made.get(old) === html) return;
+  made.set(card, html);
+  const said = card.dataset.state === "acknowledged" && !card.querySelector(".problem") && old?.querySelector(".problem");
+  if (said) card.append(said); // who was first, for whoever was second
   const had = old?.contains(document.activeElement);
-  const near = old?.querySelector(".near")?.open;
-  const bucket = old?.closest(".bucket");
-  old?.remove();
-  if (card) {
-    if (!old && card.classList.contains("sent")) card.classList.add("fresh");
-    list.querySelector(".empty")?.remove();
-    mark(card);
+  const shown = old?.querySelector(".near[aria-expanded=true]");
+  const stays = old && order(old) === order(card) && keyOf(old) === keyOf(card);
+  if (!old && card.classList.contains("sent")) card.classList.add("fresh");
+  list.querySelector(".empty")?.remove();
+  mark(card);
+  if (stays) {
+    told.add(old.closest(".bucket"));
+    old.replaceWith(card);
+  } else {
+    if (old) takeOut(old);
     seat(card);
-    globalThis.htmx?.process(card);
-    if (near) card.querySelector(".near")?.setAttribute("open", "");
-    if (had) card.focus({ preventScroll: true }); // it may have moved to where others are handled
   }
-  if (bucket) tell(bucket);
-  fresh();
+  globalThis.htmx?.process(card);
+  if (shown) near(card.querySelector(".near"));
+  if (had) card.focus({ preventScroll: true }); // it may have moved to where others are handled
+}
+
+// ---- fetching: one after the other, so that no answer overtakes a later one
+
+function soon() {
+  if (!running) run();
+}
+
+async function run() {
+  running = true;
+  await pause(FIRST_MS);
+  while (due.size || walk) {
+    const wait = fetchedAt + CHANGED_MS - performance.now();
+    if (due.size && wait <= 0) await fetchDue();
+    else if (walk) await fetchWalk();
+    else await pause(wait);
+  }
+  running = false;
+}
+
+const pause = (ms) => new Promise((done) => setTimeout(done, ms));
+
+async function fetched(address) {
+  try {
+    const answer = await fetch(address, { headers: { "HX-Request": "true" }, cache: "no-store" });
+    if (answer.redirected) location.assign(`/login?to=${encodeURIComponent(location.pathname)}`);
+    return answer.ok && !answer.redirected ? parse(await answer.text()) : null;
+  } catch {
+    return null;
+  }
+}
+
+async function putAll(page) {
+  let began = performance.now();
+  for (const card of page.querySelectorAll("article.card")) {
+    put(document.adoptNode(card));
+    if (performance.now() - began < FRAME_MS) continue;
+    settle();
+    await pause(0);
+    began = performance.now();
+  }
 }
 
 async function fetchDue() {
-  timer = null;
   fetchedAt = performance.now();
-  const some = [...due];
-  due.clear();
-  if (some.length > ONE_BY_ONE) {
-    await again();
+  const some = [...due].slice(0, MANY);
+  for (const id of some) due.delete(id);
+  const page = await fetched(`/desk/alarms?${some.map((id) => `id=${id}`).join("&")}`);
+  if (page) {
+    const open = new Set([...page.querySelectorAll("article.card")].map((card) => card.id.slice(6)));
+    for (const id of some) if (!open.has(id)) remove(id);
+    await putAll(page);
+    settle();
   } else {
-    for (let from = 0; from < some.length; from += AT_ONCE) {
-      const part = some.slice(from, from + AT_ONCE);
-      const found = await Promise.all(part.map((id) => fetchText(`/desk/alarms/${id}`)));
-      part.forEach((id, place) => put(found[place], id));
-    }
-    storm();
-    tally();
+    for (const id of some) due.add(id); // what the station did not say is neither changed nor gone
+    await pause(RETRY_MS);
   }
 }
 
-async function again() {
-  const html = await fetchText("/desk/alarms");
-  if (!html) return;
-  const opened = new Set([...list.querySelectorAll(".bucket[open]")].map((one) => one.dataset.key));
-  const held = list.contains(document.activeElement) ? document.activeElement : null;
-  list.classList.remove("storm");
-  list.replaceChildren(...parse(html).body.children);
-  cards().forEach(mark);
-  storm();
-  for (const bucket of list.querySelectorAll(".bucket")) bucket.open = opened.has(bucket.dataset.key);
-  if (held) goOnAt(held);
-  globalThis.htmx?.process(list);
-  tally();
-  fresh();
+/** Everything that is open, piece by piece; what was there and is in none of them is gone. */
+function again() {
+  walk = { next: "/desk/alarms", gone: new Set(cards().map((card) => card.id.slice(6))) };
+  soon();
 }
 
-/** Whoever was at a card or at a group of them by the keyboard is there again, although all were made anew. */
-function goOnAt(held) {
-  const card = at(held.closest("article.card")?.id ?? "");
-  const key = held.closest(".bucket")?.dataset.key;
-  const bucket = [...list.querySelectorAll(".bucket")].find((one) => one.dataset.key === key);
-  card?.closest(".bucket")?.setAttribute("open", "");
-  (card ?? bucket?.firstElementChild)?.focus({ preventScroll: true });
+async function fetchWalk() {
+  const now = walk;
+  const page = await fetched(now.next);
+  if (!page) return pause(RETRY_MS);
+  for (const card of page.querySelectorAll("article.card")) now.gone.delete(card.id.slice(6));
+  await putAll(page);
+  now.next = page.querySelector("[data-next]")?.dataset.next;
+  if (!now.next) {
+    for (const id of now.gone) remove(id);
+    list.querySelector(".further")?.remove();
+    if (walk === now) walk = null; // else it was asked for again meanwhile
+  }
+  settle();
+}
+
+function remove(id) {
+  const old = at(`alarm-${id}`);
+  if (old) takeOut(old);
+}
+
+/** After some cards were put: what is said of them all. */
+function settle() {
+  storm();
+  keeping(() => told.forEach((bucket) => bucket?.isConnected && tell(bucket)));
+  told.clear();
+  tally();
+  fresh();
 }
 
 // ---- storm: by group and kind, each with a count that opens; nothing is hidden
@@ -132,50 +196,100 @@ function keyOf(card) {
   return `${byGroup ? card.dataset.group : ""} ${card.dataset.kind} ${card.dataset.mark}`;
 }
 
+const bucketOf = (key) => [...list.children].find((one) => one.dataset.key === key);
+
+function newBucket(card) {
+  const bucket = document.createElement("details");
+  bucket.className = "bucket";
+  bucket.dataset.key = keyOf(card);
+  const [summary, inner, name, number] = ["summary", "div", "b", "span"].map((tag) => document.createElement(tag));
+  const group = document.querySelector(`#groups [data-group="${CSS.escape(card.dataset.group)}"]`)?.textContent;
+  name.textContent = card.querySelector("h2").textContent + (byGroup ? ` · ${group || card.dataset.group || list.dataset.elsewhere}` : "");
+  summary.append(card.querySelector(".kind").cloneNode(true), name, number);
+  bucket.append(summary, inner);
+  return bucket;
+}
+
+function newSlice(bucket) {
+  const slice = document.createElement("div");
+  slice.className = "cards slice";
+  bucket.lastChild.append(slice);
+  return slice;
+}
+
+/** What moves does not take the keyboard's place with it. */
+function keeping(move) {
+  const held = document.activeElement;
+  move();
+  if (held !== document.activeElement && held?.isConnected) held.focus({ preventScroll: true });
+}
+
 function seat(card) {
   if (!list.classList.contains("storm")) return insert(list, card, card);
-  const key = keyOf(card);
-  let bucket = [...list.children].find((one) => one.dataset.key === key);
-  if (!bucket) {
-    bucket = document.createElement("details");
-    bucket.className = "bucket";
-    bucket.dataset.key = key;
-    const [summary, inner, name, number] = ["summary", "div", "b", "span"].map((tag) => document.createElement(tag));
-    const group = document.querySelector(`#groups [data-group="${CSS.escape(card.dataset.group)}"]`)?.textContent;
-    name.textContent = card.querySelector("h2").textContent + (byGroup ? ` · ${group || card.dataset.group || list.dataset.elsewhere}` : "");
-    inner.className = "cards";
-    summary.append(card.querySelector(".kind").cloneNode(true), name, number);
-    bucket.append(summary, inner);
-  }
-  insert(bucket.lastChild, card, card);
-  tell(bucket);
-  insert(list, bucket, bucket.querySelector("article.card"));
+  let bucket = bucketOf(keyOf(card));
+  if (!bucket) list.append((bucket = newBucket(card)));
+  const slices = [...bucket.lastChild.children];
+  const key = order(card);
+  let slice = slices.findLast((one) => order(one.firstElementChild) < key) ?? slices[0] ?? newSlice(bucket);
+  insert(slice, card, card);
+  keeping(() => {
+    for (; slice.children.length > SLICE; slice = slice.nextElementSibling) (slice.nextElementSibling ?? newSlice(bucket)).prepend(slice.lastElementChild);
+  });
+  told.add(bucket);
+}
+
+function takeOut(card) {
+  const bucket = card.closest(".bucket");
+  let slice = card.closest(".slice");
+  card.remove();
+  if (!bucket) return;
+  keeping(() => {
+    for (let next; (next = slice.nextElementSibling); slice = next) slice.append(next.firstElementChild);
+  });
+  if (!slice.children.length) slice.remove();
+  told.add(bucket);
 }
 
 function tell(bucket) {
   const all = bucket.querySelectorAll("article.card").length;
   if (!all) return bucket.remove();
+  insert(list, bucket, bucket.querySelector("article.card"));
   const waiting = bucket.querySelectorAll("article.sent").length;
   bucket.querySelector("summary span").textContent = list.dataset.bucket.replace("{n}", all).replace("{w}", waiting);
   bucket.classList.toggle("sent", waiting > 0);
   bucket.classList.toggle("seen", waiting === 0);
 }
 
+/** Into groups, or out of them, when there are so many, or so few again. */
 function storm() {
   const all = cards();
   const is = all.length > STORM;
-  if (is === list.classList.contains("storm")) return;
-  const open = document.activeElement?.closest("article.card");
-  list.classList.toggle("storm", is);
-  list.replaceChildren();
+  const now = [...list.querySelectorAll(".bucket")];
+  if (is === list.classList.contains("storm") && !(byGroup && now.length > BUCKETS)) return;
+  const open = new Set(now.filter((one) => one.open).map((one) => one.dataset.key));
   byGroup = true;
   byGroup = new Set(all.map(keyOf)).size <= BUCKETS; // all over the village: by kind alone
-  if (is) all.forEach(seat);
-  else list.append(...all.sort((a, b) => (before(a, b) ? -1 : 1)));
-  if (open) {
-    open.closest(".bucket")?.setAttribute("open", "");
-    open.focus();
-  }
+  const keyed = all.map((card) => [order(card), card]).sort(([a], [b]) => (a < b ? -1 : 1));
+  const further = list.querySelector(".further");
+  const buckets = new Map();
+  keeping(() => {
+    const opened = document.activeElement?.closest("article.card");
+    list.classList.toggle("storm", is);
+    if (is) {
+      for (const [, card] of keyed) {
+        const key = keyOf(card);
+        if (!buckets.has(key)) buckets.set(key, newBucket(card));
+        const slices = buckets.get(key).lastChild;
+        const last = slices.lastElementChild;
+        (last && last.children.length < SLICE ? last : newSlice(buckets.get(key))).append(card);
+      }
+      for (const [key, bucket] of buckets) bucket.open = open.has(key);
+      list.replaceChildren(...buckets.values());
+      buckets.forEach((bucket) => tell(bucket));
+    } else list.replaceChildren(...keyed.map(([, card]) => card));
+    if (further) list.append(further);
+    opened?.closest(".bucket")?.setAttribute("open", "");
+  });
 }
 
 // ---- numbers and the title, which flashes while something waits
@@ -198,7 +312,7 @@ new Feed({
     if (topic !== "alarm") return;
     const [, id] = body.about.split(":");
     due.add(id);
-    timer ??= setTimeout(fetchDue, performance.now() - fetchedAt > CHANGED_MS ? FIRST_MS : CHANGED_MS);
+    soon();
     if (id === chosen.id) chosen.heard();
     if (body.action === "escalate" && body.level > 0) rises(id); // level 0 tells the desk itself
   },
@@ -336,21 +450,28 @@ async function choose(card) {
 list.addEventListener("click", (event) => {
   if (event.ctrlKey || event.metaKey || !wide.matches) return;
   const card = event.target.closest("article.card");
-  if (!card || event.target.closest("button, form, summary, .near a")) return;
+  if (!card || event.target.closest("button, form, summary, .near, .shown")) return;
   event.preventDefault();
   choose(card);
 });
 
-list.addEventListener(
-  "toggle",
-  async (event) => {
-    const place = event.target.open && event.target.querySelector(":scope > [data-more]");
-    if (!place) return;
-    const html = await fetchText(place.dataset.more);
-    if (html) place.replaceChildren(...parse(html).body.children);
-  },
-  true,
-);
+/** Neighbours and guards of one alarm: each look is written down, so it is had when somebody asks for it. */
+async function near(link) {
+  link.setAttribute("aria-expanded", "true");
+  const page = await fetched(link.dataset.more);
+  const shown = page?.body.firstElementChild;
+  if (!shown) return link.setAttribute("aria-expanded", "false");
+  if (link.getAttribute("aria-expanded") === "true" && link.nextElementSibling?.matches(".shown") !== true) link.after(document.adoptNode(shown));
+}
+
+list.addEventListener("click", (event) => {
+  const link = event.target.closest(".near");
+  if (!link || event.ctrlKey || event.metaKey) return;
+  event.preventDefault();
+  if (link.getAttribute("aria-expanded") !== "true") return near(link);
+  link.setAttribute("aria-expanded", "false");
+  link.parentElement.querySelector(".shown")?.remove();
+});
 
 document.addEventListener("keydown", async (event) => {
   if (typing(event)) return;
@@ -382,6 +503,9 @@ document.addEventListener("keydown", async (event) => {
   }
 });
 
+for (const card of cards()) {
+  made.set(card, asMade(card));
+  mark(card);
+}
 storm();
-cards().forEach(mark);
 tally();
