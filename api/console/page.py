@@ -34,10 +34,10 @@ HEADERS: Final = {
     "Cross-Origin-Opener-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
-WAYS: Final[tuple[tuple[str, str], ...]] = (
+WAYS: Final[tuple[tuple[str, ...], ...]] = (
     ("/desk", "alarm.acknowledge"),
     ("/phone/guard", "roll_call.answer"),
-    ("/phone/field", "task.do"),
+    ("/phone/field", "joining.settle", "errand.read"),
     ("/company", "guard.takeover.ask"),
     ("/patrol", "patrol.round.read"),
     ("/points", "points.read"),
@@ -49,7 +49,7 @@ WAYS: Final[tuple[tuple[str, str], ...]] = (
     ("/health", "fault.read"),
     ("/admin", "account.open"),
 )
-"""Where the head of a page leads, and the action without which it is not offered. `base.html` has the names."""
+"""Where the head of a page leads, and the actions without which it is not offered. `base.html` has the names."""
 
 
 class Elsewhere(Exception):
@@ -84,7 +84,7 @@ class Reader:
     @property
     def ways(self) -> list[str]:
         """Where the head of his pages leads."""
-        return [where for where, action in WAYS if self.may(action)]
+        return [where for where, *actions in WAYS if all(map(self.may, actions))]
 
     async def page(self, template: str, *, status: int = HTTPStatus.OK, **values: object) -> HTMLResponse:
         """A whole page, or a piece of one, in his language."""

@@ -27,6 +27,8 @@ WAYS: Final = (
     ("/patrol/plans", "patrol.read"),
     ("/patrol/colours", "colour.read"),
     ("/patrol/staggered", "stagger.read"),
+    ("/patrol/tags", "checkpoint_tag.read"),
+    ("/patrol/cards", "guard.edit"),
     ("/patrol/unknown-tags", "checkpoint_tag.read"),
 )
 """Pages of the patrol, each with the action without which it is not offered."""

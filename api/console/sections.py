@@ -26,9 +26,15 @@ SECTIONS: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
     "duty": (
         ("/duty", "duty.read"),
         ("/duty/handovers", "duty.handover"),
+        ("/admin/ladders", "ladder.read"),
+        ("/admin/channels", "notify.manage"),
     ),
     "admin": (
         ("/admin", "account.open"),
+        ("/admin/ladders", "ladder.read"),
+        ("/admin/channels", "notify.manage"),
+        ("/admin/rules", "ladder.read"),
+        ("/admin/desks", "desk.pair"),
         ("/admin/audit", "audit.accounts"),
     ),
 }

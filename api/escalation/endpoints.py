@@ -79,11 +79,11 @@ def get_ladder(
     area: AreaName,
     response: Response,
 ) -> LadderAnswer:
-    """With the ETag that a change must name. Before anybody set one, that is `"0"`."""
+    """With the ETag that a change must name. Before anybody set one, that is `"0"`; the problem has it as `version`."""
     with station.database.read() as session:
         row, version = station.ladders.holding(session, by, stage, kind=kind, area=area)
         if row is None:
-            raise NotThere(f"nobody set a ladder for this; its ETag is {etag(version)}")
+            raise NotThere(f"nobody set a ladder for this; its ETag is {etag(version)}", version=version)
         found = ladder_answer(row)
     response.headers["ETag"] = etag(version)
     return found

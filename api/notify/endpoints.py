@@ -202,6 +202,22 @@ def end_station_channel(
         return channel_answer(station.channels.end(session, by, row, if_match=if_match))
 
 
+@router.post(
+    "/station/channels/{channel}/test",
+    summary="Send a test message by any channel",
+    status_code=HTTPStatus.ACCEPTED,
+    responses=answers(HTTPStatus.NOT_FOUND),
+)
+def try_station_channel(
+    station: CurrentStation, _by: Annotated[Authority, may("notify.manage")], channel: ChannelId
+) -> None:
+    """It says that it is a test and nothing else. What became of it stands among the deliveries."""
+    with station.database.write() as session:
+        row = station.channels.find(session, channel)
+        station.channels.trial(session, row, link=station.link_to(""))
+    station.notifier.wake()
+
+
 @router.get("/hosts", summary="Hosts that channels may use")
 def list_hosts(station: CurrentStation, _by: Annotated[Authority, may("notify.hosts")]) -> HostsAnswer:
     """By name."""

@@ -2,7 +2,7 @@
 
 import importlib.util
 import re
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Final
 
@@ -18,7 +18,7 @@ def problems(root: Path) -> Iterator[str]:
     if importlib.util.find_spec("api.console") is None or not (root / CATALOGUE).exists():
         return
     with (root / CATALOGUE).open("rb") as file:
-        said = {str(one.id): str(one.string) for one in read_po(file, locale="zh_Hans_CN") if one.id}
+        said = {_first(one.id): _first(one.string) for one in read_po(file, locale="zh_Hans_CN") if one.id}
     used = dict(of_templates(root / CONSOLE))
     for message, where in sorted(used.items()):
         if not said.get(message):
@@ -36,4 +36,9 @@ def of_templates(folder: Path) -> Iterator[tuple[str, str]]:
         {"templates/**.html": {"trimmed": "true", "silent": "false", "newstyle_gettext": "true"}},
     )
     for where, _line, message, _comments, _context in found:
-        yield (message if isinstance(message, str) else message[0]), where
+        yield _first(message), where
+
+
+def _first(message: str | Sequence[str | None] | None) -> str:
+    """Of what has a singular and a plural the singular, by which it is known; Chinese has one form."""
+    return message or "" if message is None or isinstance(message, str) else message[0] or ""
