@@ -60,6 +60,13 @@ ITEM_WORDS: Final = {
     Item.CERTIFICATE: Words("未带证件", "certificate missing"),
     Item.GEAR_BROKEN: Words("电台或装备故障未报", "radio or gear not working, unreported"),
 }
+THING_WORDS: Final = {
+    Item.DRESS: Words("规范着装", "proper dress"),
+    Item.GEAR: Words("应配装备", "the gear"),
+    Item.CERTIFICATE: Words("上岗证件", "the certificate"),
+    Item.GEAR_BROKEN: Words("电台或装备", "the radio or the gear"),
+}
+"""What it was that was missing or broken, as a sentence of the ledger names it."""
 RULE_OF: Final = {
     None: "I01",
     Item.OFF_POST: "I02",

@@ -28,7 +28,7 @@ from api.inspections.models import (
     TrainingGuest,
 )
 from api.inspections.problems import BadForm, NotNow
-from api.inspections.rules import EARLY_MS, Checks, Item, One, SignedBy, Week, needs_witness, week
+from api.inspections.rules import EARLY_MS, THING_WORDS, Checks, Item, One, SignedBy, Week, needs_witness, week
 from api.pages import newest
 from api.points.facts import Fact, Happened, Happening
 from api.points.standings import Standings
@@ -175,7 +175,10 @@ class Inspections:
         session.add_all(InspectionItem(inspection=row.number, item=one.value) for one in found)
         session.flush()
         evidence = (f"inspection:{row.number}",)
-        happened = [Happening(what=_HAPPENED[one], item=one.value, evidence=evidence, at_ms=now) for one in found]
+        happened = [
+            Happening(what=_HAPPENED[one], item=one.value, evidence=evidence, at_ms=now, called=THING_WORDS.get(one))
+            for one in found
+        ]
         fact = Fact(
             key=evidence[0],
             guard=guard,

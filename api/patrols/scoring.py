@@ -1,6 +1,6 @@
 """What the points ledger is told of rounds that were judged: one fact a guard, and a newer one when judged again."""
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
@@ -9,6 +9,7 @@ from sqlmodel import Session
 
 from api.colours.service import bands_then
 from api.guards.service import employer, employments
+from api.patrols import repository
 from api.patrols.judging import Verdict
 from api.points.facts import Fact, of_round
 
@@ -27,18 +28,22 @@ class Scoring:
         """A consequence of judging: what one did is his; what nobody did is of everybody who was listed for it then."""
         colours = bands_then(session, {(one.round.area, one.round.starts_ms) for one in verdicts})
         jobs = employments(session, {guard for one in verdicts for guard in (*one.round.guards, *one.gone)})
+        points = {visit.point for one in verdicts for visit in one.evaluation.visits}
+        names = {id_: row.name for id_, row in repository.checkpoints_named(session, points).items() if row.name}
         facts: list[Fact] = []
         for verdict in verdicts:
             round_ = verdict.round
             colour = colours[round_.area, round_.starts_ms].colour.value
             for guard in (*round_.guards, *verdict.gone):
                 company = employer(jobs.get(guard, ()), round_.starts_ms)
-                fact = self._fact(verdict, guard, company=company, colour=colour)
+                fact = self._fact(verdict, guard, company=company, colour=colour, names=names)
                 if fact is not None:
                     facts.append(fact)
         self._note_all(session, facts)
 
-    def _fact(self, verdict: Verdict, guard: str, *, company: str | None, colour: str) -> Fact | None:
+    def _fact(
+        self, verdict: Verdict, guard: str, *, company: str | None, colour: str, names: Mapping[str, str]
+    ) -> Fact | None:
         round_, visits = verdict.round, verdict.evaluation.visits
         causes = {nth: visit.detail.evidence for nth, visit in enumerate(visits)}
         return of_round(
@@ -56,4 +61,5 @@ class Scoring:
             away=verdict.away.get(guard),
             dwell_short={visit.check_in for visit in visits if visit.detail.dwell_short and visit.check_in is not None},
             causes={nth: cause for nth, cause in causes.items() if cause is not None},
+            names=names,
         )

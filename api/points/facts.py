@@ -9,6 +9,8 @@ from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final, Protocol
 
+from broker.kinds import Words
+
 
 class Happened(StrEnum):
     """Everything that a rule can be about. There is no word for scans beyond the plan: nothing can pay for them."""
@@ -69,6 +71,8 @@ class Happening:
     value: int = 0
     at_ms: int | None = None
     """When it was due or happened, where the fact is about a longer time."""
+    called: Words | None = None
+    """`item` as people call it, then; None where it has no other name."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -137,40 +141,49 @@ def of_round(
     away: Mapping[int, str] | None = None,
     dwell_short: Collection[str] = (),
     causes: Mapping[int, str] | None = None,
+    names: Mapping[str, str] | None = None,
 ) -> Fact | None:
     """The fact of a round that is over, as far as it concerns one guard; None while a visit is still pending.
 
     `own`: his check-ins, where others were on the round too (None: all are his). What another one did is not his, what
     nobody did is of everybody who was `listed`, but for whoever served only a part of the round: he `answers` for the
     visits of these places in the plan (None: for all). `dwell_short`: check-ins that stayed too short. By the place of
-    a visit in the plan, the id of what excuses it: `causes`, and for this guard alone `away`.
+    a visit in the plan, the id of what excuses it: `causes`, and for this guard alone `away`. `names`: of checkpoints.
 
     What was excused is left out: the rest decides whether the round is complete, and a round in which everything was
     excused is no duty.
     """
     if any(str(visit.outcome) == "pending" for visit in visits):
         return None
-    causes, away = causes or {}, away or {}
+    causes, away, names = causes or {}, away or {}, names or {}
     happened: list[Happening] = []
     counted: list[VisitJudged] = []
     """Of what concerns him, what was not excused."""
     for nth, visit in enumerate(visits):
         mine = visit.check_in is not None and (own is None or visit.check_in in own)
-        item = f"{nth + 1}:{visit.point}"
+        item, name = f"{nth + 1}:{visit.point}", names.get(visit.point)
+        called = None if name is None else Words(name, name)
         excused = str(visit.outcome) == "excused"
         if not excused and (mine or answers is None or nth in answers):
             counted.append(visit)
         if not mine and (visit.check_in is not None or not listed or (answers is not None and nth not in answers)):
             if visit.check_in is None and nth in away:
-                happened.append(Happening(what=Happened.EXCUSED, item=item, evidence=(away[nth],), at_ms=visit.due_ms))
+                happened.append(
+                    Happening(
+                        what=Happened.EXCUSED, item=item, evidence=(away[nth],), at_ms=visit.due_ms, called=called
+                    )
+                )
             continue
         seen = (visit.check_in,) if visit.check_in else ()
         if (what := _OF_OUTCOME.get(str(visit.outcome))) is not None:
             cause = causes.get(nth)
             evidence = (*seen, *((cause,) if cause else ())) if what is Happened.EXCUSED else seen
-            happened.append(Happening(what=what, item=item, evidence=evidence or (key,), at_ms=visit.due_ms))
+            happened.append(
+                Happening(what=what, item=item, evidence=evidence or (key,), at_ms=visit.due_ms, called=called)
+            )
         if visit.check_in in dwell_short and not excused:
-            happened.append(Happening(what=Happened.DWELL_SHORT, item=item, evidence=seen, at_ms=visit.due_ms))
+            short = Happening(what=Happened.DWELL_SHORT, item=item, evidence=seen, at_ms=visit.due_ms, called=called)
+            happened.append(short)
     made = tuple(visit.check_in for visit in visits if visit.check_in)
     his = tuple(one for one in made if own is None or one in own)
     if counted and his and all(str(visit.outcome) == "on_time" for visit in counted):

@@ -26,6 +26,7 @@ from api.points.models import (
 )
 from api.points.rules import Booked, RuleSet, default, read
 from api.points.states import StepAction
+from broker.kinds import Words
 
 AT_ONCE: Final = 500
 """How many values one question lists."""
@@ -69,8 +70,14 @@ def month_span(month: str, zone: ZoneInfo) -> tuple[int, int]:
 
 def as_text(happenings: Sequence[Happening]) -> str:
     """Happenings as a row holds them."""
-    rows = [[one.what.value, one.item, [*one.evidence], one.value, one.at_ms] for one in happenings]
+    rows = [
+        [one.what.value, one.item, [*one.evidence], one.value, one.at_ms, *_called(one.called)] for one in happenings
+    ]
     return json.dumps(rows, ensure_ascii=False, separators=(",", ":"))
+
+
+def _called(words: Words | None) -> tuple[str, ...]:
+    return () if words is None else (words.zh, words.en)
 
 
 def as_fact(row: PointsFact | Row[Any]) -> Fact:
@@ -82,8 +89,15 @@ def as_fact(row: PointsFact | Row[Any]) -> Fact:
         area=row.area,
         occurred_ms=row.occurred_ms,
         happenings=tuple(
-            Happening(what=Happened(what), item=item, evidence=tuple(evidence), value=value, at_ms=at_ms)
-            for what, item, evidence, value, at_ms in json.loads(row.happenings)
+            Happening(
+                what=Happened(what),
+                item=item,
+                evidence=tuple(evidence),
+                value=value,
+                at_ms=at_ms,
+                called=Words(*called) if called else None,
+            )
+            for what, item, evidence, value, at_ms, *called in json.loads(row.happenings)
         ),
         colour=row.colour,
         night=row.night,

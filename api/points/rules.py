@@ -446,7 +446,8 @@ def _filled_by(cap: Cap, fact: Fact, rule: Rule, owner: str, month: str) -> tupl
 
 
 def _judged(fact: Fact, happening: Happening, rule: Rule, version: int, tenths: int) -> Judged:
-    values = {"item": shown(happening.item), "value": str(happening.value)}
+    called = happening.called or Words(shown(happening.item), shown(happening.item))
+    value = str(happening.value)
     return Judged(
         fact=fact.key,
         item=happening.item,
@@ -457,7 +458,7 @@ def _judged(fact: Fact, happening: Happening, rule: Rule, version: int, tenths: 
         points_tenths=tenths,
         occurred_ms=fact.occurred_ms,
         evidence=happening.evidence,
-        reason=Words(rule.why.zh.format(**values), rule.why.en.format(**values)),
+        reason=Words(rule.why.zh.format(item=called.zh, value=value), rule.why.en.format(item=called.en, value=value)),
         flag=rule.flag,
         area=fact.area,
         colour=fact.colour,

@@ -38,6 +38,7 @@ from api.tracks import repository
 from api.tracks.repository import Due
 from api.tracks.service import known_ways
 from api.tracks.suspicions import PHONE, READ, TOGETHER_MS, Kind, Suspicion, alone, reads, together
+from broker.kinds import Words
 
 LOOK_S: Final = 5.0
 SETTLE_MS: Final = 60_000
@@ -230,6 +231,9 @@ class _Looking:
             evidence=one.evidence,
             value=one.times if one.took_ms is None else one.took_ms // 1_000,
             at_ms=one.to_ms,
+            called=Words(known.name, known.name)
+            if known is not None and known.name and one.kind is Kind.IMPOSSIBLE_SPEED
+            else None,
         )
         self._kept[key] = Fact(
             key=key,

@@ -40,9 +40,9 @@ def officer(station: Served) -> Somebody:
 
 def lay_out(officer: Somebody, **changed: object) -> int:
     """Three points, a route in exact order with times every ten minutes, a shift, and one round at its beginning."""
-    for point in ("east", "shed", "power"):
+    for point, name in (("east", "东门"), ("shed", "车棚"), ("power", "配电房")):
         reader = {"gateway": "g1", "reader": "r-shed"} if point == "shed" else {}
-        officer.post("/api/v1/checkpoints", {"id": point, "area": "gr1", "name": point, **reader}, status=201)
+        officer.post("/api/v1/checkpoints", {"id": point, "area": "gr1", "name": name, **reader}, status=201)
     officer.put("/api/v1/patrol-legs", {"from_point": "east", "to_point": "shed", "least_s": 240})
     visits = [
         {"point": point, "after_min": after, "buffer_min": 3, "extended_min": 5}

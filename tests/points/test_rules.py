@@ -295,6 +295,15 @@ def test_every_reason_says_in_both_languages_what_it_is_about() -> None:
     assert missed.reason.en == "checkpoint yard was missed"
 
 
+@pytest.mark.proves("P7")
+def test_a_reason_calls_a_checkpoint_as_people_do() -> None:
+    made = walked(Visit("gate", "late", "c1"), Visit("yard", "missed"), names={"gate": "东门岗亭"})
+    assert made is not None
+    late, missed = judge([default()], [made], zone=ZONE)
+    assert (late.reason.zh, late.reason.en) == ("巡查点东门岗亭迟到", "checkpoint 东门岗亭 was visited late")
+    assert (late.item, missed.reason.zh) == ("1:gate", "巡查点yard漏巡")
+
+
 def faults(text: str) -> dict[str, str]:
     with pytest.raises(BadRules) as bad:
         read(text)
