@@ -41,6 +41,7 @@ router: Final = APIRouter(prefix="/api/v1", tags=["accounts"])
 Id = Annotated[str, Path(pattern=r"^[a-z0-9-]{1,32}$")]
 Own = Annotated[Authority, may("account.own")]
 Manage = Annotated[Authority, may("account.manage")]
+Read = Annotated[Authority, may("account.read")]
 Give = Annotated[Authority, may("grant.give")]
 Tokens = Annotated[Authority, may("token.manage")]
 Pair = Annotated[Authority, may("desk.pair")]
@@ -218,7 +219,7 @@ def _account(station: Station, session: Any, account: str) -> schemas.AccountAns
 @router.get("/accounts", summary="Accounts (账号)", responses=ASKED)
 def list_accounts(
     station: CurrentStation,
-    by: Manage,
+    by: Read,
     kind: Kind | None = None,
     limit: Limit = PAGE,
     after: Annotated[str, Query(max_length=32, description="`next` of the page before")] = "",
@@ -266,7 +267,7 @@ def open_account(
 
 
 @router.get("/accounts/{account}", summary="One account", responses=ASKED | FOUND)
-def get_account(station: CurrentStation, response: Response, by: Manage, account: Id) -> schemas.AccountAnswer:
+def get_account(station: CurrentStation, response: Response, by: Read, account: Id) -> schemas.AccountAnswer:
     """With everything that it was ever granted."""
     with station.database.read() as session:
         row = station.office.reached(session, by, account)

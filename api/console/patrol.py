@@ -64,7 +64,7 @@ async def _now(one: Reader, area: str) -> dict[str, Any]:
     rounds = await every(one, "/patrol-rounds/now")
     raised = await one.ask.get("/patrol-exceptions", limit=100)
     exceptions = raised.body["items"] if raised.good else []
-    names = await known(one, "areas", "routes", "points", "companies")
+    names = await known(one, "areas", "companies")
     colours = {row["area"]: row for row in await every(one, "/colours")}
     areas = sorted({row["area"] for row in (*rounds, *exceptions)}, key=lambda id_: names("areas", id_))
     if area:
@@ -110,7 +110,7 @@ async def rounds_of_day(request: Request, day: Text = "", after: Text = "") -> R
     one = await reader(request)
     day = day or now_of(one).astimezone(one.zone).date().isoformat()
     reply = await one.ask.get("/patrol-rounds", day=day, limit=100, after=after or None)
-    names = await known(one, "areas", "routes", "companies")
+    names = await known(one, "areas", "companies")
     return await patrol_page(
         one,
         "patrol_rounds.html",
@@ -136,7 +136,7 @@ async def one_round(request: Request, number: Number) -> Response:
         one,
         "patrol_round.html",
         round=reply.body,
-        called=await known(one, "areas", "routes", "points", "companies", "guards"),
+        called=await known(one, "areas", "companies", "guards"),
         check_ins={row["id"]: row for row in read.body["items"]} if read is not None and read.good else {},
         unread=read is not None and not read.good,
     )

@@ -81,9 +81,9 @@ def get_readiness(
 
 @router.get("/places/{place}/condition", summary="How a place's units are, and whether nobody is at home")
 def get_condition(
-    station: CurrentStation, by: Annotated[Authority, may("absence.write")], place: Segment
+    station: CurrentStation, by: Annotated[Authority, may("condition.read")], place: Segment
 ) -> ConditionAnswer:
-    """For whoever may say that nobody is at home: batteries, what is wrong, the last test."""
+    """For the household, and whoever looks after it or may have to come: batteries, what is wrong, the last test."""
     with station.database.read() as session:
         return station.drills.condition(session, by, place)
 

@@ -176,7 +176,8 @@ def list_handovers(
     """For police only: a sheet names every open alarm."""
     with station.database.read() as session:
         rows = station.duty.handovers(session, below=below(after), limit=limit + 1)
-        items = tuple(handover_answer(row) for row in rows[:limit])
+        names = station.duty.people(session, rows)
+        items = tuple(handover_answer(row, names) for row in rows[:limit])
     return HandoverPage(items=items, next=cursor(items[-1].number) if len(rows) > limit else None)
 
 
@@ -186,7 +187,8 @@ def make_handover(
 ) -> HandoverAnswer:
     """From what is open now. Asked again before both have signed, it is the same sheet."""
     with station.database.write() as session:
-        made = handover_answer(station.duty.hand_over(session, by, new))
+        row = station.duty.hand_over(session, by, new)
+        made = handover_answer(row, station.duty.people(session, [row]))
     response.headers["ETag"] = etag(made.version)
     return made
 
@@ -197,7 +199,8 @@ def get_handover(
 ) -> HandoverAnswer:
     """With both signatures."""
     with station.database.read() as session:
-        found = handover_answer(station.duty.handover(session, number))
+        row = station.duty.handover(session, number)
+        found = handover_answer(row, station.duty.people(session, [row]))
     response.headers["ETag"] = etag(found.version)
     return found
 
@@ -234,7 +237,7 @@ def sign_handover(
     """
     with station.database.write() as session:
         row, signed = station.duty.sign(session, by, number, if_match=if_match)
-        found = handover_answer(row)
+        found = handover_answer(row, station.duty.people(session, [row]))
     if not signed:
         raise SheetChanged(found.version)
     response.headers["ETag"] = etag(found.version)

@@ -109,12 +109,6 @@ def holding(session: Session, accounts: Collection[str], *, role: Role, areas: C
     return {*session.exec(found)}
 
 
-def names(session: Session, accounts: Collection[str]) -> dict[str, str]:
-    """What people are called, by account."""
-    found = select(Account.id, Account.name).where(col(Account.id).in_([*accounts]))
-    return dict(session.exec(found).all())
-
-
 def beat(session: Session, station: str, desk: str, *, account: str, now_ms: int) -> LiveDesk:
     """Note that a desk is attended."""
     row = session.get(LiveDesk, (station, desk))

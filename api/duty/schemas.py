@@ -1,5 +1,6 @@
 """Duty as HTTP takes and shows it."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Self
 from zoneinfo import ZoneInfo
@@ -158,6 +159,7 @@ class OpenAlarmAnswer(Answer):
     kind: str
     state: str
     owner: str | None
+    owner_name: str | None
     received: datetime
 
 
@@ -174,6 +176,7 @@ class OutAnswer(Answer):
     """Somebody who was out."""
 
     who: str
+    name: str | None
     alarm: str
     since: datetime
 
@@ -183,7 +186,9 @@ class HandoverAnswer(Answer):
 
     number: int
     giver: str
+    giver_name: str | None
     taker: str
+    taker_name: str | None
     note: str
     made: datetime
     gave: datetime | None
@@ -240,14 +245,16 @@ def desk_answer(row: LiveDesk) -> DeskAnswer:
     return DeskAnswer(desk=row.name, account=row.account, since=iso(row.since_ms), seen=iso(row.seen_ms))
 
 
-def handover_answer(row: Handover) -> HandoverAnswer:
-    """A row as HTTP shows it."""
+def handover_answer(row: Handover, names: Mapping[str, str]) -> HandoverAnswer:
+    """A row as HTTP shows it. `names`: of accounts."""
     assert row.number is not None
     sheet = Sheet.read(row.sheet)
     return HandoverAnswer(
         number=row.number,
         giver=row.giver,
+        giver_name=names.get(row.giver),
         taker=row.taker,
+        taker_name=names.get(row.taker),
         note=row.note,
         made=iso(row.made_ms),
         gave=_iso(row.gave_ms),
@@ -256,7 +263,7 @@ def handover_answer(row: Handover) -> HandoverAnswer:
         alarms=tuple(
             OpenAlarmAnswer(
                 id=one.id, number=one.number, kind=one.kind, state=one.state, owner=one.owner,
-                received=iso(one.received_ms),
+                owner_name=names.get(one.owner or ""), received=iso(one.received_ms),
             )
             for one in sheet.alarms
         ),
@@ -264,7 +271,10 @@ def handover_answer(row: Handover) -> HandoverAnswer:
             OpenFaultAnswer(number=one.number, code=one.code, about=one.about, since=iso(one.first_ms))
             for one in sheet.faults
         ),
-        out=tuple(OutAnswer(who=one.who, alarm=one.alarm, since=iso(one.since_ms)) for one in sheet.out),
+        out=tuple(
+            OutAnswer(who=one.who, name=names.get(one.who), alarm=one.alarm, since=iso(one.since_ms))
+            for one in sheet.out
+        ),
         version=row.version,
     )  # fmt: skip
 

@@ -2,11 +2,12 @@
 
 OutsideRoster           403: a role or an area whose roster this account does not keep
 NotYourSheet            403: signed by giver and taker, and by nobody else
+NotForDuty              422: whoever is to take over cannot be on duty at this station
 SheetChanged            409: alarms came or went since it was made; it was made anew and waits for both signatures
 BadZone                 422: no such time zone
 """
 
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Collection, Iterable, Sequence
 from datetime import datetime
 from http import HTTPStatus
 from time import monotonic
@@ -16,6 +17,7 @@ from zoneinfo import ZoneInfo, ZoneInfoNotFoundError
 import structlog
 from sqlmodel import Session
 
+from api.accounts.naming import names
 from api.alarms.schemas import STATE_WORDS
 from api.audit.service import record
 from api.clock import Clock
@@ -33,6 +35,8 @@ from api.rights.rules import Authority, Reach, Role, Subject
 
 UNATTENDED: Final = "desk_unattended"
 """The code of the fault."""
+TAKERS: Final = (Role.OFFICER, Role.DUTY_OFFICER, Role.DUTY_LEADER)
+"""Who takes a duty over, as the table of rights has it for `duty.handover`."""
 LOOK_S: Final = 2.0
 """How often a watcher looks."""
 
@@ -57,6 +61,22 @@ class NotYourSheet(Problem):
     status = HTTPStatus.FORBIDDEN
     type = "not_your_sheet"
     title = "This is not yours to sign"
+
+
+class NotForDuty(Problem):
+    """Nobody who may be on duty at this station. Field: `taker`."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    type = "not_for_duty"
+    title = "Nobody who may be on duty here"
+
+    def __init__(self, taker: str) -> None:
+        super().__init__(
+            "name an officer of this station, by his account",
+            zh="接班人须为本所民警, 请填写其账号",
+            taker=taker[:64],
+            faults=[{"where": "taker", "why": "nobody who may be on duty at this station"}],
+        )
 
 
 class SheetChanged(Problem):
@@ -268,10 +288,15 @@ class Duty:
     # Handing over
 
     def hand_over(self, session: Session, by: Authority, new: NewHandover) -> Handover:
-        """Make a sheet for the next officer, or show the one that waits for signatures already."""
+        """Make a sheet for the next officer, or show the one that waits for signatures already.
+
+        Raises NotYourSheet or NotForDuty.
+        """
         station, giver = self._register.station, by.principal.account
         if new.taker == giver:
             raise NotYourSheet("two people hand over")
+        if not self._may_take(session, new.taker):
+            raise NotForDuty(new.taker)
         row = repository.open_handover(session, station, giver=giver, taker=new.taker)
         if row is not None:
             return row
@@ -287,6 +312,14 @@ class Duty:
         self._audit(session, by, "duty.handover", f"handover:{row.number}", taker=new.taker)
         return row
 
+    def _may_take(self, session: Session, account: str) -> bool:
+        """Whether somebody may hand over here himself, so that what he takes does not stay with him."""
+        here = {self._register.station, *self._register.ancestors(self._register.station)}
+        areas = here | self._register.within(self._register.station)
+        return any(
+            repository.holding(session, [account], role=role, areas=areas, at_ms=self._clock()) for role in TAKERS
+        )
+
     def handover(self, session: Session, number: int) -> Handover:
         """One sheet. Raises NotThere."""
         row = repository.handover(session, self._register.station, number)
@@ -294,12 +327,19 @@ class Duty:
             raise NotThere(f"no sheet {number} here")
         return row
 
+    def people(self, session: Session, rows: Iterable[Handover]) -> dict[str, str]:
+        """What everybody on these sheets is called, by account."""
+        found: set[str] = set()
+        for row in rows:
+            sheet = Sheet.read(row.sheet)
+            found |= {row.giver, row.taker, *(one.who for one in sheet.out)}
+            found |= {one.owner for one in sheet.alarms if one.owner is not None}
+        return names(session, found)
+
     def page(self, session: Session, number: int, *, zone: ZoneInfo) -> str:
         """One sheet as a page to print, in the station's civil time. Raises NotThere."""
         row = self.handover(session, number)
         sheet = Sheet.read(row.sheet)
-        owners = {one.owner for one in sheet.alarms if one.owner is not None}
-        people = {row.giver, row.taker, *(one.who for one in sheet.out)} | owners
         signed = Signed(
             number=number,
             station=row.station,
@@ -312,7 +352,7 @@ class Duty:
             sheet=sheet,
         )
         states = {state.value: words.zh for state, words in STATE_WORDS.items()}
-        return page(signed, names=repository.names(session, people), states=states, zone=zone)
+        return page(signed, names=self.people(session, [row]), states=states, zone=zone)
 
     def handovers(self, session: Session, *, below: int | None, limit: int) -> Sequence[Handover]:
         """Sheets, newest first."""

@@ -1,11 +1,14 @@
 """Faults over HTTP: what is wrong, who sees to it, and when it is over."""
 
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Annotated, Final, Literal
 
 from fastapi import APIRouter, Header, Path, Query, Response
+from sqlmodel import Session
 
 from api.access import may
+from api.accounts.naming import names
 from api.etags import IfMatch, etag
 from api.faults import repository
 from api.faults.schemas import (
@@ -48,6 +51,15 @@ Key = Annotated[
 ROUNDS_MOST: Final = 20
 
 
+def _answers(session: Session, rows: Sequence[Fault]) -> list[FaultAnswer]:
+    known = names(session, {row.owner for row in rows if row.owner is not None})
+    return [fault_answer(row, known) for row in rows]
+
+
+def _answer(session: Session, row: Fault) -> FaultAnswer:
+    return _answers(session, [row])[0]
+
+
 @router.get("", summary="What is wrong, newest first")
 def list_faults(
     station: CurrentStation,
@@ -74,7 +86,7 @@ def list_faults(
             if by.reach.covers(Subject(areas=areas_of(station.register, row.gateway, "")))
         ]  # fmt: skip
         return FaultList(
-            faults=[fault_answer(row) for row in found[:limit]],
+            faults=_answers(session, found[:limit]),
             gaps=gaps,
             next=cursor(found[limit - 1].number or 0) if len(found) > limit else None,
         )
@@ -86,7 +98,13 @@ def get_fault(station: CurrentStation, by: MayRead, number: Number, response: Re
     with station.database.read() as session:
         row = station.faults.see(session, by, number)
         response.headers["ETag"] = etag(row.version)
-        return fault_detail_answer(row, [*repository.steps(session, number)], [*repository.parts(session, number)])
+        steps, parts = [*repository.steps(session, number)], [*repository.parts(session, number)]
+        people = {
+            row.owner,
+            *(one.owner for one in parts),
+            *(who for one in steps for who in (one.account, one.assignee)),
+        }
+        return fault_detail_answer(row, steps, parts, names(session, {who for who in people if who is not None}))
 
 
 @router.post(
@@ -97,7 +115,7 @@ def get_fault(station: CurrentStation, by: MayRead, number: Number, response: Re
 def acknowledge_fault(station: CurrentStation, by: MayWork, number: Number) -> FaultAnswer:
     """Exactly one takes it; the other is told who has it. Taking one's own again changes nothing."""
     with station.database.write() as session:
-        return fault_answer(station.faults.acknowledge(session, by, number))
+        return _answer(session, station.faults.acknowledge(session, by, number))
 
 
 @router.post(
@@ -115,14 +133,14 @@ def assign_fault(
     """It is his from now on; whose it was stays in its history."""
     with station.database.write() as session:
         row = station.faults.assign(session, by, number, account=assignment.account, if_match=if_match)
-        return fault_answer(row)
+        return _answer(session, row)
 
 
 @router.post("/{number}/notes", summary="Write something beside a fault", responses=answers(HTTPStatus.NOT_FOUND))
 def note_fault(station: CurrentStation, by: MayWork, number: Number, note: Note, key: Key = None) -> FaultAnswer:
     """Kept in its history, with the time and whose words they are."""
     with station.database.write() as session:
-        return fault_answer(station.faults.note(session, by, number, words=note.words, asked=key))
+        return _answer(session, station.faults.note(session, by, number, words=note.words, asked=key))
 
 
 @router.post(
@@ -139,4 +157,4 @@ def close_fault(
 ) -> FaultAnswer:
     """What is still there needs a reason. When it comes back it is open again, by itself."""
     with station.database.write() as session:
-        return fault_answer(station.faults.done(session, by, number, reason=closing.reason, if_match=if_match))
+        return _answer(session, station.faults.done(session, by, number, reason=closing.reason, if_match=if_match))

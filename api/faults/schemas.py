@@ -1,5 +1,6 @@
 """Faults as HTTP shows and takes them."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated
 
@@ -37,6 +38,7 @@ class FaultAnswer(Answer):
     work: Work
     owner: str | None
     """The account that took it or was given it."""
+    owner_name: str | None
     owner_since: datetime | None
     part_of: int | None
     """The greater fault of which this is a part."""
@@ -52,7 +54,9 @@ class FaultStepAnswer(Answer):
 
     act: Act
     account: str | None
+    account_name: str | None
     assignee: str | None
+    assignee_name: str | None
     words: str
     at: datetime
 
@@ -90,25 +94,33 @@ class Closing(Asked):
     reason: Annotated[str, StringConstraints(max_length=500)] = Field(default="")
 
 
-def fault_answer(row: Fault) -> FaultAnswer:
-    """A fault as it is answered."""
-    return FaultAnswer.model_validate(_fields(row))
+def fault_answer(row: Fault, names: Mapping[str, str]) -> FaultAnswer:
+    """A fault as it is answered. `names`: of accounts."""
+    return FaultAnswer.model_validate(_fields(row, names))
 
 
-def fault_detail_answer(row: Fault, steps: list[FaultStep], parts: list[Fault]) -> FaultDetailAnswer:
+def fault_detail_answer(
+    row: Fault, steps: list[FaultStep], parts: list[Fault], names: Mapping[str, str]
+) -> FaultDetailAnswer:
     """A fault with all that belongs to it."""
     told = [
         FaultStepAnswer(
-            act=Act(one.act), account=one.account, assignee=one.assignee, words=one.words, at=iso(one.at_ms)
+            act=Act(one.act),
+            account=one.account,
+            account_name=names.get(one.account or ""),
+            assignee=one.assignee,
+            assignee_name=names.get(one.assignee or ""),
+            words=one.words,
+            at=iso(one.at_ms),
         )
         for one in steps
     ]
     return FaultDetailAnswer.model_validate(
-        {**_fields(row), "steps": told, "parts": [fault_answer(part) for part in parts]}
+        {**_fields(row, names), "steps": told, "parts": [fault_answer(part, names) for part in parts]}
     )
 
 
-def _fields(row: Fault) -> dict[str, object]:
+def _fields(row: Fault, names: Mapping[str, str]) -> dict[str, object]:
     def moment(ms: int | None) -> datetime | None:
         return None if ms is None else iso(ms)
 
@@ -127,6 +139,7 @@ def _fields(row: Fault) -> dict[str, object]:
         "cleared": moment(row.cleared_ms),
         "work": row.work,
         "owner": row.owner,
+        "owner_name": names.get(row.owner or ""),
         "owner_since": moment(row.owner_ms),
         "part_of": row.part_of,
         "units": row.units,

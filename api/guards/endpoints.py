@@ -55,6 +55,7 @@ from api.guards.schemas import (
     takeover_answer,
 )
 from api.pages import PAGE, Cursor, Limit, Number, below, cursor
+from api.patrols import service as patrols
 from api.problems import answers
 from api.register.problems import NeedsReason
 from api.shapes import Moment
@@ -94,7 +95,8 @@ def _duties(station: Station, session: Session, by: Authority, found: Sequence[L
     ids = sorted({row.guard for listed in found for row in listed.members})
     seen, employed = station.guards.sees(session, by, ids), repository.employments(session, ids)
     forces = {row.id: Force(row.force) for row in repository.guards(session, ids)}
-    return [duty_answer(listed, seen=seen, forces=forces, employed=employed) for listed in found]
+    routes = patrols.route_names(session, {listed.duty.route for listed in found if listed.duty.route is not None})
+    return [duty_answer(listed, seen=seen, forces=forces, employed=employed, routes=routes) for listed in found]
 
 
 @router.get("/guards", summary="Guards and who goes with them")

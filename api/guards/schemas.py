@@ -249,6 +249,7 @@ class DutyAnswer(Answer):
     number: int
     area: str
     route: str | None
+    route_name: str | None
     shift: str
     begins: datetime
     ends: datetime
@@ -428,6 +429,7 @@ def duty_answer(
     seen: Mapping[str, Guard],
     forces: Mapping[str, Force],
     employed: Mapping[str, list[Employment]],
+    routes: Mapping[str, str],
 ) -> DutyAnswer:
     """A list as whoever reaches those of `seen` may read it."""
     duty, members = listed.duty, []
@@ -451,6 +453,7 @@ def duty_answer(
         number=duty.number,
         area=duty.area,
         route=duty.route,
+        route_name=None if duty.route is None else routes.get(duty.route, duty.route),
         shift=duty.shift,
         begins=iso(duty.from_ms),
         ends=iso(duty.to_ms),

@@ -247,7 +247,8 @@ def list_rounds(
         areas, companies = station.planning.areas(by), by.reach.over(Over.COMPANY)
         day_ = None if day is None else day.isoformat()
         rows = repository.rounds(session, areas, companies, day_=day_, below=below(after), limit=limit + 1)
-        items = [round_answer(row) for row in rows[:limit]]
+        routes = repository.route_names(session, {row.route for row in rows})
+        items = [round_answer(row, routes) for row in rows[:limit]]
     return RoundPage(items=tuple(items), next=cursor(items[-1].number) if len(rows) > limit else None)
 
 
@@ -296,7 +297,14 @@ def get_round(
                 )
             ]
         visits = repository.visits(session, [number])[number]
-        return round_detail(row, guards, visits, [*repository.rescores(session, number)])
+        return round_detail(
+            row,
+            guards,
+            visits,
+            [*repository.rescores(session, number)],
+            points=repository.point_names(session, {visit.point for visit in visits}),
+            routes=repository.route_names(session, {row.route}),
+        )
 
 
 @router.get("/patrol-exceptions", summary="Visits that were not made as planned")
@@ -310,9 +318,7 @@ def list_exceptions(
     with station.database.read() as session:
         areas, companies = station.planning.areas(by), by.reach.over(Over.COMPANY)
         rows = repository.exceptions(session, areas, companies, below=below(after), limit=limit + 1)
-        named = repository.checkpoints_named(session, {visit.point for _, visit, _ in rows})
-        points = {id_: row.name for id_, row in named.items()}
-        walked = repository.routes(session, {round_.area for *_, round_ in rows}, ended=True)
-        routes = {row.id: row.name for row in walked}
+        points = repository.point_names(session, {visit.point for _, visit, _ in rows})
+        routes = repository.route_names(session, {round_.route for *_, round_ in rows})
         items = [exception_answer(*row, points=points, routes=routes) for row in rows[:limit]]
     return ExceptionPage(items=tuple(items), next=cursor(items[-1].number) if len(rows) > limit else None)

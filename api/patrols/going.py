@@ -22,12 +22,20 @@ def going(
     points = {visit.point for some in visits.values() for visit in some}
     read = checkins.at_points(session, points, min(row.opens_ms for row in rows), now_ms + 1)
     whose = listed(session, register, rows)
+    names = repository.point_names(session, points)
+    routes = repository.route_names(session, {row.route for row in rows})
     found = []
     for row in rows:
         number = row.number or 0
         his = [one for one in read if not whose[number] or one.guard in whose[number]]
         found.append(
-            round_with_visits(row, visits[number], _seen(visits[number], [(one.point, one.at_ms) for one in his]))
+            round_with_visits(
+                row,
+                visits[number],
+                _seen(visits[number], [(one.point, one.at_ms) for one in his]),
+                points=names,
+                routes=routes,
+            )
         )
     return tuple(found)
 

@@ -110,6 +110,17 @@ def checkpoints_named(session: Session, ids: Collection[str]) -> dict[str, Check
     return {row.id: row for row in session.exec(select(Checkpoint).where(col(Checkpoint.id).in_(ids)))}
 
 
+def point_names(session: Session, ids: Collection[str]) -> dict[str, str]:
+    """What these checkpoints are called; one without a name by its id."""
+    return {id_: row.name or id_ for id_, row in checkpoints_named(session, ids).items()}
+
+
+def route_names(session: Session, ids: Collection[str]) -> dict[str, str]:
+    """What these routes are called, ended or not."""
+    found = select(PatrolRoute.id, PatrolRoute.name).where(col(PatrolRoute.id).in_(ids))
+    return {id_: name or id_ for id_, name in session.exec(found)}
+
+
 def at_readers(session: Session, readers: Collection[tuple[str, str]]) -> dict[tuple[str, str], str]:
     """The checkpoints at which these readers hang now, by gateway and reader."""
     found: dict[tuple[str, str], str] = {}

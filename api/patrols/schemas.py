@@ -242,6 +242,7 @@ class VisitAnswer(Answer):
 
     nth: int
     point: str
+    point_name: str
     planned: datetime | None
     due: datetime
     closes: datetime
@@ -269,6 +270,7 @@ class RoundAnswer(Answer):
     id: str
     plan: int
     route: str
+    route_name: str
     area: str
     company: str | None
     day: date
@@ -309,6 +311,7 @@ class RescoreAnswer(Answer):
     """What late data changed about a visit."""
 
     point: str
+    point_name: str
     at: datetime
     before: Outcome
     before_words: WordsAnswer
@@ -491,12 +494,17 @@ def day_answer(row: PatrolDay) -> DayAnswer:
     return DayAnswer(day=date.fromisoformat(row.day), counts_as=row.counts_as, name=row.name)
 
 
-def _round(row: PatrolRound) -> dict[str, object]:
+Names = Mapping[str, str]
+"""What things are called, by id; what is not there is called by its id."""
+
+
+def _round(row: PatrolRound, routes: Names) -> dict[str, object]:
     return {
         "number": row.number,
         "id": row.id,
         "plan": row.plan,
         "route": row.route,
+        "route_name": routes.get(row.route, row.route),
         "area": row.area,
         "company": row.company,
         "day": date.fromisoformat(row.day),
@@ -508,18 +516,19 @@ def _round(row: PatrolRound) -> dict[str, object]:
     }
 
 
-def round_answer(row: PatrolRound) -> RoundAnswer:
+def round_answer(row: PatrolRound, routes: Names) -> RoundAnswer:
     """A row as HTTP shows it."""
-    return RoundAnswer.model_validate(_round(row))
+    return RoundAnswer.model_validate(_round(row, routes))
 
 
-def visit_answer(row: PatrolVisit) -> VisitAnswer:
+def visit_answer(row: PatrolVisit, points: Names) -> VisitAnswer:
     """A visit as it stands."""
     judged = judged_of(row)
     detail = judged.detail
     return VisitAnswer(
         nth=row.nth,
         point=row.point,
+        point_name=points.get(row.point, row.point),
         planned=_until(row.at_ms),
         due=iso(row.due_ms),
         closes=iso(row.closes_ms),
@@ -541,10 +550,12 @@ def visit_answer(row: PatrolVisit) -> VisitAnswer:
     )
 
 
-def round_with_visits(row: PatrolRound, visits: list[PatrolVisit], seen: Mapping[int, int]) -> RoundVisitsAnswer:
+def round_with_visits(
+    row: PatrolRound, visits: list[PatrolVisit], seen: Mapping[int, int], *, points: Names, routes: Names
+) -> RoundVisitsAnswer:
     """A round as far as it has gone. `seen`: when somebody was read, ms, by the place of the visit."""
-    shown = [GoingVisit(**dict(visit_answer(visit)), seen=_until(seen.get(visit.nth))) for visit in visits]
-    return RoundVisitsAnswer.model_validate({**_round(row), "visits": tuple(shown)})
+    shown = [GoingVisit(**dict(visit_answer(visit, points)), seen=_until(seen.get(visit.nth))) for visit in visits]
+    return RoundVisitsAnswer.model_validate({**_round(row, routes), "visits": tuple(shown)})
 
 
 def own_visit(row: PatrolVisit, point: OwnPoint, seen_ms: int | None) -> OwnVisit:
@@ -569,7 +580,7 @@ def own_visit(row: PatrolVisit, point: OwnPoint, seen_ms: int | None) -> OwnVisi
 
 def own_round(row: PatrolRound, name: str, visits: tuple[OwnVisit, ...]) -> OwnRound:
     """A round as whoever walks it sees it."""
-    return OwnRound.model_validate({**_round(row), "name": name, "visits": visits})
+    return OwnRound.model_validate({**_round(row, {row.route: name}), "name": name, "visits": visits})
 
 
 def last_seen(point: OwnPoint, at_ms: int) -> LastSeen:
@@ -578,18 +589,25 @@ def last_seen(point: OwnPoint, at_ms: int) -> LastSeen:
 
 
 def round_detail(
-    row: PatrolRound, guards: list[str], visits: list[PatrolVisit], changes: list[PatrolRescore]
+    row: PatrolRound,
+    guards: list[str],
+    visits: list[PatrolVisit],
+    changes: list[PatrolRescore],
+    *,
+    points: Names,
+    routes: Names,
 ) -> RoundDetailAnswer:
     """A round, whole."""
-    points = {visit.number: visit.point for visit in visits}
+    where = {visit.number: visit.point for visit in visits}
     return RoundDetailAnswer.model_validate(
         {
-            **_round(row),
+            **_round(row, routes),
             "guards": tuple(guards),
-            "visits": tuple(visit_answer(visit) for visit in visits),
+            "visits": tuple(visit_answer(visit, points) for visit in visits),
             "rescored": tuple(
                 RescoreAnswer(
-                    point=points[one.visit],
+                    point=where[one.visit],
+                    point_name=points.get(where[one.visit], where[one.visit]),
                     at=iso(one.at_ms),
                     before=Outcome(one.before),
                     before_words=words_answer(OUTCOME_WORDS[Outcome(one.before)]),
@@ -609,8 +627,8 @@ def exception_answer(
     visit: PatrolVisit,
     round_: PatrolRound,
     *,
-    points: Mapping[str, str],
-    routes: Mapping[str, str],
+    points: Names,
+    routes: Names,
 ) -> ExceptionAnswer:
     """An exception, with where it was, by id and name."""
     outcome = Outcome(row.outcome)

@@ -128,6 +128,11 @@ def points_named(session: Session, ids: Collection[str]) -> Mapping[str, Checkpo
     return repository.checkpoints_named(session, ids)
 
 
+def route_names(session: Session, ids: Collection[str]) -> dict[str, str]:
+    """What these routes are called, ended or not."""
+    return repository.route_names(session, ids)
+
+
 def ordered_routes(session: Session, ids: Collection[str]) -> dict[str, tuple[str, ...]]:
     """Those of these routes that are walked in exact order: the points that have to be visited, in order."""
     rows = [repository.route(session, id_) for id_ in sorted(set(ids))]

@@ -143,7 +143,9 @@ class Reports:
         return figures(found, now_ms=self._clock(), zone=self.zone)
 
     def _eyes(self, by: Authority, area: str) -> Audience | None:
-        held = by.reach.covers(self._register.subject_of_area(area))
+        """With whose eyes somebody looks at an area. Raises NotThere for one that is not his, or that is not there."""
+        known = area == self._register.station or self._register.area(area) is not None
+        held = by.reach.covers(self._register.subject_of_area(area)) if known else ()
         if not held:
             raise NotThere(f"no area {area!r} of yours")
         return held[0].eyes

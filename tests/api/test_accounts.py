@@ -610,6 +610,15 @@ class TestGranting:
         page.post(f"/api/v1/accounts/{wang}/grants", {"role": "duty_leader", "scope": GRID}, status=403)
         page.post(f"/api/v1/accounts/{wang}/grants", {"role": "administrator"}, status=403)
 
+    def test_a_duty_leader_sees_the_accounts_of_his_area_and_manages_none(self, page: Browser) -> None:
+        account(page.station, "chen", (Role.DUTY_LEADER, GRID))
+        worker, other = account(page.station, "wang", (Role.GRID_WORKER, GRID)), account(page.station, "far")
+        page.sign_in("chen")
+        assert {one["login"] for one in page.get("/api/v1/accounts")["items"]} == {"chen", "wang"}
+        assert page.get(f"/api/v1/accounts/{worker}")["grants"][0]["scope"] == GRID
+        page.get(f"/api/v1/accounts/{other}", status=404)
+        page.post(f"/api/v1/accounts/{worker}/close", {"reason": "x"}, status=403)
+
     def test_a_deputy_gets_what_the_other_has(self, page: Browser) -> None:
         admin = administrator(page)
         zhou = account(page.station, "zhou", (Role.GRID_WORKER, GRID))

@@ -319,6 +319,11 @@ def test_rankings_grades_and_the_company_s_home_say_how_each_stands(station: Ser
     for said in ("值班表", "晚班", "漏巡", "北线 · 车棚", "公示中，可申诉", "月度报表", "&lt;b&gt;张强&lt;/b&gt;"):
         assert said in home, said
     assert boss.client.get(f"/api/v1/points/reports/{STATION}?day=2027-01-15&format=html").status_code == 200
+    listed = boss.get("/patrol/rounds?day=2027-01-15")  # a company reads no list of routes, and names all the same
+    assert "北线" in listed
+    (round_,) = set(re.findall(r"/patrol/rounds/\d+", listed))
+    for said in ("北线", "车棚", "东门", "配电房"):
+        assert said in boss.get(round_), said
 
 
 @pytest.mark.proves("P7")

@@ -196,3 +196,5 @@ def test_a_household_reads_how_its_own_unit_is_and_nobody_elses(
     assert unit["battery_low"]
     assert [fault["words"]["zh"] for fault in unit["faults"]] == ["电池电量低"]
     household.get("/api/v1/places/h02/condition", status=404)
+    somebody(station, "xu", Role.OFFICER, "north").get(path)
+    somebody(station, "qi", Role.INSTALLER, "north").get(path, status=403)  # whether anybody is at home is not for him

@@ -12,7 +12,7 @@ from api.accounts.models import Account, AccountGrant
 from api.database import Database
 from api.duty.rules import UNATTENDED_S, Attention, Leave, Shift, may_roster, on_duty, serves
 from api.duty.schemas import NewHandover, NewLeave, NewShift
-from api.duty.service import BadZone, DeskWatch, Duty, NotYourSheet, OutsideRoster, desk_attended
+from api.duty.service import BadZone, DeskWatch, Duty, NotForDuty, NotYourSheet, OutsideRoster, desk_attended
 from api.duty.service import on_duty as on_duty_in
 from api.duty.sheets import OpenAlarm, OpenFault, Out, Sheet, Signed
 from api.duty.sheets import page as printed
@@ -117,6 +117,8 @@ class Stage:
                 ("wang", Role.GRID_WORKER, COMMUNITY),
                 ("sun", Role.GRID_WORKER, GRID),
                 ("far", Role.GRID_WORKER, "elsewhere"),
+                ("li", Role.DUTY_OFFICER, STATION),
+                ("zhao", Role.OFFICER, COMMUNITY),
             ):
                 session.add(AccountGrant(account=account, role=role.value, scope=scope, from_ms=1, given_ms=1))
         self.duty = Duty(
@@ -322,6 +324,13 @@ class TestHandingOver:
         with pytest.raises(NotYourSheet):
             self.hand_over(stage, taker="li")
 
+    @pytest.mark.parametrize("taker", ["wang", "far", "nobody"])
+    def test_only_somebody_who_may_be_on_duty_here_takes_over(self, stage: Stage, taker: str) -> None:
+        """Else open alarms would be somebody's who cannot see them."""
+        with pytest.raises(NotForDuty) as problem:
+            self.hand_over(stage, taker=taker)
+        assert problem.value.status == 422
+
     def test_asked_again_it_is_the_same_sheet_until_both_have_signed(self, stage: Stage) -> None:
         number = self.hand_over(stage)
         assert self.hand_over(stage) == number
@@ -387,6 +396,9 @@ class TestStation:
             (presses[0].id, "acknowledged", "li"),
             (presses[1].id, "received", None),
         ]
+        names = served.rows("SELECT id, name FROM account WHERE id IN ('li', 'zhao') ORDER BY id")
+        assert [sheet["giver_name"], sheet["taker_name"]] == [name for _, name in names]
+        assert sheet["alarms"][0]["owner_name"] == names[0][1]
         path = f"/handovers/{sheet['number']}/sign"
         asked(path, li | {"If-Match": '"1"'})
         asked(path, zhao | {"If-Match": '"1"'}, status=412)

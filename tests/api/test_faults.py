@@ -113,6 +113,7 @@ class TestWorkingOff:
         number = put(served)
         taken = ask(served, f"{number}/acknowledge")
         assert (taken["work"], taken["owner"]) == ("acknowledged", "li")
+        assert taken["owner_name"] == served.rows("SELECT name FROM account WHERE id = 'li'")[0][0]
         refused = ask(served, f"{number}/acknowledge", officer="zhao", status=409)
         assert (refused["type"], refused["by"]) == ("already_taken", "li")
         assert ask(served, f"{number}/acknowledge") == taken

@@ -148,6 +148,12 @@ def test_a_report_without_police_eyes_has_no_trace_of_duress(
     somebody(station, "wang", Role.HOUSEHOLD, "h01").get(path, status=403)
 
 
+@pytest.mark.parametrize("report", ["alarms", "cards", "departments", "installation", "complaints", "workers"])
+def test_of_an_area_that_is_not_there_nothing_is_reported(leader: Somebody, report: str) -> None:
+    """Noughts would read as a quiet month."""
+    leader.get(f"/api/v1/reports/c9/{report}?day={DAY}", status=404)
+
+
 def test_every_form_has_the_same_rows(gateway: Gateway, hands: Hands, officer: Somebody, leader: Somebody) -> None:
     handle(officer, hands, press(gateway, hands).id)
     whole = officer.get(MONTH)
