@@ -42,6 +42,7 @@ WAYS: Final[tuple[tuple[str, ...], ...]] = (
     ("/patrol", "patrol.round.read"),
     ("/points", "points.read"),
     ("/register", "register.read"),
+    ("/affairs", "matter.handle"),
     ("/reports", "report.read"),
     ("/county", "alarm.urge"),
     ("/map", "colour.read"),

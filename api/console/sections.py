@@ -1,4 +1,4 @@
-"""Register, health, duty and administration: the ways within each, and what their forms have in common."""
+"""Register, neighbourhood, health, duty and administration: the ways within each, what their forms have in common."""
 
 from collections.abc import Mapping
 from http import HTTPStatus
@@ -17,6 +17,14 @@ SECTIONS: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
         ("/register/planned", "register.planned"),
         ("/register/installations", "install.read"),
         ("/register/boards", "board.edit"),
+    ),
+    "affairs": (
+        ("/affairs", "matter.handle"),
+        ("/affairs/tasks", "task.read"),
+        ("/affairs/admitted", "admitted.read"),
+        ("/affairs/drills", "drill.announce"),
+        ("/affairs/tips", "tip.publish"),
+        ("/affairs/complaints", "complaint.handle"),
     ),
     "health": (
         ("/health", "fault.read"),

@@ -12,6 +12,7 @@ from api.drills.schemas import (
     ConditionAnswer,
     DrillAnswer,
     DrillPage,
+    DrillResultAnswer,
     NewDrill,
     ReadinessAnswer,
 )
@@ -57,6 +58,15 @@ def announce_drill(
     """At least ten minutes ahead, for two hours at most. A press of a unit that is not named is real all the same."""
     with station.database.write() as session:
         return station.drills.announce(session, by, new)
+
+
+@router.get("/drills/{number}", summary="A drill with what became of it")
+def get_drill(
+    station: CurrentStation, by: Annotated[Authority, may("drill.announce")], number: Number
+) -> DrillResultAnswer:
+    """Which of its units were pressed and which households answered: for whoever looks after the group."""
+    with station.database.read() as session:
+        return station.drills.result(session, by, number)
 
 
 @router.post("/drills/{number}/call-off", summary="End a drill early")

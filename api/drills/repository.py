@@ -5,11 +5,11 @@ from collections.abc import Collection, Sequence
 from sqlalchemy import func, or_
 from sqlmodel import Session, SQLModel, col, select
 
-from api.alarms.models import Alarm
+from api.alarms.models import Alarm, AlarmAnswer
 from api.drills.models import Away, Drill, DrillUnit
 from api.drills.rules import DAY_MS, Span
 from api.ingest.models import Fault, Gateway
-from broker.kinds import Kind
+from broker.kinds import Kind, Mark
 
 _ALARM = SQLModel.metadata.tables[str(Alarm.__tablename__)]
 
@@ -67,6 +67,27 @@ def running(session: Session, groups: Collection[str], *, now_ms: int) -> dict[s
             )
         )
     return found
+
+
+def presses(
+    session: Session, group: str, units: Collection[str], *, from_ms: int, to_ms: int
+) -> list[tuple[str, str | None, int]]:
+    """Presses of these units that were part of a drill between two moments, oldest first: alarm, unit, moment."""
+    found = select(Alarm.id, Alarm.unit, Alarm.happened_ms).where(
+        Alarm.group == group,
+        Alarm.mark == Mark.DRILL.value,
+        Alarm.kind != Kind.DURESS.value,
+        col(Alarm.unit).in_([*units]),
+        Alarm.happened_ms >= from_ms,
+        Alarm.happened_ms < to_ms,
+    )
+    return [*session.exec(found.order_by(col(Alarm.happened_ms))).all()]
+
+
+def answers(session: Session, alarms: Collection[str]) -> list[AlarmAnswer]:
+    """What neighbours answered to these alarms, oldest first."""
+    found = select(AlarmAnswer).where(col(AlarmAnswer.alarm).in_([*alarms]), col(AlarmAnswer.place).is_not(None))
+    return [*session.exec(found.order_by(col(AlarmAnswer.at_ms), col(AlarmAnswer.number)))]
 
 
 def to_order(session: Session, *, now_ms: int) -> Sequence[Drill]:

@@ -1,19 +1,21 @@
 """Drills and readiness as HTTP takes and shows them."""
 
-from collections.abc import Collection
+from collections.abc import Collection, Mapping, Sequence
 from datetime import datetime
 from enum import StrEnum
 from typing import Annotated, Final
 
 from pydantic import Field, StringConstraints
 
+from api.alarms.models import AlarmAnswer
 from api.clock import iso
 from api.drills.models import Away, Drill
 from api.drills.rules import Readiness, UnitNow
 from api.faults.words import WORDS
 from api.shapes import Answer, Asked, Moment, WordsAnswer, words_answer
 from broker.ids import SEGMENT
-from broker.kinds import Words
+from broker.kinds import ANSWER_WORDS, Words
+from broker.kinds import Answer as NeighbourAnswer
 
 Segment = Annotated[str, StringConstraints(pattern=SEGMENT)]
 
@@ -78,6 +80,30 @@ class DrillPage(Answer):
 
     items: tuple[DrillAnswer, ...]
     next: str | None
+
+
+class DrillUnitAnswer(Answer):
+    """A unit that a drill names, and when its press was heard as a part of it; None: not yet, or not at all."""
+
+    unit: str
+    place: str | None
+    pressed: datetime | None
+
+
+class DrillReplyAnswer(Answer):
+    """What a household of the group answered first. Without `answer`: somebody came."""
+
+    place: str
+    answer: NeighbourAnswer | None
+    answer_words: WordsAnswer | None
+    at: datetime
+
+
+class DrillResultAnswer(DrillAnswer):
+    """A drill with what became of it."""
+
+    presses: tuple[DrillUnitAnswer, ...]
+    answers: tuple[DrillReplyAnswer, ...]
 
 
 class ReadinessAnswer(Answer):
@@ -178,6 +204,33 @@ def drill_answer(drill: Drill, units: frozenset[str], *, now_ms: int) -> DrillAn
         begins=iso(drill.begins_ms),
         ends=iso(drill.ends_ms),
         told=None if drill.ordered_ms is None else iso(drill.ordered_ms),
+    )
+
+
+def drill_result(
+    drill: DrillAnswer,
+    pressed: Sequence[tuple[str, str | None, int]],
+    answers: Sequence[AlarmAnswer],
+    *,
+    places: Mapping[str, str | None],
+) -> DrillResultAnswer:
+    """A drill with the first press of each unit and the first answer of each household. Both come oldest first."""
+    first: dict[str | None, int] = {}
+    for _, unit, at_ms in pressed:
+        first.setdefault(unit, at_ms)
+    said: dict[str, DrillReplyAnswer] = {}
+    for row in answers:
+        if row.place is not None and row.place not in said:
+            answer = None if row.answer is None else NeighbourAnswer(row.answer)
+            words = None if answer is None else words_answer(ANSWER_WORDS[answer])
+            said[row.place] = DrillReplyAnswer(place=row.place, answer=answer, answer_words=words, at=iso(row.at_ms))
+    return DrillResultAnswer(
+        **drill.model_dump(),
+        presses=tuple(
+            DrillUnitAnswer(unit=unit, place=place, pressed=iso(first[unit]) if unit in first else None)
+            for unit, place in sorted(places.items())
+        ),
+        answers=tuple(said.values()),
     )
 
 

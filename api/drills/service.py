@@ -21,10 +21,12 @@ from api.drills.schemas import (
     AbsenceAsked,
     ConditionAnswer,
     DrillAnswer,
+    DrillResultAnswer,
     NewDrill,
     ReadinessAnswer,
     absence_answer,
     drill_answer,
+    drill_result,
     readiness_answer,
     unit_condition,
 )
@@ -115,6 +117,20 @@ class Drills:
         after_ms = None if over else self._clock()
         found = repository.page(session, groups=self._groups(by), after_ms=after_ms, below=below, limit=limit)
         return self._show(session, found)
+
+    def result(self, session: Session, by: Authority, number: int) -> DrillResultAnswer:
+        """What became of a drill of a group that the account reaches: presses and answers. Raises NotThere."""
+        drill = repository.find(session, number)
+        if drill is None:
+            raise NotThere(f"no drill {number} of yours")
+        self._reached(by, drill.group)
+        shown = self._show(session, [drill])[0]
+        to_ms = drill.ends_ms if drill.called_off_ms is None else min(drill.ends_ms, drill.called_off_ms)
+        pressed = repository.presses(session, drill.group, shown.units, from_ms=drill.begins_ms, to_ms=to_ms)
+        answers = repository.answers(session, [alarm for alarm, _, _ in pressed])
+        return drill_result(
+            shown, pressed, answers, places={unit: self._register.place_of_unit(unit) for unit in shown.units}
+        )
 
     def order(self, database: Database, now_ms: int, *, wake: Callable[[], None]) -> None:
         """Tell the gateways of drills that have begun. A job of the rounds."""

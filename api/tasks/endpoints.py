@@ -3,13 +3,13 @@
 from http import HTTPStatus
 from typing import Annotated, Final
 
-from fastapi import APIRouter, Depends, Path, Response
+from fastapi import APIRouter, Depends, Path, Query, Response
 
 from api.access import Authority, may
 from api.alarms.rules import State
 from api.albums import MOST as PHOTO_MOST
 from api.bodies import file_of, whole
-from api.pages import PAGE, Cursor, Limit, Number, below, cursor
+from api.pages import NUMBER_MOST, PAGE, Cursor, Limit, Number, below, cursor
 from api.photos import ANSWERS, give
 from api.problems import answers
 from api.station import CurrentStation
@@ -29,9 +29,11 @@ from api.tasks.schemas import (
     PhotoAnswer,
     TaskAnswer,
     TaskPage,
+    WorkerList,
     admitted_answer,
     matter_answer,
     matter_detail,
+    named_answers,
     photo_answer,
     task_answer,
 )
@@ -86,7 +88,9 @@ def get_matter(
     """In your area, or reported by you."""
     with station.database.read() as session:
         matter = station.tasks.matter(session, by, number)
-        return matter_detail(matter, repository.steps(session, number), PHOTOS.listed(session, number))
+        steps, pictures = repository.steps(session, number), PHOTOS.listed(session, number)
+        accounts = {matter.by, *(step.by for step in steps), *([] if matter.owner is None else [matter.owner])}
+        return matter_detail(matter, steps, pictures, station.tasks.names(session, by, accounts))
 
 
 @router.post(
@@ -166,18 +170,28 @@ def assign_task(station: CurrentStation, by: Annotated[Authority, may("task.assi
         return task_answer(station.tasks.assign(session, by, new), now_ms=station.clock())
 
 
+@router.get("/areas/{area}/grid-workers", summary="On whom a task of an area can be laid")
+def list_workers(station: CurrentStation, by: Annotated[Authority, may("task.assign")], area: Segment) -> WorkerList:
+    """The grid workers who look after it now, by name."""
+    with station.database.read() as session:
+        return WorkerList(items=named_answers(station.tasks.workers(session, by, area)))
+
+
 @router.get("/tasks", summary="Tasks, newest first")
 def list_tasks(
     station: CurrentStation,
+    *,
     by: Annotated[Authority, may("task.read")],
     state: TaskState | None = None,
+    matter: Annotated[int | None, Query(ge=1, le=NUMBER_MOST)] = None,
     limit: Limit = PAGE,
     after: Cursor = None,
 ) -> TaskPage:
-    """Those in your area, and those that you have to do."""
+    """Those in your area, and those that you have to do; with `matter` those that came of it."""
     with station.database.read() as session:
-        found = station.tasks.tasks(session, by, state=state, below=below(after), limit=limit + 1)
-        items = tuple(task_answer(row, now_ms=station.clock()) for row in found[:limit])
+        found = station.tasks.tasks(session, by, state=state, matter=matter, below=below(after), limit=limit + 1)
+        names = station.tasks.names(session, by, {row.worker for row in found})
+        items = tuple(task_answer(row, names, now_ms=station.clock()) for row in found[:limit])
     return TaskPage(items=items, next=cursor(items[-1].number) if len(found) > limit else None)
 
 

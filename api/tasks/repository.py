@@ -5,7 +5,8 @@ from collections.abc import Collection, Sequence
 from sqlalchemy import ColumnElement, or_, update
 from sqlmodel import Session, SQLModel, col, select
 
-from api.accounts.models import AccountGrant
+from api.accounts.models import Account, AccountGrant
+from api.accounts.rules import State as AccountState
 from api.alarms.rules import Action, State
 from api.rights.rules import Role
 from api.tasks.models import Admitted, Matter, MatterStep, Task
@@ -123,6 +124,27 @@ def looks_after(session: Session, worker: str, areas: Collection[str], *, now_ms
     return session.exec(found.limit(1)).first() is not None
 
 
+def workers(session: Session, areas: Collection[str], *, now_ms: int) -> list[tuple[str, str]]:
+    """The grid workers of these areas now, each with his name, by name."""
+    found = (
+        select(Account.id, Account.name)
+        .join(AccountGrant, col(AccountGrant.account) == col(Account.id))
+        .where(
+            Account.state == AccountState.ACTIVE.value,
+            AccountGrant.role == Role.GRID_WORKER.value,
+            col(AccountGrant.scope).in_(areas),
+            AccountGrant.from_ms <= now_ms,
+            or_(col(AccountGrant.to_ms).is_(None), col(AccountGrant.to_ms) > now_ms),
+        )
+    )
+    return sorted({(account, name) for account, name in session.exec(found)}, key=lambda one: (one[1], one[0]))
+
+
+def names(session: Session, accounts: Collection[str]) -> dict[str, str]:
+    """What people are called, by account."""
+    return dict(session.exec(select(Account.id, Account.name).where(col(Account.id).in_([*accounts]))).all())
+
+
 def task(session: Session, number: int) -> Task | None:
     """The one of this number."""
     return session.get(Task, number)
@@ -145,6 +167,7 @@ def tasks(
     areas: Collection[str],
     worker: str | None,
     state: TaskState | None,
+    matter: int | None,
     below: int | None,
     limit: int,
 ) -> Sequence[Task]:
@@ -155,6 +178,8 @@ def tasks(
     found = select(Task).where(or_(*near))
     if state is not None:
         found = found.where(Task.state == state.value)
+    if matter is not None:
+        found = found.where(Task.matter == matter)
     if below is not None:
         found = found.where(col(Task.number) < below)
     return session.exec(found.order_by(col(Task.number).desc()).limit(limit)).all()

@@ -1,8 +1,10 @@
 """Matters, the admitted list and tasks as HTTP takes and shows them."""
 
+from collections.abc import Iterable, Mapping
 from datetime import datetime
 from enum import StrEnum
-from typing import Annotated, Self
+from types import MappingProxyType
+from typing import Annotated, Final, Self
 
 from pydantic import Field, StringConstraints, model_validator
 
@@ -13,6 +15,7 @@ from api.tasks.models import Admitted, Matter, MatterPhoto, MatterStep, Task
 from api.tasks.rules import MATTER_WORDS, TASK_WORDS, MatterKind, TaskState, overdue
 from broker.ids import SEGMENT
 
+NOBODY: Final[Mapping[str, str]] = MappingProxyType({})
 Segment = Annotated[str, StringConstraints(pattern=SEGMENT)]
 Said = Annotated[str, StringConstraints(min_length=1, max_length=2_000)]
 Line = Annotated[str, StringConstraints(min_length=1, max_length=200)]
@@ -103,11 +106,25 @@ class PhotoAnswer(Answer):
     at: datetime
 
 
+class NamedAnswer(Answer):
+    """An account by name."""
+
+    account: str
+    name: str
+
+
 class MatterDetailAnswer(MatterAnswer):
-    """A matter with what was done about it, and its photos."""
+    """A matter with what was done about it, and its photos. `people`: who the accounts are, for its handlers alone."""
 
     steps: tuple[StepAnswer, ...]
     photos: tuple[PhotoAnswer, ...]
+    people: tuple[NamedAnswer, ...]
+
+
+class WorkerList(Answer):
+    """On whom a task can be laid, by name."""
+
+    items: tuple[NamedAnswer, ...]
 
 
 class MatterPage(Answer):
@@ -164,12 +181,13 @@ class Found(Asked):
 
 
 class TaskAnswer(Answer):
-    """One task."""
+    """One task. `worker_name` is for whoever looks after an area."""
 
     number: int
     admitted: str
     area: str
     worker: str
+    worker_name: str | None
     matter: int | None
     words: str
     state: TaskState
@@ -200,10 +218,18 @@ def photo_answer(photo: MatterPhoto) -> PhotoAnswer:
     return PhotoAnswer(id=photo.id, type=photo.type, size=photo.size, by=photo.by, at=iso(photo.at_ms))
 
 
-def matter_detail(matter: Matter, steps: list[MatterStep], photos: list[MatterPhoto]) -> MatterDetailAnswer:
-    """A row with its steps and photos."""
+def named_answers(names: Iterable[tuple[str, str]]) -> tuple[NamedAnswer, ...]:
+    """Accounts with their names, as HTTP shows them."""
+    return tuple(NamedAnswer(account=account, name=name) for account, name in names)
+
+
+def matter_detail(
+    matter: Matter, steps: list[MatterStep], photos: list[MatterPhoto], names: Mapping[str, str]
+) -> MatterDetailAnswer:
+    """A row with its steps and photos, and who the accounts in them are."""
     return MatterDetailAnswer(
         **_matter(matter),
+        people=named_answers(sorted(names.items())),
         photos=tuple(photo_answer(photo) for photo in photos),
         steps=tuple(
             StepAnswer(
@@ -247,7 +273,7 @@ def admitted_answer(row: Admitted) -> AdmittedAnswer:
     )
 
 
-def task_answer(task: Task, *, now_ms: int) -> TaskAnswer:
+def task_answer(task: Task, names: Mapping[str, str] = NOBODY, *, now_ms: int) -> TaskAnswer:
     """A row as HTTP shows it."""
     assert task.number is not None
     state = TaskState(task.state)
@@ -256,6 +282,7 @@ def task_answer(task: Task, *, now_ms: int) -> TaskAnswer:
         admitted=task.admitted,
         area=task.area,
         worker=task.worker,
+        worker_name=names.get(task.worker),
         matter=task.matter,
         words=task.words,
         state=state,

@@ -8,7 +8,7 @@ TaskProblem
 +-- AlreadyListed           409: an entry of that id is on the list
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from http import HTTPStatus
 from typing import Final
 
@@ -258,13 +258,30 @@ class Tasks:
         record(session, at_ms=now, by=task.by, action=by.action, about=f"task:{task.number}", detail=detail)
         return task
 
+    def workers(self, session: Session, by: Authority, area: str) -> list[tuple[str, str]]:
+        """On whom a task of an area can be laid: accounts with names. Raises NotThere."""
+        if not by.reach.covers(self._register.subject_of_area(area)):
+            raise NotThere(f"no area {area!r} of yours")
+        return repository.workers(session, self._register.lies_in(area), now_ms=self._clock())
+
     def tasks(
-        self, session: Session, by: Authority, *, state: TaskState | None, below: int | None, limit: int
+        self,
+        session: Session,
+        by: Authority,
+        *,
+        state: TaskState | None,
+        matter: int | None,
+        below: int | None,
+        limit: int,
     ) -> Sequence[Task]:
-        """Those that the account assigned to its area, or has to do, newest first."""
+        """Those that the account assigned to its area, or has to do, newest first; of one `matter`, if it says so."""
         areas = frozenset[str]().union(*(self._register.within(scope) for scope in by.reach.over(Over.AREA)))
         own = by.principal.account if any(held.over is Over.SELF for held in by.reach.held) else None
-        return repository.tasks(session, areas=areas, worker=own, state=state, below=below, limit=limit)
+        return repository.tasks(session, areas=areas, worker=own, state=state, matter=matter, below=below, limit=limit)
+
+    def names(self, session: Session, by: Authority, accounts: Collection[str]) -> dict[str, str]:
+        """What these accounts are called, for whoever looks after an area; a reporter reads no names."""
+        return repository.names(session, accounts) if by.reach.over(Over.AREA) else {}
 
     def do(self, session: Session, by: Authority, number: int, found: str) -> Task:
         """The worker says what was done. Raises NotThere or NotNow."""
