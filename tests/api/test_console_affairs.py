@@ -92,6 +92,14 @@ def test_a_hazard_is_reported_handled_followed_up_by_another_and_filed_from_page
     filed = post(qian, matter, do="archive")
     assert "4 / 5" in filed
     assert 'type="file"' not in filed
+    hu = visit(station, "hu")
+    own_matter = post(hu, "/affairs", kind="hazard", group="gr1", place=HOUSEHOLDS[0], words="广告牌松了")
+    post(wang, "/affairs/matters/2", do="acknowledge")
+    seen = hu.get("/affairs/matters/2")
+    assert "广告牌松了" in own_matter
+    assert "本所人员" in seen
+    assert "wang的名字" not in seen
+    assert 'value="verify"' not in seen
     listed = wang.get("/affairs")
     assert "归档" in listed
     assert matter in wang.get("/affairs?state=archived")
