@@ -1,30 +1,25 @@
 """Hazards and incidents with their life cycle, tasks from the admitted list, and that list."""
 
 from collections.abc import Mapping
-from http import HTTPStatus
 from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
-from starlette.datastructures import UploadFile
 
 from api.access import anybody
 from api.alarms.rules import Action, Outcome, State
 from api.alarms.schemas import ACTION_WORDS, OUTCOME_WORDS, STATE_WORDS
-from api.bodies import JSON_MOST, holds
+from api.bodies import holds
+from api.console import photo
 from api.console.known import Form, Typed, every, known
 from api.console.page import Reader, go, reader
 from api.console.sections import Number, Text, nothing, section
 from api.shapes import words_answer
-from api.tasks.photos import MOST
 from api.tasks.rules import MATTER_ACTIONS, MATTER_WORDS, TASK_WORDS, MatterKind, TaskState, matter_after
 from broker.kinds import Words
 
 router: Final = APIRouter(include_in_schema=False, dependencies=[anybody("console.read")])
 
 SHOWN: Final = 50
-DRAINED: Final = 64 << 20
-"""Octets of a form with a photo that are read to the end, so that a browser is answered and not cut off."""
-FORM_MOST: Final = MOST + JSON_MOST
 OPEN: Final = (State.RECEIVED, State.ACKNOWLEDGED, State.VERIFIED, State.ON_THE_WAY, State.ON_SCENE)
 STATES: Final = (*OPEN, State.RESOLVED, State.FOLLOWED_UP, State.ARCHIVED)
 OUTCOMES: Final = (Outcome.REAL, Outcome.NOTHING_FOUND, Outcome.FALSE)
@@ -175,29 +170,17 @@ async def move(request: Request, number: Number, typed: Form) -> Response:
     return await _matter(one, number, did=do, typed=typed, problem=reply.body)
 
 
-@router.post("/affairs/matters/{number}/photos", openapi_extra=holds(DRAINED))
+@router.post("/affairs/matters/{number}/photos", openapi_extra=holds(photo.DRAINED))
 async def attach(request: Request, number: Number) -> Response:
     """A photo; what is too large or no picture is said beside the field."""
-    if _announced(request) > FORM_MOST:
-        one = await reader(request)
-        async for _ in request.stream():
-            pass  # thrown away: only a browser that was heard to the end shows what it is answered
-        problem = {"type": "too_large", "status": HTTPStatus.REQUEST_ENTITY_TOO_LARGE}
-        return await _matter(one, number, did="photo", problem=problem)
-    async with request.form(max_files=1, max_fields=4) as form:
-        typed, file = Typed(form), form.get("file")
-        content = await file.read() if isinstance(file, UploadFile) else b""
+    typed, content = await photo.sent(request)
     one = await reader(request, csrf=typed.csrf)
+    if content is None:
+        return await _matter(one, number, did="photo", problem=photo.TOO_LARGE)
     reply = await one.ask.ask("POST", f"/matters/{number}/photos", content=content)
     if reply.good:
         return go(f"/affairs/matters/{number}")
     return await _matter(one, number, did="photo", problem=reply.body)
-
-
-def _announced(request: Request) -> int:
-    """What Content-Length says; as much as is drained where it says nothing."""
-    text = request.headers.get("content-length", "")
-    return int(text) if text.isdigit() and len(text) < 18 else DRAINED
 
 
 # Tasks
