@@ -140,7 +140,13 @@ def test_a_task_is_laid_on_a_grid_worker_from_the_admitted_list_alone(station: S
     form = community.get(f"/affairs/tasks?area={GRID}")
     chosen = re.search(r'<option value="([^"]+)">liu的名字', form)
     assert chosen is not None
-    task: dict[str, Any] = {"do": "assign", "admitted": "monthly", "area": GRID, "worker": chosen[1], "words": "协助501测试"}
+    task: dict[str, Any] = {
+        "do": "assign",
+        "admitted": "monthly",
+        "area": GRID,
+        "worker": chosen[1],
+        "words": "协助501测试",
+    }
     assert "不是该区域的网格员" in post(community, "/affairs/tasks", status=422, **task | {"worker": "nobody"})
     assert "协助501测试" in post(community, "/affairs/tasks", **task)
     assert 'value="accept"' not in community.get("/affairs/tasks")
