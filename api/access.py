@@ -25,7 +25,19 @@ from api.problems import MayNot, NotKnown
 from api.rights.rules import Authority, Principal, rights
 from api.station import CurrentStation, Station
 
-__all__ = ["Anybody", "Authority", "May", "anybody", "may", "own_page", "presented", "proof_of", "still"]
+__all__ = [
+    "Anybody",
+    "Authority",
+    "May",
+    "anybody",
+    "cookie_name",
+    "is_secure",
+    "may",
+    "own_page",
+    "presented",
+    "proof_of",
+    "still",
+]
 
 SESSION_COOKIE: Final = "shouwang_session"
 DESK_COOKIE: Final = "shouwang_desk"
@@ -86,7 +98,22 @@ def presented(request: Request) -> Presented:
     scheme, _, token = request.headers.get("Authorization", "").partition(" ")
     if scheme:
         return Presented(bearer=token if scheme.lower() == "bearer" else "")
-    return Presented(cookie=request.cookies.get(SESSION_COOKIE), desk=request.cookies.get(DESK_COOKIE))
+    session, desk = (request.cookies.get(cookie_name(request, one)) for one in (SESSION_COOKIE, DESK_COOKIE))
+    return Presented(cookie=session, desk=desk)
+
+
+def is_secure(request: Request) -> bool:
+    """Whether it came by HTTPS, here or at a proxy on this machine."""
+    return request.url.scheme == "https"
+
+
+def cookie_name(request: Request, name: str) -> str:
+    """What a cookie is called on the way by which a request came.
+
+    By HTTPS browsers hold it to this host, and take it by HTTPS alone (`__Host-`, RFC 6265bis): nobody on the plain way
+    plants one. And the two do not hinder each other: a browser would not let HTTP replace a cookie that HTTPS set.
+    """
+    return f"__Host-{name}" if is_secure(request) else name
 
 
 def proof_of(request: Request) -> Proof:

@@ -6,13 +6,14 @@ It is ready when it has logged `station.ready` (with the HTTP port) or, the same
 A broker that is away does not keep it from starting: /healthz says so, and alarms come when it is back.
 """
 
+import asyncio
 import os
 import signal
 import socket
 import sys
 import threading
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager, suppress
+from contextlib import AbstractContextManager, asynccontextmanager, nullcontext, suppress
 from multiprocessing import get_context
 from pathlib import Path
 from typing import Final
@@ -34,6 +35,7 @@ from api.routes import routes
 from api.settings import SettingsError, StationSettings, load
 from api.station import OnlyShared, Station
 from api.steps import Wrap, unwrapped
+from api.tls import LOOK_S, Doors, Identity
 
 EXIT_OK: Final = 0
 EXIT_USAGE: Final = 2
@@ -43,6 +45,9 @@ EXIT_DATABASE: Final = 4
 
 STOP_S: Final = 5
 """How long requests in hand may take after a SIGTERM."""
+
+HANDSHAKE_S: Final = 10
+"""Whoever does not shake hands in this time, by TLS, is let go."""
 
 SWITCH_S: Final = 0.000_5
 """How long one thread keeps the interpreter while others want it. At Python's own 5 ms a request that passes through
@@ -83,7 +88,18 @@ def build(
     problems.install(app)
     bodies.install(app)
     console.install(app)
+    app.state.identity = _identify(app, settings, clock)
     return app
+
+
+def _identify(app: FastAPI, settings: StationSettings, clock: Clock) -> Identity | None:
+    """What the station shows to whoever comes by HTTPS, and what it says to whoever does not."""
+    tls = settings.http.tls
+    if tls is None:
+        return None
+    identity = Identity(tls)
+    app.add_middleware(Doors, settings=tls, identity=identity, clock=clock)
+    return identity
 
 
 def run(settings: StationSettings, *, role: Role = Role.ALL, wrap: Wrap = unwrapped, clock: Clock = wall_ms) -> None:
@@ -91,10 +107,10 @@ def run(settings: StationSettings, *, role: Role = Role.ALL, wrap: Wrap = unwrap
     logs.configure()
     sys.setswitchinterval(SWITCH_S)
     memory.keep_one_heap()
-    with listen(settings) as listener:
+    with listen(settings) as listener, _listen_tls(settings) as secure:
         _bring_forward(settings)
         app = build(settings, role=role, wrap=wrap, clock=clock)
-        server = server_of(app)
+        server = server_of(app, secure)
         app.state.station.superseded = lambda: setattr(server, "should_exit", True)
         if threading.current_thread() is threading.main_thread():
             # For the moments in which uvicorn does not listen to them itself; it raises them again when it is done.
@@ -103,10 +119,10 @@ def run(settings: StationSettings, *, role: Role = Role.ALL, wrap: Wrap = unwrap
         server.run(sockets=[listener])
 
 
-def server_of(app: FastAPI) -> uvicorn.Server:
-    """What serves an application of `build`, to be run over a socket of `listen`."""
+def server_of(app: FastAPI, secure: socket.socket | None = None) -> uvicorn.Server:
+    """What serves an application of `build`, to be run over a socket of `listen`; `secure`: one of `listen_tls`."""
     config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=STOP_S)
-    return _Server(config, app.state.station.feed.close)
+    return _Server(config, app.state.station.feed.close, app.state.identity, secure)
 
 
 def _bring_forward(settings: StationSettings) -> None:
@@ -127,7 +143,20 @@ def _open_and_close(settings: StationSettings) -> None:
 
 def listen(settings: StationSettings) -> socket.socket:
     """Take the HTTP port. Raises OSError, which names it."""
-    address = (settings.http.host, settings.http.port)
+    return _listen((settings.http.host, settings.http.port))
+
+
+def listen_tls(settings: StationSettings) -> socket.socket | None:
+    """Take the HTTPS port, where there shall be one. Raises OSError, which names it."""
+    tls = settings.http.tls
+    return None if tls is None else _listen((tls.host or settings.http.host, tls.port))
+
+
+def _listen_tls(settings: StationSettings) -> AbstractContextManager[socket.socket | None]:
+    return listen_tls(settings) or nullcontext()
+
+
+def _listen(address: tuple[str, int]) -> socket.socket:
     try:
         listener = socket.create_server(address)
     except OSError as error:
@@ -139,9 +168,18 @@ def listen(settings: StationSettings) -> socket.socket:
 
 
 class _Server(uvicorn.Server):
-    def __init__(self, config: uvicorn.Config, close: Callable[[], None]) -> None:
+    def __init__(
+        self,
+        config: uvicorn.Config,
+        close: Callable[[], None],
+        identity: Identity | None,
+        secure: socket.socket | None,
+    ) -> None:
         super().__init__(config)
         self._close = close
+        self._identity = identity
+        self._secure = secure
+        self._looking: asyncio.Task[None] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Say where we are once requests are answered."""
@@ -149,12 +187,47 @@ class _Server(uvicorn.Server):
         if self.started and sockets:
             memory.leave_alone()
             host, port, *_ = sockets[0].getsockname()
-            log.info("station.ready", host=host, port=port)
+            secure = await self._serve_tls()
+            log.info("station.ready", host=host, port=port, **({} if secure is None else {"https": secure}))
 
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End the streams first: an answer that never ends would be waited for."""
         self._close()
+        if self._looking is not None:
+            self._looking.cancel()
         await super().shutdown(sockets)
+
+    async def _serve_tls(self) -> int | None:
+        """Serve the same by HTTPS; on which port. uvicorn knows one sort of listener at a time, asyncio any number."""
+        if self._identity is None or self._secure is None:
+            return None
+
+        def protocol() -> asyncio.Protocol:
+            made: asyncio.Protocol = self.config.http_protocol_class(  # type: ignore[call-arg] # as uvicorn itself
+                config=self.config, server_state=self.server_state, app_state=self.lifespan.state
+            )
+            return made
+
+        serving = await asyncio.get_running_loop().create_server(
+            protocol,
+            sock=self._secure,
+            ssl=self._identity.context,
+            ssl_handshake_timeout=HANDSHAKE_S,
+            ssl_shutdown_timeout=HANDSHAKE_S,
+            backlog=self.config.backlog,
+        )
+        self.servers.append(serving)
+        self._looking = asyncio.get_running_loop().create_task(_look(self._identity), name="tls")
+        port: int = self._secure.getsockname()[1]
+        self._identity.serves_at(port)
+        return port
+
+
+async def _look(identity: Identity) -> None:
+    """Take a renewed certificate, in a thread: files are read."""
+    while True:
+        await asyncio.sleep(LOOK_S)
+        await to_thread.run_sync(identity.look)
 
 
 def main(settings_path: Path, role: Role = Role.ALL) -> int:

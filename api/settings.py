@@ -60,11 +60,42 @@ class BrokerAccess(Settings):
     """How long the broker keeps what arrives while the station is away."""
 
 
+class TlsListener(Settings):
+    """HTTPS beside HTTP. `host` None: as HTTP. Port 0 takes a free one, which the log then names."""
+
+    host: str | None = None
+    port: Port = 8443
+    public_port: Annotated[int, Field(ge=1, le=65_535)] | None = None
+    """Which port browsers ask, where something in front of the station passes it on; None: the same."""
+    certificate: Path
+    key: Path
+    root: Path | None = None
+    """The root that phones are to trust, as /trust gives it out; None: they know one already."""
+    issued: Path | None = None
+    """The list of what the authority signed, whose ends are watched."""
+    redirect: bool = True
+    """Whether browsers are sent from HTTP to HTTPS, except from the phones' pages."""
+    hsts: bool = False
+    """Whether browsers shall insist on HTTPS. They keep any port but 80, so it needs 80 and 443 (RFC 6797, 8.3)."""
+
+    @property
+    def outside(self) -> int:
+        """The port that browsers ask."""
+        return self.port if self.public_port is None else self.public_port
+
+    @model_validator(mode="after")
+    def _reachable(self) -> Self:
+        if self.hsts and self.outside != 443:
+            raise ValueError("hsts needs browsers to come to port 443: with it they ask no other port without TLS")
+        return self
+
+
 class HttpAddress(Settings):
     """Where HTTP is served. Port 0 takes a free one, which the log then names."""
 
     host: str = "127.0.0.1"
     port: Port = 8080
+    tls: TlsListener | None = None
 
 
 class SigningKey(Settings):

@@ -27,7 +27,7 @@ FORMER: Final = "seed.former"
 """Beside the station's signing key: the one that it had before."""
 
 if TYPE_CHECKING:
-    from api.settings import StationSettings
+    from api.settings import StationSettings, TlsListener
     from api.settings import Unit as StationUnit
     from firmware_sim.settings import VillageSettings
 
@@ -252,7 +252,9 @@ def station_settings(
         ),
         database=f"sqlite:///{state / 'station.db'}",
         http=station_side.HttpAddress(
-            host=site.station.host, port=site.station.port if http_port is None else http_port
+            host=site.station.host,
+            port=site.station.port if http_port is None else http_port,
+            tls=_listener(site, state),
         ),
         signing=station_side.SigningKey(path=seed, former=tuple(filter(Path.is_file, [seed.with_name(FORMER)]))),
         notify=station_side.NotifySettings(link=site.notify.link or "", loopback=site.notify.loopback),
@@ -290,6 +292,27 @@ def station_settings(
         | {area.id: area.label for area in site.communities}
         | {area.id: area.label for area in site.grids}
         | {area.id: area.label for area in site.groups},
+    )
+
+
+def _listener(site: Site, state: Path) -> TlsListener | None:
+    """HTTPS, with the files that `shouwang ca station` makes; of another authority there are only two."""
+    from api.settings import TlsListener
+    from deploy import authority
+
+    if site.tls is None:
+        return None
+    folder = state / site.tls.folder
+    root, issued = folder / authority.ROOT, folder / authority.ISSUED
+    return TlsListener(
+        port=site.tls.port,
+        public_port=site.tls.public_port,
+        certificate=folder / authority.STATION,
+        key=folder / authority.STATION_KEY,
+        root=root if root.exists() else None,
+        issued=issued if issued.exists() else None,
+        redirect=site.tls.redirect,
+        hsts=site.tls.hsts,
     )
 
 

@@ -13,11 +13,14 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from pathlib import Path
-from typing import Annotated, NoReturn
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
 from deploy import interference
+
+if TYPE_CHECKING:
+    from deploy.authority import Names
 
 app = typer.Typer(
     name="shouwang",
@@ -364,6 +367,161 @@ def broker_render(
         fail(f"{path}: {error}", USAGE)
     except OSError as error:
         fail(error, STORE)
+
+
+ca = typer.Typer(help="The site's own authority, for HTTPS (docs/tls.md).", no_args_is_help=True)
+app.add_typer(ca, name="ca")
+
+CaFolder = Annotated[Path, typer.Option("--ca", help="The authority's folder. It belongs on a stick in a safe.")]
+PassphraseFile = Annotated[
+    Path | None, typer.Option(help="The passphrase of the root's key, first line of a file; default: it is asked for.")
+]
+
+
+def _passphrase(file: Path | None, *, new: bool = False) -> str:
+    try:
+        text = None if file is None else file.read_text(encoding="utf-8").splitlines()
+    except (OSError, UnicodeDecodeError) as error:
+        fail(error, USAGE)
+    if text is not None:
+        return text[0] if text else ""
+    if not sys.stdin.isatty():
+        fail("give --passphrase-file: nobody is here to be asked for the passphrase", USAGE)
+    asked: str = typer.prompt("Passphrase of the root's key", hide_input=True, confirmation_prompt=new, err=True)
+    return asked
+
+
+@ca.command("init")
+def ca_init(
+    ca: CaFolder,
+    name: Annotated[str, typer.Option(help="What phones call it: the station's name.")],
+    permit: Annotated[
+        list[str] | None,
+        typer.Option(metavar="DOMAIN|NETWORK", help="It may sign for this as well as for private networks."),
+    ] = None,
+    passphrase_file: PassphraseFile = None,
+    unprotected: Annotated[bool, typer.Option("--unprotected", help="Leave the root's key without one.")] = False,
+) -> None:
+    """Make an authority that may sign for private networks, local names and what is permitted; nothing else."""
+    from datetime import UTC, datetime
+
+    from deploy import authority
+
+    passphrase = None if unprotected else _passphrase(passphrase_file, new=True)
+    try:
+        made = authority.establish(ca, name=name, permit=permit or (), passphrase=passphrase, now=datetime.now(UTC))
+    except (authority.AuthorityError, ValueError) as error:
+        fail(error, USAGE)
+    except OSError as error:
+        fail(error, STORE)
+    sys.stdout.write(f"{ca / authority.ROOT}  {made.root.not_valid_after_utc:%Y-%m-%d}\n")
+    sys.stdout.write(f"SHA-256 {authority.fingerprint(made.root)}\n")
+    sys.stdout.write(f"SHA-1   {authority.fingerprint(made.root, sha1=True)}\n")
+    sys.stderr.write(
+        f"Keep {ca} on two sticks in two places, and not on the station: whoever has {authority.ROOT_KEY}"
+        f"{'' if unprotected else ' and its passphrase'} can pretend to be it.\n"
+        f"请把 {ca} 存到两个 U 盘, 分两处保管, 不要留在平台主机上。\n"
+    )
+
+
+@ca.command("station")
+def ca_station(
+    ca: CaFolder,
+    names: Annotated[list[str], typer.Argument(help="Names and addresses by which browsers reach the station.")],
+    out: Annotated[Path, typer.Option("--out", help="The folder for station.crt, station.key, root.crt, issued.json.")],
+    passphrase_file: PassphraseFile = None,
+) -> None:
+    """Sign a certificate for the station, good for 397 days."""
+    from deploy import authority
+
+    try:
+        asked = authority.names_of(names)
+    except ValueError as error:
+        fail(error, USAGE)
+    _sign_for_station(ca, asked, out, passphrase_file)
+
+
+@ca.command("renew")
+def ca_renew(
+    ca: CaFolder,
+    out: Annotated[Path, typer.Option("--out", help="The folder of the station.crt that is to be renewed.")],
+    passphrase_file: PassphraseFile = None,
+) -> None:
+    """Sign a new certificate for the names of the present one. A running station takes it within seconds."""
+    from deploy import authority
+
+    try:
+        names = authority.names_in(out / authority.STATION)
+    except authority.AuthorityError as error:
+        fail(error, USAGE)
+    _sign_for_station(ca, names, out, passphrase_file)
+
+
+def _sign_for_station(ca: Path, names: "Names", out: Path, passphrase_file: Path | None) -> None:
+    from datetime import UTC, datetime
+
+    from deploy import authority
+
+    try:
+        passphrase = None if authority.is_open(ca) else _passphrase(passphrase_file)
+        signs = authority.open_authority(ca, passphrase)
+        pair = signs.server(names, now=datetime.now(UTC))
+        authority.put_station(pair, signs, out)
+    except authority.AuthorityError as error:
+        fail(error, USAGE)
+    except OSError as error:
+        fail(error, STORE)
+    until = datetime.fromtimestamp(pair.issued.not_after, UTC)
+    sys.stdout.write(f"{out / authority.STATION}  {pair.issued.serial}  {until:%Y-%m-%d}\n")
+
+
+@ca.command("list")
+def ca_list(ca: CaFolder, json_: AsJson = False) -> None:
+    """Name the root with its fingerprints, and every certificate that was signed."""
+    from dataclasses import asdict
+    from datetime import UTC, datetime
+
+    from deploy import authority
+
+    try:
+        root, rows = authority.root_of(ca), authority.listed(ca)
+        domains, networks = authority.permitted_of(root)
+    except authority.AuthorityError as error:
+        fail(error, USAGE)
+    sha256, sha1 = authority.fingerprint(root), authority.fingerprint(root, sha1=True)
+    permitted = [*domains, *map(str, networks)]
+    if json_:
+        said = {"sha256": sha256, "sha1": sha1, "not_after": int(root.not_valid_after_utc.timestamp()),
+                "permitted": permitted, "issued": [asdict(row) for row in rows]}  # fmt: skip
+        sys.stdout.write(json.dumps(said, ensure_ascii=False, indent=1) + "\n")
+        return
+    sys.stdout.write(f"{ca / authority.ROOT}  {root.not_valid_after_utc:%Y-%m-%d}\nSHA-256 {sha256}\nSHA-1   {sha1}\n")
+    sys.stdout.write(f"{' '.join(permitted)}\n")
+    for row in rows:
+        until = datetime.fromtimestamp(row.not_after, UTC)
+        ended = "" if row.revoked is None else f"  revoked {datetime.fromtimestamp(row.revoked, UTC):%Y-%m-%d}"
+        sys.stdout.write(f"{row.serial}  {row.sort}  {row.name}  {until:%Y-%m-%d}{ended}\n")
+
+
+@ca.command("revoke")
+def ca_revoke(
+    ca: CaFolder,
+    which: Annotated[str, typer.Argument(metavar="SERIAL|NAME", help="As `shouwang ca list` names it.")],
+    passphrase_file: PassphraseFile = None,
+) -> None:
+    """Let certificates count no more, and write the list of them that a broker reads. Browsers read no list."""
+    from datetime import UTC, datetime
+
+    from deploy import authority
+
+    try:
+        passphrase = None if authority.is_open(ca) else _passphrase(passphrase_file)
+        ended = authority.open_authority(ca, passphrase).revoke(which, now=datetime.now(UTC))
+    except authority.AuthorityError as error:
+        fail(error, USAGE)
+    except OSError as error:
+        fail(error, STORE)
+    sys.stdout.writelines(f"- {row.serial}  {row.sort}  {row.name}\n" for row in ended)
 
 
 class Period(StrEnum):

@@ -257,6 +257,15 @@ CATALOGUE: Final[Mapping[str, Kind]] = {
         "到 {value} 的连接没有加密（缺少 ca），密码会在网上明文传送",
         "the way to {value} is not encrypted (no ca): passwords travel in the clear",
     ),
+    "https_port": _error(
+        "HTTP 已经使用端口 {value}：HTTPS 要用另一个端口",
+        "port {value} is that of HTTP: HTTPS needs another one",
+    ),
+    "hsts_ports": _error(
+        "hsts = true 要求浏览器用 80 和 443 端口访问：浏览器会保留其他端口号，之后没有加密的页面都打不开",
+        "hsts = true needs browsers to come by the ports 80 and 443: they keep any other, and then no page without TLS "
+        "opens any more",
+    ),
     "bad_road": _error(
         "{value} 不能作平台地址：应当以 https:// 开头，有主机名，没有账号、参数和空格",
         "{value} cannot be the station's address: it begins with https://, names a machine, and holds no account, "

@@ -468,6 +468,16 @@ def _machines_have_names(draft: Draft) -> Iterator[Finding]:
         yield finding("open_broker", broker.at or ("broker",), value=shorten(broker.host))
 
 
+def _pages_go_by_https(draft: Draft) -> Iterator[Finding]:
+    station, tls = draft.site.station, draft.site.tls
+    if tls is None:
+        return
+    if tls.port == station.port:
+        yield finding("https_port", (*tls.at, "port"), value=tls.port)
+    if tls.hsts and (tls.public_port or tls.port) != 443:
+        yield finding("hsts_ports", (*tls.at, "hsts"))
+
+
 def _alarms_go_by_https(draft: Draft) -> Iterator[Finding]:
     road = draft.site.road
     if road is None:
@@ -561,6 +571,7 @@ RULES: Final[Sequence[Callable[[Draft], Iterator[Finding]]]] = (
     _remotes_are_heard,
     _zigbee_is_reachable,
     _machines_have_names,
+    _pages_go_by_https,
     _alarms_go_by_https,
     _people_are_told,
     _somebody_is_there,

@@ -92,6 +92,14 @@ class Road(Entry):
     after_s: Annotated[int, Field(strict=True, ge=1, le=600)] = 30
 
 
+class Tls(Entry):
+    folder: Word
+    port: PortNumber = 8443
+    public_port: PortNumber | None = None
+    redirect: StrictBool = True
+    hsts: StrictBool = False
+
+
 class Notify(Entry):
     link: Word | None = None
     loopback: StrictBool = False
@@ -272,6 +280,7 @@ class Site(Entry):
 
     station: Station
     broker: Broker = Broker()
+    tls: Tls | None = None
     road: Road | None = None
     notify: Notify = Notify()
     officers: Annotated[tuple[Officer, ...], Field(alias="officer")] = ()

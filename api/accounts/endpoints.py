@@ -12,6 +12,8 @@ from api.access import (
     SESSION_COOKIE,
     Authority,
     anybody,
+    cookie_name,
+    is_secure,
     may,
     own_page,
     presented,
@@ -48,9 +50,8 @@ Pair = Annotated[Authority, may("desk.pair")]
 
 
 def _set_cookie(response: Response, request: Request, name: str, value: str, *, age_s: int | None = None) -> None:
-    response.set_cookie(
-        name, value, max_age=age_s, httponly=True, samesite="lax", secure=request.url.scheme == "https", path="/"
-    )
+    named, secure = cookie_name(request, name), is_secure(request)
+    response.set_cookie(named, value, max_age=age_s, httponly=True, samesite="lax", secure=secure, path="/")
 
 
 def _signed_in(station: Station, request: Request, response: Response, cookie: str) -> schemas.SessionAnswer:
@@ -124,7 +125,8 @@ def sign_out(
     """The session ends at once. A desk on duty goes on showing."""
     with station.database.write() as session:
         station.accounts.end(session, proof_of(request))
-    response.delete_cookie(SESSION_COOKIE, path="/")
+    secure = is_secure(request)  # without it browsers would not let go of one that begins with __Host-
+    response.delete_cookie(cookie_name(request, SESSION_COOKIE), path="/", secure=secure, httponly=True, samesite="lax")
 
 
 # -- one's own account

@@ -492,6 +492,8 @@ WRONG: dict[str, tuple[list[Change], list[str]]] = {
         ["private_elsewhere @ broker host", "private_elsewhere @ broker ca"],
     ),
     "a broker far away without TLS": ([added('[broker]\nhost = "mqtt.example.org"')], ["open_broker @ broker"]),
+    "two listeners on one port": ([added('[tls]\nfolder = "tls"\nport = 8080')], ["https_port @ tls port"]),
+    "hsts on another port": ([added('[tls]\nfolder = "tls"\nhsts = true')], ["hsts_ports @ tls hsts"]),
     "a road in the clear": ([added('[road]\nurl = "http://desk.north.example"')], ["open_road @ road url"]),
     "a road that is no address": ([added('[road]\nurl = "desk.north.example"')], ["bad_road @ road url"]),
     "a road with a question": ([added('[road]\nurl = "https://desk.north.example/?x"')], ["bad_road @ road url"]),

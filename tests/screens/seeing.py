@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, R
 from starlette.testclient import TestClient
 
 from api.clock import Clock, wall_ms
-from api.program import build, listen, server_of
+from api.program import build, listen, listen_tls, server_of
 from api.settings import StationSettings
 from api.station import Station
 from tests.api.conftest import Served
@@ -65,11 +65,12 @@ class Serving:
         app = build(self._settings, clock=self._clock)
         self.station: Station = app.state.station
         self.served = Served(app, TestClient(app), self._settings.database)
-        server, listener = server_of(app), listen(self._settings)
-        if self._settings.http.port == 0:
-            self._settings = self._settings.model_copy(
-                update={"http": self._settings.http.model_copy(update={"port": listener.getsockname()[1]})}
-            )
+        listener, secure = listen(self._settings), listen_tls(self._settings)
+        server = server_of(app, secure)
+        kept: dict[str, Any] = {"port": listener.getsockname()[1]}
+        if secure is not None and (tls := self._settings.http.tls) is not None:
+            kept["tls"] = tls.model_copy(update={"port": secure.getsockname()[1]})
+        self._settings = self._settings.model_copy(update={"http": self._settings.http.model_copy(update=kept)})
         self._running = server
         self._thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         self._thread.start()
@@ -85,6 +86,12 @@ class Serving:
     @property
     def origin(self) -> str:
         return f"http://127.0.0.1:{self._settings.http.port}"
+
+    @property
+    def secure_origin(self) -> str:
+        """The same by HTTPS."""
+        assert self._settings.http.tls is not None
+        return f"https://127.0.0.1:{self._settings.http.tls.port}"
 
 
 class Screen:
