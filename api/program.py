@@ -35,7 +35,7 @@ from api.routes import routes
 from api.settings import SettingsError, StationSettings, load
 from api.station import OnlyShared, Station
 from api.steps import Wrap, unwrapped
-from api.tls import LOOK_S, Doors, Identity
+from api.tls import Doors, Identity
 
 EXIT_OK: Final = 0
 EXIT_USAGE: Final = 2
@@ -88,18 +88,9 @@ def build(
     problems.install(app)
     bodies.install(app)
     console.install(app)
-    app.state.identity = _identify(app, settings, clock)
+    if station.identity is not None and settings.http.tls is not None:
+        app.add_middleware(Doors, settings=settings.http.tls, identity=station.identity, clock=clock)
     return app
-
-
-def _identify(app: FastAPI, settings: StationSettings, clock: Clock) -> Identity | None:
-    """What the station shows to whoever comes by HTTPS, and what it says to whoever does not."""
-    tls = settings.http.tls
-    if tls is None:
-        return None
-    identity = Identity(tls)
-    app.add_middleware(Doors, settings=tls, identity=identity, clock=clock)
-    return identity
 
 
 def run(settings: StationSettings, *, role: Role = Role.ALL, wrap: Wrap = unwrapped, clock: Clock = wall_ms) -> None:
@@ -122,7 +113,7 @@ def run(settings: StationSettings, *, role: Role = Role.ALL, wrap: Wrap = unwrap
 def server_of(app: FastAPI, secure: socket.socket | None = None) -> uvicorn.Server:
     """What serves an application of `build`, to be run over a socket of `listen`; `secure`: one of `listen_tls`."""
     config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=STOP_S)
-    return _Server(config, app.state.station.feed.close, app.state.identity, secure)
+    return _Server(config, app.state.station.feed.close, app.state.station.identity, secure)
 
 
 def _bring_forward(settings: StationSettings) -> None:
@@ -179,7 +170,6 @@ class _Server(uvicorn.Server):
         self._close = close
         self._identity = identity
         self._secure = secure
-        self._looking: asyncio.Task[None] | None = None
 
     async def startup(self, sockets: list[socket.socket] | None = None) -> None:
         """Say where we are once requests are answered."""
@@ -193,8 +183,6 @@ class _Server(uvicorn.Server):
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         """End the streams first: an answer that never ends would be waited for."""
         self._close()
-        if self._looking is not None:
-            self._looking.cancel()
         await super().shutdown(sockets)
 
     async def _serve_tls(self) -> int | None:
@@ -217,17 +205,9 @@ class _Server(uvicorn.Server):
             backlog=self.config.backlog,
         )
         self.servers.append(serving)
-        self._looking = asyncio.get_running_loop().create_task(_look(self._identity), name="tls")
         port: int = self._secure.getsockname()[1]
         self._identity.serves_at(port)
         return port
-
-
-async def _look(identity: Identity) -> None:
-    """Take a renewed certificate, in a thread: files are read."""
-    while True:
-        await asyncio.sleep(LOOK_S)
-        await to_thread.run_sync(identity.look)
 
 
 def main(settings_path: Path, role: Role = Role.ALL) -> int:

@@ -47,6 +47,8 @@ from api.duty.service import DeskWatch, Duty
 from api.escalation.clock import LadderClock
 from api.escalation.ladders import Ladders
 from api.escalation.service import Answered, Escalation
+from api.faults.certificates import LOOK_S as CERTIFICATES_S
+from api.faults.certificates import CertificateWatch
 from api.faults.jobs import LOOK_S as JOBS_S
 from api.faults.jobs import JobWatch
 from api.faults.service import LOOK_S as FAULTS_S
@@ -101,6 +103,7 @@ from api.settings import StationSettings
 from api.steps import Wrap, unwrapped
 from api.tasks.service import Tasks
 from api.tips.service import Tips
+from api.tls import Identity
 from api.tracks.service import Tracks
 from api.tracks.watching import LOOK_S as WATCH_S
 from api.tracks.watching import Watch
@@ -367,6 +370,10 @@ class Station:
         watched = Job(name="jobs", every_s=JOBS_S, run=watch.look)
         always = [Job(name="memory", every_s=memory.GIVE_BACK_S, run=lambda _now_ms: memory.give_back())]
         always += [watched] if self.database.shared else []
+        self.identity = None if settings.http.tls is None or not role.serves else Identity(settings.http.tls)
+        if self.identity is not None and settings.http.tls is not None:
+            ends = CertificateWatch(self.database, self.register, settings.http.tls, self.identity, clock=clock)
+            always.append(Job(name="certificates", every_s=CERTIFICATES_S, run=ends.look))
         if role is not Role.INGEST:
             files = FolderWatch(self.database, self.register, settings.attachments_folder, clock=clock)
             always.append(Job(name="files", every_s=FILES_S, run=files.look))

@@ -9,7 +9,7 @@ A browser that was told HSTS lets nobody past an expired certificate. So it is t
 HSTS_SPARE_MS before the certificate's end, and in its last days not to insist any more.
 
 A renewed certificate is taken without a restart: each handshake asks for the context of the moment. What cannot be used
-is left alone, and said once.
+is left alone, and is a fault; the station starts without it, too, and is there by HTTP alone until it can be used.
 
 TlsError                    .path: the certificate or the key cannot be used
 """
@@ -48,17 +48,20 @@ class TlsError(SettingsError):
 class Identity:
     """The station's certificate with its key, as they are now. `context` is for the listener, for good."""
 
+    certificate: Certificate | None = None
+    """What is shown; None as long as there never was one that could be used: then nobody gets in by HTTPS."""
+    trouble: str = ""
+    """Why what lies there now is not shown; empty while it is."""
+
     def __init__(self, settings: TlsListener) -> None:
-        """Raises TlsError."""
+        """What cannot be used keeps nobody from starting: alarms come by HTTP as well."""
         self._settings = settings
         self.port = settings.outside
         """The port that browsers ask."""
-        self._refused: Stamps = ()
-        self._stamps = _stamps(settings)
-        self._now, self.certificate = self._load()
-        self.context = _context()
+        self._stamps: Stamps = ()
+        self.context = self._now = _context()
         self.context.sni_callback = self._choose  # asked in each handshake, also in one that names nobody
-        self.context.load_cert_chain(settings.certificate, settings.key)
+        self.look()
 
     def serves_at(self, port: int) -> None:
         """This is the port that was taken; browsers may be told another."""
@@ -67,16 +70,17 @@ class Identity:
     def look(self) -> None:
         """Take what was put in the place of certificate and key, when it can be used."""
         stamps = _stamps(self._settings)
-        if stamps in (self._stamps, self._refused):
+        if stamps == self._stamps:
             return
+        self._stamps = stamps
         try:
             self._now, self.certificate = self._load()
         except TlsError as error:
-            self._refused = stamps
-            log.warning("tls.refused", why=str(error))
-            return
-        self._stamps = stamps
-        log.info("tls.renewed", name=self.certificate.name, not_after_ms=self.certificate.not_after_ms)
+            self.trouble = str(error)
+            log.warning("tls.refused", why=self.trouble)
+        else:
+            self.trouble = ""
+            log.info("tls.takes", name=self.certificate.name, not_after_ms=self.certificate.not_after_ms)
 
     def _choose(self, connection: ssl.SSLObject | ssl.SSLSocket, _name: str | None, _context: ssl.SSLContext) -> None:
         connection.context = self._now
@@ -119,8 +123,10 @@ def _stamp(path: Path) -> tuple[int, int, int]:
     return found.st_ino, found.st_mtime_ns, found.st_size
 
 
-def hsts_s(certificate: Certificate, now_ms: int) -> int:
+def hsts_s(certificate: Certificate | None, now_ms: int) -> int:
     """For how many seconds browsers may be told to insist on HTTPS."""
+    if certificate is None:
+        return 0
     return max(0, min(HSTS_MOST_MS, certificate.not_after_ms - now_ms - HSTS_SPARE_MS)) // 1_000
 
 
@@ -163,7 +169,7 @@ class Doors:
             return None
         host = _name_in(headers.get("host", ""))
         certificate = self._identity.certificate
-        if not certificate.covers(host) or not certificate.valid(self._clock()):
+        if certificate is None or not certificate.covers(host) or not certificate.valid(self._clock()):
             return None
         port = self._identity.port
         path = scope.get("raw_path", scope["path"].encode()).decode("latin-1")

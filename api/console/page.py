@@ -113,7 +113,9 @@ async def _filled(
 ) -> HTMLResponse:
     """A template filled in by a thread: a storm's thousand cards would hold everybody up."""
     station: Station = request.app.state.station
+    tls = station.settings.http.tls
     always: dict[str, object] = {
+        "own_root": tls is not None and tls.root is not None,
         "lang": chosen,
         "zone": station.settings.zone,
         "station": station.settings.station,

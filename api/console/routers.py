@@ -34,6 +34,7 @@ from api.console import (
     signing_in,
     tips,
     tracks,
+    trust,
 )
 from api.console.page import Elsewhere, go
 
@@ -67,6 +68,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     channels.router,
     policies.router,
     own.router,
+    trust.router,
 )
 
 

@@ -1,5 +1,6 @@
 """Health as HTTP shows it: no names, no places, no alarms."""
 
+from datetime import datetime
 from typing import Literal
 
 from api.leases.rules import Job, Role
@@ -49,6 +50,14 @@ class JobHealth(Answer):
     pid: int | None
 
 
+class HttpsHealth(Answer):
+    """The certificate that this process shows; null while none can be used. `trouble`: why a newer one is not shown."""
+
+    not_after: datetime | None
+    days_left: int | None
+    trouble: bool
+
+
 class Health(Answer):
     """Of this process: `ok`; `attention`: it works, and somebody should look; `failing`: alarms may not get through."""
 
@@ -65,5 +74,7 @@ class Health(Answer):
     outgoing: OutgoingHealth
     stopped: tuple[str, ...]
     """Workers that ought to run here and do not: escalation, notify, feed, rounds, lease."""
+    https: HttpsHealth | None
+    """Null where this process serves no HTTPS."""
     dead_letters: int
     open_faults: int

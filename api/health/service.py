@@ -7,8 +7,17 @@ from typing import Final
 
 from sqlalchemy.exc import SQLAlchemyError
 
+from api.clock import iso
 from api.faults import repository as faulty
-from api.health.schemas import BrokerHealth, DatabaseHealth, Health, IngestHealth, JobHealth, OutgoingHealth
+from api.health.schemas import (
+    BrokerHealth,
+    DatabaseHealth,
+    Health,
+    HttpsHealth,
+    IngestHealth,
+    JobHealth,
+    OutgoingHealth,
+)
 from api.ingest import repository as ingest
 from api.leases.rules import Job as Leased
 from api.leases.service import Place, here
@@ -18,6 +27,7 @@ from api.station import Station
 FRESH_S: Final = 1.0
 """A proof of writing is good for so long: whoever asks more often costs the disk nothing."""
 LAG_MOST_MS: Final = 5_000
+DAY_MS: Final = 86_400_000
 
 
 class Pulse:
@@ -76,6 +86,7 @@ def examine(station: Station, pulse: Pulse) -> Health:
         ingest=_ingest(station) if takes_in else None,
         outgoing=OutgoingHealth(alive=station.sender.alive if takes_in else None, waiting=owed),
         stopped=stopped,
+        https=_https(station),
         dead_letters=dead_letters,
         open_faults=faults,
     )
@@ -84,6 +95,17 @@ def examine(station: Station, pulse: Pulse) -> Health:
 def _job(job: Leased, place: Place | None) -> JobHealth:
     host, pid = (None, None) if place is None else (place.host, place.pid)
     return JobHealth(job=job, here=place == here(), host=host, pid=pid)
+
+
+def _https(station: Station) -> HttpsHealth | None:
+    if station.identity is None:
+        return None
+    shown = station.identity.certificate
+    return HttpsHealth(
+        not_after=None if shown is None else iso(shown.not_after_ms),
+        days_left=None if shown is None else (shown.not_after_ms - station.clock()) // DAY_MS,
+        trouble=bool(station.identity.trouble),
+    )
 
 
 def _broker(station: Station) -> BrokerHealth:

@@ -155,6 +155,7 @@ class TestDesk:
 PAGES = (
     "/login",
     "/me",
+    "/trust",
     "/desk",
     "/desk/alarms",
     "/patrol",

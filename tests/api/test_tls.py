@@ -14,9 +14,10 @@ from pathlib import Path
 import pytest
 from pydantic import ValidationError
 
+from api.faults.certificates import CertificateWatch, stage
 from api.rights.rules import Role
 from api.settings import StationSettings, TlsListener
-from api.tls import Identity, TlsError, hsts_s
+from api.tls import Identity, hsts_s
 from deploy import authority
 from deploy.authority import Authority, names_of
 from tests.api.conftest import only_sqlite
@@ -176,7 +177,7 @@ def test_nothing_older_than_tls_1_2_is_spoken_and_nothing_plain_on_the_secure_po
         old = trusting(root, ssl.TLSVersion.TLSv1, ssl.TLSVersion.TLSv1_1)
     with pytest.raises(ssl.SSLError, match=r"EOF|(?i:alert)"):
         shake(old)
-    assert one.served.app.state.identity.context.minimum_version is ssl.TLSVersion.TLSv1_2
+    assert identity_of(one).context.minimum_version is ssl.TLSVersion.TLSv1_2
     with pytest.raises(ssl.SSLCertVerificationError):
         shake(ssl.create_default_context())  # a machine that does not trust the root
     with socket.create_connection(("127.0.0.1", port), timeout=10) as raw:
@@ -197,7 +198,8 @@ def test_browsers_insist_only_where_it_was_asked_for_and_never_beyond_the_certif
     for path in ("/login", "/api/v1/session", "/static/base.css", "/nowhere"):
         assert ask(one.secure_origin, path, root=root)[1]["strict-transport-security"] == f"max-age={30 * 86_400}"
         assert "strict-transport-security" not in ask(one.origin, path)[1]
-    certificate = one.served.app.state.identity.certificate
+    certificate = identity_of(one).certificate
+    assert certificate is not None
     hands.now_ms = certificate.not_after_ms - 20 * DAY_MS
     assert ask(one.secure_origin, "/login", root=root)[1]["strict-transport-security"] == f"max-age={6 * 86_400}"
     hands.now_ms = certificate.not_after_ms - 13 * DAY_MS
@@ -246,6 +248,11 @@ def test_cookies_of_https_are_held_to_it_and_those_of_http_are_left_alone(servin
     assert "; Secure" in headers["set-cookie"]
 
 
+def identity_of(serving: Serving) -> Identity:
+    assert serving.station.identity is not None
+    return serving.station.identity
+
+
 def serial_at(port: int, root: Authority, *, name: str = "127.0.0.1") -> str:
     with (
         socket.create_connection(("127.0.0.1", port), timeout=10) as raw,
@@ -262,16 +269,13 @@ def test_a_renewed_certificate_is_shown_without_a_restart_and_what_cannot_be_use
 ) -> None:
     one = serving()
     port = int(one.secure_origin.rpartition(":")[2])
-    identity: Identity = one.served.app.state.identity
+    identity = identity_of(one)
 
     def issued() -> str:
         return authority.listed(root.directory)[-1].serial
 
     first = issued()
     assert serial_at(port, root) == serial_at(port, root, name="desk.lan") == first
-    kept = http.client.HTTPSConnection("127.0.0.1", port, timeout=10, context=trusting(root))
-    kept.request("GET", "/healthz")
-    kept.getresponse().read()
     # Half of a renewal: the new key, and still the old certificate.
     sign(root, tmp_path / "new")
     (folder / "station.key").write_bytes((tmp_path / "new/station.key").read_bytes())
@@ -279,11 +283,14 @@ def test_a_renewed_certificate_is_shown_without_a_restart_and_what_cannot_be_use
     assert serial_at(port, root) == first
     # All of it; whoever was connected stays so.
     (folder / "station.crt").write_bytes((tmp_path / "new/station.crt").read_bytes())
+    kept = http.client.HTTPSConnection("127.0.0.1", port, timeout=10, context=trusting(root))
+    kept.request("GET", "/healthz")
+    kept.getresponse().read()
     identity.look()
-    assert serial_at(port, root) == serial_at(port, root, name="desk.lan") == issued() != first
     kept.request("GET", "/healthz")
     assert kept.getresponse().status == 200
     kept.close()
+    assert serial_at(port, root) == serial_at(port, root, name="desk.lan") == issued() != first
     for wrong in (b"", b"-----BEGIN CERTIFICATE-----\nx\n-----END CERTIFICATE-----\n", b"\xff"):
         (folder / "station.crt").write_bytes(wrong)
         identity.look()
@@ -291,6 +298,7 @@ def test_a_renewed_certificate_is_shown_without_a_restart_and_what_cannot_be_use
     (folder / "station.crt").unlink()
     identity.look()
     assert serial_at(port, root) == issued()
+    assert identity.certificate is not None
     assert identity.certificate.valid(int(time.time() * 1_000))
 
 
@@ -300,7 +308,7 @@ def test_many_handshakes_while_it_is_renewed_each_find_a_whole_certificate(
 ) -> None:
     one = serving()
     port = int(one.secure_origin.rpartition(":")[2])
-    identity: Identity = one.served.app.state.identity
+    identity = identity_of(one)
     stop, seen, wrong = threading.Event(), set[str](), list[str]()
 
     def knock() -> None:
@@ -324,18 +332,85 @@ def test_many_handshakes_while_it_is_renewed_each_find_a_whole_certificate(
     assert len(seen) > 1
 
 
-def test_a_station_that_cannot_show_a_certificate_says_so_and_does_not_start(folder: Path, tmp_path: Path) -> None:
-    def identity(certificate: str = "station.crt", key: str = "station.key") -> Identity:
-        return Identity(TlsListener(certificate=folder / certificate, key=folder / key))
-
-    with pytest.raises(TlsError, match=r"none\.crt: cannot be read: No such file"):
-        identity("none.crt")
-    with pytest.raises(TlsError, match="no certificate in PEM form"):
-        identity("station.key")
-    with pytest.raises(TlsError, match="cannot be used together"):
-        identity("root.crt")
-    with pytest.raises(TlsError, match=r"none\.key"):
-        identity(key="none.key")
+@only_sqlite
+def test_a_station_without_a_certificate_starts_all_the_same_and_is_there_by_http_until_it_has_one(
+    serving: Serve, root: Authority, folder: Path, tmp_path: Path
+) -> None:
+    (folder / "station.key").unlink()
+    one = serving()
+    identity = identity_of(one)
+    assert identity.certificate is None
+    assert "station.key" in identity.trouble
+    assert ask(one.origin, "/desk", headers=BROWSER)[0] == 303
+    with pytest.raises(OSError, match=r"(?i)alert|EOF|reset"):
+        ask(one.secure_origin, "/healthz", root=root)
     sealed = authority.establish(tmp_path / "sealed", name="x", passphrase="eight or more", now=datetime.now(UTC))
-    with pytest.raises(TlsError, match="encrypted"):
-        Identity(TlsListener(certificate=sealed.directory / "root.crt", key=sealed.directory / "root.key"))
+    for key, why in (
+        (folder / "station.crt", "cannot be used together"),
+        (root.directory / "root.key", "cannot be used together"),
+        (sealed.directory / "root.key", "encrypted"),
+    ):
+        (folder / "station.key").write_bytes(key.read_bytes())
+        identity.look()
+        assert why in identity.trouble
+        assert str(tmp_path) in identity.trouble
+    sign(root, folder)
+    identity.look()
+    assert identity.trouble == ""
+    assert ask(one.secure_origin, "/healthz", root=root)[0] == 200
+    assert ask(one.origin, "/desk", headers=BROWSER)[0] == 307
+
+
+def test_a_certificate_is_a_fault_30_7_and_1_days_before_its_end() -> None:
+    ends = 100 * DAY_MS
+    for days, code in (
+        (31, None), (30, "certificate_ends"), (8, "certificate_ends"), (7, "certificate_ends_soon"),
+        (2, "certificate_ends_soon"), (1, "certificate_ends_now"), (0, "certificate_ended"), (-9, "certificate_ended"),
+    ):  # fmt: skip
+        assert stage(0, ends, ends - days * DAY_MS) == code
+    assert stage(5, ends, 4) == "certificate_not_yet"
+
+
+@only_sqlite
+def test_each_stage_is_said_anew_until_the_certificate_is_renewed(
+    serving: Serve, root: Authority, folder: Path, hands: Hands
+) -> None:
+    root.client("north.gateway.g1", now=datetime.now(UTC))
+    root.client("north.gateway.g2", now=datetime.now(UTC))
+    root.revoke("north.gateway.g2", now=datetime.now(UTC))
+    sign(root, folder)
+    one = serving(issued=folder / "issued.json")
+    tls = one.station.settings.http.tls
+    assert tls is not None
+    identity = identity_of(one)
+    assert identity.certificate is not None
+    watch = CertificateWatch(
+        one.station.database, one.station.register, tls, identity, clock=hands, host="pi"
+    )  # fmt: skip
+
+    def found(days: int) -> list[tuple[str, str]]:
+        assert identity.certificate is not None
+        hands.now_ms = identity.certificate.not_after_ms - days * DAY_MS
+        watch.look()
+        rows = one.served.rows("SELECT code, about FROM fault WHERE cleared_ms IS NULL AND about LIKE 'pi %'")
+        return sorted((str(code), str(about)) for code, about in rows)
+
+    both = [(code, f"pi {what}") for code in ("certificate_ends",) for what in ("https", "north.gateway.g1")]
+    assert found(40) == []
+    assert found(20) == both
+    assert found(20) == both
+    assert found(5) == [("certificate_ends_soon", about) for _, about in both]
+    assert found(0) == [("certificate_ended", about) for _, about in both]
+    hands.now_ms = 0
+    watch.look()
+    assert found(40) == []
+    hands.now_ms = identity.certificate.not_after_ms - 5 * DAY_MS
+    health = json.loads(ask(one.origin, "/healthz")[2])
+    assert health["https"]["days_left"] == 5
+    assert health["https"]["trouble"] is False
+    (folder / "root.crt").write_bytes(b"x")
+    (folder / "station.crt").write_bytes(b"x")
+    (folder / "issued.json").write_bytes(b"x")
+    assert found(40) == [("certificate_unusable", "pi https"), ("certificate_unusable", "pi root")]
+    sign(root, folder)
+    assert found(40) == []
