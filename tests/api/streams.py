@@ -9,11 +9,9 @@ from dataclasses import dataclass, field
 from http.client import HTTPConnection
 from typing import Any, Self
 
-import uvicorn
-
 from api.clock import Clock, wall_ms
 from api.leases.rules import Role
-from api.program import _Server, build
+from api.program import build, server_of
 from api.settings import StationSettings
 from api.station import Station
 from tests.api.peers import DEADLINE_S
@@ -119,8 +117,7 @@ def live(settings: StationSettings, *, role: Role = Role.ALL, clock: Clock = wal
     """Serve a station on a free port, until the block ends."""
     app = build(settings, role=role, clock=clock)
     station: Station = app.state.station
-    config = uvicorn.Config(app, log_config=None, access_log=False, timeout_graceful_shutdown=5)
-    server = _Server(config, station.feed.close)
+    server = server_of(app)
     with socket.create_server(("127.0.0.1", 0)) as listener:
         thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         thread.start()
