@@ -5,9 +5,9 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH):/usr/sbin:/sbin
 # Tests start hundreds of processes: each would compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE
 ARGS ?=
-CODE := api broker deploy devices firmware_sim gateway tests $(wildcard bench)
+CODE := api broker deploy devices firmware_sim gateway tests $(wildcard bench faults)
 
-.PHONY: demo bench bench-large test check screenshots format lock setup
+.PHONY: demo bench bench-large faults test check screenshots format lock setup
 
 demo: # a village of ten households, live: press a key and see who learns it
 	@scripts/setup run
@@ -20,6 +20,10 @@ bench: # floors and product in one run, printed as ratios
 bench-large: # look-ups over ten million check-ins on both databases: half an hour and 5 GB; not in CI
 	@scripts/setup run
 	@python -m bench.patrol $(ARGS)
+
+faults: # ten minutes of every fault that this machine can make, and what they cost; ARGS=--smoke takes one minute
+	@scripts/setup run
+	@shouwang faults $(ARGS)
 
 test: setup # three files at a time on the two cores of CI, since most of a test is waiting
 	@pytest -n 3 --dist loadfile $(ARGS)

@@ -213,7 +213,7 @@ class Box:
             self.site,
             self.keys,
             state=self._state("station"),
-            broker=assembly.BrokerAddress(port=self.broker.port),
+            broker=assembly.BrokerAddress(port=self.broker_port("station")),
             http_port=self.http_port,
         )
         path = self._state("station") / "settings.json"
@@ -230,7 +230,8 @@ class Box:
         name = gateway or self.site.gateways[0].id
         arguments = [
             "gateway", "--site", str(self.site_path), "--id", name, "--keys", str(self.directory / "keys"),
-            "--state", str(self.gateway_state(name)), "--broker-port", str(self.broker.port), *self._clock,
+            "--state", str(self.gateway_state(name)), "--broker-port", str(self.broker_port(f"gateway-{name}")),
+            *self._clock,
         ]  # fmt: skip
         if self._gpio is not None:
             arguments += ["--gpio", self._gpio, "--gpio-socket", str(self.gateway_state(name) / "gpio.sock")]
@@ -261,6 +262,10 @@ class Box:
         threading.Thread(target=village.read, name="village", daemon=True).start()
         village.wait(lambda event: event.get("event") == "ready", timeout_s=READY_S)
         return village
+
+    def broker_port(self, program: str) -> int:  # noqa: ARG002 - whoever puts something between asks who it is for
+        """Where a program (`station`, `gateway-ID`) finds the broker."""
+        return self.broker.port
 
     def gateway_state(self, gateway: str | None = None) -> Path:
         """The state directory of a gateway."""

@@ -12,6 +12,7 @@ import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, NoReturn
 
@@ -838,6 +839,46 @@ def bench(
     except MosquittoMissing as error:
         fail(error, MISSING)
     raise typer.Exit(code)
+
+
+@app.command()
+def faults(
+    smoke: Annotated[bool, typer.Option("--smoke", help="One minute, faults of five seconds at the most.")] = False,
+    minutes: Annotated[float, typer.Option(min=0.1, help="How long the attack lasts.")] = 10.0,
+    seed: Annotated[int | None, typer.Option(help="Make the attack of this seed again.")] = None,
+    only: Annotated[list[str] | None, typer.Option(help="Only this fault; may be given several times.")] = None,
+    keep: Annotated[
+        Path | None, typer.Option(help="Where everything goes when something is found; else var/faults-SEED.")
+    ] = None,
+    json_: AsJson = False,
+) -> None:
+    """Attack a whole village with every fault that this machine can make. Exit code 1 when anything was lost."""
+    try:
+        from faults import nemeses, program
+    except ModuleNotFoundError as error:
+        if error.name != "faults":
+            raise
+        fail("faults/ is not part of an installation: run this from a checkout, with `make faults`", MISSING)
+    from secrets import randbits
+
+    from deploy.box import BoxError
+    from deploy.mosquitto import BrokerError
+
+    if strangers := set(only or ()) - nemeses.NEMESES.keys():
+        fail(f"there is no fault {', '.join(sorted(strangers))}, only {', '.join(nemeses.NEMESES)}", USAGE)
+    drawn = randbits(32) if seed is None else seed
+    try:
+        report = program.run(
+            length_s=program.SMOKE_S if smoke else minutes * 60,
+            seed=drawn,
+            only=only or (),
+            keep=keep or Path("var") / f"faults-{drawn}",
+            tell=partial(typer.echo, err=True),
+        )
+    except (BoxError, BrokerError) as error:
+        fail(error, MISSING)
+    typer.echo(program.as_json(report) if json_ else program.as_text(report))
+    raise typer.Exit(program.UNHURT if report.unhurt else program.HURT)
 
 
 def main() -> None:

@@ -6,9 +6,11 @@ from pathlib import Path
 
 import pytest
 
-from tests.paths.town import Town, town
+from faults.town import HurtBox, Town, town
+from tests.paths.forked import fork
 
 HERE = Path(__file__).parent
+HurtBox.begin = staticmethod(fork)  # type: ignore[method-assign] # in tests programs are forked
 
 
 @pytest.fixture(scope="module")

@@ -5,7 +5,7 @@ from itertools import count
 
 import pytest
 
-from tests.paths.town import Town
+from faults.town import Town
 
 GATEWAY_STEPS = [
     *(f"journal.append:{when}:{number}" for number in (1, 2) for when in ("before", "after")),

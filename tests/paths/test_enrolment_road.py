@@ -16,9 +16,9 @@ from broker.ids import GatewayId
 from broker.signing import SEED_BYTES, Signer, gateway_kid
 from deploy.box import Village
 from deploy.mosquitto import write_private
+from faults.audiences import DOORS
+from faults.town import Town, hang_up, town
 from firmware_sim.settings import LineSettings, UnitSettings, VillageSettings
-from tests.paths.audiences import DOORS
-from tests.paths.town import Town, _hang_up, town
 
 KEY = bytes(range(50, 50 + 16))
 DOOR = 911
@@ -129,7 +129,7 @@ def second_village(running: Town, folder: Path) -> Iterator[Village]:
         village.wait(lambda event: event.get("event") == "ready", timeout_s=WITHIN_S)
         yield village
     finally:
-        _hang_up(village)
+        hang_up(village)
 
 
 def presses_at(running: Town, place: str) -> list[str]:

@@ -7,9 +7,9 @@ from pathlib import Path
 
 import pytest
 
+from faults.sets import read_journal
+from faults.town import Town, town
 from tests.gateway.tampering import rewrite
-from tests.paths.sets import read_journal
-from tests.paths.town import Town, town
 
 
 @pytest.fixture

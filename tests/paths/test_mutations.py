@@ -8,7 +8,7 @@ import pytest
 from broker.acl import Principal, acl_file
 from broker.signing import STATION_KID, NotAMember, Verifier, gateway_kid, ring_refusal
 from deploy.accounts import principals
-from tests.paths.town import town
+from faults.town import town
 
 LISTENER = "user north.household.h09\n"
 

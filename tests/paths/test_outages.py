@@ -10,8 +10,8 @@ import pytest
 
 from broker.acl import Principal, acl_file
 from broker.kinds import Lane
-from tests.paths.audiences import DOORS
-from tests.paths.town import Town, town
+from faults.audiences import DOORS
+from faults.town import Town, town
 
 STATION_IS_AWAY_FOR = 1_100
 USUAL_QUEUE = 1_000

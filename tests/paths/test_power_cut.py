@@ -9,10 +9,10 @@ from random import Random
 
 import pytest
 
-from tests.paths.audiences import DOORS
-from tests.paths.disks import CuttableDisk, NoSuchDisk
-from tests.paths.sets import Damaged, confirmed, read_journal
-from tests.paths.town import Town, town
+from faults.audiences import DOORS
+from faults.disks import CuttableDisk, NoSuchDisk
+from faults.sets import Damaged, confirmed, read_journal
+from faults.town import Town, town
 
 CUTS = 20
 SEED = 20260

@@ -9,7 +9,7 @@ from itertools import cycle
 
 import pytest
 
-from tests.paths.town import Town
+from faults.town import Town
 
 GATEWAY_STEPS = [
     *(f"journal.append:{when}:{number}" for number in (1, 2, 3) for when in ("before", "after")),

@@ -7,9 +7,9 @@ from typing import Any
 
 import pytest
 
+from faults.audiences import DOORS
+from faults.town import Town, town
 from gateway.stamps import kernel_synced
-from tests.paths.audiences import DOORS
-from tests.paths.town import Town, town
 
 
 @pytest.fixture(scope="module")

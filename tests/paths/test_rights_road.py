@@ -9,11 +9,11 @@ from typing import Any
 
 import pytest
 
+from faults.audiences import DOORS
+from faults.sets import confirmed
+from faults.town import Town, town
 from firmware_sim.settings import UnitSettings, VillageSettings
 from tests.deploy.mailbox import Mailbox, Refused
-from tests.paths.audiences import DOORS
-from tests.paths.sets import confirmed
-from tests.paths.town import Town, town
 
 KEY = bytes(range(100, 116))
 DOOR = 511

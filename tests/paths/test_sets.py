@@ -6,8 +6,8 @@ from typing import Any
 
 import pytest
 
-from tests.paths.audiences import DOORS, may_know, may_sound
-from tests.paths.sets import Delivery, Evidence, Row, judge
+from faults.audiences import DOORS, may_know, may_sound
+from faults.sets import Delivery, Evidence, Row, judge
 
 S = 1_000_000_000
 PRESS = "u03:1:1"

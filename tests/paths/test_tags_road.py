@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from tests.paths.town import Town, town
+from faults.town import Town, town
 
 CARD = "100086F444"
 UNIT = "u02"

@@ -23,7 +23,7 @@ from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
 
-from tests.paths.audiences import DOORS, may_know, may_read, may_sound, own_topics
+from faults.audiences import DOORS, may_know, may_read, may_sound, own_topics
 
 MOST_DOORS = 4
 ANSWERED_NS = 10_000_000_000

@@ -1,7 +1,7 @@
 """The demo's witnesses at the broker, who also outlive a broker, and whose findings the checker reads."""
 
 from deploy.observers import Witnesses
-from tests.paths.sets import Delivery
+from faults.sets import Delivery
 
 
 class Watch(Witnesses):

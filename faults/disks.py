@@ -64,6 +64,10 @@ class CuttableDisk:
         finally:
             os.close(descriptor)
 
+    def fail(self) -> None:
+        """Let the file system find an error: from now on it is read-only, as a worn card becomes."""
+        _run("mount", "-o", "remount,abort", str(self.mountpoint))
+
     def restore(self) -> None:
         """The power is back: mount what the disk really has. Nobody may have it in use."""
         _run("umount", str(self.mountpoint))

@@ -42,8 +42,8 @@ def interfere_when(kill_file: Path) -> None:
 
 def neighbours_learn_of_duress() -> None:
     """One cell of the policy widened."""
-    from broker import policy  # noqa: PLC0415 - only the program that it breaks imports it
-    from broker.kinds import Kind  # noqa: PLC0415 - only the program that it breaks imports it
+    from broker import policy
+    from broker.kinds import Kind
 
     row = {**policy.POLICY[Kind.DURESS], policy.Audience.NEIGHBOUR: ("door", "label")}
     vars(policy)["POLICY"] = {**policy.POLICY, Kind.DURESS: row}
@@ -51,8 +51,8 @@ def neighbours_learn_of_duress() -> None:
 
 def answer_before_the_commit() -> None:
     """The gateway tells the unit "kept" when it has heard, not when it has kept."""
-    from gateway.lines import NativeLine  # noqa: PLC0415 - only the program that it breaks imports it
-    from gateway.recorder import Batch, Recorder  # noqa: PLC0415 - only the program that it breaks imports it
+    from gateway.lines import NativeLine
+    from gateway.recorder import Batch, Recorder
 
     take, hear = NativeLine.take, Recorder.hear
 
@@ -71,7 +71,7 @@ def answer_before_the_commit() -> None:
 
 def commits_are_not_synced() -> None:
     """The gateway's journal commits into the kernel's memory only."""
-    from gateway.journal import Journal  # noqa: PLC0415 - only the program that it breaks imports it
+    from gateway.journal import Journal
 
     connect = Journal._connect
 
@@ -85,7 +85,7 @@ def commits_are_not_synced() -> None:
 
 def receipt_before_the_commit() -> None:
     """The station acknowledges and receipts what it has not committed."""
-    from api.ingest.service import Ingest  # noqa: PLC0415 - only the program that it breaks imports it
+    from api.ingest.service import Ingest
 
     write = Ingest._write
 
@@ -100,7 +100,7 @@ def receipt_before_the_commit() -> None:
 
 def clock_is_kept_right() -> None:
     """The gateway takes its clock for one that something keeps right, on a machine where nothing does."""
-    from gateway import stamps  # noqa: PLC0415 - only the program that it changes imports it
+    from gateway import stamps
 
     stamps.kernel_synced = lambda: True
 

@@ -1,9 +1,11 @@
-"""A village in real processes that a test may hurt: broker, station, gateway, units, and witnesses of it all."""
+"""A village in real processes that may be hurt: broker, station, gateway, units, and witnesses of it all."""
 
 import contextlib
 import json
+import os
 import sqlite3
 import subprocess
+import sys
 import time
 from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
@@ -11,16 +13,15 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import replace
 from functools import partial
 from pathlib import Path
-from typing import Any, cast
+from typing import IO, Any
 
 from broker.acl import Principal, acl_file
-from deploy import check
+from deploy import check, children
 from deploy.box import Box, BoxError, Running, Village
 from deploy.mosquitto import free_port
-from firmware_sim.settings import VillageSettings
-from tests.forking import Forked
-from tests.paths.audiences import DOORS
-from tests.paths.sets import (
+from faults.audiences import DOORS
+from faults.proxy import Proxy
+from faults.sets import (
     Damaged,
     Evidence,
     Row,
@@ -33,9 +34,10 @@ from tests.paths.sets import (
     read_inbox,
     read_journal,
 )
-from tests.paths.witnesses import Watch
+from faults.witnesses import Watch
+from firmware_sim.settings import VillageSettings
 
-ROOT = Path(__file__).parents[2]
+ROOT = Path(__file__).parents[1]
 LAUNCH = Path(__file__).with_name("launch.py")
 SETTLE_S = 30.0
 PAGE = 100
@@ -45,9 +47,26 @@ Hung = Callable[[VillageSettings], VillageSettings]
 
 
 class HurtBox(Box):
-    """A box whose programs can be killed at a moment of the test's choice, or start with a broken promise."""
+    """A box whose programs can be killed at a moment of one's choice, or start with a broken promise."""
 
     mutations: Mapping[str, str] = {}
+    links: Mapping[str, Proxy] = {}
+    """What stands between a program and the broker."""
+
+    @staticmethod
+    def begin(program: str, arguments: Sequence[str], said: IO[bytes]) -> "subprocess.Popen[bytes]":
+        """Start a file of ours; what it says goes to `said`."""
+        return children.start(
+            [sys.executable, program, *arguments],
+            stdin=subprocess.DEVNULL,
+            stdout=said,
+            stderr=said,
+            env={**os.environ, "PYTHONUNBUFFERED": "1", "PYTHONPATH": str(ROOT)},
+        )
+
+    def broker_port(self, program: str) -> int:
+        """The link's, where there is one."""
+        return self.links[program].port if program in self.links else super().broker_port(program)
 
     def kill_file(self, name: str) -> Path:
         """What `launch.py` asks at every named point of this program."""
@@ -61,9 +80,8 @@ class HurtBox(Box):
         command = [str(self.kill_file(name)), mutation, *arguments]
         with log.open("ab") as said:
             log_from = said.tell()
-            process = Forked(str(LAUNCH), command, stdout=said, stderr=said)
-        # It does what is asked of a Popen.
-        self.processes[name] = Running(name, cast("subprocess.Popen[bytes]", process), log, log_from)
+            process = self.begin(str(LAUNCH), command, said)
+        self.processes[name] = Running(name, process, log, log_from)
         return self.processes[name]
 
 
@@ -322,7 +340,7 @@ class Town:
         self.box.wait_until(lambda: time.monotonic() > until, "time passes", timeout_s=seconds + 1)
 
 
-def _hang_up(village: Village) -> None:
+def hang_up(village: Village) -> None:
     """End the simulator and close its pipes."""
     village.running.stop()
     for pipe in (village.running.process.stdin, village.running.process.stdout):
@@ -343,12 +361,16 @@ def town(
     start: bool = True,
     hung: Hung = lambda settings: settings,
     more: str = "",
+    clock: Path | None = None,
+    links: bool = False,
 ) -> Iterator[Town]:
     """A town in `folder`, everything in it started. `gateway_state`: where its gateway's disk is.
 
     `hung`: changes what hangs on the lines; the site file does not know of it.
     `more`: what the site file has beside the example's.
     `road_s`: so long without a receipt an alarm goes to the station by HTTP as well.
+    `clock`: a file by which the clocks of station and gateway are put forward (`deploy.clock`).
+    `links`: gateway and station reach the broker over links that can be hurt (`Town.links`).
     """
     http_port = free_port()
     site_path = folder / "village.toml"
@@ -368,13 +390,19 @@ def town(
     site_path.write_text(text)
     with ExitStack() as stack:
         site = check.load(site_path)
-        box = stack.enter_context(HurtBox(site, site_path, folder / "box", render_acl=render_acl, http_port=http_port))
+        box = stack.enter_context(
+            HurtBox(site, site_path, folder / "box", render_acl=render_acl, http_port=http_port, clock=clock)
+        )
         box.mutations = mutations or {}
+        if links:
+            box.links = {
+                program: stack.enter_context(Proxy(lambda: box.broker.port)) for program in ("station", "gateway-gw1")
+            }
         if gateway_state is not None:
             (box.directory / "gateway-gw1").symlink_to(gateway_state)
         box.broker.start()
         village = box.start_village(heartbeat_s=heartbeat_s, hung=hung)
-        stack.callback(_hang_up, village)
+        stack.callback(hang_up, village)
         if start:
             box.start_station()
             box.start_gateway()
