@@ -311,6 +311,7 @@ class TestThrottling:
         ]
         return statuses.count(429)
 
+    @pytest.mark.proves("F62")
     def test_wrong_passwords_are_slowed_down_and_never_locked_out(self, page: Browser, time: Time) -> None:
         account(page.station, "wang", (Role.OFFICER, STATION))
         assert self.wrong(page, 12) == 7
@@ -324,6 +325,7 @@ class TestThrottling:
         refused = page.ask("POST", "/api/v1/session", json={"login": "wang", "password": PASSWORD})
         assert (refused.status_code, refused.headers["retry-after"], refused.json()["wait_s"]) == (429, "1", 1)
 
+    @pytest.mark.proves("F62")
     def test_whoever_is_attacked_from_afar_signs_in_at_his_desk(self, page: Browser, time: Time) -> None:
         account(page.station, "wang", (Role.DUTY_OFFICER, STATION), pin="204917")
         desk = paired(page)

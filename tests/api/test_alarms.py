@@ -61,7 +61,7 @@ def of(event: GatewayEvent) -> Any:
 
 
 class TestMerging:
-    @pytest.mark.proves("N3")
+    @pytest.mark.proves("N3", "F44")
     def test_one_press_heard_by_two_gateways_is_one_alarm_with_both_events(
         self, served: Served, gateway: Gateway, other: Gateway
     ) -> None:
@@ -266,7 +266,7 @@ class TestCancelling:
 
 
 class TestAcknowledging:
-    @pytest.mark.proves("N11")
+    @pytest.mark.proves("N11", "F49")
     def test_of_two_at_once_exactly_one_wins_and_the_other_is_told_who(self, served: Served, gateway: Gateway) -> None:
         presses = gateway.presses(20)
         taken_in(gateway, *presses)
@@ -377,6 +377,7 @@ class TestAcknowledging:
         for event in (first, second):
             audiences[HOUSEHOLDS[1]].hear(AlarmUpdate, of(event))
 
+    @pytest.mark.proves("F50")
     def test_a_gateway_that_brings_the_press_after_the_acknowledgement_is_told_at_once(
         self, served: Served, gateway: Gateway, other: Gateway, audiences: dict[str, Peer]
     ) -> None:

@@ -116,6 +116,7 @@ class TestVerification:
             ("UPDATE audit_head SET seq = 9", Bad(10, Why.CUT_OFF)),
         ],
     )
+    @pytest.mark.proves("F63")
     def test_the_first_row_that_is_not_as_it_was_written_is_named(self, ten: Database, sql: str, bad: Bad) -> None:
         with ten.write() as session:
             for one in sql.split("; "):

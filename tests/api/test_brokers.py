@@ -214,7 +214,7 @@ class TestKeys:
         leader.put("/api/v1/register/units/u1/key", {"key": KEY}, status=204)
         assert text(gateway.hear(ConfigPart, lambda part: part.version == 1)).sealed is None
 
-    @pytest.mark.proves("G1", "N10", "N13")
+    @pytest.mark.proves("G1", "N10", "N13", "F59")
     def test_a_gateway_that_is_revoked_is_believed_nowhere_and_one_that_is_put_down_is(
         self, served: Served, gateway: Gateway, other: Gateway, leader: Somebody
     ) -> None:

@@ -174,6 +174,7 @@ class TestMigrations:
         with closing(Database.open(database_url, station=STATION)) as database, database.read() as session:
             assert session.connection().exec_driver_sql("SELECT key FROM alarm").scalar_one() == "press:u1:1:7"
 
+    @pytest.mark.proves("F57")
     def test_a_migration_that_fails_leaves_no_half_of_it(self, empty_url: str) -> None:
         """A table that is in the way of the last step: the first steps are gone with it, the record too."""
         before = create_engine(empty_url)

@@ -338,6 +338,7 @@ class TestHandingOver:
         self.sign(stage, number, "zhao", 2)
         assert self.hand_over(stage) != number
 
+    @pytest.mark.proves("F64")
     def test_the_printed_sheet_names_everything_and_trusts_nobodys_text(self, stage: Stage) -> None:
         stage.sheet = Sheet(
             alarms=(ALARM,),

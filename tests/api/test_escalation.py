@@ -563,7 +563,7 @@ class TestEyes:
 
 
 class TestPersistence:
-    @pytest.mark.proves("N11", "N6")
+    @pytest.mark.proves("N11", "N6", "F14")
     def test_a_restart_with_a_clock_of_1970_delays_nothing(self, hill: Hill) -> None:
         hill.open()
         hill.clock.look()
@@ -639,7 +639,7 @@ class TestPersistence:
         assert hill.people == [("wang",), ("li",)]
         assert not hill.rows()[1].late
 
-    @pytest.mark.proves("N6")
+    @pytest.mark.proves("N6", "F15")
     def test_a_wall_clock_that_jumps_while_the_station_runs_changes_nothing(self, hill: Hill) -> None:
         hill.open()
         hill.clock.look()
@@ -650,7 +650,7 @@ class TestPersistence:
         hill.passes(60)
         assert hill.people == [("wang",), ("li",)]
 
-    @pytest.mark.proves("A8", "N11")
+    @pytest.mark.proves("A8", "N11", "F52")
     def test_after_a_day_each_level_is_a_late_row_and_one_notification_goes_out(self, hill: Hill) -> None:
         hill.open()
         hill.clock.look()
@@ -674,7 +674,7 @@ class TestPersistence:
         assert [row.outcome for row in hill.rows()] == ["told", "passed", "passed", "passed", "told"]
         assert len([1 for _, _, id_ in hill.told if id_ == last]) == 2
 
-    @pytest.mark.proves("N11")
+    @pytest.mark.proves("N11", "F51")
     def test_once_per_level_however_many_clocks_and_however_often_they_start(self, hill: Hill) -> None:
         for number in range(1, 6):
             hill.open(number)
@@ -774,7 +774,7 @@ class TestLadders:
 
 
 class TestStation:
-    @pytest.mark.proves("A8", "N11")
+    @pytest.mark.proves("A8", "N11", "F51")
     def test_an_alarm_climbs_across_a_restart_of_the_station(self, serve: Serve, gateway: Gateway) -> None:
         ahead = [0]
 

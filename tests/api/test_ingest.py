@@ -70,7 +70,7 @@ def test_an_event_that_comes_again_is_a_duplicate_and_is_receipted_again(served:
     assert len(served.alarms()) == 1
 
 
-@pytest.mark.proves("N2", "N3")
+@pytest.mark.proves("N2", "N3", "F34")
 @pytest.mark.parametrize("moment", ["before", "after"])
 @pytest.mark.parametrize("step", ["ingest.commit", "ingest.ack", "ingest.receipt"])
 def test_a_station_killed_on_the_first_of_thirty_stores_all_thirty_once(
@@ -98,7 +98,7 @@ def test_a_station_killed_on_the_first_of_thirty_stores_all_thirty_once(
         assert {alarm["id"] for alarm in served.alarms()} == ids(events)
 
 
-@pytest.mark.proves("N9")
+@pytest.mark.proves("N9", "F35")
 def test_a_poison_message_among_good_ones_spoils_only_itself(served: Served, gateway: Gateway) -> None:
     events = gateway.presses(30)
     bad = events[11]
@@ -183,6 +183,7 @@ def test_what_cannot_be_believed_is_rejected_with_a_reason_and_counted_and_visib
     assert (health["taken"], health["rejected"], health["stored"]) == (2, 2, 0)
 
 
+@pytest.mark.proves("F30")
 def test_a_retained_copy_of_an_event_is_refused_and_closes_nothing_at_the_gateway(
     serve: Serve, gateway: Gateway
 ) -> None:
@@ -212,7 +213,7 @@ def test_everything_taken_is_stored_or_duplicate_or_rejected_or_status(served: S
     assert (ingest["stored"], ingest["duplicate"], ingest["rejected"]) == (41, 10, 5)
 
 
-@pytest.mark.proves("N10")
+@pytest.mark.proves("N10", "F29")
 def test_two_gateways_with_one_identity_are_a_fault_and_both_are_heard(served: Served, gateway: Gateway) -> None:
     original, copied = gateway.presses(2), Maker("g1", salt=1).presses(2)
     gateway.send([*original, *copied])  # the same places in the same epoch
@@ -223,7 +224,7 @@ def test_two_gateways_with_one_identity_are_a_fault_and_both_are_heard(served: S
     assert (fault["code"], fault["gateway"], fault["times"]) == ("clone", "g1", 2)
 
 
-@pytest.mark.proves("N10", "A10")
+@pytest.mark.proves("N10", "A10", "F29")
 @pytest.mark.parametrize("pause_s", [0.25, 4, 10])
 def test_two_gateways_that_put_each_other_out_are_reported_within_60_s(
     serve: Serve, gateway: Gateway, pause_s: float
@@ -298,7 +299,7 @@ class TestAway:
         with NarrowBroker(tmp_path / "broker", PRINCIPALS) as running:
             yield running
 
-    @pytest.mark.proves("N2", "N3", "N9")
+    @pytest.mark.proves("N2", "N3", "N9", "F52")
     def test_a_station_away_for_1100_events_has_every_one_once(self, serve: Serve, gateway: Gateway) -> None:
         """The broker acknowledged all and kept some. The new generation asks the gateway for what has no receipt."""
         with serve() as served:
@@ -478,6 +479,7 @@ def test_a_station_that_starts_greets_every_gateway_with_what_it_holds(serve: Se
         assert [head.seq for head in hello.highest] == [5]
 
 
+@pytest.mark.proves("F31")
 def test_a_will_of_an_earlier_connection_does_not_end_the_present_one(served: Served, gateway: Gateway) -> None:
     gateway.say_status(head=0)
     gateway.until(lambda: True, "sent")
@@ -528,7 +530,7 @@ def test_faults_that_a_gateway_reports_stand_until_it_says_that_they_are_over(se
 
 
 @only_sqlite
-@pytest.mark.proves("N2", "N8")
+@pytest.mark.proves("N2", "N8", "F06")
 def test_a_full_disk_loses_nothing_blames_nobody_and_is_visible(served: Served, gateway: Gateway) -> None:
     """While nothing can be written, nothing is acknowledged or receipted, and no message is taken for poison."""
     first = gateway.event()

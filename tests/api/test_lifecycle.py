@@ -335,7 +335,7 @@ class TestHandling:
         climbed = [one.state for one in gateway.bodies(type(gateway.commanded()))]
         assert climbed == [LadderState.POLICE_HAVE_IT, LadderState.SOMEBODY_COMING, LadderState.CLOSED]
 
-    @pytest.mark.proves("N11")
+    @pytest.mark.proves("N11", "F49")
     def test_of_two_who_close_at_once_on_the_same_version_one_wins(self, town: Town, gateway: Gateway) -> None:
         press = gateway.event()
         taken_in(gateway, press)
@@ -475,7 +475,7 @@ class TestHandling:
 
 
 class TestEyes:
-    @pytest.mark.proves("N4")
+    @pytest.mark.proves("N4", "F61")
     def test_a_planted_duress_is_found_by_nobody_but_the_police_on_any_route(
         self, town: Town, gateway: Gateway
     ) -> None:

@@ -184,7 +184,7 @@ def of_first_version(empty_url: str) -> str:
     return empty_url
 
 
-@pytest.mark.proves("N2")
+@pytest.mark.proves("N2", "F57")
 def test_every_row_of_the_first_version_is_there_with_every_value(of_first_version: str) -> None:
     with closing(Database.open(of_first_version, station=STATION)) as database, database.read() as session:
         tables = MetaData()

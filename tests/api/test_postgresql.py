@@ -170,7 +170,7 @@ class TestServerAway:
         assert database_kind == "postgresql"
         return cluster.socket_url()
 
-    @pytest.mark.proves("N2", "N8")
+    @pytest.mark.proves("N2", "N8", "F56")
     def test_a_server_that_crashes_loses_nothing_and_is_used_again_when_it_is_back(
         self, serve: Serve, gateway: Gateway, cluster: PrivateCluster
     ) -> None:
@@ -191,6 +191,7 @@ class TestServerAway:
             assert served.rows("SELECT count(*) FROM dead_letter") == [(0,)]
             eventually(lambda: served.health()["database"]["writable"], "well")
 
+    @pytest.mark.proves("F56")
     def test_connections_that_an_administrator_ends_are_made_anew_unnoticed(
         self, database: Database, database_url: str
     ) -> None:

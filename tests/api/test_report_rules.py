@@ -151,6 +151,7 @@ def test_a_period_is_whole_days_of_civil_time(period: Period, day: date, begin: 
     assert found.to_ms - found.from_ms == hours * HOUR_MS
 
 
+@pytest.mark.proves("F16")
 def test_a_day_on_which_clocks_change_has_the_hours_that_it_has() -> None:
     assert span(Period.DAY, date(2027, 3, 28), ZoneInfo("Europe/Berlin")) == Span(1_806_188_400_000, 1_806_271_200_000)
 

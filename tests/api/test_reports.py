@@ -192,6 +192,7 @@ def test_departments_have_a_report_of_their_own_and_no_cards(officer: Somebody) 
     officer.get(f"/api/v1/reports/north/cards?day={DAY}&whose=department", status=422)
 
 
+@pytest.mark.proves("F64")
 def test_no_cell_becomes_a_formula() -> None:
     bad = Table("x", ("a",), (("=HYPERLINK(1)",), ("-1+2",), (-3,), (None,)))
     assert "'=HYPERLINK" in as_csv([bad]).decode()

@@ -68,7 +68,7 @@ def test_without_proof_nobody_comes_in_where_somebody_is_asked(served: Served) -
             assert (answer.status_code, kind(answer)) == (401, "not_known"), (method, path)
 
 
-@pytest.mark.proves("G5")
+@pytest.mark.proves("G5", "F61")
 @pytest.mark.parametrize("role", [*Role])
 def test_each_role_comes_as_far_as_the_table_says(served: Served, role: Role) -> None:
     asked, mine = routes(served.client.app), headers(served, role)

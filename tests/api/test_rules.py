@@ -38,6 +38,7 @@ g1, g2 = Maker("g1"), Maker("g2")
 
 
 class TestTable:
+    @pytest.mark.proves("F50")
     def test_every_state_has_an_answer_to_every_action(self) -> None:
         assert TABLE.keys() == {*product(State, Action)}
         assert STATE_WORDS.keys() == {*State}

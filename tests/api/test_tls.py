@@ -361,6 +361,7 @@ def test_a_station_without_a_certificate_starts_all_the_same_and_is_there_by_htt
     assert ask(one.origin, "/desk", headers=BROWSER)[0] == 307
 
 
+@pytest.mark.proves("F58")
 def test_a_certificate_is_a_fault_30_7_and_1_days_before_its_end() -> None:
     ends = 100 * DAY_MS
     for days, code in (

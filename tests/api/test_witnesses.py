@@ -89,6 +89,7 @@ def test_a_gateway_is_told_where_the_chain_ends_and_nothing_when_it_knows(served
         assert service.head(session) == Head(later.head.seq, later.head.digest)
 
 
+@pytest.mark.proves("F63")
 def test_a_tail_that_was_cut_off_is_a_fault_until_somebody_answers_for_it(
     served: Served, gateway: Gateway, settings: StationSettings, tmp_path: Path
 ) -> None:

@@ -1,9 +1,12 @@
-"""Run every check from the root of the tree. Exit 1 when one finds something wrong; what is only unproven is told."""
+"""Run every check from the root of the tree. Exit 1 when one finds something wrong; what is only unproven is told.
+
+With --write the catalogue of docs/faults.md names the tests that there are.
+"""
 
 import sys
 from pathlib import Path
 
-from tests.checks import commands, links, places, proofs, requirements, status, words
+from tests.checks import catalogue, commands, links, places, proofs, requirements, status, words
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -11,8 +14,11 @@ ROOT = Path(__file__).resolve().parents[2]
 def main() -> int:
     rows = requirements.read(ROOT)
     proven = proofs.collect(ROOT)
+    if "--write" in sys.argv[1:]:
+        catalogue.write(ROOT, proven)
     problems = [
-        *proofs.unknown(proven, rows),
+        *proofs.unknown(proven, {*rows, *catalogue.ROWS}),
+        *catalogue.problems(ROOT, proven),
         *status.problems(ROOT, rows, proven),
         *links.problems(ROOT),
         *commands.problems(ROOT),

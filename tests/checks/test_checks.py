@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 import typer
 
-from tests.checks import commands, links, places, proofs, requirements, status
+from tests.checks import catalogue, commands, links, places, proofs, requirements, status
 
 ROWS = ("A1", "N1")
 Write = Callable[[Mapping[str, str]], Path]
@@ -150,3 +150,32 @@ def test_the_folder_of_the_checkout_in_the_tree_is_found(tree: Write, tmp_path: 
 def test_places_that_every_machine_has_pass(tree: Write) -> None:
     text = "/usr/sbin/mosquitto ~/site.toml /home/pi/site.toml $HOME/x docs/home/a/b /dev/serial/by-id/x\n"
     assert list(places.problems(in_git(tree({"docs/setup.md": text, "picture.png": "\x89"})))) == []
+
+
+def catalogue_of(tree: Write, *lines: str) -> Path:
+    said = {line[2:5]: line for line in lines}
+    others = {row: f"| {row} | it goes wrong | it holds | open: not tried |" for row in catalogue.ROWS}
+    return tree({catalogue.WHERE: "\n".join((others | said).values()) + "\n"})
+
+
+def test_a_row_of_the_catalogue_that_nothing_shows_says_why(tree: Write) -> None:
+    nothing = dict.fromkeys(("tests/test_x.py::test_y",), ())
+    rows = [row for nemesis in catalogue.NEMESES.values() for row in nemesis.rows]
+    shown = [f"| {row} | wrong | holds | {catalogue._shown(row, nothing)} |" for row in rows]
+    assert not list(catalogue.problems(catalogue_of(tree, *shown), nothing))
+    [problem] = catalogue.problems(catalogue_of(tree, *shown, "| F64 | wrong | holds | ? |"), nothing)
+    assert "F64" in problem
+
+
+def test_the_catalogue_names_the_tests_that_there_are_and_is_written_so(tree: Write) -> None:
+    proven = {"tests/test_x.py::test_y[1]": ("F64",), "tests/test_x.py::test_y[2]": ("F64", "N1")}
+    root = catalogue_of(tree)
+    assert any("F64" in problem for problem in catalogue.problems(root, proven))
+    catalogue.write(root, proven)
+    assert "| F64 | it goes wrong | it holds | `tests/test_x.py::test_y` |" in (root / catalogue.WHERE).read_text()
+    assert not list(catalogue.problems(root, proven))
+
+
+def test_a_catalogue_that_lacks_a_row_is_found(tree: Write) -> None:
+    root = tree({catalogue.WHERE: "| F01 | wrong | holds | open: not tried |\n"})
+    assert any("F01 to F64" in problem for problem in catalogue.problems(root, {}))

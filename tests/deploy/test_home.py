@@ -147,7 +147,7 @@ def test_a_wired_button_sounds_the_siren_and_reaches_the_station(home: Home) -> 
     assert (alarm["unit"], alarm["verified"], alarm["acknowledged"]) == ("button", True, None)
 
 
-@pytest.mark.proves("N14")
+@pytest.mark.proves("N14", "F54")
 def test_a_gateway_that_dies_is_started_again_and_takes_presses(home: Home) -> None:
     first = home.child("box")
     os.kill(first, signal.SIGKILL)

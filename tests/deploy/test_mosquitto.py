@@ -282,7 +282,7 @@ def test_an_ordinary_user_can_start_it_too() -> None:
             os.close(descriptor)
 
 
-@pytest.mark.proves("N10")
+@pytest.mark.proves("N10", "F28")
 def test_a_second_connection_of_an_account_ends_the_first(broker: PrivateBroker) -> None:
     first = Mailbox.of(broker, GATEWAY)
     with Mailbox.of(broker, GATEWAY):
@@ -290,6 +290,7 @@ def test_a_second_connection_of_an_account_ends_the_first(broker: PrivateBroker)
     first.close()
 
 
+@pytest.mark.proves("F26")
 def test_the_largest_message_passes_and_a_larger_packet_ends_the_connection(broker: PrivateBroker) -> None:
     with Mailbox.of(broker, POLICE) as police, Mailbox.of(broker, GATEWAY) as gateway:
         police.subscribe(ALARMS)

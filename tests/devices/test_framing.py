@@ -75,7 +75,7 @@ def test_how_a_stream_is_cut_makes_no_difference(parts: list[bytes], where: list
     assert pieces.inside_frame == whole.inside_frame
 
 
-@pytest.mark.proves("N9")
+@pytest.mark.proves("N9", "F36")
 @pytest.mark.parametrize(
     "bad",
     [

@@ -528,7 +528,7 @@ def test_the_old_key_opens_until_the_new_one_has() -> None:
 # Counters
 
 
-@pytest.mark.proves("N3")
+@pytest.mark.proves("N3", "F42")
 def test_the_boot_number_rolls_over_when_nothing_waits_any_more() -> None:
     end = a_unit(boot=4)
     say(end, a_press(1, boot=4))

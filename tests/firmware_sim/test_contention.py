@@ -110,7 +110,7 @@ def test_sirens_of_ten_units_at_9600_sound_within_a_second(within_ms: int) -> No
     assert max(figures.read) <= 3000, figures
 
 
-@pytest.mark.proves("N5", "N7")
+@pytest.mark.proves("N5", "N7", "F47")
 def test_sirens_of_300_units_at_115200_sound_within_a_second_when_all_press_within_a_second() -> None:
     """Measured: sirens 31 ms after the first press of a group is read (p99); all 300 presses read after some 12 s."""
     figures = measure(units=300, baud=115_200, within_ms=1000, until_s=20, seeds=range(1))

@@ -165,6 +165,7 @@ def test_how_long_a_key_was_held_is_told_later() -> None:
     assert released.held_ms == 1500
 
 
+@pytest.mark.proves("F45")
 @pytest.mark.parametrize("bounces", [1, 5, 10])
 def test_a_bouncing_contact_is_one_press(bounces: int) -> None:
     bench = Bench()
@@ -173,6 +174,7 @@ def test_a_bouncing_contact_is_one_press(bounces: int) -> None:
     assert len(bench.diary(Pressed)) == len(bench.diary(Released)) == 1
 
 
+@pytest.mark.proves("F46")
 def test_a_touch_shorter_than_the_debounce_is_no_press() -> None:
     bench = Bench()
     bench.press(Key.PANIC, hold_ms=5)
@@ -180,6 +182,7 @@ def test_a_touch_shorter_than_the_debounce_is_no_press() -> None:
     assert not bench.diary(Pressed)
 
 
+@pytest.mark.proves("F45")
 def test_a_stuck_key_is_one_press_and_one_note_and_blocks_no_other_key() -> None:
     bench = Bench()
     bench.unit.jam(Key.PANIC, bench.now_ns)

@@ -79,6 +79,7 @@ async def test_a_wiegand_reader_on_two_pins_is_heard_and_its_pins_are_given_back
     assert made._timers == {}
 
 
+@pytest.mark.proves("F46")
 async def test_a_spike_on_the_wire_is_no_press() -> None:
     async with pins(KEY) as (made, factory, hearer):
         made.start()

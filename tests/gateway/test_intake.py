@@ -83,7 +83,7 @@ def test_a_key_that_nobody_knows_is_a_panic_all_the_same() -> None:
     assert verdict.rings
 
 
-@pytest.mark.proves("N3")
+@pytest.mark.proves("N3", "F44")
 def test_the_same_press_heard_again_is_the_same_event_however_often() -> None:
     judge, clock = intake(), Clock()
     first = event_of(judge.judge(LINE, pressed(), clock()))
@@ -111,7 +111,7 @@ def test_the_oldest_messages_are_forgotten_first_so_that_the_latest_is_still_a_r
     assert judge.judge(LINE, pressed(1), Clock()()).event is not None
 
 
-@pytest.mark.proves("N12", "N13")
+@pytest.mark.proves("N12", "N13", "F40")
 def test_a_stale_press_is_shown_to_the_police_as_unverified_and_rings_nowhere() -> None:
     judge = intake()
     verdict = judge.judge(LINE, pressed(proof=Proof.STALE), Clock()())
@@ -125,7 +125,7 @@ def test_a_stale_press_is_shown_to_the_police_as_unverified_and_rings_nowhere() 
         assert (again.repeat, again.told) == (event.id, None)
 
 
-@pytest.mark.proves("N13")
+@pytest.mark.proves("N13", "F42")
 def test_a_press_that_looked_like_a_replay_is_believed_and_rings_when_its_unit_says_it_again() -> None:
     judge = intake()
     suspected = event_of(judge.judge(LINE, pressed(proof=Proof.STALE), Clock()()))
@@ -284,7 +284,7 @@ def test_a_heartbeat_makes_no_event_and_is_answered_like_everything_else() -> No
     assert verdict.told == judge.judge(LINE, pressed(5, key=Key.DURESS), Clock()()).told
 
 
-@pytest.mark.proves("N9", "N13")
+@pytest.mark.proves("N9", "N13", "F41")
 def test_refused_seals_reach_the_police_once_in_ten_minutes_for_each_address_and_six_for_a_line() -> None:
     judge, clock = intake(), Clock()
     first = judge.judge(LINE, SealRefused(1, known=True), clock())
@@ -304,7 +304,7 @@ def test_refused_seals_reach_the_police_once_in_ten_minutes_for_each_address_and
 REMOTE_BUTTON = [{"id": "r1", "identity": 5, "command": 2, "household": "h01"}]
 
 
-@pytest.mark.proves("A2")
+@pytest.mark.proves("A2", "F40")
 def test_a_fixed_code_rings_and_is_marked_unverified() -> None:
     verdict = intake(remotes=REMOTE_BUTTON).judge("radio", RadioCode(5, 2), Clock()())
     event = event_of(verdict)

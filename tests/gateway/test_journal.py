@@ -200,6 +200,7 @@ def test_a_journal_without_its_epoch_is_damaged(path: Path) -> None:
         opened(path)
 
 
+@pytest.mark.proves("F57")
 def test_a_journal_of_a_later_version_is_refused_and_left_alone(path: Path) -> None:
     opened(path).close()
     change(path, "PRAGMA user_version = 99")
@@ -214,7 +215,7 @@ def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
         opened(tmp_path / "nowhere" / "journal.db")
 
 
-@pytest.mark.proves("N1", "N14")
+@pytest.mark.proves("N1", "N14", "F04")
 def test_a_torn_tail_costs_only_what_was_not_whole(path: Path, tmp_path: Path) -> None:
     """The log is cut at every 512 bytes of its last frames, as a power cut in the middle of a write leaves it."""
     journal = opened(path)
@@ -237,7 +238,7 @@ def test_a_torn_tail_costs_only_what_was_not_whole(path: Path, tmp_path: Path) -
     journal.close()
 
 
-@pytest.mark.proves("N14")
+@pytest.mark.proves("N14", "F05")
 def test_whatever_page_is_spoiled_the_journal_opens_or_says_that_it_is_damaged(path: Path, tmp_path: Path) -> None:
     with closing(opened(path)) as journal:
         for number in range(1, 60):
@@ -372,7 +373,7 @@ journal.close()
 """
 
 
-@pytest.mark.proves("N1")
+@pytest.mark.proves("N1", "F07")
 @pytest.mark.parametrize("error", ["EIO", "ENOSPC"])
 @pytest.mark.parametrize("nth", [8, 9, 10, 11, 12])
 def test_a_sync_that_fails_keeps_nothing_and_the_next_try_keeps_it_once(path: Path, nth: int, error: str) -> None:
@@ -392,7 +393,7 @@ def test_a_sync_that_fails_keeps_nothing_and_the_next_try_keeps_it_once(path: Pa
         assert presses == [f"u01:1:{number}" for number in range(1, 9)]
 
 
-@pytest.mark.proves("N1", "N7")
+@pytest.mark.proves("N1", "N7", "F06")
 def test_on_a_full_disk_the_ballast_goes_for_what_must_be_kept_and_comes_back_later(small_disk: SmallDisk) -> None:
     path = small_disk.folder / "journal.db"
     journal = opened(path, ballast_bytes=1 << 20)
@@ -484,7 +485,7 @@ def test_what_is_not_delivered_is_not_pruned_and_is_when_it_is(journal: Journal)
     assert journal.prune(1) == 1
 
 
-@pytest.mark.proves("N15")
+@pytest.mark.proves("N15", "F63")
 @pytest.mark.parametrize(
     ("tamper", "first_bad"),
     [
@@ -546,7 +547,7 @@ def test_for_want_of_room_telemetry_goes_first_and_it_is_told_what_went(journal:
     assert journal.verify() is None
 
 
-@pytest.mark.proves("N7")
+@pytest.mark.proves("N7", "F10")
 def test_alarms_and_faults_are_never_shed(journal: Journal) -> None:
     journal.append([press(CLOCK, kind=Kind.DURESS) for _ in range(50)] + [fault() for _ in range(50)])
     assert journal.shed(0, tell) is None

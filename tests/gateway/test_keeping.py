@@ -222,6 +222,7 @@ async def test_what_is_carried_is_not_lost_when_no_new_file_can_be_made_at_once(
         assert first.id in {event.id for event in await stored(keeper)}
 
 
+@pytest.mark.proves("F12")
 async def test_a_restored_card_opens_a_new_epoch_and_takes_along_what_is_not_receipted(
     disk: Disk, watch: Watch
 ) -> None:

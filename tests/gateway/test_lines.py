@@ -67,7 +67,7 @@ async def test_with_nobody_to_talk_to_a_press_rings_at_the_neighbours_and_is_kep
         assert units.sirens[5] == []
 
 
-@pytest.mark.proves("N5")
+@pytest.mark.proves("N5", "F09")
 async def test_a_commit_that_takes_five_seconds_delays_no_siren(wire: Wire) -> None:
     gate = Gate()
 
@@ -246,7 +246,7 @@ async def test_a_line_that_gives_the_gateway_its_own_frames_back_works_all_the_s
         assert len({siren.alarm for _, siren in units.sirens[3] if siren}) == 1
 
 
-@pytest.mark.proves("A10", "N8", "N14")
+@pytest.mark.proves("A10", "N8", "N14", "F38")
 async def test_an_unplugged_line_is_one_fault_and_its_return_the_restore(wire: Wire) -> None:
     async with town(wire) as (gateway, units):
         first = units.press(1)
@@ -280,6 +280,7 @@ async def test_strangers_on_the_line_are_shown_to_the_police_and_are_a_fault(wir
         assert not any(units.sirens.values())
 
 
+@pytest.mark.proves("F36")
 async def test_garbage_costs_a_counter_and_much_of_it_is_a_fault(wire: Wire) -> None:
     async with town(wire, status_s=5) as (gateway, units):
         for _ in range(200):
@@ -289,6 +290,7 @@ async def test_garbage_costs_a_counter_and_much_of_it_is_a_fault(wire: Wire) -> 
         await until_fault(gateway, "line_noisy")
 
 
+@pytest.mark.proves("F53")
 async def test_a_sounder_that_does_not_work_is_a_fault(wire: Wire) -> None:
     async with town(wire) as (gateway, units):
         units.broken = {3}
@@ -371,7 +373,7 @@ async def tags_kept(gateway: Gateway) -> list[object]:
     return [event.detail["tag"] for event in await journalled(gateway) if event.type is EventType.CHECK_IN]
 
 
-@pytest.mark.proves("N7", "N9")
+@pytest.mark.proves("N7", "N9", "F39")
 @pytest.mark.parametrize("baud", [115_200, 921_600])
 async def test_a_port_that_brings_more_than_a_disk_takes_is_held_back_and_nothing_of_it_is_lost(
     wire: Wire, monkeypatch: pytest.MonkeyPatch, baud: int
@@ -400,7 +402,7 @@ async def test_a_port_that_brings_more_than_a_disk_takes_is_held_back_and_nothin
         assert told["gave_way"] == 0
 
 
-@pytest.mark.proves("N5", "N7")
+@pytest.mark.proves("N5", "N7", "F39")
 async def test_a_press_on_a_full_wire_rings_however_much_waits_for_the_disk(
     wire: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -423,7 +425,7 @@ async def test_a_press_on_a_full_wire_rings_however_much_waits_for_the_disk(
         assert await tags_kept(gateway) == [f"{tag:04X}" for tag in range(len(frames))]
 
 
-@pytest.mark.proves("N7")
+@pytest.mark.proves("N7", "F39")
 def test_no_unit_loses_its_first_alarm_for_want_of_room() -> None:
     clock = Clock()
     one, again, two = press(clock), press(clock, number=2), press(clock, unit="u02")

@@ -99,7 +99,7 @@ async def test_what_is_said_to_the_gateway_arrives_even_at_once_after_the_connec
         await until(lambda: hearer.messages == [Arrived(RECEIPT, b"for you", retained=False)])
 
 
-@pytest.mark.proves("N2")
+@pytest.mark.proves("N2", "F26")
 async def test_a_publish_that_the_broker_refuses_is_told_with_its_reason(broker: PrivateBroker) -> None:
     async with linked(broker) as (link, hearer):
         ticket = link.publish(f"sw1/{STATION}/station/status", b"not mine to say")
@@ -184,6 +184,7 @@ async def test_a_broker_that_stands_still_is_found_out(broker: PrivateBroker, sp
         await until(lambda: link.up)
 
 
+@pytest.mark.proves("F19")
 def test_with_the_patience_that_ships_a_silent_broker_is_found_out_within_30_s() -> None:
     shipped = Patience()
     assert 2 * shipped.keepalive_s + shipped.look_s < 30
@@ -367,7 +368,7 @@ async def test_over_tls_everything_of_one_record_is_read_at_once(
 # paho drops the socket of a handshake that failed without closing it.
 @pytest.mark.filterwarnings("ignore:Exception ignored in. <ssl.SSLSocket:pytest.PytestUnraisableExceptionWarning")
 @pytest.mark.filterwarnings("ignore:unclosed <ssl.SSLSocket:ResourceWarning")
-@pytest.mark.proves("N13")
+@pytest.mark.proves("N13", "F60")
 async def test_a_broker_with_a_strangers_certificate_is_not_trusted(
     broker: PrivateBroker, tunnel: Tunnel, tmp_path: Path
 ) -> None:

@@ -33,7 +33,7 @@ def test_an_old_journal_goes_on(tmp_path: Path) -> None:
         assert (found.journal.epoch, found.journal.head_seq, found.set_aside) == (epoch, 1, None)
 
 
-@pytest.mark.proves("N14")
+@pytest.mark.proves("N14", "F05")
 def test_a_damaged_journal_is_set_aside_and_a_new_one_names_it(tmp_path: Path) -> None:
     path = tmp_path / "journal.db"
     with closing(opened(path).journal) as journal:

@@ -125,7 +125,7 @@ def seqs(parcels: list[Parcel]) -> list[int]:
     return [parcel.entry.seq for parcel in parcels if parcel.target == STATION]
 
 
-@pytest.mark.proves("N2")
+@pytest.mark.proves("N2", "F27")
 def test_a_puback_closes_a_view_and_only_a_receipt_closes_the_delivery_to_the_station() -> None:
     road = Road()
     (entry,) = road.keep(press(CLOCK))

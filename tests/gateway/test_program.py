@@ -80,7 +80,7 @@ async def test_without_any_store_it_starts_rings_confirms_nothing_and_goes_on_wh
         assert [event.type for event in await journalled(gateway)].count(EventType.PRESS) == 1
 
 
-@pytest.mark.proves("A4", "N5", "N14")
+@pytest.mark.proves("A4", "N5", "N14", "F08")
 async def test_on_a_card_that_became_read_only_it_starts_and_rings(
     wire: Wire, small_disk: SmallDisk, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -112,7 +112,7 @@ async def test_with_a_damaged_journal_and_lost_counters_it_rings_and_confirms(
         assert len(list(state.glob("journal.db.damaged-*"))) == bool(rubbish)
 
 
-@pytest.mark.proves("N1", "N3", "N14")
+@pytest.mark.proves("N1", "N3", "N14", "F05")
 async def test_a_journal_that_goes_bad_while_running_costs_no_press_and_its_windows_go_along(
     wire: Wire, tmp_path: Path
 ) -> None:
@@ -197,6 +197,7 @@ async def test_run_ends_in_order_on_a_signal(tmp_path: Path) -> None:
         asyncio.get_running_loop().remove_signal_handler(number)
 
 
+@pytest.mark.proves("F11")
 async def test_a_second_gateway_on_the_same_state_refuses_to_start(tmp_path: Path) -> None:
     state = tmp_path / "state"
     async with running(settings(state, lines=[], units=[])):

@@ -39,7 +39,7 @@ def test_an_alarm_that_a_restart_interrupted_goes_on_for_the_rest_of_its_time() 
     assert ladder.next_due() is not None
 
 
-@pytest.mark.proves("N12")
+@pytest.mark.proves("N12", "F30")
 def test_after_a_reboot_or_a_minute_nothing_rings_again() -> None:
     clock = Clock()
     event = press(clock)

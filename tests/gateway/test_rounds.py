@@ -82,7 +82,7 @@ async def test_health_is_written_for_people_and_names_nobody(tmp_path: Path) -> 
         assert set(told) >= {"uplink", "lines", "faults", "journal", "outbox", "intake", "clock"}
 
 
-@pytest.mark.proves("N6", "N8")
+@pytest.mark.proves("N6", "N8", "F14")
 async def test_a_clock_at_1970_is_a_fault_and_nothing_else_minds(tmp_path: Path) -> None:
     clock = Clock(wall_ms=3_000, quality="unsynced")
     async with running(place(tmp_path), clock=clock) as gateway:
@@ -126,7 +126,7 @@ async def test_a_deep_queue_a_full_disk_and_a_folder_that_is_gone_are_faults(
         await asyncio.to_thread((tmp_path / "elsewhere").rename, tmp_path / "state")
 
 
-@pytest.mark.proves("N7", "N9")
+@pytest.mark.proves("N7", "N9", "F10")
 async def test_a_journal_that_grows_past_its_limit_gives_up_patrol_detail_and_says_so(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -167,7 +167,7 @@ def heard(manager: socket.socket) -> list[bytes]:
             return said
 
 
-@pytest.mark.proves("N14")
+@pytest.mark.proves("N14", "F09", "F54")
 async def test_the_watchdog_is_told_only_while_the_journal_answers_and_a_slow_card_is_no_reason_to_end(
     tmp_path: Path, manager: socket.socket, monkeypatch: pytest.MonkeyPatch
 ) -> None:

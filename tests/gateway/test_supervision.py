@@ -64,7 +64,7 @@ def test_a_line_that_falls_silent_is_one_fault_however_its_heartbeats_were_sprea
     assert brief(changes) == [("line_silent", "line1", False)]
 
 
-@pytest.mark.proves("A10")
+@pytest.mark.proves("A10", "F43")
 def test_jamming_of_more_than_a_third_is_told_within_two_periods_and_a_bit() -> None:
     watch = supervision(10)
     everybody = [unit for unit, _ in units(10)]

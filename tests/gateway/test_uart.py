@@ -76,7 +76,7 @@ async def test_nobody_else_may_open_the_port(wire: Wire) -> None:
             assert len(owner.losses) == 1
 
 
-@pytest.mark.proves("A10", "N14")
+@pytest.mark.proves("A10", "N14", "F38")
 async def test_an_unplugged_adapter_is_lost_and_heard_again_behind_the_same_name(wire: Wire) -> None:
     async with port_at(wire.name) as (port, owner):
         port.start()

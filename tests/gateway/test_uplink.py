@@ -181,7 +181,7 @@ async def test_a_topic_that_the_broker_refuses_holds_up_nobody_else(tmp_path: Pa
             await until(only_one_is_owed)
 
 
-@pytest.mark.proves("N2", "N7", "N9")
+@pytest.mark.proves("N2", "N7", "N9", "F18")
 async def test_a_backlog_of_thousands_goes_out_alarms_first_and_all_of_it(
     broker: PrivateBroker, station: Station, tmp_path: Path
 ) -> None:
@@ -377,7 +377,7 @@ async def test_what_the_station_did_not_sign_is_refused_and_counted(
         assert gateway._alert.ringing
 
 
-@pytest.mark.proves("N10", "N14")
+@pytest.mark.proves("N10", "N14", "F03")
 async def test_a_station_that_holds_more_than_we_do_makes_us_open_a_new_epoch(
     broker: PrivateBroker, tmp_path: Path
 ) -> None:

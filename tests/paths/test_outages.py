@@ -45,7 +45,7 @@ def town_without_right(folder: Path, right: str) -> Iterator[Town]:
         yield running
 
 
-@pytest.mark.proves("N2", "N3", "N4", "N9")
+@pytest.mark.proves("N2", "N3", "N4", "N9", "F23")
 def test_a_broker_killed_in_a_storm_costs_no_alarm(own_town: Town) -> None:
     for key in ("panic", "fire", "help"):
         for unit in DOORS:
@@ -64,7 +64,7 @@ def test_a_broker_killed_in_a_storm_costs_no_alarm(own_town: Town) -> None:
     assert not verdict.untold
 
 
-@pytest.mark.proves("A1", "A4", "N2", "N3")
+@pytest.mark.proves("A1", "A4", "N2", "N3", "F18")
 def test_a_press_reaches_the_station_by_https_while_the_broker_is_dead_and_is_one_alarm_by_both_roads(
     tmp_path: Path,
 ) -> None:
@@ -89,7 +89,7 @@ def test_a_press_reaches_the_station_by_https_while_the_broker_is_dead_and_is_on
         assert [body["press"] for body in cut.stored("press")] == [message]
 
 
-@pytest.mark.proves("N2", "N7", "N9")
+@pytest.mark.proves("N2", "N7", "N9", "F24")
 def test_a_station_away_for_more_than_the_broker_keeps_gets_everything_in_order(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
@@ -115,7 +115,7 @@ def test_a_station_away_for_more_than_the_broker_keeps_gets_everything_in_order(
         assert len(away.stored("check_in")) - before == STATION_IS_AWAY_FOR
 
 
-@pytest.mark.proves("N2", "N5")
+@pytest.mark.proves("N2", "N5", "F19")
 def test_a_broker_that_answers_nothing_for_five_seconds_delays_only_what_goes_through_it(own_town: Town) -> None:
     own_town.box.broker.suspend()
     try:
@@ -152,7 +152,7 @@ def test_a_household_topic_that_the_broker_refuses_is_never_counted_as_told_and_
         assert {one.partition(": ")[0] for one in verdict.untold} == {"household:h09"}
 
 
-@pytest.mark.proves("N2", "N7", "N9")
+@pytest.mark.proves("N2", "N7", "N9", "F26")
 def test_events_that_the_broker_refuses_stay_in_the_journal_until_it_takes_them(tmp_path: Path) -> None:
     with town_without_right(tmp_path, "topic write sw1/north/gateway/gw1/event") as refusing:
         messages = [refusing.press(unit) for unit in ("u03", "u01", "u02")]

@@ -33,7 +33,7 @@ def disk(tmp_path: Path) -> Iterator[CuttableDisk]:
 
 
 @pytest.mark.timeout(120)
-@pytest.mark.proves("N1", "N14")
+@pytest.mark.proves("N1", "N14", "F01")
 def test_twenty_power_cuts_take_nothing_that_a_unit_was_told_is_kept(disk: CuttableDisk, tmp_path: Path) -> None:
     dice = Random(SEED)
     with town(tmp_path, gateway_state=disk.mountpoint) as struck:
@@ -50,7 +50,7 @@ def test_twenty_power_cuts_take_nothing_that_a_unit_was_told_is_kept(disk: Cutta
         assert not list(disk.mountpoint.glob("journal.db.damaged*"))
 
 
-@pytest.mark.proves("N1", "N5", "N14")
+@pytest.mark.proves("N1", "N5", "N14", "F07")
 def test_a_press_on_a_disk_that_died_rings_and_is_not_confirmed_before_it_is_kept(
     disk: CuttableDisk, tmp_path: Path
 ) -> None:

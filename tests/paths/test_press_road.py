@@ -35,7 +35,7 @@ def test_in_peace_everybody_who_may_know_learns_of_a_press_once(running_town: To
     assert verdict.copies == 0
 
 
-@pytest.mark.proves("N1", "N3", "N4", "N12", "N14")
+@pytest.mark.proves("N1", "N3", "N4", "N12", "N14", "F02")
 @pytest.mark.parametrize("step", GATEWAY_STEPS)
 def test_a_gateway_killed_at_any_step_loses_no_confirmed_press(running_town: Town, step: str) -> None:
     with running_town.killed(running_town.gateway, step):
@@ -47,7 +47,7 @@ def test_a_gateway_killed_at_any_step_loses_no_confirmed_press(running_town: Tow
     assert not verdict.missing
 
 
-@pytest.mark.proves("N2", "N3", "N4")
+@pytest.mark.proves("N2", "N3", "N4", "F02")
 @pytest.mark.parametrize("step", STATION_STEPS)
 def test_a_station_killed_at_any_step_loses_no_press_and_counts_none_twice(running_town: Town, step: str) -> None:
     with running_town.killed(running_town.station, step):

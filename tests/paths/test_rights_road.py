@@ -80,7 +80,7 @@ def runs_what_it_should(running: Town, desk: Desk) -> bool:
     return health.exists() and json.loads(health.read_text())["register"] == wanted
 
 
-@pytest.mark.proves("G1", "G7", "N4", "A1")
+@pytest.mark.proves("G1", "G7", "N4", "A1", "F59")
 def test_a_household_and_a_unit_that_are_put_down_at_the_station_count_within_seconds_and_leave_as_fast(
     tmp_path: Path,
 ) -> None:

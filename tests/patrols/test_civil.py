@@ -66,7 +66,7 @@ def test_the_tail_after_midnight_belongs_to_the_day_on_which_the_shift_began() -
     assert len({one.id for one in rounds}) == 4
 
 
-@pytest.mark.proves("P2")
+@pytest.mark.proves("P2", "F16")
 def test_an_hour_that_never_is_has_one_round_and_not_two() -> None:
     hourly = plan(BERLIN, begins_min=tuple(range(0, 480, 60)))
     rounds = [local(one.starts_ms, BERLIN) for one in unfold(hourly, SPRING)]
