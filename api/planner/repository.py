@@ -1,10 +1,13 @@
 """Reading and writing staggered plans. Never commits."""
 
 from collections.abc import Collection, Sequence
+from typing import Final
 
 from sqlmodel import Session, col, select
 
 from api.planner.models import Stagger, StaggerPlan
+
+BESIDE_MOST: Final = 500
 
 
 def add(session: Session, row: Stagger) -> Stagger:
@@ -25,6 +28,18 @@ def page(session: Session, *, station: str, area: str, below: int | None, limit:
     if below is not None:
         found = found.where(col(Stagger.number) < below)
     return session.exec(found.order_by(col(Stagger.number).desc()).limit(limit)).all()
+
+
+def beside(
+    session: Session, areas: Collection[str], *, station: str, from_ms: int, to_ms: int, below: int | None
+) -> Sequence[Stagger]:
+    """Plans of these areas that touch a time, newest first; `below`: only those that were there before this one."""
+    found = select(Stagger).where(
+        Stagger.station == station, col(Stagger.area).in_(areas), Stagger.starts_ms < to_ms, Stagger.ends_ms > from_ms
+    )
+    if below is not None:
+        found = found.where(col(Stagger.number) < below)
+    return session.exec(found.order_by(col(Stagger.number).desc()).limit(BESIDE_MOST)).all()
 
 
 def plans(session: Session, numbers: Collection[int]) -> list[StaggerPlan]:

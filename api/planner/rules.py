@@ -15,7 +15,11 @@ Theory:
    no continuation is remembered and never tried again, so that the search is complete: it finds a plan where there is
    one on the grid of minutes, or has looked at everything, or says that it gave up after `TRIES`. The bounds
    therefore hold for every seed; the seed only says which of the plans it is.
-5. What cannot be is named and not bent: every `Refusal` says which bound, who and when.
+5. Teams of areas beside this one are kept apart where that can be: first it is looked for a plan none of whose passes
+   begins within `apart_ms` of a round of theirs; where none is found in `TRIES_APART`, such minutes come last, and how
+   many passes are in step with theirs is said. It is no bound, since twenty areas around a red one would leave no
+   minute free. Without such rounds a seed draws as ever.
+6. What cannot be is named and not bent: every `Refusal` says which bound, who and when.
 
 Why no solver: one area has some two to six teams and a night some twenty passes, which this search lays in
 milliseconds and repeats from a published seed; CP-SAT (OR-Tools, a wheel of 28 MB beside numpy and pandas) does not
@@ -37,7 +41,7 @@ LONGEST_MS: Final = 36 * 60 * MINUTE_MS
 TRIES: Final = 150_000
 """Minutes that are tried, each for each team, before the search gives up: some two seconds. A night needs some 40."""
 
-
+TRIES_APART: Final = 20_000
 AHEAD: Final = 4
 """So many given passes ahead it is asked whether there are rounds enough."""
 
@@ -60,7 +64,10 @@ class Shift:
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Duty:
-    """What is to be planned. `others_ms`: when police and other teams pass; those outside it are not looked at."""
+    """What is to be planned. `others_ms`: when police and other teams pass; those outside it are not looked at.
+
+    `beside_ms`: when teams of areas beside this one begin their rounds; they fill no gap here.
+    """
 
     starts_ms: int
     ends_ms: int
@@ -68,6 +75,11 @@ class Duty:
     apart_ms: int
     others_ms: tuple[int, ...]
     shifts: tuple[Shift, ...]
+    beside_ms: tuple[int, ...] = ()
+
+    def in_step(self, at_ms: int) -> bool:
+        """Whether a round that begins then goes in step with one of an area beside this one."""
+        return any(abs(at_ms - one) < self.apart_ms for one in self.beside_ms)
 
     @property
     def given_ms(self) -> tuple[int, ...]:
@@ -125,20 +137,29 @@ class Refusal:
 
 @dataclass(frozen=True, slots=True)
 class Draft:
-    """A plan that keeps every bound. `widest_ms`: the longest that nobody passes."""
+    """A plan that keeps every bound. `widest_ms`: the longest that nobody passes.
+
+    `in_step`: how many passes could not be kept apart from rounds of areas beside this one.
+    """
 
     passes: tuple[Pass, ...]
     widest_ms: int
+    in_step: int = 0
 
 
 def draft(duty: Duty, seed: bytes) -> Draft | tuple[Refusal, ...]:
     """The plan of this seed, or every reason why there is none; the same for the same arguments, always."""
     if refusals := tuple(_refusals(duty)):
         return refusals
-    found = _Search(duty, Draws(seed)).run()
+    found: tuple[Pass, ...] | Refusal | None = None
+    if duty.beside_ms:
+        found = _Search(duty, Draws(seed), apart=True, tries=TRIES_APART).run()
+    if found is None or isinstance(found, Refusal):
+        found = _Search(duty, Draws(seed)).run()
     if isinstance(found, Refusal):
         return (found,)
-    return Draft(found, max(_gaps(duty, [one.at_ms for one in found]), default=0))
+    in_step = sum(duty.in_step(one.at_ms) for one in found)
+    return Draft(found, max(_gaps(duty, [one.at_ms for one in found]), default=0), in_step)
 
 
 def broken(duty: Duty, passes: Collection[Pass]) -> tuple[str, ...]:
@@ -255,7 +276,10 @@ class _Level:
 class _Search:
     """Depth first, in the order of time, never twice into a state that has no continuation."""
 
-    def __init__(self, duty: Duty, draws: Draws) -> None:
+    def __init__(self, duty: Duty, draws: Draws, *, apart: bool = False, tries: int = TRIES) -> None:
+        """`apart`: no pass may be in step with rounds beside the area; else it may, last of all."""
+        self._apart = apart
+        self._most = tries
         self._duty = duty
         self._draws = draws
         self._marks = (*duty.given_ms, duty.ends_ms)
@@ -281,7 +305,7 @@ class _Search:
             at, laid = self._after(level.at, choice)
             if at.behind == len(self._marks):
                 return tuple(one.laid for one in way if one.laid is not None)
-            if self._tries > TRIES:
+            if self._tries > self._most:
                 return Refusal(why=Why.GAVE_UP, from_ms=farthest_ms, to_ms=self._duty.ends_ms)
             farthest_ms = max(farthest_ms, at.seen_ms)
             if at in self._dead or self._wanting(at):
@@ -325,7 +349,10 @@ class _Search:
         first = -(-(lowest - duty.starts_ms) // MINUTE_MS)
         minutes = range(first, (highest - duty.starts_ms) // MINUTE_MS + 1)
         half = next((n for n, m in enumerate(minutes) if self._ms(m) * 2 >= at.seen_ms * 2 + duty.limit_ms), 0)
-        for some in (minutes[half:], minutes[:half]):
+        halves = minutes[half:], minutes[:half]
+        alone = [[minute for minute in some if not duty.in_step(self._ms(minute))] for some in halves]
+        beside = [[minute for minute in some if duty.in_step(self._ms(minute))] for some in halves]
+        for some in alone if self._apart else (*alone, *beside):
             for minute in self._draws.shuffled(some):
                 self._tries += len(duty.shifts)
                 for index in self._draws.shuffled(range(len(duty.shifts))):

@@ -87,7 +87,9 @@ class StaggerPlanAnswer(Answer):
 
 
 class StaggerAnswer(Answer):
-    """A staggered plan. `plans`: what it became.
+    """A staggered plan. `plans`: what it became. `in_step`: passes within `apart_min` of a round of an area beside it.
+
+    `beside`: when those rounds begin; told with the seed, with which it makes the plan anew.
 
     `commitment` is SHA-256("shouwang stagger " + seed); the seed is told when the duty is over.
     """
@@ -103,6 +105,8 @@ class StaggerAnswer(Answer):
     plans: tuple[StaggerPlanAnswer, ...]
     others: tuple[datetime, ...]
     widest_min: float
+    in_step: int
+    beside: tuple[datetime, ...] | None
     regularity: RegularityAnswer
     commitment: str
     seed: str | None
@@ -143,9 +147,12 @@ def _ms(moment: datetime) -> int:
     return round(moment.timestamp() * 1_000)
 
 
-def stagger_answer(row: Stagger, regular: Regularity, plans: Sequence[StaggerPlan], *, now_ms: int) -> StaggerAnswer:
-    """A row as HTTP shows it."""
+def stagger_answer(
+    row: Stagger, regular: Regularity, plans: Sequence[StaggerPlan], *, beside_ms: Sequence[int], now_ms: int
+) -> StaggerAnswer:
+    """A row as HTTP shows it. `beside_ms`: rounds of areas beside it, as they were when it was made."""
     assert row.number is not None
+    passes = json.loads(row.passes)
     return StaggerAnswer(
         number=row.number,
         area=row.area,
@@ -154,10 +161,12 @@ def stagger_answer(row: Stagger, regular: Regularity, plans: Sequence[StaggerPla
         ends=iso(row.ends_ms),
         limit_min=row.limit_ms // MINUTE_MS,
         apart_min=row.apart_ms // MINUTE_MS,
-        passes=tuple(PassAnswer(at=iso(at_ms), team=team) for at_ms, team in json.loads(row.passes)),
+        passes=tuple(PassAnswer(at=iso(at_ms), team=team) for at_ms, team in passes),
         plans=tuple(StaggerPlanAnswer(plan=one.plan, team=one.team) for one in plans),
         others=tuple(iso(at_ms) for at_ms in json.loads(row.others)),
         widest_min=round(row.widest_ms / MINUTE_MS, 1),
+        in_step=sum(any(abs(at_ms - one) < row.apart_ms for one in beside_ms) for at_ms, _ in passes),
+        beside=tuple(iso(at_ms) for at_ms in beside_ms) if now_ms >= row.ends_ms else None,
         regularity=RegularityAnswer(
             clock=None if regular.clock is None else round(regular.clock, 3),
             rhythm=None if regular.rhythm is None else round(regular.rhythm, 3),

@@ -8,7 +8,7 @@ PlannerProblem
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import date, datetime
 from http import HTTPStatus
 from typing import Any, Final
@@ -119,9 +119,32 @@ class Planner:
         self._reached(by, area)
         band = band_at(session, area, round(new.begins.timestamp() * 1_000))
         duty = duty_of(new, limit_ms=band.every_ms)
+        duty = replace(duty, beside_ms=self._beside(session, area, duty.starts_ms, duty.ends_ms))
         if duty.starts_ms < self._clock():
             raise TooLate("a duty is planned before it begins")
         return band.colour.value, duty
+
+    def _beside(
+        self, session: Session, area: str, from_ms: int, to_ms: int, *, below: int | None = None
+    ) -> tuple[int, ...]:
+        """When teams of areas beside one begin rounds: of each, the newest draft of a time.
+
+        Beside lies what has the same area above it, on either tree, what lies in it, and what it lies in. `below`: as
+        it stood when this draft was made, which is so for ever, since no draft is changed.
+        """
+        here, areas = self._register.area(area), self._register.now.areas
+        above = {one for one in ((here.parent, here.police_parent) if here is not None else ()) if one is not None}
+        near = {one.id for one in areas.values() if above & {one.parent, one.police_parent}}
+        near = (near | {*self._register.ancestors(area)} | self._register.within(area)) - {area}
+        taken: dict[str, list[tuple[int, int]]] = {}
+        found: set[int] = set()
+        station = self._register.station
+        for row in repository.beside(session, near, station=station, from_ms=from_ms, to_ms=to_ms, below=below):
+            before = taken.setdefault(row.area, [])
+            if all(row.ends_ms <= begins or ends <= row.starts_ms for begins, ends in before):
+                before.append((row.starts_ms, row.ends_ms))
+                found |= {at_ms for at_ms, _ in json.loads(row.passes)}
+        return tuple(sorted(found))
 
     def draft(self, area: str, colour: str, duty: Duty) -> Drafted:
         """Work the plan out; outside of any transaction, since it may take a second. Raises CannotBePlanned."""
@@ -292,7 +315,8 @@ class Planner:
                     watched.setdefault(one.starts_ms, _passes(one))
             nights = sorted(watched.items(), reverse=True)[:NIGHTS]
             regular = regularity([passes for _, passes in nights], row.ends_ms - row.starts_ms)
-            found.append(stagger_answer(row, regular, became.get(row.number or 0, ()), now_ms=now))
+            beside = self._beside(session, row.area, row.starts_ms, row.ends_ms, below=row.number)
+            found.append(stagger_answer(row, regular, became.get(row.number or 0, ()), beside_ms=beside, now_ms=now))
         return found
 
     def _reached(self, by: Authority, area: str) -> None:

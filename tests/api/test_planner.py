@@ -77,6 +77,37 @@ def test_a_night_is_drafted_within_bounds_and_its_seed_told_when_it_is_over(offi
 
 
 @pytest.mark.proves("P2")
+@only_sqlite
+def test_teams_of_areas_beside_one_another_are_kept_apart_and_the_plan_can_be_made_anew(
+    officer: Somebody, hands: Hands
+) -> None:
+    wide = night(limit_min=120, others=[])
+    first = officer.post("/api/v1/areas/gr1/staggered-plans", wide, status=201)
+    theirs = [ms(one["at"]) for one in first["passes"]]
+    assert (first["in_step"], first["beside"]) == (0, None)
+    other = officer.post("/api/v1/areas/c1/staggered-plans", wide, status=201)
+    ours = [ms(one["at"]) for one in other["passes"]]
+    assert (other["in_step"], other["beside"]) == (0, None)  # when others walk is told when it is over
+    assert ours
+    assert min(abs(a - b) for a in ours for b in theirs) >= 10 * MINUTE_MS
+    hands.pass_(hours=14)
+    told = officer.get(f"/api/v1/staggered-plans/{other['number']}")
+    assert [ms(one) for one in told["beside"]] == theirs
+    assert officer.get(f"/api/v1/staggered-plans/{first['number']}")["beside"] == []
+    start = ms(told["begins"])
+    hours = {"starts_ms": start, "ends_ms": start + 540 * MINUTE_MS, "round_ms": 40 * MINUTE_MS, "most": 99}
+    again = draft(
+        Duty(
+            starts_ms=start, ends_ms=ms(told["ends"]), limit_ms=120 * MINUTE_MS, apart_ms=10 * MINUTE_MS, others_ms=(),
+            shifts=(Shift(team="t1", **hours), Shift(team="t2", **hours)), beside_ms=tuple(map(ms, told["beside"])),
+        ),
+        bytes.fromhex(told["seed"]),
+    )  # fmt: skip
+    assert isinstance(again, Draft)
+    assert [one.at_ms for one in again.passes] == ours
+
+
+@pytest.mark.proves("P2")
 def test_what_cannot_be_planned_is_named_with_whom_and_when(officer: Somebody) -> None:
     alone = {"team": "t1", "begins": at(0), "ends": at(240), "round_min": 40}
     answer = officer.post("/api/v1/areas/gr1/staggered-plans", night(teams=[alone]), status=422)

@@ -82,6 +82,45 @@ def test_whatever_is_asked_there_is_a_plan_that_keeps_every_bound_or_a_named_rea
         assert all(one.why in WHY_WORDS for one in found)
 
 
+@pytest.mark.proves("P2")
+@pytest.mark.parametrize("number", range(10))
+def test_teams_of_areas_beside_one_another_do_not_go_in_step_where_there_is_room(number: int) -> None:
+    """Two areas that are alike are drafted one after the other; their colour leaves room for both."""
+    wide = duty(shift("a", 0, 480), shift("b", 0, 480), limit=2 * HOUR, others=(200,))
+    first = draft(wide, bytes([number] * 16))
+    assert isinstance(first, Draft)
+    asked = replace(wide, beside_ms=tuple(one.at_ms for one in first.passes))
+    second = draft(asked, bytes([number + 1] * 16))
+    assert isinstance(second, Draft)
+    assert broken(asked, second.passes) == ()
+    assert second.in_step == 0
+    assert min(abs(a.at_ms - b.at_ms) for a in first.passes for b in second.passes) >= wide.apart_ms
+
+
+@pytest.mark.proves("P2")
+@settings(deadline=None, max_examples=40)
+@given(duties(), seeds, st.lists(st.integers(0, 600), max_size=60))
+def test_what_areas_beside_this_one_do_never_makes_a_plan_impossible(
+    asked: Duty, seed: bytes, beside: list[int]
+) -> None:
+    alone, found = draft(asked, seed), draft(replace(asked, beside_ms=tuple(map(at, beside))), seed)
+    gave_up = {Why.GAVE_UP, Why.NO_FIT}
+    if isinstance(alone, Draft):
+        assert isinstance(found, Draft) or {one.why for one in found} == {Why.GAVE_UP}
+    elif not {one.why for one in alone} & gave_up:
+        assert found == alone
+    if isinstance(found, Draft):
+        assert broken(asked, found.passes) == ()
+
+
+def test_without_rounds_beside_it_a_seed_draws_as_ever() -> None:
+    """Seeds that were told for plans of before make those plans anew."""
+    found = draft(NIGHT, bytes(16))
+    assert isinstance(found, Draft)
+    digest = hashlib.sha256(repr([((one.at_ms - T0) // MINUTE_MS, one.team) for one in found.passes]).encode())
+    assert digest.hexdigest() == "8c327d02ada13e1b87fbb6e4a7b16921db21343b5e753cae18a685efbb36ee9d"
+
+
 @st.composite
 def small_duties(draw: st.DrawFn) -> Duty:
     """Small enough to look at every plan that there is: at most twelve minutes."""
