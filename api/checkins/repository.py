@@ -1,14 +1,30 @@
-"""Reading and writing check-ins, tags and unknown tags. Never commits."""
+"""Reading and writing check-ins, tags and unknown tags. Never commits.
+
+Indexes of check-ins begin with the hour (`models.CheckInRow` says why), so each question names the hours that it asks
+for: those of its window, or where that is long or open, those in which there is any check-in.
+"""
 
 from collections.abc import Collection, Iterable, Iterator, Sequence
 from functools import lru_cache
 from typing import Final
 
-from sqlalchemy import ColumnElement, RowMapping, and_, bindparam, func, update
+from sqlalchemy import (
+    BigInteger,
+    ColumnElement,
+    RowMapping,
+    TextClause,
+    and_,
+    bindparam,
+    func,
+    literal_column,
+    text,
+    update,
+)
 from sqlalchemy import select as sql_select
 from sqlmodel import Session, col, select
 
 from api.checkins.models import (
+    HOUR_MS,
     CheckInRow,
     CheckpointCode,
     CheckpointTag,
@@ -23,10 +39,19 @@ from broker.tags import Tag, faces
 
 AT_ONCE: Final = 500
 """Values in one IN."""
+HOURS_AT_ONCE: Final = 32 * 24
+"""Hours in one question: a month, and a repeat before it."""
+HOURS_LATELY: Final = 48
+NEVER: Final = 1 << 62
+"""An hour after all others."""
 
 _CHECK_IN: Final = table_of(CheckInRow)
+_HOUR: Final = literal_column(f"(check_in.at_ms / {HOUR_MS})", BigInteger)
+"""As the indexes have it, to the letter."""
 _NEAR: Final = sql_select(_CHECK_IN).where(
-    _CHECK_IN.c.point == bindparam("of"), _CHECK_IN.c.at_ms.between(bindparam("begins"), bindparam("ends"))
+    _HOUR.in_([bindparam("first_hour"), bindparam("last_hour")]),
+    _CHECK_IN.c.point == bindparam("of"),
+    _CHECK_IN.c.at_ms.between(bindparam("begins"), bindparam("ends")),
 )
 _OF_RULES: Final = tuple(
     _CHECK_IN.c[name]
@@ -72,6 +97,48 @@ def add(session: Session, rows: Sequence[tuple[CheckIn, str | None, str | None]]
     )
 
 
+def _stored(way: str, sort: str) -> TextClause:
+    """The hours after or before an hour in which there is any check-in: one look into an index for each."""
+    hour = f"at_ms / {HOUR_MS}"
+    next_ = f"(SELECT {hour} FROM check_in WHERE {hour} {way} {{than}} ORDER BY {hour} {sort} LIMIT 1)"  # noqa: S608 - ours
+    return text(
+        f"WITH RECURSIVE stored(hour) AS (SELECT {next_.format(than=':than')} "  # noqa: S608 - ours
+        f"UNION ALL SELECT {next_.format(than='stored.hour')} FROM stored WHERE stored.hour IS NOT NULL) "
+        "SELECT hour FROM stored WHERE hour IS NOT NULL LIMIT :many"
+    )
+
+
+_AFTER: Final = _stored(">", "ASC")
+_BEFORE: Final = _stored("<", "DESC")
+
+
+def _hours_since(session: Session, from_ms: int, to_ms: int | None = None) -> Iterator[list[int]]:
+    """The hours of [from, to) in which there may be check-ins, in lists that a database takes in one question."""
+    first = max(0, from_ms) // HOUR_MS
+    last = None if to_ms is None else (max(1, to_ms) - 1) // HOUR_MS
+    if last is not None and last - first < HOURS_AT_ONCE:
+        yield [*range(first, last + 1)]
+        return
+    than, more = first - 1, True
+    while more:
+        stored = [*session.connection().execute(_AFTER, {"than": than, "many": HOURS_AT_ONCE}).scalars()]
+        if hours := [hour for hour in stored if last is None or hour <= last]:
+            yield hours
+        more = len(hours) == HOURS_AT_ONCE
+        than = stored[-1] if stored else than
+
+
+def _hours_back(session: Session, from_ms: int) -> Iterator[list[int]]:
+    """The hours since then in which there are check-ins, the newest first."""
+    first, than, many, more = max(0, from_ms) // HOUR_MS, NEVER, HOURS_LATELY, True
+    while more:
+        stored = [*session.connection().execute(_BEFORE, {"than": than, "many": many}).scalars()]
+        if hours := [hour for hour in stored if hour >= first]:
+            yield hours
+        more = len(hours) == many
+        than, many = (stored[-1] if stored else than), HOURS_AT_ONCE
+
+
 def held(session: Session, ids: Collection[str]) -> set[str]:
     """Those of these ids that are there."""
     found: set[str] = set()
@@ -103,7 +170,7 @@ def _flags(words: str) -> frozenset[str]:
 
 def of_guard(session: Session, guard: str, from_ms: int, to_ms: int) -> list[CheckIn]:
     """A guard's check-ins in [from, to), by time."""
-    return _found(session, _CHECK_IN.c.guard == guard, from_ms, to_ms)
+    return [*_found(session, _CHECK_IN.c.guard == guard, from_ms, to_ms)]
 
 
 def of_guards(session: Session, guards: Collection[str], from_ms: int, to_ms: int) -> list[CheckIn]:
@@ -125,24 +192,42 @@ def of_tags(session: Session, tags: Collection[str], from_ms: int, to_ms: int) -
 
 
 def near(session: Session, where: Collection[tuple[str, int]], within_ms: int) -> list[CheckIn]:
-    """Check-ins at a checkpoint within so much time of a moment; `where`: (checkpoint, moment) of each. By time."""
+    """Check-ins at a checkpoint within so much time of a moment; `where`: (checkpoint, moment) of each. By time.
+
+    `within_ms`: half an hour at most, so that two hours hold it.
+    """
+    assert within_ms <= HOUR_MS // 2
     found: dict[str, CheckIn] = {}
     for point, at_ms in sorted({*where}):
-        about = {"of": point, "begins": at_ms - within_ms, "ends": at_ms + within_ms}
+        begins, ends = at_ms - within_ms, at_ms + within_ms
+        hours = {"first_hour": max(0, begins) // HOUR_MS, "last_hour": max(0, ends) // HOUR_MS}
+        about = {"of": point, "begins": begins, "ends": ends, **hours}
         found |= {row["id"]: check_in(row) for row in session.connection().execute(_NEAR, about).mappings()}
     return sorted(found.values(), key=lambda one: (one.at_ms, one.id))
 
 
-def _found(session: Session, which: ColumnElement[bool], from_ms: int, to_ms: int) -> list[CheckIn]:
-    sql = sql_select(*_OF_RULES).where(which, _CHECK_IN.c.at_ms >= from_ms, _CHECK_IN.c.at_ms < to_ms)
-    rows = session.connection().execute(sql.order_by(_CHECK_IN.c.at_ms, _CHECK_IN.c.id)).all()
-    return [
-        CheckIn(
-            id=id_, guard=guard, tag=tag, point=point, source=_SOURCES[source], at_ms=at_ms, device_ms=device_ms,
-            server_ms=server_ms, skew_ms=skew_ms, flags=_flags(flags),
-        )
-        for id_, guard, tag, point, source, at_ms, device_ms, server_ms, skew_ms, flags in rows
-    ]  # fmt: skip
+def _found(session: Session, which: ColumnElement[bool], from_ms: int, to_ms: int) -> Iterator[CheckIn]:
+    for hours in _hours_since(session, from_ms, to_ms):
+        inside = _HOUR.in_(hours), _CHECK_IN.c.at_ms >= from_ms, _CHECK_IN.c.at_ms < to_ms
+        sql = sql_select(*_OF_RULES).where(which, *inside).order_by(_CHECK_IN.c.at_ms, _CHECK_IN.c.id)
+        for row in session.connection().execute(sql).all():
+            id_, guard, tag, point, source, at_ms, device_ms, server_ms, skew_ms, flags = row
+            yield CheckIn(
+                id=id_, guard=guard, tag=tag, point=point, source=_SOURCES[source], at_ms=at_ms, device_ms=device_ms,
+                server_ms=server_ms, skew_ms=skew_ms, flags=_flags(flags),
+            )  # fmt: skip
+
+
+def _since(session: Session, which: ColumnElement[bool], from_ms: int, limit: int) -> list[CheckIn]:
+    """The oldest since then, `limit` at most, by time."""
+    found: list[CheckIn] = []
+    for hours in _hours_since(session, from_ms):
+        sql = sql_select(_CHECK_IN).where(which, _HOUR.in_(hours), _CHECK_IN.c.at_ms >= from_ms)
+        rows = session.connection().execute(sql.order_by(_CHECK_IN.c.at_ms).limit(limit - len(found)))
+        found += [check_in(row) for row in rows.mappings()]
+        if len(found) == limit:
+            break
+    return found
 
 
 def page(session: Session, ids: Collection[str], *, below: int | None, limit: int) -> Sequence[CheckInRow]:
@@ -159,9 +244,7 @@ def by_tags(session: Session, tags: Collection[str], *, from_ms: int, limit: int
     """Check-ins by these tags, as they were read, since then."""
     found: list[CheckIn] = []
     for some in portions(tags):
-        sql = sql_select(_CHECK_IN).where(_CHECK_IN.c.tag.in_(some), _CHECK_IN.c.at_ms >= from_ms)
-        rows = session.connection().execute(sql.order_by(_CHECK_IN.c.at_ms).limit(limit - len(found)))
-        found += [check_in(row) for row in rows.mappings()]
+        found += _since(session, _CHECK_IN.c.tag.in_(some), from_ms, limit - len(found))
     return found
 
 
@@ -230,15 +313,16 @@ def code_version(session: Session, point: str, at_ms: int) -> int:
     return session.exec(found).one() or 1
 
 
-def last_read(session: Session, point: str, gateway: str, reader: str) -> int | None:
-    """When this reader last read anything at this checkpoint."""
-    found = (
-        sql_select(_CHECK_IN.c.at_ms)
-        .where(_CHECK_IN.c.point == point, _CHECK_IN.c.gateway == gateway, _CHECK_IN.c.reader == reader)
-        .order_by(_CHECK_IN.c.at_ms.desc())
-        .limit(1)
-    )
-    return session.connection().execute(found).scalar()
+def last_read(session: Session, point: str, gateway: str, reader: str, *, from_ms: int) -> int | None:
+    """When this reader last read anything at this checkpoint since then."""
+    which = _CHECK_IN.c.point == point, _CHECK_IN.c.gateway == gateway, _CHECK_IN.c.reader == reader
+    for hours in _hours_back(session, from_ms):
+        found = session.connection().scalar(
+            sql_select(func.max(_CHECK_IN.c.at_ms)).where(_HOUR.in_(hours), *which, _CHECK_IN.c.at_ms >= from_ms)
+        )
+        if found is not None:
+            return int(found)
+    return None
 
 
 def tags_now(session: Session) -> list[str]:
@@ -298,14 +382,8 @@ def unknown_page(session: Session, *, still: bool, below: int | None, limit: int
 
 def nowhere(session: Session, gateway: str, reader: str, *, from_ms: int, limit: int) -> list[CheckIn]:
     """Check-ins at this reader since then of which nobody knows at which checkpoint, oldest first."""
-    which = and_(
-        _CHECK_IN.c.point.is_(None),
-        _CHECK_IN.c.at_ms >= from_ms,
-        _CHECK_IN.c.gateway == gateway,
-        _CHECK_IN.c.reader == reader,
-    )
-    rows = session.connection().execute(sql_select(_CHECK_IN).where(which).order_by(_CHECK_IN.c.at_ms).limit(limit))
-    return [check_in(row) for row in rows.mappings()]
+    which = and_(_CHECK_IN.c.point.is_(None), _CHECK_IN.c.gateway == gateway, _CHECK_IN.c.reader == reader)
+    return _since(session, which, from_ms, limit)
 
 
 def has_position(session: Session, guard: str, at_ms: int) -> bool:

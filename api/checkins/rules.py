@@ -6,6 +6,7 @@ from enum import StrEnum
 from hashlib import sha256
 from typing import Final
 
+from broker.ids import EVENT_ID_RANDOM_BYTES, event_id
 from broker.kinds import Words
 from broker.tags import Ambiguous, Enrolled, Match, Tag, canonical, faces
 
@@ -16,6 +17,8 @@ SKEW_MS: Final = 5_000
 """A clock that is further off than this at an upload is corrected and flagged; less may be the way of the message."""
 TAG_CHARS: Final = 32
 """As much is kept of what claims to be a tag and is none."""
+LAST_MS: Final = (1 << 48) - 1
+"""The last moment that an id can begin with."""
 REPEAT_MS: Final = 180_000
 """A guard who checks in again at the same checkpoint within this time was there once."""
 
@@ -283,10 +286,14 @@ def kept(tag: str) -> str:
     return known.value if known is not None else tag[:TAG_CHARS]
 
 
-def same(*parts: object) -> str:
-    """An id for what may come twice: the same parts, the same id."""
-    digest = sha256("\x1f".join("" if part is None else str(part) for part in parts).encode()).hexdigest()
-    return f"{digest[:8]}-{digest[8:12]}-{digest[12:16]}-{digest[16:20]}-{digest[20:32]}"
+def same(at_ms: int, *parts: object) -> str:
+    """An id for what may come twice: the same time and parts, the same id.
+
+    It begins with the time, as the ids of gateways do, so that what comes in together stands together in the index by
+    which it is found again.
+    """
+    digest = sha256("\x1f".join("" if part is None else str(part) for part in parts).encode()).digest()
+    return event_id(min(max(at_ms, 0), LAST_MS), digest[:EVENT_ID_RANDOM_BYTES])
 
 
 def with_repeats(check_ins: Sequence[CheckIn]) -> list[CheckIn]:

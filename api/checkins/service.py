@@ -135,9 +135,9 @@ def at_points(session: Session, points: Collection[str], from_ms: int, to_ms: in
     return [one for one in found if one.at_ms >= from_ms]
 
 
-def last_read(session: Session, point: str, gateway: str, reader: str) -> int | None:
-    """When this reader last read anything at this checkpoint; None: never."""
-    return repository.last_read(session, point, gateway, reader)
+def last_read(session: Session, point: str, gateway: str, reader: str, *, from_ms: int) -> int | None:
+    """When this reader last read anything at this checkpoint since `from_ms`; None: never since."""
+    return repository.last_read(session, point, gateway, reader, from_ms=from_ms)
 
 
 def tags_now(session: Session) -> list[str]:

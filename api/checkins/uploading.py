@@ -58,7 +58,7 @@ class Code:
 
 @dataclass(frozen=True, slots=True)
 class PhoneCheckIn:
-    """One that a phone kept: under `key` it is the same however often it is sent. `written`: the tag or the code.
+    """One that a phone kept: with its `key` and time it is the same however often it is sent. `written`: tag or code.
 
     `typed`: by hand; nothing was read.
     """
@@ -167,7 +167,7 @@ class Uploads:
             return False
         known = self._stands(session, point)
         said = Said(
-            id=same("transition", guard, point, at_ms),
+            id=same(at_ms, "transition", guard, point),
             source=Source.POSITION,
             tag=None,
             at_ms=at_ms,
@@ -188,7 +188,7 @@ class Uploads:
         odd = ({Flag.UNVERIFIED} if is_code and code is None else set()) | ({Flag.TYPED} if one.typed else set())
         changes = code is not None and code.freshness is qr.Freshness.ROTATING
         return Said(
-            id=same("phone", account, one.key),
+            id=same(one.device_ms, "phone", account, one.key),
             source=Source.QR_SCREEN if changes else one.how,
             tag=None if is_code else kept(one.written),
             at_ms=moment.at_ms,

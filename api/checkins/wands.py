@@ -110,7 +110,7 @@ class Wands:
             one.id: one
             for one in (
                 Said(
-                    id=same("sheet", row.wand, row.at_ms // 1_000, row.chip, row.person),
+                    id=same(row.at_ms // 1_000 * 1_000, "sheet", row.wand, row.chip, row.person),
                     source=Source.WAND,
                     tag=row.chip,
                     at_ms=row.at_ms,
@@ -168,7 +168,7 @@ class Wands:
             number = None if one.guard_number == EMPTY_GUARD else people.get(str(one.guard_number))
             said.append(
                 Said(
-                    id=same("wand", wand, one.serial, at_ms, one.card),
+                    id=same(at_ms, "wand", wand, one.serial, one.card),
                     source=Source.WAND,
                     tag=one.card,
                     at_ms=at_ms,

@@ -186,6 +186,7 @@ class Fault(SQLModel, table=True):
         CheckConstraint(one_of("work", ("open", "acknowledged", "assigned", "done")), name="work"),
         Index("ix_fault_open", "code", "gateway", "about", "cleared_ms"),
         Index("ix_fault_work", "work", "number"),
+        Index("ix_fault_gateway", "gateway", "cleared_ms"),
     )
 
     number: int | None = Field(primary_key=True, default=None)

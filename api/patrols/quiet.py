@@ -69,8 +69,8 @@ class QuietReaders:
         for point in repository.with_reader(session):
             assert point.gateway is not None
             assert point.reader is not None
-            read_ms = checkins.last_read(session, point.id, point.gateway, point.reader)
-            since_ms = max(point.from_ms, 0 if read_ms is None else read_ms)
+            read_ms = checkins.last_read(session, point.id, point.gateway, point.reader, from_ms=point.from_ms)
+            since_ms = point.from_ms if read_ms is None else read_ms
             visits, walked = repository.expected_at(session, point.id, since_ms, now_ms)
             expected = Expected(last_ms=since_ms, visits=visits, walked=walked)
             if is_quiet(expected, quiet_days=self._quiet_days, now_ms=now_ms):

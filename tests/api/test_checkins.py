@@ -34,6 +34,7 @@ from api.patrols.models import Checkpoint
 from api.rights.rules import Role
 from api.workbooks import workbook
 from broker import qr
+from broker.ids import EventId, event_unix_ms, is_event_id
 from broker.kinds import EventType
 from broker.messages import GatewayEvent
 from broker.tags import Tag, faces
@@ -160,8 +161,20 @@ class TestRepeats:
         assert all(late <= one.at_ms < late + REPEAT_MS for one in changed)
 
     def test_the_same_parts_are_the_same_id_of_the_length_of_one(self) -> None:
-        assert same("a", None, 1) == same("a", None, 1) != same("a", 1)
-        assert len(same("a")) == 36
+        assert same(NOW, "a", None, 1) == same(NOW, "a", None, 1) != same(NOW, "a", 1)
+        assert same(NOW, "a") != same(NOW + 1, "a")
+        assert is_event_id(same(NOW, "a"))
+
+    @given(st.integers(0, 1 << 47), st.integers(1, 1 << 47), st.text(), st.text())
+    def test_such_ids_are_in_order_of_time_as_those_of_gateways_are(
+        self, at_ms: int, later_ms: int, one: str, other: str
+    ) -> None:
+        assert same(at_ms, one) < same(at_ms + later_ms, other)
+        assert event_unix_ms(EventId(same(at_ms, one))) == at_ms
+
+    def test_an_impossible_time_has_an_id_too(self) -> None:
+        assert is_event_id(same(-5, "a"))
+        assert is_event_id(same(1 << 60, "a"))
 
 
 def person(session: Session, id_: str, card: str, *, from_ms: int = 0, **more: Any) -> None:
@@ -339,7 +352,7 @@ class TestAbsorbing:
         assert {*made.unknown()} == {("AABBCCDDEE", "not_enrolled", 3, None), ("noise", "unreadable", 1, None)}
 
     def test_the_same_upload_twice_is_once(self, made: Made) -> None:
-        said = Said(id=same("x"), source=Source.WAND, tag=CARD, at_ms=NOW, device_ms=NOW)
+        said = Said(id=same(NOW, "x"), source=Source.WAND, tag=CARD, at_ms=NOW, device_ms=NOW)
         with made.database.write() as session:
             assert len(made.checkins.add(session, [said, said], NOW)) == 1
             assert made.checkins.add(session, [said], NOW + 9) == []

@@ -13,6 +13,8 @@ from api.database.postgresql import PostgreSQL
 from api.database.sqlite import SQLite
 from tests.api.peers import STATION
 
+pytestmark = pytest.mark.filterwarnings("ignore:Skipped unsupported reflection of expression-based index")
+
 DIGEST: Final = "d" * 64
 EPOCH: Final = "00000000000000e1"
 
