@@ -17,7 +17,7 @@ bench: # floors and product in one run, printed as ratios
 	@scripts/setup run
 	@shouwang bench $(ARGS)
 
-bench-large: # look-ups over ten million check-ins on both databases: half an hour and 5 GB; not in CI
+bench-large: # look-ups over ten million check-ins on both databases: a quarter of an hour and 8 GB; not in CI
 	@scripts/setup run
 	@python -m bench.patrol $(ARGS)
 

@@ -1,7 +1,7 @@
 """Reverse look-up, a guard's month and the cost of a check-in, over more and more stored check-ins, on both databases.
 
-    make bench-large                                 10^5, 10^6 and 10^7 on SQLite and PostgreSQL: half an hour, 9 GB
-    python -m bench.patrol --sizes 100000            a look
+    make bench-large                         10^5, 10^6 and 10^7 on SQLite and PostgreSQL: a quarter of an hour, 8 GB
+    python -m bench.patrol --sizes 100000    a look
 
 3,000 guards in 100 areas check in 40 times a day each, as in the whole county. A look-up asks for the thirty guards of
 one area: their shifts, the check-ins at the point, and the three answers. Beside each question stands the same one
