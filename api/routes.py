@@ -22,6 +22,7 @@ from api.faults import endpoints as faults
 from api.feed import endpoints as feed
 from api.guards import endpoints as guards
 from api.health import endpoints as health
+from api.helps import endpoints as helps
 from api.ingest import endpoints as ingest
 from api.ingest import road
 from api.inspections import endpoints as inspections
@@ -46,6 +47,7 @@ from api.tracks import endpoints as tracks
 ROUTERS: Final[tuple[APIRouter, ...]] = (
     alarms.router,
     orders.router,
+    helps.router,
     duty.router,
     escalation.router,
     notify.router,

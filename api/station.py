@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Annotated, Final, Protocol
+from urllib.parse import urljoin
 
 import structlog
 from fastapi import Depends, Request
@@ -56,6 +57,7 @@ from api.faults.service import Faults
 from api.feed.service import Feed, put
 from api.guards.guarding import Guards
 from api.guards.takeovers import Takeovers
+from api.helps.service import Helps
 from api.ingest.service import Ingest, filters, next_generation, present_generation
 from api.inspections.service import Inspections
 from api.installing.service import Installing
@@ -283,6 +285,14 @@ class Station:
             note=self.points.note,
             along=patrols.readers_along,
             owes=self.sender.wake,
+        )
+        self.helps = Helps(
+            self.register,
+            self.alarms,
+            self.tracks,
+            clock=clock,
+            notify=notify,
+            link=urljoin(settings.notify.link, "/phone/guard"),
         )
         self.orders = Orders(
             self.register,

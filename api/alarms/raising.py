@@ -41,6 +41,23 @@ def by_desk(session: Session, alarms: Alarms, by: Authority, actor: Actor, what:
     )  # fmt: skip
 
 
+def by_staff(
+    session: Session,
+    alarms: Alarms,
+    actor: Actor,
+    kind: Kind,
+    *,
+    address: str | None,
+    words: str,
+    position: Position | None,
+) -> AlarmRecord:
+    """Somebody on patrol calls for help for himself: at no household's place, and so for the police alone."""
+    return _raise(
+        session, alarms, actor, kind, Source.PHONE, place=None, address=address, words=words,
+        whereabouts=Whereabouts.UNKNOWN if position is None else Whereabouts.POSITION, position=position,
+    )  # fmt: skip
+
+
 def cancel(session: Session, alarms: Alarms, alarm: AlarmRecord, by: Actor) -> AlarmRecord:
     """The household takes its alarm back on its page: sirens stop, and it stays open until somebody has verified."""
     if alarm.cancelled_ms is not None:
@@ -119,8 +136,10 @@ def _ring(session: Session, alarm: AlarmRecord, *, away: bool) -> Ring:
     """What becomes of the neighbours' sirens."""
     if Kind(alarm.kind) is Kind.DURESS:
         return Ring.SILENT
+    if not alarm.group_known:
+        return Ring.NO_GATEWAY  # for the police alone: neighbours are not even shown it
     if away:
         return Ring.SHOWN
-    if alarm.gateway is None or not alarm.group_known:
+    if alarm.gateway is None:
         return Ring.NO_GATEWAY
     return Ring.ORDERED if repository.is_online(session, alarm.gateway) else Ring.GATEWAY_OFFLINE

@@ -15,6 +15,7 @@ from api.bodies import JSON_MOST, holds
 from api.console import acts
 from api.console.interface import Reply
 from api.console.page import Reader, go, reader
+from api.console.rules import may_be_help
 from api.console.story import results_of_calls, since_then, story
 from broker.kinds import ANSWER_WORDS, KIND_WORDS, Words
 
@@ -62,6 +63,8 @@ async def _known(one: Reader, alarm: Mapping[str, Any], *, acting: bool) -> dict
     asking = _Asking(one)
     asking.add("deadlines", f"{path}/deadlines", "escalation.read")
     asking.add("orders", f"{path}/orders", "order.give")
+    if may_be_help(alarm):
+        asking.add("help", f"/help-calls/{alarm['id']}", "help.read")
     if alarm["place"] is not None:
         asking.add("place", f"/register/places/{alarm['place']}", "register.read")
         asking.add("earlier", "/alarms", "alarm.read", place=alarm["place"], limit=EARLIER + 1)
@@ -94,6 +97,7 @@ async def _known(one: Reader, alarm: Mapping[str, Any], *, acting: bool) -> dict
         "open_form": acts.next_of(alarm, forms),
         "acting": acting,
         "place": found.get("place"),
+        "help": found.get("help"),
         "contacts": found.get("contacts"),
         "calls": results_of_calls(alarm["steps"]),
         "orders": orders,

@@ -1,5 +1,6 @@
 """The live desk: open alarms in order of urgency, and one alarm with what can be done about it."""
 
+from collections.abc import Mapping, Sequence
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
@@ -8,7 +9,7 @@ from fastapi import APIRouter, Form, Path, Query, Request, Response
 from api.access import anybody
 from api.console.interface import Interface
 from api.console.page import Reader, go, hand_on, reader
-from api.console.rules import in_order
+from api.console.rules import in_order, may_be_help
 
 router: Final = APIRouter(include_in_schema=False, dependencies=[anybody("console.read")])
 
@@ -26,18 +27,29 @@ async def _open(one: Reader, after: str | None, *, pages: int) -> dict[str, Any]
     for _ in range(pages):
         reply = await one.ask.get("/alarms", open="true", limit=PAGE, after=after)
         if not reply.good:
-            return {"alarms": in_order(found), "next": after, "status": reply.status}
+            return await _listed(one, found, after, reply.status)
         found += reply.body["items"]
         after = reply.body["next"]
         if after is None:
             break
-    return {"alarms": in_order(found), "next": after, "status": HTTPStatus.OK}
+    return await _listed(one, found, after, HTTPStatus.OK)
+
+
+async def _listed(one: Reader, alarms: Sequence[Mapping[str, Any]], after: str | None, status: int) -> dict[str, Any]:
+    return {"alarms": in_order(alarms), "helps": await _helps(one, alarms), "next": after, "status": status}
 
 
 @router.get("/desk")
 async def live_desk(request: Request, after: Cursor = None) -> Response:
     """The open alarms within reach, as many as a page bears; its script has the others come after it."""
     return await _desk(await reader(request), after)
+
+
+async def _helps(one: Reader, alarms: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
+    """Who on patrol called for help by which of these alarms, and where he was last; few of them are such calls."""
+    some = [alarm["id"] for alarm in alarms if may_be_help(alarm)] if one.may("help.read") else []
+    replies = [await one.ask.get(f"/help-calls/{alarm}") for alarm in some]
+    return {alarm: reply.body for alarm, reply in zip(some, replies, strict=True) if reply.good}
 
 
 async def _desk(one: Reader, after: str | None = None, **more: object) -> Response:
@@ -56,8 +68,8 @@ async def cards(
     if id_ is None:
         return await one.page("desk_alarms.html", **await _open(one, after, pages=1))
     reply = await one.ask.get("/alarms", open="true", limit=PAGE, id=id_)
-    alarms = in_order(reply.body["items"]) if reply.good else []
-    return await one.page("desk_alarms.html", alarms=alarms, next=None, status=reply.status)
+    values = await _listed(one, reply.body["items"] if reply.good else [], None, reply.status)
+    return await one.page("desk_alarms.html", **values)
 
 
 @router.get("/desk/alarms/{alarm}/more")
@@ -103,4 +115,6 @@ async def acknowledge(request: Request, alarm: Id, csrf: Csrf = "") -> Response:
         return go(f"/desk#alarm-{alarm}")
     if not again.good:
         return Response(status_code=HTTPStatus.NO_CONTENT)
-    return await one.page("desk_card.html", alarm=again.body, problem=None if reply.good else reply.body)
+    helps = await _helps(one, [again.body])
+    problem = None if reply.good else reply.body
+    return await one.page("desk_card.html", alarm=again.body, helps=helps, problem=problem)

@@ -3,7 +3,7 @@
 from collections.abc import Iterable, Mapping
 from typing import Any, Final
 
-from api.alarms.rules import FRESH, HANDLED
+from api.alarms.rules import FRESH, HANDLED, Source
 from broker.kinds import Kind
 
 URGENT: Final[tuple[Kind, ...]] = (
@@ -61,3 +61,8 @@ def rank_of(values: Iterable[int], percent: int) -> int | None:
     """The nearest rank, as reports reckon it; None of nothing."""
     found = sorted(values)
     return found[max(0, -(-len(found) * percent // 100) - 1)] if found else None
+
+
+def may_be_help(alarm: Mapping[str, Any]) -> bool:
+    """Whether an alarm, as the interface answers it, may be somebody on patrol who called for help."""
+    return alarm["source"] == Source.PHONE and alarm["place"] is None

@@ -26,6 +26,7 @@ from api.database import Database
 from api.guards import service as guards
 from api.guards.guarding import Guards
 from api.guards.models import Guard
+from api.helps import service as helps
 from api.notify.rules import Notice
 from api.orders import repository
 from api.orders.models import AlarmOrder
@@ -140,7 +141,7 @@ class Orders:
 
     def _nearest(self, session: Session, alarm: AlarmRecord, areas: frozenset[str]) -> Nearest:
         now = self._clock()
-        around = self._tracks.near(session, aim_of(alarm), areas)
+        around = self._tracks.near(session, aim_of(session, alarm), areas)
         near = around.guards[: 2 * NEAR_MOST]
         people = guards.named(session, [one.guard for one in near])
         earlier = {one.guard: one for one in repository.of_alarm(session, alarm.id)}
@@ -338,7 +339,7 @@ class Orders:
             alarm = self._alarm(session, row)
             for one in sorted(by_guard[row.guard], key=lambda one: (one.at_ms, one.id)):
                 if proves(one, ordered_ms=row.at_ms, now_ms=now) and self._tracks.is_at(
-                    session, aim_of(alarm), one.point or ""
+                    session, aim_of(session, alarm), one.point or ""
                 ):
                     self._prove(session, row, one)
                     break
@@ -493,11 +494,11 @@ def follow(session: Session, changes: Sequence[Change]) -> None:
             guards.end_excuse(session, row.guard, _evidence(row), change.at_ms)
 
 
-def aim_of(alarm: AlarmRecord) -> Aim:
-    """Where somebody has to go: to whoever raised it by phone away from home, to where he is."""
+def aim_of(session: Session, alarm: AlarmRecord) -> Aim:
+    """Where somebody has to go: to whoever raised it by phone away from home, to where he is or was seen last."""
     if alarm.lat_e6 is not None and alarm.lon_e6 is not None:
         return Aim(at_e7=(alarm.lat_e6 * 10, alarm.lon_e6 * 10))
-    return Aim(place=alarm.place)
+    return Aim(place=alarm.place, point=None if alarm.place is not None else helps.point_of(session, alarm.id))
 
 
 def _evidence(row: AlarmOrder) -> str:

@@ -60,9 +60,10 @@ NEAR_WALK_MS: Final = 60_000
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Aim:
-    """Where somebody is to go: a place of the register, or a position in 1e-7 degrees."""
+    """Where somebody is to go: a place of the register, a checkpoint, or a position in 1e-7 degrees."""
 
     place: str | None = None
+    point: str | None = None
     at_e7: tuple[int, int] | None = None
 
 
@@ -190,7 +191,7 @@ class Tracks:
         row = patrols.point(session, point)
         if row is None:
             return False
-        if row.place is not None and row.place == aim.place:
+        if point == aim.point or (row.place is not None and row.place == aim.place):
             return True
         target, ways = self._target(session, patrols.points_in(session, [row.area], ended=False), aim)
         here, there = ways.positions.get(point), ways.positions.get(target)
@@ -248,6 +249,8 @@ class Tracks:
 
     def _target(self, session: Session, points: Collection[Checkpoint], aim: Aim) -> tuple[str, Ways]:
         """What is aimed at among points: a checkpoint that hangs there, whose legs count as well, or the place."""
+        if aim.point is not None:
+            return aim.point, known_ways(session, self._register, points)
         if aim.place is None:
             return AIM, known_ways(session, self._register, points, at=aim.at_e7)
         target = next((one.id for one in points if one.place == aim.place), AIM)

@@ -329,3 +329,44 @@ def test_a_grid_worker_on_the_way_sees_takes_and_asks_afterwards(
     page.locator("#tab-duty").tap()
     expect(page.locator("#me")).to_contain_text("ge的名字")
     assert COMMUNITY not in page.locator("#me").inner_text()
+
+
+@pytest.mark.proves("P10", "N3")
+def test_a_guard_calls_for_help_without_a_network_and_the_desk_reads_where_he_was(
+    busy: Serving, hands: Hands, phone: Phone
+) -> None:
+    officer = somebody(busy.served, "xu", Role.DUTY_LEADER, STATION)
+    code = officer.get("/api/v1/checkpoints/east/code")["page"]
+    one = phone(busy, "gu", "/phone/guard", clock=hands)
+    page = one.page
+    expect(page.locator("#next h1")).to_have_text("东门岗亭")
+    one.connected()
+    expect(page.locator("#help-key")).to_contain_text("还没有打卡")
+    one.away = True
+    one.context.set_offline(True)
+    page.locator("#tab-check").tap()
+    check_in(page, code)
+    page.locator("#tab-today").tap()
+    expect(page.locator("#help-key")).to_contain_text("最近一次打卡：东门岗亭")
+    page.locator("#help-press").tap()
+    page.get_by_role("dialog").get_by_role("button", name="求助", exact=True).tap()
+    expect(page.locator("#help-now .alert")).to_contain_text("没有网络")
+    sent = posted(page, "/api/v1/help-calls")
+    one.context.set_offline(False)
+    expect(page.locator("#help-now li.reached")).to_have_count(2)
+    assert one.overflow() == 0
+    assert one.violations() == []
+    assert len({request.headers["idempotency-key"] for request in sent}) == 1
+    (call,) = officer.get("/api/v1/help-calls", open="true")["items"]
+    assert (call["name"], call["seen"]["name"], call["on_duty"]) == ("顾强", "东门岗亭", True)
+    desk = Screen(page.context.browser, busy.origin)  # type: ignore[arg-type]
+    desk.sign_in("wang")
+    card = desk.page.locator(f"#alarm-{call['alarm']}")
+    expect(card).to_contain_text("保安 顾强 B1 · 求助")
+    expect(card).to_contain_text("最后打卡： 东门岗亭")
+    card.get_by_role("button", name="签收").click()
+    expect(page.locator("#help-now li.reached")).to_have_count(3)
+    expect(card).to_contain_text("最后打卡： 东门岗亭")  # it stands on the card that was taken as well
+    assert desk.overflow() == 0
+    assert desk.wrong == []
+    desk.close()

@@ -3,8 +3,9 @@ import { ask, list, who, wrong } from "./api.js";
 import { ago, learn, moment, said, t } from "./language.js";
 import { WORDS } from "./guard_words.js";
 learn(WORDS);
+import { helpAnswered, helpKey, helpNow, loadHelp, nearCards } from "./guard_help.js";
 import { inOrder, light } from "./urgency.js";
-import { button, draw, el, form, icon, leave, line, read, refresh, say, start, tab } from "./shell.js";
+import { button, draw, el, form, icon, leave, line, queue, read, refresh, say, start, tab } from "./shell.js";
 import { ring, watcher } from "./ringing.js";
 
 const CALM = new Set(["drill", "test"]);
@@ -25,6 +26,7 @@ async function load() {
     alarms = inOrder(page.items);
     heard(alarms.filter((one) => light(one.state) === "sent" && !one.mark).map((one) => one.id));
   }
+  await loadHelp();
   if (opened) opened = await read(`/alarms/${opened.id}`);
   const [visits, todo, over] = await Promise.all([read("/errands"), mine().some((one) => one.role === "grid_worker") ? read("/tasks?state=assigned&limit=100") : null, read("/alarms?state=resolved&limit=50")]);
   errands = visits?.items ?? errands;
@@ -106,14 +108,17 @@ function alarmView(one) {
 
 function alarmsTab() {
   if (opened) return alarmView(opened);
-  if (!alarms) return [el("p", { id: "alarms-none", class: "empty" }, t(line.reached ? "loading" : "no_network"))];
+  if (!alarms) return [helpNow(), helpKey(null), el("p", { id: "alarms-none", class: "empty" }, t(line.reached ? "loading" : "no_network"))];
   const real = alarms.filter((one) => !CALM.has(one.mark));
   const calm = alarms.filter((one) => CALM.has(one.mark));
   return [
+    helpNow(),
+    ...nearCards(),
     line.reached ? null : el("p", { id: "old", class: "warning" }, t("no_network")),
     ...real.map(card),
     real.length ? null : el("p", { id: "alarms-none", class: "empty" }, t("field_none")),
     calm.length ? el("details", { id: "calm", class: "sheet" }, el("summary", {}, t("field_drills", { n: calm.length })), calm.map(card)) : null,
+    helpKey(null),
   ];
 }
 
@@ -199,6 +204,8 @@ addEventListener("hashchange", () => {
   opened = null;
   refresh();
 });
+
+queue.addEventListener("answered", ({ detail: { item, answer } }) => helpAnswered(item, answer));
 
 const waiting = () => alarms?.filter((one) => light(one.state) === "sent" && !one.mark).length ?? 0;
 

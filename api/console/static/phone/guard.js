@@ -5,23 +5,26 @@ import { WORDS } from "./guard_words.js";
 learn(WORDS);
 import { checkTab, stopScanning } from "./guard_check.js";
 import { pointsTab, loadPoints } from "./guard_points.js";
+import { helpAnswered, helpKey, helpNear, helpNow, loadHelp, nearCards } from "./guard_help.js";
 import { loadMatters, reportTab, reportAnswered } from "./guard_report.js";
-import { checkIn, compareClocks, compared, exact, isOpen, loadOwn, next, onTime, recall, state, waitingAt } from "./guard_state.js";
+import { checkIn, compareClocks, compared, exact, isOpen, lastHere, loadOwn, next, onTime, recall, state, waitingAt } from "./guard_state.js";
 import { codeIn } from "./scan.js";
 import { ring, watcher } from "./ringing.js";
 import { button, draw, el, form, icon, line, queue, read, refresh, say, start, tab } from "./shell.js";
 
 const heardOrders = watcher(() => ring([880, 660, 880, 660, 880]));
 const heardCalls = watcher(() => ring([660, 660]));
+const heardHelp = watcher(() => ring([988, 740, 988, 740, 988, 740]));
 let opened = null; // the number of the order that is looked at
 
 async function load() {
-  const [orders, calls] = await Promise.all([read("/orders?open=true&limit=20"), read("/roll-calls/waiting"), loadOwn()]);
+  const [orders, calls] = await Promise.all([read("/orders?open=true&limit=20"), read("/roll-calls/waiting"), loadOwn(), loadHelp()]);
   state.orders = orders?.items.filter((one) => one.alarm) ?? [];
   state.calls = calls?.items ?? [];
   const alarms = await Promise.all(state.orders.map((one) => read(`/alarms/${one.alarm}`)));
   state.alarms = new Map(alarms.filter(Boolean).map((one) => [one.id, one]));
   heardOrders(state.orders.filter((one) => ["waiting", "unanswered"].includes(one.stage)).map((one) => one.number));
+  heardHelp(helpNear().map((one) => one.alarm));
   heardCalls(state.calls.map((one) => one.number));
   if (opened !== null && !state.orders.some((one) => one.number === opened)) {
     opened = null;
@@ -175,9 +178,11 @@ function roundsSection() {
     state.own?.last ? el("p", { class: "aside" }, t("last_check_in", { point: state.own.last.point.name, at: moment(state.own.last.at) })) : "");
 }
 
+const urgent = () => state.orders.length + state.calls.length + helpNear().length;
+
 // The queue
 
-const WHAT = { check_in: "tab_check", order: "order_title", call: "roll_call", report: "report_title", photo: "report_photo", appeal: "appealed" };
+const WHAT = { check_in: "tab_check", order: "order_title", call: "roll_call", report: "report_title", photo: "report_photo", appeal: "appealed", help: "help_mine" };
 
 function clock() {
   if (state.skew === null) return t("clock_unknown");
@@ -203,7 +208,7 @@ function queueSection() {
 function today() {
   const order = state.orders.find((one) => one.number === opened);
   if (order) return orderView(order);
-  return [...state.orders.map(orderCard), ...state.calls.map(callCard), nextCard(), queueSection(), roundsSection()];
+  return [helpNow(), ...nearCards(), ...state.orders.map(orderCard), ...state.calls.map(callCard), nextCard(), helpKey(lastHere()), queueSection(), roundsSection()];
 }
 
 queue.addEventListener("answered", ({ detail: { item, answer } }) => {
@@ -215,6 +220,7 @@ queue.addEventListener("answered", ({ detail: { item, answer } }) => {
     loadOwn(true).then(draw, () => {});
   }
   reportAnswered(item, answer);
+  helpAnswered(item, answer);
   if (item.about === "appeal") loadPoints().then(draw, () => {});
 });
 
@@ -233,13 +239,13 @@ if (scanned) {
 }
 
 start({
-  title: () => (state.orders.length + state.calls.length ? `(${state.orders.length + state.calls.length}) ` : ""),
+  title: () => (urgent() ? `(${urgent()}) ` : ""),
   roles: ["guard"],
   load,
   pause: 10_000, // no feed tells of a roll-call, and 3 minutes are soon over
-  busy: () => state.orders.length + state.calls.length > 0,
+  busy: () => urgent() > 0 || queue.list("help").length > 0 || helpNow() !== null,
   tabs: [
-    { id: "today", word: "tab_today", icon: "round", badge: () => state.orders.length + state.calls.length, draw: today },
+    { id: "today", word: "tab_today", icon: "round", badge: urgent, draw: today },
     { id: "check", word: "tab_check", icon: "check", badge: () => queue.list("check_in").length, draw: checkTab },
     { id: "report", word: "tab_report", icon: "news", draw: reportTab },
     { id: "points", word: "tab_points", icon: "star", draw: pointsTab },

@@ -77,6 +77,15 @@ export function nameOf(id) {
   return [...points, state.own?.last?.point].find((one) => one?.id === id)?.name ?? id;
 }
 
+/** His newest check-in, sent or not: `{ point, name, at }`; null: none. A call for help takes it as the place. */
+export function lastHere() {
+  const waits = queue.list("check_in").filter((one) => one.more?.point).map((one) => ({ point: one.more.point, at: one.more.at }));
+  const sent = state.done.filter((one) => one.point).map((one) => ({ point: one.point, at: one.at }));
+  const told = state.own?.last ? [{ point: state.own.last.point.id, at: state.own.last.at }] : [];
+  const [newest] = [...waits, ...sent, ...told].sort((a, b) => Date.parse(b.at) - Date.parse(a.at));
+  return newest && Date.now() - Date.parse(newest.at) < 12 * 3_600_000 ? { ...newest, name: nameOf(newest.point) } : null;
+}
+
 /** When this point was checked in at on this phone and not sent yet; null: it was not. */
 export function waitingAt(visit) {
   const item = queue.list("check_in").find((one) =>
