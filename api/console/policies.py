@@ -1,4 +1,4 @@
-"""What holds here and who may change it: who learns what of an alarm, levels, the admitted list, workstations."""
+"""What holds here and who may change it: who learns what of an alarm, levels, workstations."""
 
 from typing import Any, Final
 
@@ -20,14 +20,14 @@ CHANGED_AT: Final = (
     ("/patrol/plans", "patrol.plan"),
     ("/patrol/colours", "colour.decide"),
     ("/register/planned", "register.planned"),
+    ("/affairs/admitted", "admitted.write"),
 )
 """Pages on which other rules are changed, each with the action that it takes."""
 
 
 async def _rules(one: Reader, **values: Any) -> Response:
     levels = await one.ask.get("/register/levels")
-    admitted = await one.ask.get("/admitted")
-    if not levels.good and not admitted.good:
+    if not levels.good:
         return await nothing(one, levels)
     return await section(
         one,
@@ -35,8 +35,7 @@ async def _rules(one: Reader, **values: Any) -> Response:
         policy=[(kind.value, [POLICY[kind][audience] for audience in Audience]) for kind in POLICY],
         audiences=[audience.value for audience in Audience],
         kind_words=KIND_WORDS,
-        levels=levels.body if levels.good else [],
-        admitted=admitted.body["items"] if admitted.good else None,
+        levels=levels.body,
         elsewhere=[where for where, action in CHANGED_AT if one.may(action)],
         **values,
     )
@@ -50,18 +49,11 @@ async def rules(request: Request) -> Response:
 
 @router.post("/admin/rules")
 async def change_rules(request: Request, typed: Form) -> Response:
-    """Name a level anew, admit something to the list, or take it off."""
+    """Name a level anew."""
     one = await reader(request, csrf=typed.csrf)
-    match typed.text("do"):
-        case "level":
-            names = ("tree", "name_zh", "name_en", "meaning")
-            body = {name: typed.text(name) for name in names} | {"rank": typed.number("rank")}
-            reply = await one.ask.ask("PUT", f"/register/levels/{typed.text('level')}", body=body)
-        case "admit":
-            body = {name: typed.text(name) for name in ("id", "name", "department", "authority", "funds")}
-            reply = await one.ask.ask("POST", "/admitted", body=body | {"deadline_h": typed.number("deadline_h")})
-        case _:
-            reply = await one.ask.ask("POST", f"/admitted/{typed.text('id')}/end")
+    names = ("tree", "name_zh", "name_en", "meaning")
+    body = {name: typed.text(name) for name in names} | {"rank": typed.number("rank")}
+    reply = await one.ask.ask("PUT", f"/register/levels/{typed.text('level') or '-'}", body=body)
     return go("/admin/rules") if reply.good else await _rules(one, typed=typed, problem=reply.body)
 
 

@@ -13,6 +13,8 @@ from api.console.page import Reader
 SECTIONS: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
     "register": (
         ("/register", "register.read"),
+        ("/register/devices", "register.unit.read"),
+        ("/register/gateways", "broker.account"),
         ("/register/sheets", "register.export"),
         ("/register/planned", "register.planned"),
         ("/register/installations", "install.read"),

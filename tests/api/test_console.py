@@ -174,6 +174,8 @@ PAGES = (
     "/me/channels",
     "/admin/ladders",
     "/admin/rules",
+    "/register/devices",
+    "/register/gateways",
     "/patrol/tags",
     "/patrol/cards",
     "/affairs",

@@ -143,21 +143,7 @@ def test_an_administrator_allows_hosts_and_sees_no_deliveries(served: Served) ->
     assert "shire" in renamed
 
 
-def test_the_admitted_list_and_workstations(served: Served) -> None:
-    account(served.station, "zhong", (Role.COMMAND_CENTRE, STATION))
-    one = Visitor(served)
-    one.sign_in("zhong")
-    csrf = csrf_of(one.get("/admin/rules"))
-    new: dict[str, Any] = {
-        "id": "test-press",
-        "name": "每月测试",
-        "department": "民政局",
-        "authority": "3号批复",
-        "funds": "每件15元",
-    }
-    assert 'value="每月测试"' in one.post("/admin/rules", csrf=csrf, do="admit", deadline_h="never", status=422, **new)
-    assert "48小时" in one.post("/admin/rules", csrf=csrf, do="admit", deadline_h="48", **new)
-    assert "每月测试" not in one.post("/admin/rules", csrf=csrf, do="end", id="test-press")
+def test_workstations_are_paired_and_unpaired(served: Served) -> None:
     chief = leader(served)
     page = chief.get("/admin/desks")
     assert Seen(page).inline == []

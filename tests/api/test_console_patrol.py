@@ -437,7 +437,8 @@ def test_points_routes_shifts_and_plans_are_laid_down_and_ended_by_forms(station
     }
     route |= {"buffer_0": "5", "extended_0": "5", "point_1": "school", "after_1": "2", "buffer_1": "1"}
     assert "这样无法巡逻" in officer.post("/patrol/plans/routes", csrf=token, status=422, **route | {"after_0": "40"})
-    assert "东门 +0 → 幼儿园 +30" in officer.post("/patrol/plans/routes", csrf=token, **route | {"after_1": "30"})
+    routes = officer.post("/patrol/plans/routes", csrf=token, **route | {"after_1": "30"})
+    assert "东门 +0 → 幼儿园 +30" in re.sub(r"<[^>]+>", "", routes)
     plan: dict[str, Any] = {"route": "eastern", "shift": "early", "begins": "0 90", "lasts_min": "60"}
     assert "请再看看这一项" in officer.post("/patrol/plans/plans", csrf=token, status=422, **plan)
     listed = officer.post("/patrol/plans/plans", csrf=token, **plan | {"weekdays": "6"})
