@@ -6,7 +6,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from playwright.sync_api import Browser
+from playwright.sync_api import Browser, expect
 from sqlalchemy import text
 
 from api.accounts import repository as accounts
@@ -23,6 +23,8 @@ from tests.screens.seeing import Screen, Serving, chromium
 __all__ = ["broker", "gateway", "migrated_file", "passwords_cost_little", "settings"]
 
 Open = Callable[..., Screen]
+
+expect.set_options(timeout=15_000)  # a slow machine is no failure
 
 PEOPLE: tuple[tuple[str, str, Role, str], ...] = (
     ("wang", "王建国", Role.DUTY_OFFICER, STATION),
