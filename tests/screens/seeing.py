@@ -30,6 +30,7 @@ LOOKS: Final[tuple[tuple[Literal["light", "dark"], int, int], ...]] = (
 )
 SIZE_ALONE: Final = 1024
 LOST: Final = "net::ERR"
+CONFLICT: Final = "409"
 """What a browser says by itself of a server that is away."""
 
 
@@ -106,13 +107,16 @@ class Screen:
         self.wrong: list[str] = []
         self.away = False
         """Whether the server may be unreachable, which browsers call an error."""
+        self.conflict = False
+        """Whether somebody else may have been first, which they call one too."""
         self.context.on("console", self._said)
         self.context.on("weberror", lambda error: self.wrong.append(f"script: {error.error}"))
         self.context.on("request", self._asked)
         self.page: Page = self.context.new_page()
 
     def _said(self, message: ConsoleMessage) -> None:
-        if message.type == "error" and not (self.away and LOST in message.text):
+        expected = (self.away and LOST in message.text) or (self.conflict and CONFLICT in message.text)
+        if message.type == "error" and not expected:
             self.wrong.append(f"console: {message.text} {message.location}")
 
     def _asked(self, request: Request) -> None:

@@ -4,16 +4,33 @@ import re
 from typing import Any
 
 import pytest
-from playwright.sync_api import Page, expect
+from playwright.sync_api import Page, Route, expect
 
 from broker.kinds import Kind
 from broker.messages import GatewayEvent
-from tests.api.peers import Gateway
+from tests.api.peers import HOUSEHOLDS, Gateway
 from tests.screens.conftest import Open
 from tests.screens.seeing import Serving
 
 KINDS = (Kind.PANIC, Kind.FIRE, Kind.MEDICAL, Kind.HELP, Kind.INTRUSION)
 MANY = 300
+SLICE = 12
+AGAIN_MS = 4_000
+HEAR = """
+    window.heard = [];
+    window.awake = [];
+    const start = OscillatorNode.prototype.start;
+    OscillatorNode.prototype.start = function (...when) {
+      heard.push(this.frequency.value);
+      return start.apply(this, when);
+    };
+    const request = WakeLock.prototype.request;
+    WakeLock.prototype.request = function (...what) {
+      awake.push(what);
+      return request.apply(this, what);
+    };
+"""
+"""Listens at the browser's own loudspeaker and lock, which do what they do."""
 
 
 def press(gateway: Gateway, how_many: int = 1, **fields: Any) -> list[GatewayEvent]:
@@ -83,6 +100,128 @@ def test_a_desk_says_that_it_is_cut_off_and_comes_back_with_what_happened_meanwh
     expect(page.locator(f"#alarm-{after.id}")).to_be_visible()
 
 
+@pytest.mark.proves("A7", "N11")
+def test_of_two_who_press_at_once_the_second_reads_who_was_first(screen: Open, gateway: Gateway) -> None:
+    one, other = screen(), screen()
+    first, second = one.sign_in("wang"), other.sign_in("qian")
+    [event] = press(gateway)
+    held: list[Route] = []
+    second.route("**/acknowledge", lambda route: held.append(route))
+    for page in (second, first):
+        expect(page.locator(f"#alarm-{event.id}")).to_be_visible()
+        page.keyboard.press("j")
+        page.keyboard.press("a")
+    expect(first.locator(f"#alarm-{event.id}")).to_contain_text("签收 · wang的名字")
+    second.wait_for_timeout(500)  # what the feed says of it comes before the answer
+    other.conflict = True
+    held[0].continue_()
+    card = second.locator(f"#alarm-{event.id}")
+    expect(card).to_contain_text("wang的名字 已先签收")
+    expect(card).to_contain_text("签收 · wang的名字")
+    expect(card).to_have_class(re.compile("seen"))
+    second.wait_for_timeout(1_000)
+    expect(card).to_contain_text("wang的名字 已先签收")  # also after the list was looked at again
+
+
+@pytest.mark.proves("A7")
+def test_a_desk_that_slept_or_was_without_a_network_has_missed_nothing(screen: Open, gateway: Gateway) -> None:
+    one = screen()
+    page = one.sign_in("wang")
+    one.connected()
+    devtools = one.context.new_cdp_session(page)
+    devtools.send("Page.setWebLifecycleState", {"state": "frozen"})
+    [asleep] = press(gateway)
+    devtools.send("Page.setWebLifecycleState", {"state": "active"})
+    expect(page.locator(f"#alarm-{asleep.id}")).to_be_visible()
+    one.away = True
+    one.context.set_offline(True)
+    page.evaluate("dispatchEvent(new Event('online'))")  # whatever the system says: it tries, and cannot
+    expect(page.locator("#line")).to_have_text("未连接")
+    [cut] = press(gateway, kind=Kind.FIRE)
+    one.context.set_offline(False)
+    expect(page.locator(f"#alarm-{cut.id}")).to_be_visible()
+    expect(page.locator("#line")).to_have_text("已连接")
+
+
+@pytest.mark.proves("A7")
+def test_an_answer_that_did_not_come_takes_no_card_away(screen: Open, gateway: Gateway) -> None:
+    one = screen()
+    page = one.sign_in("wang")
+    one.connected()
+    [event] = press(gateway)
+    card = page.locator(f"#alarm-{event.id}")
+    expect(card).to_be_visible()
+    one.away = True
+    asked: list[Route] = []
+
+    def cut(route: Route) -> None:
+        asked.append(route)
+        route.abort("connectionfailed")
+
+    page.route("**/desk/alarms?*", cut, times=1)
+    card.locator("form button").click()
+    expect(card).to_contain_text("签收 · wang的名字")
+    expect(page.locator("#alarms article.card")).to_have_count(1)
+    [later] = press(gateway, kind=Kind.FIRE)
+    expect(page.locator(f"#alarm-{later.id}")).to_be_visible()
+    assert asked
+    expect(card).to_be_visible()
+
+
+@pytest.mark.proves("A7")
+def test_an_alarm_sounds_by_its_kind_until_it_is_taken_flashes_in_the_title_and_is_muted_with_a_reason(
+    screen: Open, gateway: Gateway
+) -> None:
+    one = screen()
+    page = one.page
+    page.add_init_script(HEAR)
+    page.clock.install()
+    one.sign_in("wang")
+    one.connected()
+    press(gateway)
+    expect(page.locator("article.card.sent")).to_have_count(1)
+    page.clock.run_for(9_000)
+    assert page.evaluate("heard") == []  # nothing sounds before somebody sits down
+    page.locator("#begin").click()
+    expect(page.locator("#begin")).to_be_hidden()
+    page.wait_for_function("awake.length === 1")
+    assert page.evaluate("heard.splice(0)") == [660, 880]
+    page.clock.run_for(AGAIN_MS)
+    assert page.evaluate("heard.splice(0)") == [880, 660, 880, 660]
+    titles = set()
+    for _ in range(4):
+        page.clock.run_for(1_000)
+        titles.add(page.title())
+    assert len(titles) == 2
+    assert all(title.startswith("(1) ") for title in titles)
+    page.evaluate("document.dispatchEvent(new Event('visibilitychange'))")
+    page.wait_for_function("awake.length === 2")  # a lock is lost while nobody sees the page
+    page.keyboard.press("m")
+    expect(page.locator("#mute input").first).to_be_focused()
+    page.keyboard.press("Space")
+    page.keyboard.press("Enter")
+    expect(page.locator("#muted")).to_contain_text("正在通话")
+    page.evaluate("heard.splice(0)")
+    page.clock.run_for(30_000)
+    assert page.evaluate("heard.splice(0)") == []
+    page.clock.run_for(31_000)
+    expect(page.locator("#muted")).to_be_hidden()
+    page.clock.run_for(AGAIN_MS)
+    assert page.evaluate("heard.splice(0)")[-4:] == [880, 660, 880, 660]
+    [duress] = press(gateway, kind=Kind.DURESS, place=HOUSEHOLDS[1], unit="u2")
+    expect(page.locator(f"#alarm-{duress.id}")).to_contain_text("请勿回拨")
+    page.evaluate("heard.splice(0)")
+    page.clock.run_for(AGAIN_MS)
+    assert set(page.evaluate("heard.splice(0)")) == {1800}  # a tick, whatever else waits
+    for left in (1, 0):
+        page.locator("article.card.sent form button").first.click()
+        expect(page.locator("article.card.sent")).to_have_count(left)
+    page.evaluate("heard.splice(0)")
+    page.clock.run_for(2 * AGAIN_MS)
+    assert page.evaluate("heard") == []
+    assert not page.title().startswith("(")
+
+
 def test_of_three_hundred_alarms_at_once_none_is_missing_and_the_desk_still_answers(
     screen: Open, gateway: Gateway
 ) -> None:
@@ -102,6 +241,27 @@ def test_of_three_hundred_alarms_at_once_none_is_missing_and_the_desk_still_answ
     page.keyboard.press("a")
     expect(page.locator(f"#{taken}")).to_contain_text("签收 · wang的名字")
     expect(page.locator("#alarms article.card.sent")).to_have_count(MANY - 1)
+    held = focused(page)
+    assert held.startswith("alarm-")
+    more = press(gateway, 20)
+    expect(page.locator("#alarms article.card")).to_have_count(MANY + len(more))
+    assert focused(page) == held  # cards move on from slice to slice, and the keyboard stays where it was
+    groups = page.evaluate(
+        """() => [...document.querySelectorAll(".bucket")].map((one) => ({
+            said: one.querySelector("summary span").textContent,
+            slices: [...one.querySelectorAll(".slice")].map((slice) => slice.children.length),
+            order: [...one.querySelectorAll("article")].map((card) => card.classList.contains("seen") + card.dataset.received),
+            waiting: one.querySelectorAll("article.sent").length,
+            kinds: new Set([...one.querySelectorAll("article")].map((card) => card.dataset.kind)).size,
+        }))"""
+    )
+    assert len(groups) == len(KINDS)
+    for group in groups:
+        assert group["order"] == sorted(group["order"])
+        assert all(many == SLICE for many in group["slices"][:-1])
+        assert 0 < group["slices"][-1] <= SLICE
+        assert group["said"] == f"共 {sum(group['slices'])} 起，{group['waiting']} 起待签收"
+        assert group["kinds"] == 1
     assert one.overflow() == 0
 
 

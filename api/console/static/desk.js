@@ -7,6 +7,7 @@ const CHANGED_MS = 150; // what comes together is fetched together
 const FIRST_MS = 10; // what comes alone is not kept waiting
 const MANY = 100; // as many are fetched in one request
 const RETRY_MS = 2000;
+const ASKED_MS = 300;
 const FRAME_MS = 8; // no longer at a time: whoever scrolls or types comes between
 const SLICE = 12; // of a group: rows of one, two, three or four cards, drawn when they come near
 const STORM = 60; // more open alarms than that are shown by group and kind
@@ -75,16 +76,17 @@ function put(card) {
   const old = at(card.id);
   const html = asMade(card);
   if (old && made.get(old) === html) return;
+  if (old?.querySelector(".htmx-request")) return void setTimeout(look, ASKED_MS, card.id.slice(6)); // its own answer comes into it
   made.set(card, html);
   const said = card.dataset.state === "acknowledged" && !card.querySelector(".problem") && old?.querySelector(".problem");
   if (said) card.append(said); // who was first, for whoever was second
   const had = old?.contains(document.activeElement);
   const shown = old?.querySelector(".near[aria-expanded=true]");
-  const stays = old && order(old) === order(card) && keyOf(old) === keyOf(card);
+  const stays = made.has(old) && order(old) === order(card) && keyOf(old) === keyOf(card);
   if (!old && card.classList.contains("sent")) card.classList.add("fresh");
   list.querySelector(".empty")?.remove();
   mark(card);
-  if (stays) {
+  if (stays) { // what an answer put in the place of another is not where it belongs yet
     told.add(old.closest(".bucket"));
     old.replaceWith(card);
   } else {
@@ -94,6 +96,11 @@ function put(card) {
   globalThis.htmx?.process(card);
   if (shown) near(card.querySelector(".near"));
   if (had) card.focus({ preventScroll: true }); // it may have moved to where others are handled
+}
+
+function look(id) {
+  due.add(id);
+  soon();
 }
 
 // ---- fetching: one after the other, so that no answer overtakes a later one
@@ -311,8 +318,7 @@ new Feed({
   heard(topic, body) {
     if (topic !== "alarm") return;
     const [, id] = body.about.split(":");
-    due.add(id);
-    soon();
+    look(id);
     if (id === chosen.id) chosen.heard();
     if (body.action === "escalate" && body.level > 0) rises(id); // level 0 tells the desk itself
   },
