@@ -19,8 +19,9 @@ from api.accounts.proofs import Passwords
 from api.accounts.repository import ACCOUNT
 from api.accounts.rules import Kind
 from api.rights.rules import Role
+from faults.town import HurtBox, Town, town
 from tests.api.signing_in import PASSWORD
-from tests.paths.town import Town, town
+from tests.paths.forked import fork
 from tests.screens.seeing import Screen
 
 UNIT: Final = "u03"
@@ -67,8 +68,9 @@ def let_in(database: Path) -> None:
 
 
 @pytest.fixture
-def village(tmp_path: Path) -> Iterator[Town]:
+def village(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Town]:
     """Ten units on a line, a guard on duty with a card, and a checkpoint at the door of who presses."""
+    monkeypatch.setattr(HurtBox, "begin", staticmethod(fork))
     with town(tmp_path) as running:
         let_in(running.database)
         ask(running, "/register/companies/beiguan", {"name": "北关保安"}, "PUT")
