@@ -7,6 +7,7 @@ from pathlib import Path
 import pytest
 import typer
 
+from faults.nemeses import NEMESES
 from tests.checks import catalogue, commands, links, places, proofs, requirements, status
 
 ROWS = ("A1", "N1")
@@ -160,7 +161,7 @@ def catalogue_of(tree: Write, *lines: str) -> Path:
 
 def test_a_row_of_the_catalogue_that_nothing_shows_says_why(tree: Write) -> None:
     nothing = dict.fromkeys(("tests/test_x.py::test_y",), ())
-    rows = [row for nemesis in catalogue.NEMESES.values() for row in nemesis.rows]
+    rows = [row for nemesis in NEMESES.values() for row in nemesis.rows]
     shown = [f"| {row} | wrong | holds | {catalogue._shown(row, nothing)} |" for row in rows]
     assert not list(catalogue.problems(catalogue_of(tree, *shown), nothing))
     [problem] = catalogue.problems(catalogue_of(tree, *shown, "| F64 | wrong | holds | ? |"), nothing)
