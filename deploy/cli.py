@@ -731,6 +731,54 @@ def check(
 
 
 @app.command()
+def doctor(
+    site: Annotated[Path, typer.Argument(help="The site file (docs/site.md).")],
+    id: Annotated[str | None, typer.Option("--id", help="The gateway that this box is; else the station.")] = None,  # noqa: A002
+    state: StateFolder = None,
+    keys: KeysFolder = None,
+    broker_port: Annotated[int | None, typer.Option(help="A broker on this machine instead of the site's.")] = None,
+    port: Annotated[int | None, typer.Option(help="Where the station serves HTTP, if not where the site says.")] = None,
+    bundle: Annotated[Path | None, typer.Option(help="Write findings and health there, without secrets.")] = None,
+    json_: AsJson = False,
+    lang: Annotated[Language, typer.Option(help="Chinese or English.")] = Language.zh,
+) -> None:
+    """Look at everything that a box needs; each line is green, or has the command that mends it."""
+    from time import time_ns
+
+    from rich.console import Console
+
+    from deploy import doctor as doctors
+
+    patient = doctors.Patient(
+        path=site,
+        keys=keys or site.parent / "keys",
+        state=state or Path("/var/lib/shouwang") / (id or "station"),
+        gateway=id,
+        broker_port=broker_port,
+        http_port=port,
+        now_ms=time_ns() // 1_000_000,
+    )
+    findings = doctors.examine(patient)
+    if bundle is not None:
+        try:
+            doctors.bundle(patient, findings, bundle)
+        except OSError as error:
+            fail(error, STORE)
+    if json_:
+        typer.echo(json.dumps(doctors.as_plain(findings), ensure_ascii=False, indent=1))
+    else:
+        colours = {doctors.State.GOOD: "green", doctors.State.DOUBTFUL: "yellow", doctors.State.BAD: "bold red"}
+        marks = {doctors.State.GOOD: "✓", doctors.State.DOUBTFUL: "!", doctors.State.BAD: "✗"}
+        console = Console(highlight=False, soft_wrap=True)
+        for one in findings:
+            console.print(f"{marks[one.state]} ", style=colours[one.state], end="")
+            console.print(f"{one.what}: {getattr(one.words, lang.value)}", markup=False)
+            if one.mend is not None:
+                console.print(f"    {one.mend}", markup=False, style="bold")
+    raise typer.Exit(OK if doctors.worst(findings) is not doctors.State.BAD else BAD)
+
+
+@app.command()
 def keys(
     site: Annotated[Path, typer.Argument(help="The site file (docs/site.md).")],
     keys: KeysFolder = None,

@@ -5,10 +5,13 @@ handed over (`uplink.publish`) - taken in (`ingest.commit`) - acknowledged (`ing
 (`ingest.receipt`).
 """
 
+import time
+from dataclasses import replace
 from itertools import cycle
 
 import pytest
 
+from deploy.doctor import Patient, State, examine
 from faults.town import Town
 
 GATEWAY_STEPS = [
@@ -56,3 +59,24 @@ def test_a_station_killed_at_any_step_loses_no_press_and_counts_none_twice(runni
     verdict = running_town.verdict()
     assert not verdict.wrong
     assert not verdict.missing
+
+
+@pytest.mark.proves("A10", "N8")
+def test_the_doctor_finds_gateway_and_station_well_and_puts_nobody_out(running_town: Town) -> None:
+    box = running_town.box
+    patient = Patient(
+        path=box.site_path,
+        keys=box.directory / "keys",
+        state=running_town.state,
+        gateway="gw1",
+        broker_port=box.broker.port,
+        http_port=box.http_port,
+        now_ms=time.time_ns() // 1_000_000,
+    )
+    station = replace(patient, gateway=None, state=box.directory / "station")
+    for findings in (examine(patient), examine(station)):
+        assert not [one for one in findings if one.state is State.BAD and one.what != "writing"]
+        assert {one.what for one in findings if one.state is State.GOOD} >= {"site", "keys", "broker"}
+    running_town.press(next(PRESSERS))
+    running_town.settle()
+    assert not running_town.verdict().missing

@@ -1,0 +1,180 @@
+"""`shouwang doctor`: what is not well is named with what mends it, and nothing secret goes to whoever helps."""
+
+import json
+import os
+import pty
+import re
+import socket
+import subprocess
+import sys
+import tarfile
+import time
+from collections.abc import Iterator
+from contextlib import closing
+from dataclasses import replace
+from pathlib import Path
+
+import pytest
+
+from deploy import doctor, keys
+from deploy.check import load
+from deploy.doctor import Finding, Patient, State, examine
+
+ROOT = Path(__file__).parents[2]
+VILLAGE = (ROOT / "examples" / "village.toml").read_text(encoding="utf-8")
+NOW_MS = 1_795_000_000_000
+HEALTH = {
+    "uplink": {"up": True, "trouble": None},
+    "queued": 0,
+    "lines": {"line1": {"up": True, "trouble": None}},
+    "faults": [],
+}
+
+
+@pytest.fixture
+def listening() -> Iterator[int]:
+    """Something that answers where a broker is looked for."""
+    with closing(socket.create_server(("127.0.0.1", 0))) as server:
+        yield server.getsockname()[1]
+
+
+@pytest.fixture
+def ports() -> Iterator[dict[str, str]]:
+    """For each port of the village one with nothing behind it."""
+    pairs = {name: pty.openpty() for name in re.findall(r'port = "(ports/\w+)"', VILLAGE)}
+    yield {name: os.ttyname(theirs) for name, (_, theirs) in pairs.items()}
+    for pair in pairs.values():
+        for end in pair:
+            os.close(end)
+
+
+@pytest.fixture
+def box(tmp_path: Path, ports: dict[str, str], listening: int) -> Patient:
+    """A gateway on which everything is well."""
+    site = tmp_path / "village.toml"
+    text = VILLAGE
+    for name, device in ports.items():
+        text = text.replace(f'"{name}"', f'"{device}"')
+    site.write_text(text)
+    keys.provision(load(site), tmp_path / "keys")
+    state = tmp_path / "state"
+    state.mkdir()
+    (state / "health.json").write_text(json.dumps(HEALTH))
+    os.utime(state / "health.json", (NOW_MS / 1_000, NOW_MS / 1_000))
+    return Patient(path=site, keys=tmp_path / "keys", state=state, gateway="gw1", broker_port=listening, now_ms=NOW_MS)
+
+
+def found(patient: Patient) -> dict[str, Finding]:
+    return {one.what: one for one in examine(patient)}
+
+
+def tell(patient: Patient, **changed: object) -> None:
+    path = patient.state / "health.json"
+    path.write_text(json.dumps(HEALTH | changed))
+    os.utime(path, (patient.now_ms / 1_000, patient.now_ms / 1_000))
+
+
+@pytest.mark.proves("A10")
+def test_a_box_on_which_all_is_well_is_green(box: Patient) -> None:
+    findings = found(box)
+    unwell = {what: one.words.en for what, one in findings.items() if one.state is not State.GOOD}
+    assert unwell.keys() <= {"clock"}  # of a machine for tests nothing may keep it right
+    assert {
+        "versions",
+        "site",
+        "keys",
+        "disk",
+        "writing",
+        "broker",
+        "line line1",
+        "gateway",
+        "uplink",
+    } <= findings.keys()
+    assert list(box.state.iterdir()) == [box.state / "health.json"]
+
+
+@pytest.mark.proves("A10", "N8")
+def test_each_thing_that_is_not_well_is_named_with_what_mends_it(box: Patient) -> None:
+    box.keys.chmod(0o755)
+    exposed = found(box)["keys"]
+    assert exposed.state is State.BAD
+    assert exposed.mend == f"chmod -R go= {box.keys}"
+    box.keys.chmod(0o700)
+
+    with closing(socket.create_server(("127.0.0.1", 0))) as gone:
+        closed = gone.getsockname()[1]
+    assert found(replace(box, broker_port=closed))["broker"].state is State.BAD
+    assert found(replace(box, now_ms=0))["clock"].state is State.BAD
+    assert found(replace(box, now_ms=NOW_MS + 3_600_000))["gateway"].state is State.BAD
+
+    box.path.write_text(box.path.read_text().replace("/dev/pts/", "/dev/pts/no"))
+    unplugged = found(box)["line line1"]
+    assert unplugged.state is State.BAD
+    assert unplugged.mend == "ls -l /dev/serial/by-id"
+
+
+def test_what_a_running_gateway_says_of_itself_counts(box: Patient) -> None:
+    tell(box, uplink={"up": False, "trouble": "Not authorized"}, queued=5_000, faults=["unit_silent u03"])
+    findings = found(box)
+    assert findings["uplink"].state is State.BAD
+    assert "Not authorized" in findings["uplink"].words.en
+    assert findings["queue"].state is State.DOUBTFUL
+    assert "unit_silent u03" in findings["faults"].words.zh
+    (box.state / "health.json").write_text("{")
+    assert found(box)["gateway"].state is State.BAD
+
+
+def test_a_site_file_that_cannot_be_used_ends_it_there_and_an_unknown_gateway_too(box: Patient) -> None:
+    assert "gw1" in found(replace(box, gateway="gw9"))["site"].words.zh
+    box.path.write_text("station = 3")
+    findings = found(box)
+    assert findings["site"].state is State.BAD
+    assert findings["site"].mend == f"shouwang check {box.path}"
+    box.path.unlink()
+    assert found(box)["site"].state is State.BAD
+
+
+def test_a_disk_that_takes_no_writes_is_named(box: Patient) -> None:
+    gone = replace(box, state=Path("/proc/1"))
+    assert found(gone)["writing"].state is State.BAD
+
+
+@pytest.mark.proves("G7", "N16")
+def test_what_goes_to_whoever_helps_names_nobody_and_opens_nothing(box: Patient, tmp_path: Path) -> None:
+    to = tmp_path / "help.tar.gz"
+    doctor.bundle(box, examine(box), to)
+    assert to.stat().st_mode & 0o777 == 0o600
+    with tarfile.open(to) as archive:
+        read = {member.name: archive.extractfile(member) for member in archive}
+        texts = {name: file.read().decode() for name, file in read.items() if file is not None}
+    assert set(texts) == {f"shouwang-doctor/{name}.json" for name in ("findings", "health", "site")}
+    told = "".join(texts.values())
+    for file in box.keys.rglob("*"):
+        if file.is_file():
+            for word in file.read_text().split():
+                assert len(word) < 12 or word not in told, file
+    for personal in ("3号楼", "柳岸", "值班台", "城北派出所"):
+        assert personal not in texts["shouwang-doctor/site.json"]
+    assert json.loads(texts["shouwang-doctor/site.json"])["gateway"][0]["id"] == "gw1"
+
+
+def test_the_command_says_it_in_both_languages_and_ends_with_the_verdict(box: Patient, tmp_path: Path) -> None:
+    command = [
+        sys.executable, "-m", "deploy.cli", "doctor", str(box.path), "--id", "gw1", "--state", str(box.state),
+        "--keys", str(box.keys), "--broker-port", str(box.broker_port),
+    ]  # fmt: skip
+    os.utime(box.state / "health.json", (time.time(), time.time()))
+    done = subprocess.run([*command, "--lang", "en"], cwd=ROOT, capture_output=True, text=True, check=False)
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert "keys: keys are there" in done.stdout
+    (box.state / "health.json").unlink()
+    done = subprocess.run(
+        [*command, "--json", "--bundle", str(tmp_path / "b.tar.gz")],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 1
+    assert {one["what"]: one["state"] for one in json.loads(done.stdout)}["gateway"] == "bad"
+    assert (tmp_path / "b.tar.gz").exists()
