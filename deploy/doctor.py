@@ -14,7 +14,6 @@ import os
 import platform
 import shutil
 import socket
-import sqlite3
 import ssl
 import stat
 import tarfile
@@ -131,8 +130,9 @@ def examine(patient: Patient) -> list[Finding]:
 
 
 def _versions() -> Iterator[Finding]:
-    own = version("shouwang")
-    text = f"shouwang {own}, Python {platform.python_version()}, SQLite {sqlite3.sqlite_version}, {platform.machine()}"
+    from gateway.journal import LIBRARY
+
+    text = f"shouwang {version('shouwang')}, Python {platform.python_version()}, {LIBRARY}, {platform.machine()}"
     yield good("versions", text, text)
 
 

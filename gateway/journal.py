@@ -35,6 +35,8 @@ from broker.ids import Epoch, EventId, GatewayId, PressKey, StationId
 from broker.kinds import EventType, Lane
 from gateway.events import Entry, Event, event_from_json
 
+LIBRARY: Final = f"SQLite {sqlite3.sqlite_version}"
+"""What keeps the file, for whoever asks which versions a box has."""
 SCHEMA: Final = 1
 GENESIS: Final = b"\x00" * 32
 SALT_BYTES: Final = 16
