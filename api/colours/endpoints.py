@@ -12,10 +12,12 @@ from api.colours.schemas import (
     CardLevelAnswer,
     CardLevelList,
     DecisionPage,
+    HeldCardPage,
     NewCardLevel,
     NewColour,
     card_level_answer,
     decision_answer,
+    held_card_answer,
     painted_answer,
 )
 from api.etags import IfMatch, etag
@@ -101,6 +103,18 @@ def list_decisions(
         rows = station.colours.history(session, by, area, below=below(after), limit=limit + 1)
         items = tuple(decision_answer(row) for row in rows[:limit])
     return DecisionPage(items=items, next=cursor(items[-1].number) if len(rows) > limit else None)
+
+
+@router.get("/good-cards", summary="The good-person card (好人卡) that each guard has now")
+def list_held_cards(
+    station: CurrentStation, by: Annotated[Authority, may("good_card.read")], limit: Limit = PAGE, after: Cursor = None
+) -> HeldCardPage:
+    """Of your own company, of guards in your area, or yours: the newest decision first."""
+    with station.database.read() as session:
+        found = station.colours.held_cards(session, by, below=below(after), limit=limit + 1)
+        items = tuple(held_card_answer(card, guard) for card, guard in found[:limit])
+    last = found[limit - 1][0].number if len(found) > limit else None
+    return HeldCardPage(items=items, next=None if last is None else cursor(last))
 
 
 @router.get("/guards/{guard}/good-cards", summary="A guard's good-person card (好人卡)")

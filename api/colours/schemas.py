@@ -18,6 +18,7 @@ from api.colours.rules import (
     Colour,
 )
 from api.colours.service import Painted
+from api.guards.models import Guard
 from api.shapes import Answer, Asked, Moment, WordsAnswer, words_answer
 
 Reason = Annotated[str, StringConstraints(min_length=2, max_length=500)]
@@ -116,6 +117,27 @@ class CardLevelList(Answer):
     """Newest first."""
 
     items: tuple[CardLevelAnswer, ...]
+
+
+class HeldCardAnswer(CardLevelAnswer):
+    """The level that a guard has now."""
+
+    guard: str
+    name: str | None
+    service_number: str | None
+
+
+class HeldCardPage(Answer):
+    """A page, the newest decision first."""
+
+    items: tuple[HeldCardAnswer, ...]
+    next: str | None
+
+
+def held_card_answer(row: GoodCard, guard: Guard) -> HeldCardAnswer:
+    """A level with whose it is."""
+    same = card_level_answer(row).model_dump()
+    return HeldCardAnswer(**same, guard=guard.id, name=guard.name, service_number=guard.service_number)
 
 
 def painted_answer(one: Painted) -> AreaColourAnswer:

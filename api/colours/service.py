@@ -12,6 +12,8 @@ from api.colours.problems import BadBand
 from api.colours.rules import DAY_MS, LOOKED_BACK_MS, Band, Card, Colour, Decided, Suggestion, band, suggest, table
 from api.etags import expect
 from api.guards.guarding import Guards
+from api.guards.models import Guard
+from api.pages import newest
 from api.problems import NotThere
 from api.register.service import Register
 from api.reports import repository as reports
@@ -155,6 +157,17 @@ class Colours:
         self._guards.guard(session, by, guard)
         asked = select(GoodCard).where(GoodCard.guard == guard)
         return session.exec(asked.order_by(col(GoodCard.number).desc())).all()
+
+    def held_cards(
+        self, session: Session, by: Authority, *, below: int | None, limit: int
+    ) -> list[tuple[GoodCard, Guard]]:
+        """The level that each guard whom the account reaches has now, the newest decision first."""
+        held = select(GoodCard).where(GoodCard.station == self._register.station, col(GoodCard.to_ms).is_(None))
+
+        def show(row: GoodCard) -> tuple[GoodCard, Guard]:
+            return row, self._guards.guard(session, by, row.guard)
+
+        return newest(session, held, col(GoodCard.number), show, below=below, limit=limit)
 
     def give_card(
         self, session: Session, by: Authority, guard: str, *, level: Card, quarter: str, reason: str

@@ -49,8 +49,28 @@ WAYS: Final[tuple[tuple[str, ...], ...]] = (
     ("/duty", "duty.read"),
     ("/health", "fault.read"),
     ("/admin", "account.open"),
+    ("/audit", "audit.accounts"),
 )
 """Where the head of a page leads, and the actions without which it is not offered. `base.html` has the names."""
+
+
+HOMES: Final[Mapping[Role, str]] = {
+    Role.DUTY_OFFICER: "/desk",
+    Role.OFFICER: "/desk",
+    Role.DUTY_LEADER: "/desk",
+    Role.COMMAND_CENTRE: "/county",
+    Role.TOWNSHIP: "/county",
+    Role.COMMUNITY: "/affairs/today",
+    Role.GRID_WORKER: "/phone/field",
+    Role.GUARD_COMPANY: "/company",
+    Role.GUARD: "/phone/guard",
+    Role.INSTALLER: "/register/installations",
+    Role.ADMINISTRATOR: "/admin",
+    Role.AUDITOR: "/audit",
+    Role.GROUP_LEADER: "/group",
+    Role.HOUSEHOLD: "/phone/",
+}
+"""The page with which each role begins. Whoever has several begins with the first of them."""
 
 
 class Elsewhere(Exception):
@@ -85,7 +105,17 @@ class Reader:
     @property
     def ways(self) -> list[str]:
         """Where the head of his pages leads."""
-        return [where for where, *actions in WAYS if all(map(self.may, actions))]
+        found = [where for where, *actions in WAYS if all(map(self.may, actions))]
+        return ["/group", *found] if self.has(Role.GROUP_LEADER) else found
+
+    def has(self, role: Role) -> bool:
+        """Whether he is that, anywhere."""
+        return any(grant["role"] == role for grant in self.who["grants"])
+
+    @property
+    def home(self) -> str:
+        """The page with which he begins."""
+        return next((where for role, where in HOMES.items() if self.has(role)), "/me")
 
     async def page(self, template: str, *, status: int = HTTPStatus.OK, **values: object) -> HTMLResponse:
         """A whole page, or a piece of one, in his language."""

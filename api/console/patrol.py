@@ -25,6 +25,7 @@ WAYS: Final = (
     ("/patrol/roll-calls", "roll_call.make"),
     ("/patrol/coverage", "track.coverage"),
     ("/patrol/plans", "patrol.read"),
+    ("/patrol/days", "patrol.read"),
     ("/patrol/colours", "colour.read"),
     ("/patrol/staggered", "stagger.read"),
     ("/patrol/tags", "checkpoint_tag.read"),

@@ -1,11 +1,11 @@
-"""What is laid down for patrols: plans, routes, checkpoints, shifts, walking times, colours, staggered rounds."""
+"""What is laid down for patrols: plans, routes, checkpoints, shifts, legs, holidays, colours, staggered rounds."""
 
-from datetime import timedelta
+from datetime import date, timedelta
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 from urllib.parse import quote
 
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 
 from api.access import anybody
 from api.console.known import Form, Typed, every, known, local, moment_of, now_of
@@ -29,6 +29,7 @@ COLOURS: Final = ("red", "orange", "yellow", "blue")
 WEEKDAYS: Final = range(1, 8)
 
 Number = Annotated[int, Path(ge=1, le=(1 << 31) - 1)]
+Year = Annotated[int | None, Query(ge=2000, le=2100)]
 Segment = Annotated[str, Path(pattern=r"^[a-z0-9-]{1,32}$")]
 
 
@@ -116,6 +117,47 @@ def _new(kind: str, typed: Typed) -> dict[str, Any]:
         "to_day": typed.maybe("to_day"),
         "temporary": typed.text("temporary") == "1",
     }
+
+
+# Holidays, and days that count as others
+
+
+async def _days(one: Reader, year: int | None, *, typed: Typed | None = None, problem: Any = None) -> Response:
+    this = now_of(one).astimezone(one.zone).year
+    year = year or this
+    reply = await one.ask.get("/patrol-days", year=year)
+    return await patrol_page(
+        one,
+        "patrol_days.html",
+        status=status_of(problem) if reply.good else reply.status,
+        rows=reply.body["items"] if reply.good else [],
+        year=year,
+        years=range(this - 1, this + 3),
+        typed=typed or Typed(),
+        weekdays=WEEKDAYS,
+        problem=problem if reply.good else reply.body,
+    )
+
+
+@router.get("/patrol/days")
+async def days(request: Request, year: Year = None) -> Response:
+    """The holidays of a year, and the days that count as others."""
+    return await _days(await reader(request), year)
+
+
+@router.post("/patrol/days")
+async def set_day(request: Request, typed: Form) -> Response:
+    """Say what a day counts as; a later word about the same day holds instead of the one before."""
+    one = await reader(request, csrf=typed.csrf)
+    day = typed.text("day")
+    try:
+        year = date.fromisoformat(day).year
+    except ValueError:
+        fault = {"where": ["body", "day"], "why": "a day is year-month-day"}
+        return await _days(one, None, typed=typed, problem={"type": "malformed", "status": 422, "faults": [fault]})
+    body = {"counts_as": typed.number("counts_as"), "name": typed.text("name")}
+    reply = await one.ask.ask("PUT", f"/patrol-days/{day}", body=body)
+    return go(f"/patrol/days?year={year}") if reply.good else await _days(one, year, typed=typed, problem=reply.body)
 
 
 # Colours

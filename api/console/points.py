@@ -19,6 +19,7 @@ WAYS: Final = (
     ("/points/suspicions", "points.decide"),
     ("/points/ranking", "points.read"),
     ("/points/grades", "points.report"),
+    ("/points/cards", "good_card.read"),
     ("/points/comments", "points.comment.read"),
     ("/points/rewards", "reward.read"),
     ("/points/rules", "points.rules"),

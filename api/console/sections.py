@@ -21,12 +21,17 @@ SECTIONS: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
         ("/register/boards", "board.edit"),
     ),
     "affairs": (
+        ("/affairs/today", "matter.handle"),
         ("/affairs", "matter.handle"),
         ("/affairs/tasks", "task.read"),
         ("/affairs/admitted", "admitted.read"),
         ("/affairs/drills", "drill.announce"),
         ("/affairs/tips", "tip.publish"),
         ("/affairs/complaints", "complaint.handle"),
+    ),
+    "audit": (
+        ("/audit", "audit.accounts"),
+        ("/audit/chain", "audit.read"),
     ),
     "health": (
         ("/health", "fault.read"),

@@ -20,7 +20,7 @@ Words = Annotated[str, Form(max_length=256)]
 async def home(request: Request) -> Response:
     """The page with which somebody of this role begins."""
     one = await reader(request)
-    return go(next(iter(one.ways), "/me"))
+    return go(one.home)
 
 
 @router.get("/login")

@@ -178,6 +178,7 @@ PAGES = (
     "/register/gateways",
     "/patrol/tags",
     "/patrol/cards",
+    "/affairs/today",
     "/affairs",
     "/affairs/tasks",
     "/affairs/admitted",

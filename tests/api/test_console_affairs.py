@@ -38,6 +38,9 @@ def station(serve: Serve, hands: Hands) -> Iterator[Served]:
             ("liu", Role.GRID_WORKER, GRID),
             ("he", Role.GROUP_LEADER, "gr1"),
             ("hu", Role.HOUSEHOLD, HOUSEHOLDS[0]),
+            ("xia", Role.TOWNSHIP, COMMUNITY),
+            ("xin", Role.INSTALLER, COMMUNITY),
+            ("shen", Role.AUDITOR, ""),
         ):
             account(one.station, login, (role, scope))
         yield one
@@ -254,3 +257,86 @@ def test_anybody_complains_over_a_board_and_reads_by_his_code_what_was_found(sta
     told = post(community, "/affairs/complaints", do="enter", grid=GRID, about="other", words="来电说路灯坏了")
     assert re.search(r'class="secret">\w{12}<', told)
     visit(station, "qian").get("/affairs/complaints", status=403)
+
+
+@pytest.mark.proves("G5")
+def test_each_role_begins_with_a_page_that_is_there_for_it(station: Served) -> None:
+    for login, where in (
+        ("wang", "/desk"),
+        ("lin", "/desk"),
+        ("tang", "/county"),
+        ("xia", "/county"),
+        ("sun", "/affairs/today"),
+        ("liu", "/phone/field"),
+        ("he", "/group"),
+        ("hu", "/phone/"),
+        ("xin", "/register/installations"),
+        ("shen", "/audit"),
+    ):
+        one = visit(station, login)
+        answer = one.client.get("/")
+        assert (answer.status_code, answer.url.path) == (200, where), login
+
+
+@pytest.mark.proves("G5")
+def test_the_community_sees_what_there_is_to_do_and_confirms_who_joined(station: Served, gateway: Gateway) -> None:
+    community = visit(station, "sun")
+    empty = community.get("/affairs/today")
+    assert "没有未办结的警情" in empty
+    assert Seen(empty).inline == []
+    event = gateway.event(label="老王家")
+    gateway.send([event])
+    gateway.receipted([event])
+    post(visit(station, "wang"), "/affairs", kind="hazard", group="gr1", words="井盖没了")
+    page = community.get("/affairs/today")
+    assert f"/alarms/{event.id}" in page
+    assert "1 起无人签收" in page
+    assert "井盖没了" in page
+    invited = somebody(station, "inviter", Role.COMMUNITY, COMMUNITY).post(
+        f"/api/v1/places/{HOUSEHOLDS[1]}/joinings", status=201
+    )
+    joined = {"code": invited["code"], "name": "<i>李大妈</i>", "login": "lidama", "password": "a long enough one"}
+    assert station.client.post("/api/v1/joinings/use", json=joined).status_code < 300
+    waiting = visit(station, "he").get("/group")
+    found = re.search(r'name="joining" value="([^"]+)"', waiting)
+    assert found is not None
+    assert "&lt;i&gt;李大妈&lt;/i&gt;" in waiting
+    assert "没有等待确认" in post(visit(station, "he"), "/group", joining=found[1], do="confirm")
+    assert "李大妈" not in community.get("/affairs/today")
+
+
+@pytest.mark.proves("A9", "A11")
+def test_a_group_leader_sees_who_answered_and_how_ready_the_group_is(station: Served, gateway: Gateway) -> None:
+    event = gateway.event(label="老王家")
+    gateway.send([event])
+    gateway.receipted([event])
+    neighbour = somebody(station, "zhang", Role.HOUSEHOLD, HOUSEHOLDS[1])
+    neighbour.post(f"/api/v1/alarms/{event.id}/answer", {"answer": "coming"})
+    page = visit(station, "he").get("/group")
+    assert "户邻居中" in page
+    assert "马上去 1" in page
+    assert Seen(page).inline == []
+    assert visit(station, "wang").client.get("/group").url.path == "/desk"
+
+
+@pytest.mark.proves("G5", "N4")
+def test_the_audit_is_searched_and_an_auditor_reads_nothing_of_alarms(station: Served, gateway: Gateway) -> None:
+    event = gateway.event()
+    gateway.send([event])
+    gateway.receipted([event])
+    lin, auditor = visit(station, "lin"), visit(station, "shen")
+    post(lin, f"/desk/alarms/{event.id}/acknowledge")
+    whole = lin.get("/audit")
+    assert event.id in whole
+    assert event.id not in lin.get("/audit?action=session.begin")
+    assert "session.begin" in lin.get("/audit?action=session.begin")
+    assert "没有这样的记录" in lin.get("/audit?action=track.look_up")
+    seen = auditor.get("/audit")
+    assert "session.begin" in seen
+    assert event.id not in seen
+    assert "审计链与网关所存相符" in seen
+    auditor.get("/audit/chain", status=403)
+    chain = lin.get("/audit/chain")
+    assert re.search(r"[0-9a-f]{64}", chain)
+    assert "还没有网关回报" in chain
+    visit(station, "liu").get("/audit", status=403)

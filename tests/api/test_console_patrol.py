@@ -34,6 +34,7 @@ PAGES = (
     "/patrol/unknown-tags",
     "/patrol/plans",
     "/patrol/plans?kind=routes",
+    "/patrol/days",
     "/patrol/colours",
     "/patrol/staggered",
     "/points",
@@ -41,6 +42,7 @@ PAGES = (
     "/points/suspicions",
     "/points/ranking",
     "/points/grades",
+    "/points/cards",
     "/points/comments?day=2027-01-15",
     "/points/rewards",
     "/points/rules",
@@ -489,3 +491,47 @@ def test_staggered_rounds_are_drafted_and_become_plans_or_say_why_not(station: S
     )
     assert "已转为计划" in walked_
     assert "临时" in officer.get("/patrol/plans")
+
+
+@pytest.mark.proves("P2")
+def test_a_day_is_made_a_holiday_for_the_whole_station(station: Served) -> None:
+    wang = visitor(station)
+    assert "没有节假日或调休" in wang.get("/patrol/days?year=2027")
+    csrf = csrf_of(wang.get("/me"))
+    day = {"csrf": csrf, "day": "2027-02-17", "counts_as": "0", "name": "<b>春节</b>"}
+    assert 'id="fault-name"' in wang.post("/patrol/days", status=422, **day | {"name": ""})
+    assert 'id="fault-day"' in wang.post("/patrol/days", status=422, **day | {"day": "soon"})
+    page = wang.post("/patrol/days", **day)
+    assert "&lt;b&gt;春节&lt;/b&gt;" in page
+    assert "2027-02-17" in page
+    community = visitor(station, "sun")
+    assert "2027-02-17" in community.get("/patrol/days?year=2027")
+    assert 'name="counts_as"' not in community.get("/patrol/days?year=2027")
+    assert "2027-02-17" not in wang.get("/patrol/days?year=2026")
+
+
+@pytest.mark.proves("P8")
+def test_a_guards_card_is_decided_with_a_reason_and_his_company_reads_it(station: Served) -> None:
+    wang, guard = visitor(station), the_guard(station)
+    assert "还没有人获得好人卡" in wang.get("/points/cards")
+    said = {
+        "csrf": csrf_of(wang.get("/me")),
+        "guard": guard,
+        "level": "second",
+        "quarter": "2027Q1",
+        "reason": "扶老人",
+    }
+    kept = wang.post("/points/cards", status=422, **said | {"quarter": "spring"})
+    assert 'id="fault-quarter"' in kept
+    assert 'value="扶老人"' in kept
+    assert "好人卡二级" in wang.post("/points/cards", **said)
+    wang.post("/points/cards", **said | {"level": "first", "reason": "抓到小偷"})
+    listed = wang.get("/points/cards")
+    assert "好人卡一级" in listed
+    assert "好人卡二级" not in listed.split("<table>")[1]
+    company = visitor(station, "boss")
+    assert "抓到小偷" in company.get("/points/cards")
+    assert "扶老人" in company.get(f"/points/cards?guard={guard}")
+    assert 'name="level"' not in company.get(f"/points/cards?guard={guard}")
+    wang.get("/points/cards?guard=nobody", status=422)
+    visitor(station, "sun").get("/points/cards", status=403)
