@@ -45,8 +45,8 @@ class Visitor:
         assert answer.status_code == status, answer.text
         return answer.text
 
-    def sign_in(self, login: str, password: str = PASSWORD, *, status: int = 200) -> str:
-        return self.post("/login", login=login, password=password, to="/desk", status=status)
+    def sign_in(self, login: str, password: str = PASSWORD, *, to: str = "/desk", status: int = 200) -> str:
+        return self.post("/login", login=login, password=password, to=to, status=status)
 
 
 def csrf_of(text: str) -> str:

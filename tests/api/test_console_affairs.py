@@ -48,7 +48,7 @@ def station(serve: Serve, hands: Hands) -> Iterator[Served]:
 
 def visit(station: Served, login: str) -> Visitor:
     one = Visitor(station)
-    one.sign_in(login)
+    one.sign_in(login, to="/me")
     return one
 
 
@@ -293,10 +293,10 @@ def test_the_community_sees_what_there_is_to_do_and_confirms_who_joined(station:
     assert "1 起无人签收" in page
     assert "井盖没了" in page
     invited = somebody(station, "inviter", Role.COMMUNITY, COMMUNITY).post(
-        f"/api/v1/places/{HOUSEHOLDS[1]}/joinings", status=201
+        f"/api/v1/places/{HOUSEHOLDS[1]}/joining", status=201
     )
     joined = {"code": invited["code"], "name": "<i>李大妈</i>", "login": "lidama", "password": "a long enough one"}
-    assert station.client.post("/api/v1/joinings/use", json=joined).status_code < 300
+    assert station.client.post("/api/v1/join", json=joined, headers={"Origin": ORIGIN}).status_code == 201
     waiting = visit(station, "he").get("/group")
     found = re.search(r'name="joining" value="([^"]+)"', waiting)
     assert found is not None

@@ -123,7 +123,7 @@ def judged(one: Served, hands: Hands) -> None:
 
 def visitor(one: Served, login: str = "wang", language: str = "zh-CN,zh;q=0.9") -> Visitor:
     found = Visitor(one, language)
-    found.sign_in(login)
+    found.sign_in(login, to="/me")
     return found
 
 
@@ -498,7 +498,7 @@ def test_a_day_is_made_a_holiday_for_the_whole_station(station: Served) -> None:
     wang = visitor(station)
     assert "没有节假日或调休" in wang.get("/patrol/days?year=2027")
     csrf = csrf_of(wang.get("/me"))
-    day = {"csrf": csrf, "day": "2027-02-17", "counts_as": "0", "name": "<b>春节</b>"}
+    day: dict[str, Any] = {"csrf": csrf, "day": "2027-02-17", "counts_as": "0", "name": "<b>春节</b>"}
     assert 'id="fault-name"' in wang.post("/patrol/days", status=422, **day | {"name": ""})
     assert 'id="fault-day"' in wang.post("/patrol/days", status=422, **day | {"day": "soon"})
     page = wang.post("/patrol/days", **day)
