@@ -334,7 +334,7 @@ def test_the_audit_is_searched_and_an_auditor_reads_nothing_of_alarms(station: S
     seen = auditor.get("/audit")
     assert "session.begin" in seen
     assert event.id not in seen
-    assert "审计链与网关所存相符" in seen
+    assert "没有网关报告审计链被改动" in seen
     auditor.get("/audit/chain", status=403)
     chain = lin.get("/audit/chain")
     assert re.search(r"[0-9a-f]{64}", chain)

@@ -514,7 +514,7 @@ def test_a_day_is_made_a_holiday_for_the_whole_station(station: Served) -> None:
 def test_a_guards_card_is_decided_with_a_reason_and_his_company_reads_it(station: Served) -> None:
     wang, guard = visitor(station), the_guard(station)
     assert "还没有人获得好人卡" in wang.get("/points/cards")
-    said = {
+    said: dict[str, Any] = {
         "csrf": csrf_of(wang.get("/me")),
         "guard": guard,
         "level": "second",

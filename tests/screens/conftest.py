@@ -33,6 +33,7 @@ PEOPLE: tuple[tuple[str, str, Role, str], ...] = (
     ("xin", "辛师傅", Role.INSTALLER, COMMUNITY),
     ("sun", "孙主任", Role.COMMUNITY, COMMUNITY),
     ("gu", "顾强", Role.GUARD, "beiguan"),
+    ("he", "何组长", Role.GROUP_LEADER, "gr1"),
     ("hu", "胡奶奶", Role.HOUSEHOLD, HOUSEHOLDS[0]),
 )
 """Whoever comes first and is let in looks at a page."""
