@@ -57,6 +57,8 @@ NAME_CHARS: Final = 64
 CLIENT: Final = "client.internal"
 """In every client's certificate: where no DNS name is, OpenSSL holds a common name with dots in it against the root's
 constraints (`NAME_CONSTRAINTS_check_CN`), and `north.gateway.g1` has dots."""
+UNNAMED: Final = "station"
+"""The common name of a station that has addresses alone, for the same reason: `192.168.1.10` has dots, too."""
 
 LOCAL: Final[tuple[str, ...]] = (
     "localhost", "local", "lan", "internal", "home.arpa",
@@ -235,7 +237,8 @@ class Authority:
             if not any(address in one for one in networks):
                 raise NotPermitted(self.directory, str(address))
         own: list[x509.GeneralName] = [*map(x509.DNSName, names.domains), *map(x509.IPAddress, names.addresses)]
-        return self._issue("station", names.first, own, ExtendedKeyUsageOID.SERVER_AUTH, now=now)
+        common = None if names.domains else UNNAMED
+        return self._issue("station", names.first, own, ExtendedKeyUsageOID.SERVER_AUTH, now=now, common=common)
 
     def client(self, user: str, *, now: datetime) -> Pair:
         """Sign a certificate for an account at the broker: its common name is the user name. Raises as `server`."""
@@ -276,12 +279,13 @@ class Authority:
         use: x509.ObjectIdentifier,
         *,
         now: datetime,
+        common: str | None = None,
     ) -> Pair:
         if not self.root.not_valid_before_utc <= now < self.root.not_valid_after_utc:
             raise WrongTime(self.directory, f"this machine's clock says {now:%Y-%m-%d}, when its root does not count")
         key = ec.generate_private_key(ec.SECP256R1())
         made = (
-            _begun(_named(name), self.root.subject, key.public_key(), now=now, days=LEAF_DAYS, most=self.root)
+            _begun(_named(common or name), self.root.subject, key.public_key(), now=now, days=LEAF_DAYS, most=self.root)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_usage(signs=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage([use]), critical=False)

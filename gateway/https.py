@@ -20,7 +20,11 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Final
 from urllib.parse import urlsplit
 
+from gateway.stamps import kernel_synced
+from gateway.trust import believing, is_early
+
 if TYPE_CHECKING:
+    from collections.abc import Callable
     from http.client import HTTPConnection, HTTPResponse
 
 CONNECT_S: Final = 5.0
@@ -82,11 +86,22 @@ def is_here(host: str) -> bool:
 class Client:
     """Asks one server. Use from the event loop only."""
 
-    def __init__(self, address: Address, *, ca: Path | None = None, whole_s: float = WHOLE_S) -> None:
-        """`ca`: the authority that signed the server's certificate; None: those that this machine trusts."""
+    def __init__(
+        self,
+        address: Address,
+        *,
+        ca: Path | None = None,
+        whole_s: float = WHOLE_S,
+        synced: Callable[[], bool] = kernel_synced,
+    ) -> None:
+        """`ca`: the authority that signed the server's certificate; None: those that this machine trusts.
+
+        `synced`: whether something keeps this machine's clock right.
+        """
         self._address = address
         self._ca = ca
         self._whole_s = whole_s
+        self._synced = synced
         self._context: ssl.SSLContext | None = None
         self._connection: HTTPConnection | None = None
         self.busy = False
@@ -145,7 +160,14 @@ class Client:
         connection: HTTPConnection | None = None
         try:
             connection = self._connection = self._connect()
-            connection.connect()
+            try:
+                connection.connect()
+            except ssl.SSLCertVerificationError as error:
+                if not is_early(error) or self._synced():
+                    raise
+                connection.close()
+                connection = self._connection = self._connect(any_time=True)
+                connection.connect()
             connection.sock.settimeout(STEP_S)
             headers = {"Content-Type": "application/json", "Accept": "application/json", "Connection": "close"}
             connection.request("POST", path, body, headers)
@@ -163,14 +185,17 @@ class Client:
             if connection is not None:
                 connection.close()
 
-    def _connect(self) -> HTTPConnection:
+    def _connect(self, *, any_time: bool = False) -> HTTPConnection:
         from http.client import HTTPConnection, HTTPSConnection  # noqa: PLC0415 - as above
 
         address = self._address
         if not address.secure:
             return HTTPConnection(address.host, address.port, timeout=CONNECT_S)
+        if any_time:  # for this once: the next request finds out anew whether the clock is right by then
+            context = believing(self._ca, any_time=True)
+            return HTTPSConnection(address.host, address.port, timeout=CONNECT_S, context=context)
         if self._context is None:
-            self._context = ssl.create_default_context(cafile=None if self._ca is None else str(self._ca))
+            self._context = believing(self._ca)
         return HTTPSConnection(address.host, address.port, timeout=CONNECT_S, context=self._context)
 
     def _read(self, response: HTTPResponse) -> Answer | HttpError:

@@ -22,6 +22,9 @@ from paho.mqtt.enums import CallbackAPIVersion, MQTTErrorCode, MQTTProtocolVersi
 from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
+from gateway.stamps import kernel_synced
+from gateway.trust import believing, is_early
+
 if TYPE_CHECKING:
     from paho.mqtt.client import SocketLike
 
@@ -107,8 +110,12 @@ class MqttLink:
         will: Callable[[], Will] | None = None,
         jitter: Callable[[], float] = lambda: 1.0,
         patience: Patience | None = None,
+        synced: Callable[[], bool] = kernel_synced,
     ) -> None:
-        """`will` is asked before every connect; `jitter` returns a factor around 1 for the back-off."""
+        """`will` is asked before every connect; `jitter` returns a factor around 1 for the back-off.
+
+        `synced`: whether something keeps this machine's clock right.
+        """
         self._access = access
         self._client_id = client_id
         self._listener = listener
@@ -116,6 +123,9 @@ class MqttLink:
         self._will = will
         self._jitter = jitter
         self._patience = patience or Patience()
+        self._synced = synced
+        self._any_time = False
+        """Whether a certificate was refused because it did not count yet, and no clock said that this is true."""
         self._client: Client | None = None
         self._loop = asyncio.get_running_loop()
         self._gone: asyncio.Event = asyncio.Event()
@@ -198,6 +208,7 @@ class MqttLink:
             await self._watch(client)
             self._detach(client)
         except (OSError, ValueError) as error:
+            self._any_time = self._any_time or is_early(error)
             self.trouble = f"{self._access.host}:{self._access.port}: {error}"
         except Exception as error:
             self.failures += 1
@@ -228,7 +239,8 @@ class MqttLink:
     def _connect(self, client: Client) -> None:
         """Blocking, in a worker thread: files are read, names looked up, the connection is made."""
         if self._access.ca is not None:
-            client.tls_set(ca_certs=str(self._access.ca))
+            self._any_time = self._any_time and not self._synced()
+            client.tls_set_context(believing(self._access.ca, any_time=self._any_time))
         keepalive_s = self._patience.keepalive_s
         client.connect(self._access.host, self._access.port, keepalive=keepalive_s, clean_start=True)
 

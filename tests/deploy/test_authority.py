@@ -52,6 +52,10 @@ def test_openssl_accepts_what_the_authority_signed_for_its_names_and_for_nothing
     assert verify(ca, made, at=NOW - timedelta(hours=20)).returncode == 0  # a desk whose clock is slow
     assert verify(ca, made, at=NOW + timedelta(days=395)).returncode == 0
     assert verify(ca, made, at=NOW + timedelta(days=397)).returncode != 0
+    alone = root.server(names_of(["192.168.1.10"]), now=NOW)  # most stations have no name at all
+    (tmp_path / "alone.crt").write_bytes(alone.certificate)
+    assert verify(ca, tmp_path / "alone.crt", "-verify_ip", "192.168.1.10").stderr == ""
+    assert alone.issued.name == "192.168.1.10"
     read = certificates.read(made)
     assert read.not_after_ms - read.not_before_ms == 397 * 86_400_000
     assert read.name == "police.lan"
