@@ -31,9 +31,10 @@ HEADERS: Final = {
     "X-Content-Type-Options": "nosniff",
     "Referrer-Policy": "same-origin",
     "Permissions-Policy": "camera=(self), geolocation=(self), microphone=()",
-    "Cross-Origin-Opener-Policy": "same-origin",
     "Cache-Control": "no-store",
 }
+ISOLATED: Final = {"Cross-Origin-Opener-Policy": "same-origin"}
+"""By HTTPS alone: by HTTP browsers ignore it, and call that an error on every page."""
 WAYS: Final[tuple[tuple[str, ...], ...]] = (
     ("/desk", "alarm.acknowledge"),
     ("/phone/guard", "roll_call.answer"),
@@ -156,7 +157,12 @@ async def _filled(
         text: str = _pages(chosen).get_template(template).render(always | dict(values))
         return text
 
-    return HTMLResponse(await to_thread.run_sync(fill), status, headers=HEADERS)
+    return HTMLResponse(await to_thread.run_sync(fill), status, headers=headers(request))
+
+
+def headers(request: Request) -> dict[str, str]:
+    """What every page says to the browser."""
+    return HEADERS | (ISOLATED if request.url.scheme == "https" else {})
 
 
 def go(where: str) -> RedirectResponse:

@@ -12,7 +12,7 @@ from fastapi.responses import FileResponse, JSONResponse
 
 from api.access import anybody
 from api.console.interface import Interface
-from api.console.page import HEADERS, STATIC, go
+from api.console.page import STATIC, go, headers
 
 router: Final = APIRouter(include_in_schema=False, dependencies=[anybody("console.read")])
 
@@ -33,8 +33,8 @@ def get_worker() -> Response:
     found = shell()
     version = sha256(json.dumps(found).encode()).hexdigest()[:16]
     text = f"const SHELL = {json.dumps(found)};\nconst VERSION = {json.dumps(version)};\n"
-    headers = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-cache"}
-    return Response(text + (PHONE / WORKER).read_text("utf-8"), media_type="text/javascript", headers=headers)
+    kept = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-cache"}
+    return Response(text + (PHONE / WORKER).read_text("utf-8"), media_type="text/javascript", headers=kept)
 
 
 @router.get("/phone/who")
@@ -48,18 +48,20 @@ async def get_who(request: Request) -> Response:
 
 
 @router.get("/phone/{name}")
-def get_page(name: str) -> Response:
+def get_page(request: Request, name: str) -> Response:
     """A page's shell: who is signed in, it finds out by itself."""
     path = PHONE / f"{PAGES.get(name, name)}.html"
     if NAME.fullmatch(name) is None or not path.is_file():
         return Response(status_code=HTTPStatus.NOT_FOUND)
-    return FileResponse(path, media_type="text/html; charset=utf-8", headers={**HEADERS, "Cache-Control": "no-cache"})
+    return FileResponse(
+        path, media_type="text/html; charset=utf-8", headers=headers(request) | {"Cache-Control": "no-cache"}
+    )
 
 
 @router.get("/phone/")
-def get_first_page() -> Response:
+def get_first_page(request: Request) -> Response:
     """The household's page."""
-    return get_page("")
+    return get_page(request, "")
 
 
 @router.get("/phone")

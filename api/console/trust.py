@@ -45,7 +45,7 @@ async def trust(request: Request) -> Response:
     root = await _root(request)
     if root is None:
         return await plain(request, "trust.html", status=HTTPStatus.NOT_FOUND, root=None, secure="")
-    here = f"{request.url.scheme}://{request.url.netloc}/trust"
+    here = _plain(request)
     return await plain(
         request,
         "trust.html",
@@ -102,6 +102,17 @@ def _profile(root: Certificate) -> dict[str, Any]:
         "PayloadRemovalDisallowed": False,
         "PayloadContent": [inner],
     }
+
+
+def _plain(request: Request) -> str:
+    """Where whoever does not trust the station yet finds this page: that stands on paper."""
+    if request.url.scheme != "https":
+        return f"http://{request.url.netloc}/trust"
+    http = request.app.state.station.settings.http
+    host = request.url.hostname or ""
+    bare = f"[{host}]" if ":" in host else host
+    passed_on = http.tls is not None and http.tls.public_port is not None
+    return f"http://{bare}{'' if passed_on or http.port == 80 else f':{http.port}'}/trust"
 
 
 def _secure(request: Request) -> str:

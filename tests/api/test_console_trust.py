@@ -29,7 +29,7 @@ def root(tmp_path: Path) -> Authority:
 @pytest.fixture
 def settings(settings: StationSettings, root: Authority, tmp_path: Path) -> StationSettings:
     sign(root, tmp_path / "tls", names=("192.168.1.10", "testserver"))
-    return with_tls(settings, tmp_path / "tls", port=8443)
+    return with_tls(settings, tmp_path / "tls", port=8443, public_port=8443)
 
 
 def test_whoever_has_no_account_gets_the_root_and_what_to_compare_it_with(
@@ -37,7 +37,7 @@ def test_whoever_has_no_account_gets_the_root_and_what_to_compare_it_with(
 ) -> None:
     visitor = Visitor(served)
     assert '<a href="/trust">安装平台证书</a>' in visitor.get("/login")
-    page = visitor.get("/trust")
+    page = visitor.get("/trust").replace("<wbr>", "")
     sha256 = root.root.fingerprint(hashes.SHA256()).hex(":").upper()
     assert sha256 == authority.fingerprint(root.root)
     assert sha256 in page
@@ -52,6 +52,12 @@ def test_whoever_has_no_account_gets_the_root_and_what_to_compare_it_with(
     assert "证书" not in english
     # By another name than the certificate has, the address is one that it has.
     assert "https://testserver:8443/" in visitor.client.get("/trust", headers={"Host": "evil.example"}).text
+
+    # On paper stands where somebody without the root comes to, also when it is printed by HTTPS.
+    assert "http://testserver/trust</p>" in page
+    at_desk = visitor.client.get("https://testserver/trust")
+    assert "http://testserver/trust</p>" in at_desk.text
+    assert at_desk.headers["cross-origin-opener-policy"] == "same-origin"
 
     answer = visitor.client.get("/trust/root.crt")
     assert answer.headers["content-type"] == "application/x-x509-ca-cert"

@@ -1,6 +1,7 @@
 """A station that browsers look at, and browsers that notice what nobody should see in one."""
 
 import json
+import os
 import shutil
 import threading
 from collections.abc import Iterator
@@ -35,12 +36,16 @@ CONFLICT: Final = "409"
 
 
 @contextmanager
-def chromium() -> Iterator[Browser]:
-    """Debian's, without a screen."""
+def chromium(*arguments: str, home: Path | None = None) -> Iterator[Browser]:
+    """Debian's, without a screen. `home`: where it looks for roots that its user trusts (`.pki/nssdb`)."""
     found = next(filter(None, map(shutil.which, CHROMIUM)), None)
     assert found is not None, "there is no chromium: scripts/setup dev"
     with sync_playwright() as playwright:
-        browser = playwright.chromium.launch(executable_path=found, args=["--no-sandbox", "--disable-gpu"])
+        browser = playwright.chromium.launch(
+            executable_path=found,
+            args=["--no-sandbox", "--disable-gpu", *arguments],
+            env=None if home is None else {**os.environ, "HOME": str(home)},
+        )
         yield browser
         browser.close()
 
