@@ -107,6 +107,8 @@ from api.tasks.service import Tasks
 from api.tips.service import Tips
 from api.tls import Identity
 from api.tracks.service import Tracks
+from api.tracks.uncovered import LOOK_S as UNCOVERED_S
+from api.tracks.uncovered import Uncovered
 from api.tracks.watching import LOOK_S as WATCH_S
 from api.tracks.watching import Watch
 from broker.messages import GatewayStatus
@@ -315,6 +317,7 @@ class Station:
             told=self.points.told,
             note_all=self.points.note_all,
         )
+        self.uncovered = Uncovered(self.register, clock=clock, zone=settings.zone, note_all=self.points.note_all)
         self.planner = Planner(self.register, self.planning, clock=clock, random_bytes=random_bytes, zone=settings.zone)
         codes = Codes(settings.signing.seed(), _stands)
         self.checkins = Checkins(
@@ -372,6 +375,7 @@ class Station:
                 Job(name="patrols", every_s=PATROLS_S, run=self._look_at_rounds),
                 Job(name="quiet readers", every_s=QUIET_S, run=self._look_at_readers),
                 Job(name="suspicions", every_s=WATCH_S, run=self._look_for_suspicions),
+                Job(name="uncovered", every_s=UNCOVERED_S, run=self._look_for_uncovered),
             ],
         }
         watch = JobWatch(
@@ -495,6 +499,9 @@ class Station:
 
     def _look_at_orders(self, now_ms: int) -> None:
         self.orders.look(self.database, now_ms)
+
+    def _look_for_uncovered(self, _now_ms: int) -> None:
+        self.uncovered.look(self.database)
 
     def _look_for_suspicions(self, now_ms: int) -> None:
         self.watch.look(self.database, now_ms)

@@ -2,6 +2,7 @@
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 
 from sqlmodel import Session, col, select
 
@@ -46,6 +47,15 @@ def bands_then(session: Session, asked: Collection[tuple[str, int]]) -> dict[tup
         )
     decided = {(area, at_ms): [one for one in rows[area] if one.from_ms <= at_ms] for area, at_ms in asked}
     return {(area, at_ms): band(some, at_ms, of=table()) for (area, at_ms), some in decided.items()}
+
+
+def bands_between(session: Session, area: str, from_ms: int, to_ms: int) -> list[tuple[int, int, Band]]:
+    """What held in an area from `from_ms` until before `to_ms`, piece by piece: (from, until before, what)."""
+    rows = session.exec(select(AreaColour).where(AreaColour.area == area, AreaColour.from_ms < to_ms)).all()
+    edges = {at_ms for row in rows for at_ms in (row.from_ms, row.expires_ms, row.to_ms) if at_ms is not None}
+    ordered = sorted({from_ms, to_ms} | {at_ms for at_ms in edges if from_ms < at_ms < to_ms})
+    held = bands_then(session, [(area, at_ms) for at_ms in ordered])
+    return [(begins, ends, held[area, begins]) for begins, ends in pairwise(ordered)]
 
 
 def band_at(session: Session, area: str, at_ms: int) -> Band:

@@ -584,6 +584,19 @@ def guards(session: Session, rounds: Collection[int]) -> dict[int, list[str]]:
     return found
 
 
+def temporary(session: Session, rounds_: Collection[int]) -> set[int]:
+    """Those of these rounds that a temporary plan made: they were ordered for their day."""
+    found: set[int] = set()
+    for some in portions(rounds_):
+        asked = (
+            select(PatrolRound.number)
+            .join(PatrolPlan, col(PatrolPlan.number) == col(PatrolRound.plan))
+            .where(col(PatrolRound.number).in_(some), col(PatrolPlan.temporary).is_(True))
+        )
+        found |= {number for number in session.exec(asked) if number is not None}
+    return found
+
+
 def rescores(session: Session, round_: int) -> Sequence[PatrolRescore]:
     """What late data changed about a round."""
     found = select(PatrolRescore).where(PatrolRescore.round == round_)

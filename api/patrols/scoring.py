@@ -30,19 +30,28 @@ class Scoring:
         jobs = employments(session, {guard for one in verdicts for guard in (*one.round.guards, *one.gone)})
         points = {visit.point for one in verdicts for visit in one.evaluation.visits}
         names = {id_: row.name for id_, row in repository.checkpoints_named(session, points).items() if row.name}
+        ordered = repository.temporary(session, {one.round.number for one in verdicts})
         facts: list[Fact] = []
         for verdict in verdicts:
             round_ = verdict.round
             colour = colours[round_.area, round_.starts_ms].colour.value
             for guard in (*round_.guards, *verdict.gone):
                 company = employer(jobs.get(guard, ()), round_.starts_ms)
-                fact = self._fact(verdict, guard, company=company, colour=colour, names=names)
+                by_order = round_.number in ordered
+                fact = self._fact(verdict, guard, company=company, colour=colour, names=names, ordered=by_order)
                 if fact is not None:
                     facts.append(fact)
         self._note_all(session, facts)
 
     def _fact(
-        self, verdict: Verdict, guard: str, *, company: str | None, colour: str, names: Mapping[str, str]
+        self,
+        verdict: Verdict,
+        guard: str,
+        *,
+        company: str | None,
+        colour: str,
+        names: Mapping[str, str],
+        ordered: bool,
     ) -> Fact | None:
         round_, visits = verdict.round, verdict.evaluation.visits
         causes = {nth: visit.detail.evidence for nth, visit in enumerate(visits)}
@@ -62,4 +71,5 @@ class Scoring:
             dwell_short={visit.check_in for visit in visits if visit.detail.dwell_short and visit.check_in is not None},
             causes={nth: cause for nth, cause in causes.items() if cause is not None},
             names=names,
+            ordered=ordered,
         )

@@ -142,6 +142,7 @@ def of_round(
     dwell_short: Collection[str] = (),
     causes: Mapping[int, str] | None = None,
     names: Mapping[str, str] | None = None,
+    ordered: bool = False,
 ) -> Fact | None:
     """The fact of a round that is over, as far as it concerns one guard; None while a visit is still pending.
 
@@ -149,6 +150,7 @@ def of_round(
     nobody did is of everybody who was `listed`, but for whoever served only a part of the round: he `answers` for the
     visits of these places in the plan (None: for all). `dwell_short`: check-ins that stayed too short. By the place of
     a visit in the plan, the id of what excuses it: `causes`, and for this guard alone `away`. `names`: of checkpoints.
+    `ordered`: the round was ordered for this day, as staggered patrols are; then it is also an order that was done.
 
     What was excused is left out: the rest decides whether the round is complete, and a round in which everything was
     excused is no duty.
@@ -189,6 +191,8 @@ def of_round(
     if counted and his and all(str(visit.outcome) == "on_time" for visit in counted):
         if not frozenset(dwell_short).intersection(visit.check_in for visit in counted if visit.check_in):
             happened.append(Happening(what=Happened.COMPLETE, evidence=his))
+            if ordered and listed:
+                happened.append(Happening(what=Happened.ORDER_DONE, evidence=his))
     elif not made and (why := [*dict.fromkeys((*causes.values(), *away.values()))]):
         happened.append(Happening(what=Happened.EXCUSED, evidence=tuple(why)))
     elif counted and not made and listed and (answers is None or len(answers) == len(visits)):

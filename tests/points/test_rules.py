@@ -296,6 +296,17 @@ def test_every_reason_says_in_both_languages_what_it_is_about() -> None:
 
 
 @pytest.mark.proves("P7")
+def test_a_round_that_was_ordered_for_its_day_is_also_an_order_done_if_it_was_done() -> None:
+    visits = Visit("a", "on_time", "c1"), Visit("b", "on_time", "c2")
+    done, along = walked(*visits, ordered=True), walked(*visits, ordered=True, listed=False)
+    late = walked(Visit("a", "on_time", "c1"), Visit("b", "late", "c2"), ordered=True)
+    assert done is not None
+    assert along is not None
+    assert late is not None
+    assert (points(done), points(along), points(late)) == ({"P01": 10, "J01": 10}, {"P01": 10}, {"P02": -5})
+
+
+@pytest.mark.proves("P7")
 def test_a_reason_calls_a_checkpoint_as_people_do() -> None:
     made = walked(Visit("gate", "late", "c1"), Visit("yard", "missed"), names={"gate": "东门岗亭"})
     assert made is not None
