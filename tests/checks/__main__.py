@@ -6,7 +6,7 @@ With --write the catalogue of docs/faults.md names the tests that there are.
 import sys
 from pathlib import Path
 
-from tests.checks import catalogue, commands, links, places, proofs, requirements, status, words
+from tests.checks import catalogue, commands, links, migrations, places, proofs, requirements, status, words
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -23,6 +23,7 @@ def main() -> int:
         *links.problems(ROOT),
         *commands.problems(ROOT),
         *places.problems(ROOT),
+        *migrations.problems(ROOT),
         *words.problems(ROOT),
     ]
     without = proofs.without_one(proven, rows)

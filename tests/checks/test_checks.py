@@ -8,7 +8,7 @@ import pytest
 import typer
 
 from faults.nemeses import NEMESES
-from tests.checks import catalogue, commands, links, places, proofs, requirements, status
+from tests.checks import catalogue, commands, links, migrations, places, proofs, requirements, status
 
 ROWS = ("A1", "N1")
 Write = Callable[[Mapping[str, str]], Path]
@@ -180,3 +180,15 @@ def test_the_catalogue_names_the_tests_that_there_are_and_is_written_so(tree: Wr
 def test_a_catalogue_that_lacks_a_row_is_found(tree: Write) -> None:
     root = tree({catalogue.WHERE: "| F01 | wrong | holds | open: not tried |\n"})
     assert any("F01 to F64" in problem for problem in catalogue.problems(root, {}))
+
+
+def test_migrations_that_are_no_line_are_named() -> None:
+    def one(revision: str, before: str | None) -> str:
+        follows = "None" if before is None else f'"{before}"'
+        return f'revision = "{revision}"\ndown_revision = {follows}\n'
+
+    line = {"v1.py": one("1", None), "v2.py": one("2", "1"), "v4.py": one("4", "2")}
+    assert migrations.broken(line) == []
+    assert migrations.broken(line | {"v5.py": one("5", "2")}) == ["v5.py: follows 2, and so does v4.py"]
+    assert migrations.broken(line | {"v5.py": one("4", "4")}) == ["v5.py: 4 is v4.py already"]
+    assert migrations.broken(line | {"v5.py": one("5", "3")}) == ["v5.py: follows 3, which is not there"]
