@@ -246,9 +246,13 @@ def _broker(patient: Patient, site: Site) -> Finding:
 
 def _certificates(patient: Patient, site: Site) -> Iterator[Finding]:
     from api.certificates import CertificateError, read
+    from deploy.authority import STATION
 
     files = {"ca": site.broker.ca, "road ca": None if site.road is None else site.road.ca}
+    if site.tls is not None and patient.gateway is None:
+        files["https"] = f"{site.tls.folder}/{STATION}"
     for what, file in files.items():
+        mend = "shouwang ca renew" if what == "https" else "shouwang ca list"
         if file is None:
             continue
         try:
@@ -258,9 +262,9 @@ def _certificates(patient: Patient, site: Site) -> Iterator[Finding]:
             continue
         days = (certificate.not_after_ms - patient.now_ms) // 86_400_000
         if days < 0:
-            yield bad(what, f"证书已过期 {-days} 天", f"expired {-days} days ago", "shouwang ca list")
+            yield bad(what, f"证书已过期 {-days} 天", f"expired {-days} days ago", mend)
         elif certificate.not_after_ms - patient.now_ms < ENDS_SOON_MS:
-            yield doubtful(what, f"证书 {days} 天后到期", f"ends in {days} days", "shouwang ca list")
+            yield doubtful(what, f"证书 {days} 天后到期", f"ends in {days} days", mend)
         else:
             yield good(what, f"证书还有 {days} 天", f"{days} days left")
 

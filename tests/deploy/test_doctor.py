@@ -12,11 +12,12 @@ import time
 from collections.abc import Iterator
 from contextlib import closing
 from dataclasses import replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
 
-from deploy import doctor, keys
+from deploy import authority, doctor, keys
 from deploy.check import load
 from deploy.doctor import Finding, Patient, State, examine
 
@@ -178,3 +179,19 @@ def test_the_command_says_it_in_both_languages_and_ends_with_the_verdict(box: Pa
     assert done.returncode == 1
     assert {one["what"]: one["state"] for one in json.loads(done.stdout)}["gateway"] == "bad"
     assert (tmp_path / "b.tar.gz").exists()
+
+
+@pytest.mark.proves("A10")
+def test_the_end_of_the_stations_certificate_is_told_before_it_comes(box: Patient, tmp_path: Path) -> None:
+    now = datetime(2026, 11, 22, tzinfo=UTC)
+    signs = authority.establish(tmp_path / "ca", name="x", passphrase=None, now=now)
+    authority.put_station(signs.server(authority.names_of(["192.168.1.10"]), now=now), signs, tmp_path / "tls")
+    box.path.write_text(box.path.read_text() + f'\n[tls]\nfolder = "{tmp_path / "tls"}"\n')
+    station = replace(box, gateway=None)
+    for days, state in ((1, State.GOOD), (380, State.DOUBTFUL), (398, State.BAD)):
+        at = replace(station, now_ms=int((now + timedelta(days=days)).timestamp() * 1_000))
+        assert found(at)["https"].state is state
+        assert found(at)["https"].mend == (None if state is State.GOOD else "shouwang ca renew")
+    assert "https" not in found(box)  # that of a gateway is not here
+    (tmp_path / "tls/station.crt").unlink()
+    assert found(station)["https"].state is State.BAD
