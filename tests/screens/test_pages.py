@@ -5,40 +5,13 @@ Pages are those of the console's routers, so that a new one is looked at from it
 
 import pytest
 from fastapi import APIRouter
-from fastapi.routing import APIRoute
-from playwright.sync_api import APIResponse, Browser
+from playwright.sync_api import Browser
 
-from api.console import phone
-from api.console.routers import ROUTERS
 from broker.kinds import Kind
 from tests.api.peers import HOUSEHOLDS, Gateway
 from tests.api.signing_in import PASSWORD
-from tests.screens.conftest import PEOPLE
+from tests.screens.pages import ALARM, WITH_PAGES, askers, is_page, module_of, paths
 from tests.screens.seeing import Screen, Serving
-
-ALARM = "api.console.alarm"
-PHONES = {"guard": "gu", "field": "sun"}
-"""Who looks at a phone page; the others are a household's."""
-
-
-def paths(router: APIRouter) -> list[str]:
-    """Where its pages are, as far as an address says it without knowing what there is."""
-    if router is phone.router:
-        return [f"/phone/{path.stem}" for path in sorted(phone.PHONE.glob("*.html"))] + ["/phone/join"]
-    found = [route for route in router.routes if isinstance(route, APIRoute) and "GET" in (route.methods or ())]
-    return [route.path for route in found if "{" not in route.path and route.path not in {"/", "/login"}]
-
-
-def module_of(router: APIRouter) -> str:
-    """Which part of the console it is of."""
-    return next(route.endpoint.__module__ for route in router.routes if isinstance(route, APIRoute))
-
-
-WITH_PAGES = [router for router in ROUTERS if paths(router) or module_of(router) == ALARM]
-
-
-def is_page(answer: APIResponse) -> bool:
-    return answer.ok and answer.text().lstrip().lower().startswith("<!doctype html")
 
 
 @pytest.mark.parametrize("router", WITH_PAGES, ids=map(module_of, WITH_PAGES))
@@ -67,8 +40,7 @@ def test_a_page_keeps_nobody_out_and_sticks_out_nowhere(
 
     more = [f"/alarms/{event.id}" for event in events] if module_of(router) == ALARM else []
     for path in paths(router) + more:
-        asked = [PHONES.get(path.rpartition("/")[2], "hu")] if router is phone.router else [who for who, *_ in PEOPLE]
-        for login in asked:
+        for login in askers(router, path):
             answer = screen_of(login).context.request.get(path, max_redirects=0)
             if answer.ok or answer.status == 404:
                 if is_page(answer):
