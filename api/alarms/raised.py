@@ -1,5 +1,6 @@
 """Alarms raised over HTTP, their files, and the errands that they leave."""
 
+from hashlib import sha256
 from http import HTTPStatus
 from typing import Annotated, Final
 
@@ -11,8 +12,8 @@ from api.access import Authority, may
 from api.alarms import attaching, raising, repository
 from api.alarms.doing import AlarmId, Key, On, actor, once, people_of
 from api.alarms.models import AlarmErrand
-from api.alarms.requests import Called, Done, Raised
-from api.alarms.schemas import ERRAND_WORDS, AlarmAnswer, ErrandAnswer, ErrandsAnswer, alarm_answer, at
+from api.alarms.requests import Called, Done, LineTested, Raised
+from api.alarms.schemas import ERRAND_WORDS, AlarmAnswer, ErrandAnswer, ErrandsAnswer, LineAnswer, alarm_answer, at
 from api.alarms.sight import look, ties, within
 from api.audit import service as audit
 from api.bodies import file_of, whole
@@ -55,6 +56,25 @@ def raise_alarm(
         return _shown(station, session, by, raising.by_phone(session, station.alarms, by, actor(by), what).id)
 
     return once(station, by, work, what="raise", request=what, key=key)
+
+
+@router.post("/line-tests", summary="Try the line from a phone page")
+def test_line(
+    station: CurrentStation, by: Annotated[Authority, may("alarm.raise")], what: LineTested, key: MustKey
+) -> LineAnswer:
+    """Says when the station heard it; nothing rings. Held, it is the silent key of a household that agreed to one.
+
+    Every phone has it and every answer is the same: whoever looks over a shoulder, or asks himself, learns nothing.
+    """
+    account, now = by.principal.account, station.clock()
+    digest = sha256(f"line {what.held} {what.place}".encode()).hexdigest()
+    with station.database.write() as session:
+        if repository.request(session, account, key) is None:
+            raised = raising.in_silence(session, station.alarms, by, actor(by), what)
+            if raised is not None:
+                repository.keep_request(session, account, key, digest=digest, alarm=raised.id, at_ms=now)
+    station.sender.wake()
+    return LineAnswer(heard=iso(now))
 
 
 @router.post("/calls", summary="Enter an alarm for a caller", status_code=HTTPStatus.CREATED)

@@ -8,25 +8,49 @@ from api.alarms.absorbing import assign
 from api.alarms.changing import Actor
 from api.alarms.models import AlarmRecord
 from api.alarms.problems import NotARealPlace
-from api.alarms.requests import Called, Position, Raised
+from api.alarms.requests import Called, LineTested, Position, Raised
 from api.alarms.rules import Action, Ring, Source, State, Whereabouts
 from api.alarms.service import Alarms
 from api.rights.rules import Over
-from broker.kinds import Kind
+from broker.kinds import OLD_AFTER_MS, Kind
 from broker.messages import Action as Order
 from broker.policy import quieted
+
+KEPT_MS: int = 12 * 3_600_000
+"""So long a phone goes on sending what was pressed in silence."""
 
 
 def by_phone(session: Session, alarms: Alarms, by: Authority, actor: Actor, what: Raised) -> AlarmRecord:
     """A household presses on its page. Raises NotARealPlace for a place that is not its own."""
-    own = sorted(by.reach.over(Over.PLACE))
-    place = what.place or (own[0] if len(own) == 1 else None)
-    if place is None or place not in own:
-        raise NotARealPlace(what.place or "")
+    place = _own(by, what.place)
     return _raise(
         session, alarms, actor, Kind(what.kind), Source.PHONE, place=place, address=None, words=what.words,
         whereabouts=what.whereabouts, position=what.position,
     )  # fmt: skip
+
+
+def in_silence(session: Session, alarms: Alarms, by: Authority, actor: Actor, what: LineTested) -> AlarmRecord | None:
+    """A phone's silent key: duress, of a household whose consent to one is written down; else nothing happens.
+
+    Raises NotARealPlace for a place that is not its own.
+    """
+    place = _own(by, what.place)
+    known = alarms.register.place(place)
+    if not what.held or known is None or not known.duress:
+        return None
+    age_ms = 0 if what.at is None or what.now is None else round((what.now - what.at).total_seconds() * 1_000)
+    return _raise(
+        session, alarms, actor, Kind.DURESS, Source.PHONE, place=place, address=None, words="",
+        whereabouts=Whereabouts.UNKNOWN, position=None, age_ms=min(max(age_ms, 0), KEPT_MS),
+    )  # fmt: skip
+
+
+def _own(by: Authority, asked: str | None) -> str:
+    own = sorted(by.reach.over(Over.PLACE))
+    place = asked or (own[0] if len(own) == 1 else None)
+    if place is None or place not in own:
+        raise NotARealPlace(asked or "")
+    return place
 
 
 def by_desk(session: Session, alarms: Alarms, by: Authority, actor: Actor, what: Called) -> AlarmRecord:
@@ -82,6 +106,7 @@ def _raise(
     whereabouts: Whereabouts,
     position: Position | None,
     away: bool = False,
+    age_ms: int = 0,
 ) -> AlarmRecord:
     now = alarms.clock()
     known = alarms.register.place(place)
@@ -93,12 +118,12 @@ def _raise(
         kind=kind.value,
         state=State.RECEIVED.value,
         verified=True,
-        late=False,
+        late=age_ms >= OLD_AFTER_MS,
         gateway=alarms.register.gateway_of(group),
-        at_ms=now,
+        at_ms=now - age_ms,
         clock="synced",
-        age_ms=0,
-        happened_ms=now,
+        age_ms=age_ms,
+        happened_ms=now - age_ms,
         received_ms=now,
         place=place,
         group=group,

@@ -192,6 +192,15 @@ class Raised(Asked):
         return self
 
 
+class LineTested(Asked):
+    """A phone page tries its line. `held`: its key was held for 2 s; `at`, `now`: when, by the phone's clock."""
+
+    held: bool = False
+    place: Id | None = None
+    at: Moment | None = None
+    now: Moment | None = None
+
+
 class Called(Entered):
     """An alarm that a caller told the desk of. A place, or an address in words."""
 

@@ -268,6 +268,12 @@ class ErrandAnswer(Answer):
     found: str | None
 
 
+class LineAnswer(Answer):
+    """The station has heard a phone."""
+
+    heard: datetime
+
+
 class ErrandsAnswer(Answer):
     """Errands, newest first."""
 

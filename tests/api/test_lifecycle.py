@@ -741,7 +741,10 @@ class TestRaising:
         loud = town.li.post("/api/v1/calls", {"kind": "help", **call}, status=201)
         assert gateway.commanded(lambda one: one.action is Order.ALERT).alarm == loud["id"]
         address = town.li.post("/api/v1/calls", {"kind": "help", "address": "槐树街口"}, status=201)
-        assert (address["place"], address["ring"]) == (None, "shown")
+        assert (address["place"], address["ring"]) == (
+            None,
+            "no_gateway",
+        )  # for the police alone: no neighbour is shown it
         town.neighbour.get(path(address["id"]), status=404)
 
     @pytest.mark.proves("A6")

@@ -34,15 +34,26 @@ DRAW: Final = """() => {
     return sheet.toDataURL("image/jpeg").split(",")[1];
 }"""
 """A photo as a camera takes it, larger than is sent."""
+KEPT: Final = """() => new Promise((done) => {
+    const opening = indexedDB.open("shouwang-phone");
+    opening.onsuccess = () => {
+        const asking = opening.result.transaction("queue").objectStore("queue").count();
+        asking.onsuccess = () => done(asking.result);
+    };
+})"""
+"""How much the phone keeps to be sent."""
+MILLISECONDS: Final = re.compile(r"\d+ 毫秒")
 ONLINE: Final = "SELECT count(*) FROM gateway WHERE online"
 Phone = Callable[..., Screen]
 
 
 @pytest.fixture
 def settings(settings: StationSettings) -> StationSettings:
-    """The group's home gateway is the first one, so that a phone can ring it."""
+    """The group's home gateway is the first one, so that a phone can ring it; one household has a silent key."""
     groups = tuple(group.model_copy(update={"gateway": GATEWAYS[0]}) for group in settings.groups)
-    return settings.model_copy(update={"groups": groups})
+    first, *others = settings.households
+    households = (first.model_copy(update={"duress": True}), *others)
+    return settings.model_copy(update={"groups": groups, "households": households})
 
 
 @pytest.fixture
@@ -370,3 +381,40 @@ def test_a_guard_calls_for_help_without_a_network_and_the_desk_reads_where_he_wa
     assert desk.overflow() == 0
     assert desk.wrong == []
     desk.close()
+
+
+@pytest.mark.proves("N4")
+def test_a_key_that_is_held_leaves_nothing_on_the_phone_with_or_without_a_network(
+    serving: Serving, phone: Phone
+) -> None:
+    for place in HOUSEHOLDS[:2]:
+        account(serving.station, f"at-{place}", (Role.HOUSEHOLD, place))
+    officer = somebody(serving.served, "xu", Role.DUTY_OFFICER, STATION)
+    screens = [phone(serving, f"at-{place}", "/phone/#home") for place in HOUSEHOLDS[:2]]
+    for one in screens:  # the first household agreed to a silent key, the second did not
+        page = one.page
+        one.connected()
+        page.locator("#try-now").tap()
+        expect(page.locator("#try")).to_contain_text("连得上")
+        before = MILLISECONDS.sub("", page.locator("main").inner_text())
+        page.locator("#try-now").click(delay=2_300)
+        expect(page.locator("#try")).to_contain_text("连得上")
+        page.wait_for_timeout(1_000)
+        assert MILLISECONDS.sub("", page.locator("main").inner_text()) == before
+        one.away = True
+        one.context.set_offline(True)
+        page.locator("#try-now").tap()
+        expect(page.locator("#try")).to_contain_text("连不上")
+        before = page.locator("main").inner_text()
+        page.locator("#try-now").click(delay=2_300)
+        page.wait_for_timeout(1_000)
+        assert page.locator("main").inner_text() == before
+        assert page.evaluate(KEPT) == 1
+        one.context.set_offline(False)
+        eventually(lambda page=page: page.evaluate(KEPT) == 0, "sent by itself, and nothing is left")  # type: ignore[misc]
+        expect(page.locator("#line.open")).to_be_visible()
+        assert page.locator(".badge").count() == 0
+        page.locator("#tab-alarm").tap()
+        expect(page.locator("#press")).to_be_visible()  # no alarm of ours goes on
+    found = officer.get("/api/v1/alarms", open="true")["items"]
+    assert [(one["kind"], one["place"]) for one in found] == [("duress", HOUSEHOLDS[0])] * 2

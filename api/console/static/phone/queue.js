@@ -7,6 +7,7 @@
 // An item is `{ id, method, path, body, key, about, urgent, until, account, made, tries, state, answer, more }`. `key` is
 // its Idempotency-Key, drawn once: however often it is sent, it is done once. `body` may be a Blob; a `now` in it is this phone's
 // clock at each sending. `more` is the page's.
+// `hidden`: nothing on this phone tells of it: it is in no list, and what is not taken is dropped without a word.
 // States: `waiting` (for the network, or its turn), `sending`, `signed_out` (waits until whoever made it signs in),
 // `late` (past `until`: waits for `again(id)`), `refused` (the station said no: `answer`; waits for `drop(id)`).
 // What the station has answered well is gone from here, and `answered(item, answer)` is told.
@@ -66,7 +67,11 @@ export class Queue extends EventTarget {
 
   /** All that is not answered yet, oldest first; of one sort with `about`. */
   list(about) {
-    return [...this.#items.values()].filter((one) => !about || one.about === about).sort((a, b) => a.made - b.made || (a.id < b.id ? -1 : 1));
+    return this.#all().filter((one) => (about ? one.about === about : !one.hidden));
+  }
+
+  #all() {
+    return [...this.#items.values()].sort((a, b) => a.made - b.made || (a.id < b.id ? -1 : 1));
   }
 
   find(id) {
@@ -74,9 +79,9 @@ export class Queue extends EventTarget {
   }
 
   /** Keeps it and sends it at once. Answers the item, without waiting for anything. */
-  add({ method = "POST", path, body, key = draw(), about, urgent = false, until = null, more = null }) {
+  add({ method = "POST", path, body, key = draw(), about, urgent = false, until = null, more = null, hidden = false }) {
     const item = {
-      id: `${Date.now().toString(36)}-${draw()}`, method, path, body, key, about, urgent, until, more,
+      id: `${Date.now().toString(36)}-${draw()}`, method, path, body, key, about, urgent, until, more, hidden,
       account: who()?.account ?? remembered(), made: Date.now(), tries: 0, state: "waiting", answer: null,
     };
     this.#items.set(item.id, item);
@@ -123,7 +128,7 @@ export class Queue extends EventTarget {
     }
     this.#busy = true;
     try {
-      const due = this.list().filter((one) => ["waiting", "signed_out", "late"].includes(one.state));
+      const due = this.#all().filter((one) => ["waiting", "signed_out", "late"].includes(one.state));
       await Promise.all(due.filter((one) => one.urgent).map((one) => this.#send(one)));
       for (const item of due) {
         if (item.urgent || item.state === "sending" || !this.#items.has(item.id)) continue;
@@ -142,7 +147,7 @@ export class Queue extends EventTarget {
 
   #later() {
     clearTimeout(this.#timer);
-    const left = this.list().filter((one) => one.state === "waiting" || one.state === "signed_out");
+    const left = this.#all().filter((one) => one.state === "waiting" || one.state === "signed_out");
     if (!left.length) return;
     const wait = Math.min(...left.map((one) => (one.state === "signed_out" ? 15_000 : one.urgent ? Math.min(500 * (one.tries + 1), 3_000) : Math.min(1_000 * 2 ** one.tries, 30_000))));
     this.#timer = setTimeout(() => this.flush(), wait);
@@ -152,7 +157,8 @@ export class Queue extends EventTarget {
   async #send(item) {
     if (item.state === "sending" || !this.#items.has(item.id)) return true;
     if (item.until !== null && Date.now() > item.until) {
-      this.#becomes(item, "late");
+      if (item.hidden) this.drop(item.id);
+      else this.#becomes(item, "late");
       return true;
     }
     const here = who()?.account;
@@ -187,6 +193,8 @@ export class Queue extends EventTarget {
       this.#becomes(item, "waiting");
       this.#later();
       return false;
+    } else if (item.hidden) {
+      this.drop(item.id);
     } else {
       item.answer = { status: answer.status, body: answer.body };
       this.#becomes(item, "refused");
