@@ -2,7 +2,7 @@
 
 Theory:
 
-1. An inspection is passed when nothing is found; what is found is one of a few items (I01-I05 of the scoring rules).
+1. An inspection is passed when nothing is found; what is found is one of a few items (I01-I05 and F04 of the rules).
    Asleep or drunk is never one officer's word alone: a witness is named.
 2. Who signs in at a training signs in by his tag, and only while it goes on; by hand is marked as such.
 3. How often somebody is to be looked at in a month, his grade says; how often an area, its colour. The checks of a
@@ -34,6 +34,8 @@ class Item(StrEnum):
     GEAR = "gear"
     CERTIFICATE = "certificate"
     GEAR_BROKEN = "gear_broken"
+    POINT_DAMAGED = "point_damaged"
+    """By the guard himself; what others or the weather did is a fault of the reader, and nobody's."""
 
 
 class SignedBy(StrEnum):
@@ -59,6 +61,7 @@ ITEM_WORDS: Final = {
     Item.GEAR: Words("装备不齐", "gear missing"),
     Item.CERTIFICATE: Words("未带证件", "certificate missing"),
     Item.GEAR_BROKEN: Words("电台或装备故障未报", "radio or gear not working, unreported"),
+    Item.POINT_DAMAGED: Words("自行损坏巡查点", "checkpoint damaged by the guard"),
 }
 THING_WORDS: Final = {
     Item.DRESS: Words("规范着装", "proper dress"),
@@ -75,6 +78,7 @@ RULE_OF: Final = {
     Item.GEAR: "I04",
     Item.CERTIFICATE: "I04",
     Item.GEAR_BROKEN: "I05",
+    Item.POINT_DAMAGED: "F04",
 }
 ONE_WORDS: Final = {
     One.CHECK: Words("每周一次检查", "weekly check"),

@@ -30,6 +30,7 @@ from api.inspections.models import (
 from api.inspections.problems import BadForm, NotNow
 from api.inspections.rules import EARLY_MS, THING_WORDS, Checks, Item, One, SignedBy, Week, needs_witness, week
 from api.pages import newest
+from api.patrols import service as patrols
 from api.points.facts import Fact, Happened, Happening
 from api.points.standings import Standings
 from api.problems import NotThere
@@ -38,6 +39,7 @@ from api.register.service import Register
 from api.reports.rules import Period, Span
 from api.rights.rules import Authority, Over
 from broker.ids import EVENT_ID_RANDOM_BYTES, event_id
+from broker.kinds import Words
 
 Note = Callable[[Session, Fact], None]
 DAY_MS: Final = 86_400_000
@@ -48,6 +50,7 @@ _HAPPENED: Final = {
     Item.GEAR: Happened.GEAR_MISSING,
     Item.CERTIFICATE: Happened.GEAR_MISSING,
     Item.GEAR_BROKEN: Happened.GEAR_BROKEN,
+    Item.POINT_DAMAGED: Happened.DAMAGED,
 }
 TAGGED: Final = frozenset({Source.FIXED_READER, Source.NFC_PHONE, Source.WAND})
 
@@ -155,6 +158,8 @@ class Inspections:
             raise BadForm("asleep or drunk is found by two: name a witness (须有见证人)")
         if witness == guard:
             raise BadForm("nobody is his own witness")
+        if Item.POINT_DAMAGED in found and point is None:
+            raise BadForm("name the checkpoint that is damaged (须写明巡查点)")
         now = self._clock()
         serving = guards.servings_of(session, guard, now, now + 1)
         row = Inspection(
@@ -176,7 +181,13 @@ class Inspections:
         session.flush()
         evidence = (f"inspection:{row.number}",)
         happened = [
-            Happening(what=_HAPPENED[one], item=one.value, evidence=evidence, at_ms=now, called=THING_WORDS.get(one))
+            Happening(
+                what=_HAPPENED[one],
+                item=one.value,
+                evidence=evidence,
+                at_ms=now,
+                called=_called(session, point) if one is Item.POINT_DAMAGED else THING_WORDS.get(one),
+            )
             for one in found
         ]
         fact = Fact(
@@ -589,3 +600,10 @@ def _soonest(found: Sequence[ToCheck], *, everybody: bool) -> tuple[ToCheck, ...
     """Whose next check is due first stands first, and last whoever had all of them."""
     due = [one for one in found if everybody or one.checks.left]
     return tuple(sorted(due, key=lambda one: (one.checks.next_ms or one.checks.to_ms + 1, one.id)))
+
+
+def _called(session: Session, point: str | None) -> Words:
+    """What people call a checkpoint; one that is not there by what was written."""
+    row = patrols.points_named(session, {point}).get(point) if point else None
+    name = (row.name if row is not None else "") or point or ""
+    return Words(name, name)

@@ -76,12 +76,17 @@ def test_what_an_officer_finds_on_site_is_a_form_and_reaches_the_ledger(
     assert officer.post(FORMS, form(bad, "asleep_or_drunk", witness=bad), status=422)["type"] == "bad_form"
     found = officer.post(FORMS, form(bad, "asleep_or_drunk", "dress", "gear", witness="zhao"), status=201)
     assert [one["rule"] for one in found["items"]] == ["I03", "I04", "I04"]
+    assert officer.post(FORMS, form(bad, "point_damaged"), status=422)["type"] == "bad_form"
+    officer.post("/api/v1/checkpoints", {"id": "p2", "area": COMMUNITY, "name": "东门"}, status=201)
+    assert officer.post(FORMS, form(bad, "point_damaged", point="p2"), status=201)["items"][0]["rule"] == "F04"
+    reasons = station.rows("SELECT points_tenths, reason_zh FROM points_entry WHERE rule = 'F04'")
+    assert reasons == [(-40, "检查认定损坏巡查点东门")]
     north.post(FORMS, form(good), status=403)
-    assert [one["name"] for one in north.get(FORMS)["items"]] == ["李四", "王一"]
+    assert [one["name"] for one in north.get(FORMS)["items"]] == ["李四", "李四", "王一"]
     assert east.get(FORMS)["items"] == []
     east.get(f"{FORMS}/{found['number']}", status=404)
     booked = sorted(station.rows("SELECT guard, rule FROM points_entry"))
-    assert booked == sorted([(good, "I01"), (bad, "I03"), (bad, "I04"), (bad, "I04")])
+    assert booked == sorted([(good, "I01"), (bad, "I03"), (bad, "I04"), (bad, "I04"), (bad, "F04")])
 
 
 @pytest.mark.proves("P6", "N16")
