@@ -33,7 +33,7 @@ from api.database import table_of
 from api.guards.models import Guard, GuardCard, GuardEmployment, PatrolDuty, PatrolDutyMember
 from api.ingest.models import Inbox
 from api.mqtt import Arrival, Stopped
-from api.patrols import judging, repository
+from api.patrols import causes, judging, repository
 from api.patrols.models import (
     Checkpoint,
     PatrolException,
@@ -219,10 +219,11 @@ def _keep(station: Station, arrivals: Sequence[Arrival]) -> None:
 
 def _look(station: Station, clock: Clock) -> None:
     """As the rounds' job does, until nothing is due."""
-    before = -1
-    while before != station.patrols.judged:
-        before = station.patrols.judged
+    due = True
+    while due:
         station.patrols.look(station.database, clock())
+        with station.database.read() as session:
+            due = causes.waiting(session) or repository.due(session, clock())
 
 
 def _settings(directory: Path, areas: int) -> StationSettings:

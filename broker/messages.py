@@ -10,6 +10,7 @@ written. Texts that people wrote hold no control characters (`clean`).
 
 import re
 from enum import StrEnum
+from functools import lru_cache
 from typing import Annotated, Any, Final, Literal, Self
 
 from pydantic import BaseModel, ConfigDict, Field, StringConstraints, TypeAdapter, model_validator
@@ -414,6 +415,7 @@ def plain(body: Body) -> dict[str, object]:
     return body.model_dump(mode="json", exclude_none=True)
 
 
+@lru_cache(maxsize=4_096)
 def audience_of(topic: str) -> str:
     """The `audience` that a message on `topic` must carry. Raises TopicError."""
     return parse(topic).audience

@@ -17,6 +17,7 @@ from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from enum import Enum
+from functools import lru_cache
 from typing import Final
 
 OCTETS: Final = (3, 4, 5, 7, 10)
@@ -78,6 +79,7 @@ class Faces:
     facility_number: str | None
 
 
+@lru_cache(maxsize=8_192)  # the same few thousand cards are read all day
 def faces(tag: Tag) -> Faces:
     """Every face of a tag."""
     if tag.bits > 40:
@@ -106,8 +108,11 @@ def canonical(text: str) -> Tag | None:
 
     Digits are never taken for a decimal number here.
     """
-    if len(text) > _MOST_CHARS:
-        return None
+    return None if len(text) > _MOST_CHARS else _canonical(text)
+
+
+@lru_cache(maxsize=8_192)
+def _canonical(text: str) -> Tag | None:
     return _of_hex(_HEX_SEPARATORS.sub("", _plain(text)).removeprefix("0X"))
 
 

@@ -12,7 +12,7 @@ Events are never retained. Only the two kinds of status are: they are state, and
 from collections.abc import Iterator
 from dataclasses import dataclass
 from enum import StrEnum
-from functools import lru_cache
+from functools import cache, lru_cache
 from typing import Final
 
 from broker.ids import StationId, is_segment, segment
@@ -56,6 +56,12 @@ class Name(StrEnum):
     STATION_STATUS = "station_status"
 
 
+@cache
+def _owner(template: str) -> Role | None:
+    head, _, rest = template.partition("/")
+    return Role(head) if rest.startswith("{") else None
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One topic of every station.
@@ -77,8 +83,7 @@ class Row:
     @property
     def owner(self) -> Role | None:
         """The role whose id stands in the template."""
-        head, _, rest = self.template.partition("/")
-        return Role(head) if rest.startswith("{") else None
+        return _owner(self.template)
 
 
 TABLE: Final = (
@@ -267,6 +272,7 @@ def _build(name: Name, station: str, id_: str) -> str:
     return f"{ROOT}/{station}/{row.template.replace('{' + row.owner + '}', id_)}"
 
 
+@lru_cache(maxsize=4_096)  # every message of a gateway comes on the same two; what is none of ours is not kept
 def parse(topic: str) -> Topic:
     """Take a topic apart. Raises TopicError when it is not one of the table's."""
     match topic.split("/"):

@@ -59,6 +59,12 @@ _OF_RULES: Final = tuple(
 )
 _SOURCES: Final = {source.value: source for source in Source}
 _TAG: Final = table_of(CheckpointTag)
+_TAGS_BY: Final = {
+    column: sql_select(_TAG.c.tag, _TAG.c.point, _TAG.c.from_ms, _TAG.c.to_ms, _TAG.c.ended)
+    .where(_TAG.c[column].in_(bindparam("values", expanding=True)))
+    .order_by(_TAG.c.number)
+    for column in ("tag", "low24")
+}
 _ADD: Final = Bulk(
     "check_in",
     ["id", "source", "gateway", "reader", "tag", "guard", "point", "at_ms", "device_ms", "server_ms", "skew_ms",
@@ -271,14 +277,11 @@ def holdings(session: Session, tags: Iterable[Tag]) -> Iterator[Holding]:
     wanted = {*tags}
     long = {tag.value for tag in wanted if faces(tag).low24 is None}
     cuts = {low24 for tag in wanted if (low24 := faces(tag).low24) is not None}
-    conditions = [_TAG.c.tag.in_(some) for some in portions(long)]
-    conditions += [_TAG.c.low24.in_(some) for some in portions(cuts)]
-    columns = _TAG.c.tag, _TAG.c.point, _TAG.c.from_ms, _TAG.c.to_ms, _TAG.c.ended
-    for condition in conditions:
-        for tag, point, from_ms, to_ms, ended in session.connection().execute(
-            sql_select(*columns).where(condition).order_by(_TAG.c.number)
-        ):
-            yield Holding(Tag(tag), None, point, from_ms, to_ms, lost=ended == Ended.LOST.value)
+    for column, values in (("tag", long), ("low24", cuts)):
+        for some in portions(values):
+            rows = session.connection().execute(_TAGS_BY[column], {"values": some}).all()
+            for tag, point, from_ms, to_ms, ended in rows:
+                yield Holding(Tag(tag), None, point, from_ms, to_ms, lost=ended == Ended.LOST.value)
 
 
 def add_tag(session: Session, row: CheckpointTag) -> CheckpointTag:

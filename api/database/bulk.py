@@ -9,7 +9,7 @@ from sqlalchemy.orm import Session as PlainSession
 from sqlmodel import Session, SQLModel
 
 COPY: Final = "COPY "
-TOGETHER: Final = 16
+TOGETHER: Final = (64, 16)
 """Rows in one statement of SQLite, which lets other threads have the interpreter at each statement and waits for it."""
 LATER: Final = "bulk"
 
@@ -20,7 +20,7 @@ class Bulk:
     The statement is made once, and values go to the driver as they are, in the order of `names`: they must be what
     it takes (int, str, bytes, bool, None). Rows are numbered by the database in the order in which they are given.
 
-    SQLite takes TOGETHER rows in a statement; PostgreSQL copies (`api.database.postgresql` says how).
+    SQLite takes as many of TOGETHER in a statement as there are; PostgreSQL copies (`api.database.postgresql`).
     """
 
     def __init__(self, table: str, names: Sequence[str]) -> None:
@@ -36,12 +36,14 @@ class Bulk:
         if connection.dialect.name == "postgresql":
             connection.exec_driver_sql(self._statement(connection, 1), [*rows])
             return
-        whole = len(rows) - len(rows) % TOGETHER
-        for first in range(0, whole, TOGETHER):
-            values = tuple(chain.from_iterable(rows[first : first + TOGETHER]))
-            connection.exec_driver_sql(self._statement(connection, TOGETHER), values)
-        if whole < len(rows):
-            connection.exec_driver_sql(self._statement(connection, 1), [*rows[whole:]])
+        done = 0
+        for many in TOGETHER:
+            while len(rows) - done >= many:
+                values = tuple(chain.from_iterable(rows[done : done + many]))
+                connection.exec_driver_sql(self._statement(connection, many), values)
+                done += many
+        if done < len(rows):
+            connection.exec_driver_sql(self._statement(connection, 1), [*rows[done:]])
 
     def later(self, session: Session, rows: Sequence[tuple[object, ...]]) -> None:
         """Insert `rows` before the commit, together with what else is put off: for what nobody reads until then.
@@ -68,6 +70,36 @@ class Bulk:
             return f"{COPY}{into} FROM STDIN"
         row = f"({', '.join('?' * len(self.names))})"
         return f"INSERT INTO {into} VALUES {', '.join([row] * rows)}"  # noqa: S608 - names of ours
+
+
+class BulkUpdate:
+    """Updates many rows of one table, each by its key: `names` are set where `by` is so.
+
+    Values go to the driver as they are, in the order of `names` and then `by`.
+    """
+
+    def __init__(self, table: str, names: Sequence[str], *, by: Sequence[str]) -> None:
+        self._table = table
+        self._names = tuple(names)
+        self._by = tuple(by)
+        self._sql: dict[str, str] = {}
+
+    def update(self, session: Session, rows: Sequence[tuple[object, ...]]) -> None:
+        """Update them now."""
+        if rows:
+            connection = session.connection()
+            connection.exec_driver_sql(self._statement(connection), [*rows])
+
+    def _statement(self, connection: Connection) -> str:
+        name = connection.dialect.name
+        if name not in self._sql:
+            table = SQLModel.metadata.tables[self._table]
+            quote = connection.dialect.identifier_preparer.quote
+            here = "%s" if name == "postgresql" else "?"
+            sets = ", ".join(f"{quote(table.c[one].name)} = {here}" for one in self._names)
+            where = " AND ".join(f"{quote(table.c[one].name)} = {here}" for one in self._by)
+            self._sql[name] = f"UPDATE {quote(table.name)} SET {sets} WHERE {where}"  # noqa: S608 - names of ours
+        return self._sql[name]
 
 
 def write_later(session: Session) -> None:

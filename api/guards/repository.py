@@ -1,9 +1,9 @@
 """Reading and writing guards and their duties. Never commits."""
 
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import Any
+from typing import Any, Final
 
-from sqlalchemy import Row, func, or_
+from sqlalchemy import Column, Select, Table, bindparam, func, or_
 from sqlalchemy import select as ask
 from sqlmodel import Session, SQLModel, col, select
 
@@ -123,14 +123,27 @@ def cards_mark(session: Session) -> tuple[int, int | None]:
     return many, last
 
 
-def cards(session: Session, tags: Collection[Tag]) -> list[Row[Any]]:
-    """Every card that one of these tags may be, whole or by its last 24 bits, whoever had it whenever."""
+_CARD_COLUMNS: Final = _CARD.c.tag, _CARD.c.guard, _CARD.c.from_ms, _CARD.c.to_ms, _CARD.c.ended
+_CARDS_BY: Final = {
+    column: ask(*_CARD_COLUMNS).where(_CARD.c[column].in_(bindparam("values", expanding=True))).order_by(_CARD.c.number)
+    for column in ("tag", "low24")
+}
+
+
+def cards(session: Session, tags: Collection[Tag]) -> list[tuple[str, str, int, int | None, str | None]]:
+    """Every card that one of these tags may be, whole or by its last 24 bits, whoever had it whenever.
+
+    Of each: tag, guard, from_ms, to_ms, ended.
+    """
     long = {tag.value for tag in tags if faces(tag).low24 is None}
     cuts = {low24 for tag in tags if (low24 := faces(tag).low24) is not None}
-    same = [_CARD.c.tag.in_(portion) for portion in portions(long)]
-    same += [_CARD.c.low24.in_(portion) for portion in portions(cuts)]
     connection = session.connection()
-    return [row for one in same for row in connection.execute(ask(_CARD).where(one).order_by(_CARD.c.number)).all()]
+    return [
+        (tag, guard, from_ms, to_ms, ended)
+        for column, values in (("tag", long), ("low24", cuts))
+        for portion in portions(values)
+        for tag, guard, from_ms, to_ms, ended in connection.execute(_CARDS_BY[column], {"values": portion}).all()
+    ]
 
 
 _DUTY = table_of(PatrolDuty)
@@ -212,22 +225,35 @@ def excuses(session: Session, guards: Collection[str], *, from_ms: int, to_ms: i
     return found
 
 
+def _after(table: Table, *columns: Column[Any]) -> Select[*tuple[Any, ...]]:
+    rows: Select[*tuple[Any, ...]] = (
+        ask(table.c.number, *columns).where(table.c.number > bindparam("heard")).order_by(table.c.number)
+    )
+    return rows.limit(bindparam("many"))
+
+
+_DUTIES_AFTER: Final = _after(
+    _MEMBER, _MEMBER.c.guard, _DUTY.c.area, _DUTY.c.route, _MEMBER.c.from_ms, _MEMBER.c.to_ms
+).where(_MEMBER.c.duty == _DUTY.c.number)
+_OF_GUARDS_AFTER: Final = {
+    tells: _after(table, table.c.guard, table.c.from_ms, table.c.to_ms)
+    for tells, table in ((Tells.LEAVE, _LEAVE), (Tells.EXCUSE, _EXCUSE))
+}
+_ORDERS_AFTER: Final = _after(_ORDER, _ORDER.c.area, _ORDER.c.from_ms, _ORDER.c.to_ms)
+
+
 def told_after(session: Session, heard: Mapping[Tells, int], limit: int) -> list[Told]:
     """What was told about guards by rows of higher numbers than these, by kind and number."""
-    member = (
-        ask(_MEMBER.c.number, _MEMBER.c.guard, _DUTY.c.area, _DUTY.c.route, _MEMBER.c.from_ms, _MEMBER.c.to_ms)
-        .where(_MEMBER.c.duty == _DUTY.c.number, _MEMBER.c.number > heard[Tells.DUTY])
-        .order_by(_MEMBER.c.number)
-    )
-    found = [Told(Tells.DUTY, *row) for row in session.connection().execute(member.limit(limit))]
-    for tells, table in ((Tells.LEAVE, _LEAVE), (Tells.EXCUSE, _EXCUSE)):
-        of_guard = ask(table.c.number, table.c.guard, table.c.from_ms, table.c.to_ms)
-        rows = of_guard.where(table.c.number > heard[tells]).order_by(table.c.number).limit(limit)
-        for number, guard, from_ms, to_ms in session.connection().execute(rows):
+    connection = session.connection()
+
+    def rows(asked: Select[*tuple[Any, ...]], tells: Tells) -> Sequence[tuple[Any, ...]]:
+        return [*map(tuple, connection.execute(asked, {"heard": heard[tells], "many": limit}).all())]
+
+    found = [Told(Tells.DUTY, *row) for row in rows(_DUTIES_AFTER, Tells.DUTY)]
+    for tells, asked in _OF_GUARDS_AFTER.items():
+        for number, guard, from_ms, to_ms in rows(asked, tells):
             found.append(Told(tells, number, guard, None, None, from_ms, to_ms))
-    order = ask(_ORDER.c.number, _ORDER.c.area, _ORDER.c.from_ms, _ORDER.c.to_ms)
-    rows = order.where(_ORDER.c.number > heard[Tells.SUSPENSION]).order_by(_ORDER.c.number).limit(limit)
-    for number, area, from_ms, to_ms in session.connection().execute(rows):
+    for number, area, from_ms, to_ms in rows(_ORDERS_AFTER, Tells.SUSPENSION):
         found.append(Told(Tells.SUSPENSION, number, None, area, None, from_ms, to_ms))
     return found
 
@@ -240,16 +266,21 @@ def phone_out(session: Session, guard: str, at_ms: int) -> GuardPhoneOut | None:
     return session.exec(found.order_by(col(GuardPhoneOut.number).desc())).first()
 
 
-def phones_out(session: Session, guards: Collection[str], *, from_ms: int, to_ms: int) -> list[GuardPhoneOut]:
-    """What was told of the phones of these guards that shares a moment with a span."""
+_PHONE: Final = table_of(GuardPhoneOut)
+_PHONES_OUT: Final = ask(_PHONE.c.guard, _PHONE.c.from_ms, _PHONE.c.to_ms).where(
+    _PHONE.c.guard.in_(bindparam("guards", expanding=True)),
+    _PHONE.c.from_ms < bindparam("ends"),
+    _PHONE.c.to_ms > bindparam("begins"),
+)
+
+
+def phones_out(session: Session, guards: Collection[str], *, from_ms: int, to_ms: int) -> list[tuple[str, int, int]]:
+    """What was told of the phones of these guards that shares a moment with a span: guard, from_ms, to_ms."""
+    span = {"begins": from_ms, "ends": to_ms}
     return [
-        row
+        (guard, begins, ends)
         for portion in portions(guards)
-        for row in session.exec(
-            select(GuardPhoneOut).where(
-                col(GuardPhoneOut.guard).in_(portion), GuardPhoneOut.from_ms < to_ms, GuardPhoneOut.to_ms > from_ms
-            )
-        )
+        for guard, begins, ends in session.connection().execute(_PHONES_OUT, span | {"guards": portion}).all()
     ]
 
 

@@ -144,14 +144,8 @@ def cards_mark(session: Session) -> tuple[int, int | None]:
 def cards(session: Session, tags: Collection[Tag]) -> list[Card]:
     """Every card that one of these tags may be, whoever had it whenever, in one question: for many check-ins."""
     return [
-        Card(
-            tag=Tag(row.tag),
-            guard=row.guard,
-            from_ms=row.from_ms,
-            to_ms=row.to_ms,
-            lost=row.ended == CardEnd.LOST.value,
-        )
-        for row in repository.cards(session, tags)
+        Card(tag=Tag(tag), guard=guard, from_ms=from_ms, to_ms=to_ms, lost=ended == CardEnd.LOST.value)
+        for tag, guard, from_ms, to_ms, ended in repository.cards(session, tags)
     ]
 
 
@@ -210,8 +204,8 @@ def end_excuse(session: Session, guard: str, evidence: str, to_ms: int) -> None:
 def phones_out(session: Session, guards: Collection[str], from_ms: int, to_ms: int) -> dict[str, list[tuple[int, int]]]:
     """When the phones of these guards were told to be dead, as spans that share a moment with this one; by guard."""
     found: dict[str, list[tuple[int, int]]] = {}
-    for row in repository.phones_out(session, guards, from_ms=from_ms, to_ms=to_ms):
-        found.setdefault(row.guard, []).append((row.from_ms, row.to_ms))
+    for guard, begins, ends in repository.phones_out(session, guards, from_ms=from_ms, to_ms=to_ms):
+        found.setdefault(guard, []).append((begins, ends))
     return found
 
 

@@ -1,13 +1,13 @@
 """Reading and writing what came in. Never commits."""
 
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import bindparam, func, literal, union_all, update
+from sqlalchemy import bindparam, func, literal, union_all
 from sqlalchemy import select as sql_select
 from sqlmodel import Session, SQLModel, col, select
 
-from api.database import Bulk
+from api.database import Bulk, BulkUpdate
 from api.ingest.models import ChainHead, DeadLetter, Gap, Gateway, GatewayEpoch, Inbox, Rejection, StationRow
 
 
@@ -37,12 +37,8 @@ _INBOX: Final = SQLModel.metadata.tables["inbox"]
 _HELD: Final = sql_select(_INBOX.c.id, _INBOX.c.gateway, _INBOX.c.epoch, _INBOX.c.seq).where(
     _INBOX.c.id.in_(bindparam("ids", expanding=True))
 )
-_EPOCH: Final = SQLModel.metadata.tables["gateway_epoch"]
-_SAVE_EPOCH: Final = (
-    update(_EPOCH)
-    .where(_EPOCH.c.gateway == bindparam("this_gateway"), _EPOCH.c.epoch == bindparam("this_epoch"))
-    .values(highest=bindparam("new_highest"), checked=bindparam("new_checked"))
-)
+_SAVE_EPOCHS: Final = BulkUpdate("gateway_epoch", ["highest", "checked"], by=["gateway", "epoch"])
+_SEE: Final = BulkUpdate("gateway", ["seen_ms"], by=["id"])
 _ADD_INBOX: Final = Bulk(
     "inbox", ["id", "gateway", "epoch", "seq", "copy", "event", "received_ms", "digest", "envelope"]
 )
@@ -89,10 +85,14 @@ def epoch(session: Session, gateway: str, name: str, *, now_ms: int) -> Heads:
     return Heads(0, 1)
 
 
-def save_epoch(session: Session, gateway: str, name: str, heads: Heads) -> None:
-    """Write how far an epoch is held and checked."""
-    values = {"this_gateway": gateway, "this_epoch": name, "new_highest": heads.highest, "new_checked": heads.checked}
-    session.connection().execute(_SAVE_EPOCH, values)
+def save_epochs(session: Session, heads: Mapping[tuple[str, str], Heads]) -> None:
+    """Write how far epochs, by gateway and name, are held and checked."""
+    _SAVE_EPOCHS.update(session, [(one.highest, one.checked, *epoch) for epoch, one in heads.items()])
+
+
+def see(session: Session, gateways: Collection[str], *, now_ms: int) -> None:
+    """Write down that these gateways, which have rows, were heard of."""
+    _SEE.update(session, [(now_ms, one) for one in sorted(gateways)])
 
 
 def present_epoch(session: Session, gateway: str) -> str | None:

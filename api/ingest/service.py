@@ -527,6 +527,8 @@ class Ingest:
     def _place(self, session: Session, events: Sequence[GatewayEvent], *, now_ms: int) -> dict[EventId, int]:
         """How many others stand where each of these events says it stands: 0, or there are two gateways of one name."""
         copies: dict[EventId, int] = {}
+        changed: dict[tuple[str, str], Heads] = {}
+        seen: set[str] = set()
         ordered = sorted(events, key=lambda event: (event.gateway, event.epoch, event.seq))
         for (gateway, epoch), group in groupby(ordered, key=lambda event: (event.gateway, event.epoch)):
             members = [*group]
@@ -543,9 +545,13 @@ class Ingest:
                     _fill(session, event, now_ms=now_ms)
             if now_ms - self._seen.get(gateway, 0) >= SEEN_EACH_MS:
                 self._seen[gateway] = now_ms
-                repository.gateway(session, gateway, now_ms=now_ms).seen_ms = now_ms
-            highest = max(heads.highest, members[-1].seq)
-            self._keep_heads(session, gateway, epoch, Heads(highest, heads.checked), before=heads)
+                seen.add(gateway)
+            after = Heads(max(heads.highest, members[-1].seq), heads.checked)
+            if after != heads:
+                changed[gateway, epoch] = after
+            self._heads[gateway, epoch] = after
+        repository.see(session, seen, now_ms=now_ms)
+        repository.save_epochs(session, changed)
         return copies
 
     def _heads_of(self, session: Session, gateway: str, epoch: str, *, now_ms: int) -> Heads:
@@ -555,11 +561,6 @@ class Ingest:
             repository.gateway(session, gateway, now_ms=now_ms)
             heads = repository.epoch(session, gateway, epoch, now_ms=now_ms)
         return heads
-
-    def _keep_heads(self, session: Session, gateway: str, epoch: str, heads: Heads, *, before: Heads) -> None:
-        if heads != before:
-            repository.save_epoch(session, gateway, epoch, heads)
-        self._heads[gateway, epoch] = heads
 
     def _note_technical(self, session: Session, event: GatewayEvent, *, now_ms: int) -> None:
         """Faults and their ends; ranges that a gateway dropped for room."""
@@ -722,7 +723,8 @@ class Ingest:
             detail = f"{first} to {last} of {status.epoch}"
             self._raise(session, GAP, status.gateway, detail=detail, now_ms=now_ms)
         after = Heads(heads.highest, status.low)
-        self._keep_heads(session, status.gateway, status.epoch, after, before=heads)
+        repository.save_epochs(session, {(status.gateway, status.epoch): after})
+        self._heads[status.gateway, status.epoch] = after
 
     def _say(self, outcome: _Outcome) -> None:
         """Count, log and tell; everything in it is committed."""
@@ -924,6 +926,9 @@ def _portions(
     stored: Sequence[EventId], duplicate: Sequence[EventId], rejected: Sequence[Rejection]
 ) -> Iterable[tuple[tuple[EventId, ...], tuple[EventId, ...], tuple[Rejection, ...]]]:
     """Split what one receipt cannot hold."""
+    if 0 < len(stored) + len(duplicate) + len(rejected) <= MAX_RESULTS:
+        yield tuple(stored), tuple(duplicate), tuple(rejected)
+        return
     rest = [*(("s", one) for one in stored), *(("d", one) for one in duplicate)]
     left = [*rejected]
     while rest or left:

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Final
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import func
+from sqlalchemy import bindparam, func
 from sqlmodel import Session, col, select
 
 from api.albums import Album
@@ -15,6 +15,7 @@ from api.audit.service import record
 from api.checkins.rules import CheckIn, Source
 from api.clock import Clock
 from api.colours.service import bands
+from api.database import table_of
 from api.guards import service as guards
 from api.guards.guarding import Guards
 from api.guards.rules import employer
@@ -52,6 +53,17 @@ _HAPPENED: Final = {
     Item.GEAR_BROKEN: Happened.GEAR_BROKEN,
     Item.POINT_DAMAGED: Happened.DAMAGED,
 }
+_TRAINING: Final = table_of(Training)
+_RUNNING: Final = (
+    select(_TRAINING.c.number, _TRAINING.c.point)
+    .where(
+        _TRAINING.c.point.is_not(None),
+        _TRAINING.c.from_ms <= bindparam("begins"),
+        _TRAINING.c.to_ms > bindparam("ends"),
+        _TRAINING.c.closed_ms.is_(None),
+    )
+    .order_by(_TRAINING.c.number)
+)
 TAGGED: Final = frozenset({Source.FIXED_READER, Source.NFC_PHONE, Source.WAND})
 
 PHOTOS: Final = Album(InspectionPhoto, "inspection")
@@ -312,13 +324,11 @@ class Inspections:
         if not tagged:
             return
         points = {one.point for one in tagged}
-        running = select(Training).where(
-            col(Training.point).in_(points),
-            Training.from_ms <= max(one.at_ms for one in tagged) + EARLY_MS,
-            Training.to_ms > min(one.at_ms for one in tagged),
-            col(Training.closed_ms).is_(None),
-        )
-        for row in session.exec(running).all():
+        times = [one.at_ms for one in tagged]
+        span = {"begins": max(times) + EARLY_MS, "ends": min(times)}
+        running = session.connection().execute(_RUNNING, span).all()
+        for number in (number for number, point in running if point in points):
+            row = session.get_one(Training, number)
             for one in tagged:
                 if one.point == row.point and row.from_ms - EARLY_MS <= one.at_ms < row.to_ms:
                     self._sign(session, row, one.guard or "", one.at_ms, how=SignedBy.TAG, check_in=one.id)

@@ -1,12 +1,18 @@
 """Reading and writing orders. Never commits."""
 
 from collections.abc import Collection, Sequence
+from typing import Final
 
+from sqlalchemy import select as ask
 from sqlmodel import Session, col, select
 from sqlmodel.sql.expression import SelectOfScalar
 
 from api.alarms.models import AlarmDispatch
+from api.database import table_of
 from api.orders.models import AlarmOrder
+
+_ORDER: Final = table_of(AlarmOrder)
+_AWAITED: Final = ask(_ORDER.c.guard).where(_ORDER.c.ended_ms.is_(None), _ORDER.c.check_in.is_(None))
 
 
 def add(session: Session, row: AlarmOrder) -> AlarmOrder:
@@ -47,6 +53,11 @@ def still_open(session: Session) -> Sequence[AlarmOrder]:
     """All that have not ended: few, however many guards there are."""
     found = select(AlarmOrder).where(col(AlarmOrder.ended_ms).is_(None))
     return session.exec(found.order_by(col(AlarmOrder.number))).all()
+
+
+def awaited(session: Session) -> set[str]:
+    """The guards with an order that has not ended and that no check-in has proved yet: nearly always nobody."""
+    return set(session.connection().scalars(_AWAITED))
 
 
 def due(session: Session, now_ms: int, *, limit: int) -> Sequence[AlarmOrder]:

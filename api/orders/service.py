@@ -330,7 +330,7 @@ class Orders:
         for one in check_ins:
             if one.guard is not None and one.point is not None:
                 by_guard.setdefault(one.guard, []).append(one)
-        if not by_guard:
+        if not by_guard or by_guard.keys().isdisjoint(repository.awaited(session)):
             return
         now = self._clock()
         for row in repository.still_open(session):

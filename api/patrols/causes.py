@@ -5,7 +5,7 @@ higher number was committed later. So nothing has to be told to patrols: they lo
 have heard of, and let those rounds be judged again that such a row changes. What lies ahead of `now_ms` changes none.
 """
 
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator, Sequence
 from typing import Any, Final
 
 from sqlalchemy import Row
@@ -36,10 +36,11 @@ def hear(session: Session, register: Register, now_ms: int) -> bool:
     told = guards.told_after(session, _of_guards(heard), AT_ONCE)
     began = faults.began_after(session, heard[FAULT], AT_ONCE)
     touched: set[int] = set()
+    judged_in = _JudgedIn(session, register)
     for one in told:
         heard[one.tells.value] = max(heard[one.tells.value], one.number)
         if one.from_ms <= now_ms:
-            touched.update(_touched(session, register, one))
+            touched.update(_touched(session, judged_in, one))
     for number, fault, at_ms in began:
         heard[FAULT] = number
         touched.update(_touched_by_fault(session, fault, at_ms, now_ms))
@@ -58,14 +59,36 @@ def _of_guards(heard: dict[str, int]) -> dict[Tells, int]:
     return {kind: heard[kind.value] for kind in Tells}
 
 
-def _touched(session: Session, register: Register, told: Told) -> Iterator[int]:
+class _JudgedIn:
+    """Judged rounds in an area and a span, asked for once: a list names many guards for one shift."""
+
+    def __init__(self, session: Session, register: Register) -> None:
+        self._session = session
+        self._register = register
+        self._within: dict[str, Collection[str]] = {}
+        self._found: dict[tuple[str, int, int], Sequence[Row[Any]]] = {}
+
+    def __call__(self, area: str | None, from_ms: int, to_ms: int) -> Sequence[Row[Any]]:
+        station = self._register.station
+        area = area or station
+        found = self._found.get((area, from_ms, to_ms))
+        if found is None:
+            within = self._within.get(area)
+            if within is None:
+                within = self._within[area] = self._register.within(area)
+            found = repository.judged_in(self._session, station, within, from_ms, to_ms)
+            self._found[area, from_ms, to_ms] = found
+        return found
+
+
+def _touched(session: Session, judged_in: _JudgedIn, told: Told) -> Iterator[int]:
     """A list or a leave changes who answers for what; anything else excuses what was not made as planned."""
+    rounds: Sequence[Row[Any]]
     if told.guard is not None and told.tells in {Tells.LEAVE, Tells.EXCUSE}:
         rounds = repository.judged_of_guard(session, told.guard, told.from_ms, told.to_ms)
     else:
-        areas = register.within(told.area or register.station)
-        rounds = repository.judged_in(session, register.station, areas, told.from_ms, told.to_ms)
-    if told.tells is Tells.DUTY and told.guard is not None:
+        rounds = judged_in(told.area, told.from_ms, told.to_ms)
+    if rounds and told.tells is Tells.DUTY and told.guard is not None:
         jobs = guards.employments(session, (told.guard,)).get(told.guard, ())
         rounds = [
             row

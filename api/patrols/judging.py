@@ -9,6 +9,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from dataclasses import dataclass, fields
 from datetime import date
 from functools import lru_cache
+from operator import attrgetter
 from typing import Any, Final
 
 from sqlalchemy import Row
@@ -295,7 +296,10 @@ def look_at(session: Session, register: Register, due: Sequence[Row[Any]], now_m
                     so_far = so_far or evaluate(plan, read, now_ms)
                     stands = so_far.visits[visit.nth - 1]
                     missed = stands if stands.check_in is None else None
-                _write(written, visit, missed or judged_of(visit), known.standing, now_ms)
+                if missed is not None or visit.number in known.standing:
+                    _write(written, visit, missed or judged_of(visit), known.standing, now_ms)
+                else:  # it stands as it stood, and nobody needs to look again
+                    written.visits.append((visit.outcome, visit.check_in, visit.detail, now_ms, visit.number))
     written.write(session)
 
 
@@ -330,8 +334,8 @@ def _judged(known: Slice, row: Row[Any], written: repository.Written, now_ms: in
     used = {visit.check_in for visit in evaluation.visits}
     were, are = {*known.before[row.number]}, {*mine, *(one.guard for one in read if one.guard and one.id in used)}
     written.guards += [(row.number, guard) for guard in sorted(are - were)]
-    written.gone += [{"b_round": row.number, "b_guard": guard} for guard in sorted(were - are)]
-    written.rounds.append({"b_number": row.number, "evaluated_ms": now_ms, "evaluations": row.evaluations + 1})
+    written.gone += [(row.number, guard) for guard in sorted(were - are)]
+    written.rounds.append((now_ms, row.evaluations + 1, None, row.number))
     away = {guard: known.away(row, guard) for guard in sorted(were | are)}
     return Verdict(
         round=as_round(row, sorted(are)),
@@ -353,13 +357,13 @@ def _write(
     outcome, detail = judged.outcome.value, _detail_text(judged.detail)
     is_, was = (outcome, judged.check_in, detail), (visit.outcome, visit.check_in, visit.detail)
     if is_ != was or visit.looked_ms is None:
-        row = {"b_number": visit.number, "outcome": outcome, "check_in": judged.check_in, "detail": detail}
-        written.visits.append(row | {"looked_ms": visit.looked_ms or now_ms})
+        looked_ms = now_ms if visit.looked_ms is None else visit.looked_ms
+        written.visits.append((outcome, judged.check_in, detail, looked_ms, visit.number))
     stands_ = standing.get(visit.number)
     if stands_ is not None and stands_[1] == outcome:
         return
     if stands_ is not None:
-        written.cleared.append({"b_number": stands_[0], "cleared_ms": now_ms})
+        written.cleared.append((now_ms, stands_[0]))
     if judged.outcome in EXCEPTIONS:
         written.exceptions.append((visit.number, visit.round, outcome, true_since(judged), now_ms))
 
@@ -421,11 +425,17 @@ def judged_of(visit: VisitRow) -> Judged:
 
 
 _TOLD: Final = tuple((one.name, one.default) for one in fields(Detail) if one.name != "timing")
+_BARE: Final = tuple(default for _, default in _TOLD)
+_told: Final = attrgetter(*(name for name, _ in _TOLD))
+_encode: Final = json.JSONEncoder(ensure_ascii=False).encode
 
 
 def _detail_text(detail: Detail) -> str:
-    told = {name: value for name, bare in _TOLD if (value := getattr(detail, name)) != bare}
-    return json.dumps({"timing": detail.timing.value, **told}, ensure_ascii=False)
+    values = _told(detail)
+    if values == _BARE:
+        return f'{{"timing": "{detail.timing.value}"}}'
+    told = {name: value for (name, bare), value in zip(_TOLD, values, strict=True) if value != bare}
+    return _encode({"timing": detail.timing.value, **told})
 
 
 @lru_cache(maxsize=4_096)

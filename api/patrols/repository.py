@@ -9,11 +9,11 @@ from types import MappingProxyType
 from typing import Any, Final, TypeVar
 from zoneinfo import ZoneInfo
 
-from sqlalchemy import Row, Select, bindparam, delete, func, insert, or_, update
+from sqlalchemy import Row, Select, bindparam, delete, func, insert, or_, tuple_, update
 from sqlalchemy import select as ask
 from sqlmodel import Session, SQLModel, col, select
 
-from api.database import Bulk, table_of
+from api.database import Bulk, BulkUpdate, table_of
 from api.patrols.civil import Calendar, Days, Holidays, Plan, Route, Shift, Visit
 from api.patrols.models import (
     Checkpoint,
@@ -49,25 +49,62 @@ _ADD_RESCORES: Final = Bulk(
     "patrol_rescore", ["round", "visit", "at_ms", "before", "before_check_in", "after", "after_check_in"]
 )
 _ADD_GUARDS: Final = Bulk("patrol_round_guard", ["round", "guard"])
-_SETTLE_VISIT: Final = (
-    update(_VISIT)
-    .where(_VISIT.c.number == bindparam("b_number"))
-    .values(
-        outcome=bindparam("outcome"),
-        check_in=bindparam("check_in"),
-        detail=bindparam("detail"),
-        looked_ms=bindparam("looked_ms"),
+_SETTLE_VISITS: Final = BulkUpdate("patrol_visit", ["outcome", "check_in", "detail", "looked_ms"], by=["number"])
+_SETTLE_ROUNDS: Final = BulkUpdate("patrol_round", ["evaluated_ms", "evaluations", "again_ms"], by=["number"])
+_CLEAR: Final = BulkUpdate("patrol_exception", ["cleared_ms"], by=["number"])
+_GONE: Final = delete(_GUARD).where(_GUARD.c.round == bindparam("b_round"), _GUARD.c.guard == bindparam("b_guard"))
+_AT_READERS: Final = (
+    ask(_POINT.c.gateway, _POINT.c.reader, _POINT.c.id)
+    .where(
+        tuple_(_POINT.c.gateway, _POINT.c.reader).in_(bindparam("hang", expanding=True)),
+        _POINT.c.to_ms.is_(None),
+    )
+    .order_by(_POINT.c.id)
+)
+_OVER: Final = (
+    ask(_ROUND)
+    .where(_ROUND.c.evaluated_ms.is_(None), _ROUND.c.closes_ms < bindparam("now_ms"))
+    .order_by(_ROUND.c.closes_ms, _ROUND.c.number)
+    .limit(bindparam("many"))
+)
+_AGAIN: Final = ask(_ROUND).where(_ROUND.c.again_ms >= 0).order_by(_ROUND.c.again_ms).limit(bindparam("many"))
+_WAITS: Final = (
+    _VISIT.c.looked_ms.is_(None),
+    _VISIT.c.closes_ms < bindparam("now_ms"),
+    _ROUND.c.closes_ms >= bindparam("now_ms"),
+)
+_VISIT_WAITS: Final = ask(_VISIT.c.number).join(_ROUND, _ROUND.c.number == _VISIT.c.round).where(*_WAITS).limit(1)
+_DUE_VISITS: Final = (
+    ask(_VISIT)
+    .where(
+        _VISIT.c.looked_ms.is_(None),
+        _VISIT.c.closes_ms < bindparam("now_ms"),
+        _VISIT.c.round.in_(
+            ask(_VISIT.c.round)
+            .join(_ROUND, _ROUND.c.number == _VISIT.c.round)
+            .where(*_WAITS)
+            .group_by(_VISIT.c.round)
+            .order_by(func.min(_VISIT.c.closes_ms), _VISIT.c.round)
+            .limit(bindparam("rounds"))
+            .scalar_subquery()
+        ),
+    )
+    .order_by(_VISIT.c.closes_ms, _VISIT.c.number)
+)
+_SETTLED: Final = func.coalesce(_ROUND.c.again_ms, -1) < 0
+"""Nothing waits. `IS NULL` says the same, but by it SQLite prefers the index of what waits, and goes through all."""
+_TOUCHED: Final = (
+    ask(_VISIT)
+    .join(_ROUND, _ROUND.c.number == _VISIT.c.round)
+    .where(
+        _VISIT.c.point.in_(bindparam("points", expanding=True)),
+        _VISIT.c.closes_ms >= bindparam("from_ms"),
+        _VISIT.c.closes_ms < bindparam("now_ms"),
+        _VISIT.c.opens_ms <= bindparam("to_ms"),
+        _ROUND.c.evaluated_ms.is_not(None),
+        _SETTLED,
     )
 )
-_SETTLE_ROUND: Final = (
-    update(_ROUND)
-    .where(_ROUND.c.number == bindparam("b_number"))
-    .values(evaluated_ms=bindparam("evaluated_ms"), evaluations=bindparam("evaluations"), again_ms=None)
-)
-_CLEAR: Final = (
-    update(_EXCEPTION).where(_EXCEPTION.c.number == bindparam("b_number")).values(cleared_ms=bindparam("cleared_ms"))
-)
-_GONE: Final = delete(_GUARD).where(_GUARD.c.round == bindparam("b_round"), _GUARD.c.guard == bindparam("b_guard"))
 
 
 Id = TypeVar("Id", int, str)
@@ -124,11 +161,11 @@ def route_names(session: Session, ids: Collection[str]) -> dict[str, str]:
 def at_readers(session: Session, readers: Collection[tuple[str, str]]) -> dict[tuple[str, str], str]:
     """The checkpoints at which these readers hang now, by gateway and reader."""
     found: dict[tuple[str, str], str] = {}
-    columns = _POINT.c.gateway, _POINT.c.reader, _POINT.c.id
-    for some in portions({gateway for gateway, _ in readers}):
-        asked = ask(*columns).where(_POINT.c.gateway.in_(some), _POINT.c.to_ms.is_(None)).order_by(_POINT.c.id)
-        found |= {(gateway, reader): id_ for gateway, reader, id_ in session.connection().execute(asked)}
-    return {hangs: point for hangs, point in found.items() if hangs in readers}
+    whole = sorted(readers)
+    for begin in range(0, len(whole), PORTION):
+        rows = session.connection().execute(_AT_READERS, {"hang": whole[begin : begin + PORTION]}).all()
+        found |= {(gateway, reader): id_ for gateway, reader, id_ in rows}
+    return found
 
 
 def routes_by(session: Session, point: str) -> set[str]:
@@ -371,27 +408,26 @@ def drop_rounds(session: Session, numbers: Collection[int]) -> None:
 
 def due_rounds(session: Session, now_ms: int, *, limit: int) -> Sequence[Row[Any]]:
     """Rounds that are over and were never judged, the oldest first, and then judged ones for which late data wait."""
-    over = ask(_ROUND).where(_ROUND.c.evaluated_ms.is_(None), _ROUND.c.closes_ms < now_ms)
-    again = ask(_ROUND).where(_ROUND.c.again_ms >= 0)  # two questions, each with an index: one of both goes through all
-    found: list[Row[Any]] = []
-    for asked in (over.order_by(_ROUND.c.closes_ms, _ROUND.c.number), again.order_by(_ROUND.c.again_ms)):
-        found += session.connection().execute(asked.limit(limit - len(found))).all()
+    connection = session.connection()
+    found = [*connection.execute(_OVER, {"now_ms": now_ms, "many": limit}).all()]
+    if len(found) < limit:  # a question of its own, with an index of its own: one of both goes through all
+        found += connection.execute(_AGAIN, {"many": limit - len(found)}).all()
     return found
 
 
-def due_visits(session: Session, now_ms: int, *, limit: int) -> Sequence[Row[Any]]:
-    """Visits that have closed, of rounds that go on, and that nobody has looked at, the oldest first."""
-    found = (
-        ask(_VISIT)
-        .join(_ROUND, _ROUND.c.number == _VISIT.c.round)
-        .where(_VISIT.c.looked_ms.is_(None), _VISIT.c.closes_ms < now_ms, _ROUND.c.closes_ms >= now_ms)
-    )
-    return session.connection().execute(found.order_by(_VISIT.c.closes_ms, _VISIT.c.number).limit(limit)).all()
+def due_visits(session: Session, now_ms: int, *, rounds: int) -> Sequence[Row[Any]]:
+    """Visits that have closed, of rounds that go on, and that nobody has looked at: of so many rounds, all of theirs.
+
+    The rounds that have waited longest come first; what is asked about a round is asked once for all of its visits.
+    """
+    return session.connection().execute(_DUE_VISITS, {"now_ms": now_ms, "rounds": rounds}).all()
 
 
 def due(session: Session, now_ms: int) -> bool:
     """Whether a round or a visit waits."""
-    return bool(due_rounds(session, now_ms, limit=1) or due_visits(session, now_ms, limit=1))
+    if due_rounds(session, now_ms, limit=1):
+        return True
+    return session.connection().execute(_VISIT_WAITS, {"now_ms": now_ms}).first() is not None
 
 
 def rounds_numbered(session: Session, numbers: Collection[int]) -> list[Row[Any]]:
@@ -437,32 +473,29 @@ def standing(session: Session, rounds: Collection[int]) -> dict[int, tuple[int, 
 class Written:
     """What is to be written about rounds, row by row."""
 
-    visits: list[dict[str, object]] = field(default_factory=list)
-    """b_number, outcome, check_in, detail, looked_ms."""
-    rounds: list[dict[str, object]] = field(default_factory=list)
-    """b_number, evaluated_ms, evaluations."""
+    visits: list[tuple[object, ...]] = field(default_factory=list)
+    """outcome, check_in, detail, looked_ms, number."""
+    rounds: list[tuple[object, ...]] = field(default_factory=list)
+    """evaluated_ms, evaluations, again_ms, number."""
     exceptions: list[tuple[object, ...]] = field(default_factory=list)
     """visit, round, outcome, due_ms, detected_ms."""
-    cleared: list[dict[str, object]] = field(default_factory=list)
-    """b_number, cleared_ms: exceptions that stand no more."""
+    cleared: list[tuple[object, ...]] = field(default_factory=list)
+    """cleared_ms, number: exceptions that stand no more."""
     rescores: list[tuple[object, ...]] = field(default_factory=list)
     """round, visit, at_ms, before, before_check_in, after, after_check_in."""
     guards: list[tuple[object, ...]] = field(default_factory=list)
     """round, guard."""
-    gone: list[dict[str, object]] = field(default_factory=list)
-    """b_round, b_guard: guards of a round no more."""
+    gone: list[tuple[object, ...]] = field(default_factory=list)
+    """round, guard: guards of a round no more."""
 
     def write(self, session: Session) -> None:
         """Write all of it, one statement a table."""
-        connection = session.connection()
-        for statement, rows in (
-            (_SETTLE_VISIT, self.visits),
-            (_SETTLE_ROUND, self.rounds),
-            (_CLEAR, self.cleared),
-            (_GONE, self.gone),
-        ):
-            if rows:
-                connection.execute(statement, rows)
+        _SETTLE_VISITS.update(session, self.visits)
+        _SETTLE_ROUNDS.update(session, self.rounds)
+        _CLEAR.update(session, self.cleared)
+        if self.gone:
+            gone = [{"b_round": round_, "b_guard": guard} for round_, guard in self.gone]
+            session.connection().execute(_GONE, gone)
         _ADD_EXCEPTIONS.insert(session, self.exceptions)
         _ADD_RESCORES.insert(session, self.rescores)
         _ADD_GUARDS.insert(session, self.guards)
@@ -489,22 +522,12 @@ def touched(
 
     Whatever was judged has closed by now, so that the index leaves out all that is still to come.
     """
-    found = []
-    for some in portions(points):
-        asked = (
-            ask(_VISIT)
-            .join(_ROUND, _ROUND.c.number == _VISIT.c.round)
-            .where(
-                _VISIT.c.point.in_(some),
-                _VISIT.c.closes_ms >= from_ms,
-                _VISIT.c.closes_ms < now_ms,
-                _VISIT.c.opens_ms <= to_ms,
-                _ROUND.c.evaluated_ms.is_not(None),
-                _ROUND.c.again_ms.is_(None),
-            )
-        )
-        found += [(row.round, row) for row in session.connection().execute(asked).all()]
-    return found
+    span = {"from_ms": from_ms, "to_ms": to_ms, "now_ms": now_ms}
+    return [
+        (row.round, row)
+        for some in portions(points)
+        for row in session.connection().execute(_TOUCHED, span | {"points": some}).all()
+    ]
 
 
 def judged_of_guard(session: Session, guard: str, from_ms: int, to_ms: int) -> list[Row[Any]]:
@@ -534,7 +557,7 @@ def judged_in(session: Session, station: str, areas: Collection[str], from_ms: i
 
 
 def _judged(asked: Select[Any]) -> Select[Any]:
-    return asked.where(_ROUND.c.evaluated_ms.is_not(None), _ROUND.c.again_ms.is_(None))
+    return asked.where(_ROUND.c.evaluated_ms.is_not(None), _SETTLED)
 
 
 def blamed(session: Session, rounds: Collection[int]) -> list[Row[Any]]:

@@ -40,7 +40,6 @@ LOOK_S: Final = 1.0
 UNFOLD_S: Final = 60.0
 ROUNDS_AT_ONCE: Final = 100
 """In one transaction: a person who writes waits for one such slice."""
-VISITS_AT_ONCE: Final = 500
 TURNS_AT_ONCE: Final = 20
 """How many portions one turn of the clock takes, so that other jobs have theirs."""
 
@@ -272,7 +271,7 @@ class Patrols:
             self.judged += len(verdicts)
             for consequence in self._consequences:
                 consequence(session, verdicts)
-        if visits := repository.due_visits(session, now_ms, limit=VISITS_AT_ONCE):
+        if visits := repository.due_visits(session, now_ms, rounds=ROUNDS_AT_ONCE):
             look_at(session, self._register, visits, now_ms)
         session.flush()
 

@@ -10,7 +10,7 @@ from sqlalchemy import ColumnElement, Row, bindparam, delete, func, or_, update
 from sqlalchemy import select as sql_select
 from sqlmodel import Session, SQLModel, col, select
 
-from api.database import Bulk, table_of
+from api.database import Bulk, BulkUpdate, table_of
 from api.points.facts import Fact, Happened, Happening
 from api.points.models import (
     PointsBalance,
@@ -41,6 +41,12 @@ _ADD_ENTRIES: Final = Bulk(
     ["id", "station", "rule", "version", "guard", "company", "points_tenths", "occurred_ms", "booked_ms", "month",
      "evidence", "reason_zh", "reason_en", "made_by", "reverses", "fact", "item", "area", "colour", "night"],
 )  # fmt: skip
+_BALANCE: Final = table_of(PointsBalance)
+_BALANCES: Final = sql_select(_BALANCE.c.owner, _BALANCE.c.month, _BALANCE.c.points_tenths, _BALANCE.c.entries).where(
+    _BALANCE.c.station == bindparam("station"), _BALANCE.c.owner.in_(bindparam("owners", expanding=True))
+)
+_RAISE: Final = BulkUpdate("points_balance", ["points_tenths", "entries"], by=["station", "owner", "month"])
+_ADD_BALANCES: Final = Bulk("points_balance", ["points_tenths", "entries", "station", "owner", "month"])
 _NEWEST_NO_MORE: Final = update(_FACT).where(_FACT.c.number == bindparam("b_number")).values(newest=False)
 _SENTENCE: Final = table_of(PointsSentence)
 
@@ -348,20 +354,23 @@ def add_entries(session: Session, rows: Sequence[dict[str, object]]) -> None:
 
 def rise(session: Session, station: str, risen: Mapping[tuple[str, str], Sequence[int]]) -> None:
     """Add entries to what an owner's entries of a month add up to: tenths, by (owner, month)."""
-    there = {(row.owner, row.month): row for row in balances(session, station, {owner for owner, _ in risen})}
+    there: dict[tuple[str, str], tuple[int, int]] = {}
+    for some in portions(owner for owner, _ in risen):
+        rows = session.connection().execute(_BALANCES, {"station": station, "owners": some}).all()
+        there |= {(owner, month): (tenths, entries) for owner, month, tenths, entries in rows}
+    changed: list[tuple[object, ...]] = []
+    new: list[tuple[object, ...]] = []
     for (owner, month), tenths in risen.items():
-        row = there.get((owner, month))
-        if row is None:
-            row = PointsBalance(station=station, owner=owner, month=month, points_tenths=0, entries=0)
-        row.points_tenths += sum(tenths)
-        row.entries += len(tenths)
-        session.add(row)
-    session.flush()
+        before, many = there.get((owner, month), (0, 0))
+        row = (before + sum(tenths), many + len(tenths), station, owner, month)
+        (changed if (owner, month) in there else new).append(row)
+    _RAISE.update(session, changed)
+    _ADD_BALANCES.insert(session, new)
 
 
 def balances(session: Session, station: str, owners: Collection[str] | None = None) -> list[PointsBalance]:
     """By owner and month; of all owners, or of these."""
-    asked = select(PointsBalance).where(PointsBalance.station == station)
+    asked = select(PointsBalance).where(PointsBalance.station == station).execution_options(populate_existing=True)
     asked = asked.order_by(col(PointsBalance.owner), col(PointsBalance.month))
     if owners is None:
         return [*session.exec(asked)]

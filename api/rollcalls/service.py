@@ -4,13 +4,15 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
+from sqlalchemy import bindparam
+from sqlalchemy import select as ask
 from sqlmodel import Session, col, select
 
 from api.audit.service import record
 from api.checkins import service as checkins
 from api.checkins.rules import CheckIn, Source
 from api.clock import Clock
-from api.database import Database
+from api.database import Database, table_of
 from api.guards import service as guards
 from api.guards.guarding import Guards
 from api.pages import newest
@@ -43,6 +45,12 @@ AT_ONCE: Final = 500
 """How many deadlines one transaction takes."""
 READ: Final = frozenset({Source.FIXED_READER, Source.NFC_PHONE})
 """Check-ins that come at once and by tag; a wand tells later."""
+_CALLED: Final = table_of(RollCalled)
+_WAITING: Final = (
+    ask(_CALLED.c.number)
+    .where(_CALLED.c.state == CalledState.WAITING.value, _CALLED.c.guard.in_(bindparam("guards", expanding=True)))
+    .order_by(_CALLED.c.number)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -192,10 +200,8 @@ class RollCalls:
                 by_guard.setdefault(one.guard, one)
         if not by_guard:
             return
-        waiting = select(RollCalled).where(
-            RollCalled.state == CalledState.WAITING.value, col(RollCalled.guard).in_([*by_guard])
-        )
-        for row in session.exec(waiting).all():
+        for number in session.connection().scalars(_WAITING, {"guards": [*by_guard]}).all():
+            row = session.get_one(RollCalled, number)
             one = by_guard[row.guard]
             if one.at_ms >= row.first_ms:
                 call = session.get_one(RollCall, row.call)

@@ -15,7 +15,7 @@ from sqlmodel import Session, SQLModel
 
 from api.alarms.models import AlarmRecord, PartRecord, StepRecord
 from api.alarms.repository import add_alarms
-from api.database import Database, DatabaseInUse, DatabaseNewer, Turns
+from api.database import Bulk, BulkUpdate, Database, DatabaseInUse, DatabaseNewer, Turns
 from api.database.migrating import migrations
 from api.database.sqlite import SQLite
 from api.feed import repository as feed
@@ -60,6 +60,20 @@ def indexes(connection: Connection) -> set[str]:
 
 def checks(inspector: Inspector, table: str) -> list[tuple[str | None, str]]:
     return sorted((check["name"], check["sqltext"]) for check in inspector.get_check_constraints(table))
+
+
+def test_many_rows_are_written_and_written_anew_each_by_its_key(database: Database) -> None:
+    epochs = Bulk("gateway_epoch", ["gateway", "epoch", "highest", "checked", "opened_ms"])
+    heads = BulkUpdate("gateway_epoch", ["highest", "checked"], by=["gateway", "epoch"])
+    seen = "SELECT highest, checked, opened_ms FROM gateway_epoch ORDER BY number"
+    with database.write() as session:
+        epochs.insert(session, [("g1", f"{number:016}", number, 1, number) for number in range(150)])
+        heads.update(session, [(1 << 40, number, "g1", f"{number:016}") for number in range(2, 150, 2)])
+        heads.update(session, [])
+    with database.read() as session:
+        found = [tuple(row) for row in session.connection().exec_driver_sql(seen)]
+    assert found[1::2] == [(number, 1, number) for number in range(1, 150, 2)]
+    assert found[2::2] == [(1 << 40, number, number) for number in range(2, 150, 2)]
 
 
 class TestSafety:

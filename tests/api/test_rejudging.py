@@ -4,11 +4,13 @@ from collections.abc import Iterator
 from typing import Any
 
 import pytest
+from sqlalchemy import event
 
 from api.checkins.rules import Source
 from api.checkins.service import Said
 from api.faults.service import clear_fault, raise_fault
 from api.guards.service import Cause, end_excuse, excuse
+from api.patrols import repository
 from api.rights.rules import Role
 from tests.api.conftest import Serve, Served, only_sqlite
 from tests.api.peers import STATION
@@ -276,3 +278,23 @@ def test_one_reading_is_one_visit_and_the_other_is_missed_when_it_closes_and_not
     rounds = officer.get("/api/v1/patrol-rounds", day="2027-01-15")["items"]
     (number,) = [one["number"] for one in rounds if one["route"] == "south-2"]
     assert outcomes(officer.get(f"/api/v1/patrol-rounds/{number}")) == ["on_time", "missed", "missed"]
+
+
+@only_sqlite
+@pytest.mark.proves("P7")
+def test_what_a_check_in_touches_is_found_by_its_point_however_many_rounds_were_judged(station: Served) -> None:
+    """By the rounds for which nothing waits, each batch of check-ins went through all that were ever judged."""
+    asked: list[tuple[str, Any]] = []
+    with station.station.database.read() as session:
+        connection = session.connection()
+
+        def hear(_connection: Any, _cursor: Any, sql: str, values: Any, _context: Any, _many: bool) -> None:
+            asked.append((sql, values))
+
+        event.listen(connection, "before_cursor_execute", hear)
+        assert repository.touched(session, ["east", "gate"], 1, 2, now_ms=3) == []
+        event.remove(connection, "before_cursor_execute", hear)
+        ((sql, values),) = asked
+        plan = [str(row[3]) for row in connection.exec_driver_sql(f"EXPLAIN QUERY PLAN {sql}", values)]
+    assert plan[0].startswith("SEARCH patrol_visit USING INDEX ix_patrol_visit_point")
+    assert plan[1].startswith("SEARCH patrol_round USING INTEGER PRIMARY KEY")

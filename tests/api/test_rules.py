@@ -29,7 +29,16 @@ from api.alarms.rules import (
     told,
 )
 from api.alarms.schemas import STATE_WORDS
-from api.ingest.rules import BATCH_LEAST, BATCH_MOST, HOLD_MOST_MS, HOLD_MS, claim, identity, next_limit
+from api.ingest.rules import (
+    BATCH_LEAST,
+    BATCH_LEAST_ALONE,
+    BATCH_MOST,
+    HOLD_MOST_MS,
+    HOLD_MS,
+    claim,
+    identity,
+    next_limit,
+)
 from broker.kinds import EventType, Kind, Mark, UpdateState
 from broker.messages import GatewayEvent
 from tests.api.peers import Maker
@@ -183,7 +192,12 @@ class TestLimit:
     @pytest.mark.proves("N11")
     def test_while_an_officer_waits_batches_are_shorter(self) -> None:
         assert next_limit(100, took=100, held_ms=HOLD_MS + 1, awaited=True) == 50
-        assert next_limit(100, took=100, held_ms=HOLD_MS + 1, awaited=False) == 100
+        assert next_limit(BATCH_MOST, took=BATCH_MOST, held_ms=HOLD_MS + 1, awaited=False) == BATCH_MOST
+
+    def test_while_nobody_is_at_work_a_busy_machine_does_not_make_them_tiny(self) -> None:
+        assert next_limit(60, took=60, held_ms=HOLD_MOST_MS * 10, awaited=False) == BATCH_LEAST_ALONE
+        assert next_limit(60, took=60, held_ms=HOLD_MOST_MS * 10, awaited=True) == 30
+        assert next_limit(15, took=15, held_ms=HOLD_MOST_MS * 10, awaited=False) == BATCH_LEAST_ALONE
 
     def test_a_small_quick_batch_says_nothing_about_large_ones(self) -> None:
         assert next_limit(50, took=3, held_ms=0.1, awaited=False) == 50

@@ -124,6 +124,26 @@ def test_spaces_and_another_order_of_keys_change_nothing() -> None:
     assert verifier().open(VIEW.topic, json.dumps(other, indent=2).encode()) == ALARM_BODY
 
 
+def test_a_signature_is_spelled_in_one_way_only() -> None:
+    envelope = json.loads(PAYLOAD)
+    sig = envelope["sig"]
+    assert len(sig) == 86
+    digits = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789-_"
+    same_octets = sig[:-1] + digits[digits.index(sig[-1]) + 1]  # four bits of the last digit are nothing
+    for other in (
+        same_octets,
+        sig + "==",
+        sig + "\n",
+        sig[:40] + " " + sig[40:],
+        sig[:-1],
+        "+" + sig[1:],
+        "é" + sig[1:],
+        "",
+    ):
+        with pytest.raises(signing.Malformed):
+            verifier().open(VIEW.topic, json.dumps(envelope | {"sig": other}).encode())
+
+
 @pytest.mark.proves("N4")
 def test_no_flipped_bit_gets_past_the_signature() -> None:
     receiver = verifier()
