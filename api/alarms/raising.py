@@ -2,7 +2,6 @@
 
 from sqlmodel import Session
 
-from api.access import Authority
 from api.alarms import repository, rules
 from api.alarms.absorbing import assign
 from api.alarms.changing import Actor
@@ -11,7 +10,7 @@ from api.alarms.problems import NotARealPlace
 from api.alarms.requests import Called, LineTested, Position, Raised
 from api.alarms.rules import Action, Ring, Source, State, Whereabouts
 from api.alarms.service import Alarms
-from api.rights.rules import Over
+from api.rights.rules import Authority, Over
 from broker.kinds import OLD_AFTER_MS, Kind
 from broker.messages import Action as Order
 from broker.policy import quieted

@@ -7,7 +7,6 @@ from typing import Final, Protocol
 
 from sqlmodel import Session, col
 
-from api.access import Authority
 from api.accounts import repository as accounts
 from api.alarms import raising
 from api.alarms import repository as alarm_rows
@@ -30,7 +29,7 @@ from api.pages import newest
 from api.patrols import service as patrols
 from api.problems import NotThere
 from api.register.service import Register
-from api.rights.rules import Over, Subject
+from api.rights.rules import Authority, Over, Subject
 from api.tracks.service import Aim, Tracks
 from broker.kinds import Kind
 from broker.policy import Audience
