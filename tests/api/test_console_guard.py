@@ -93,7 +93,7 @@ def test_what_is_typed_is_marked_and_what_was_wrong_stands_beside_it(station: Se
     assert Seen(form).inline == []
     assert "请先输入" in guard.post("/phone/c/", written=" ", key=key_of(form), csrf=csrf, status=422)
     typed = guard.post("/phone/c/", written=TAG, key=key_of(form), csrf=csrf)
-    assert "已打卡：shed" in typed
+    assert "已打卡：车棚" in typed
     assert "手工输入标签号" in typed
     assert station.rows("SELECT source, point, flags FROM check_in") == [("qr", "shed", "typed")]
     unknown = guard.post("/phone/c/", written="<b>0417</b>", csrf=csrf)

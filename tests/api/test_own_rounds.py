@@ -50,7 +50,7 @@ def test_a_guard_sees_his_rounds_with_the_bands_and_what_he_checked_in_before_it
     assert (found["name"], found["order"]) == ("北片线", "timed")
     first, *_ = found["visits"]
     assert (first["point"], first["outcome"], first["seen"]) == (
-        {"id": "east", "name": "east", "group": "gr1"}, "pending", None,
+        {"id": "east", "name": "东门", "group": "gr1"}, "pending", None,
     )  # fmt: skip
     assert first["opens"] < first["planned"] < first["due"] < first["closes"]
     assert zhao.get(OWN)["rounds"] == []
