@@ -41,6 +41,7 @@ WAYS: Final[tuple[tuple[str, ...], ...]] = (
     ("/phone/field", "joining.settle", "errand.read"),
     ("/company", "guard.takeover.ask"),
     ("/patrol", "patrol.round.read"),
+    ("/joint", "four_ones.read"),
     ("/points", "points.read"),
     ("/register", "register.read"),
     ("/affairs", "matter.handle"),

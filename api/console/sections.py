@@ -29,6 +29,12 @@ SECTIONS: Final[Mapping[str, tuple[tuple[str, str], ...]]] = {
         ("/affairs/tips", "tip.publish"),
         ("/affairs/complaints", "complaint.handle"),
     ),
+    "joint": (
+        ("/joint", "four_ones.read"),
+        ("/joint/inspections", "inspection.read"),
+        ("/joint/trainings", "training.read"),
+        ("/joint/meetings", "meeting.read"),
+    ),
     "audit": (
         ("/audit", "audit.accounts"),
         ("/audit/chain", "audit.read"),
