@@ -112,6 +112,7 @@ def test_a_training_is_announced_signed_in_marked_and_closed(station: Served, ha
     assert ">95<" in post(wang, "/joint/trainings/1", do="mark", guard=guard, mark="95")
     post(wang, "/joint/trainings/1", status=409, do="close")
     hands.pass_(minutes=90)
+    wang = visit(station, "wang")
     closed = post(wang, "/joint/trainings/1", do="close")
     assert "缺席" in closed
     assert 'value="mark"' not in closed
