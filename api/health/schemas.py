@@ -50,7 +50,7 @@ class JobHealth(Answer):
     pid: int | None
 
 
-class HttpsHealth(Answer):
+class CertificateHealth(Answer):
     """The certificate that this process shows; null while none can be used. `trouble`: why a newer one is not shown."""
 
     not_after: datetime | None
@@ -74,7 +74,7 @@ class Health(Answer):
     outgoing: OutgoingHealth
     stopped: tuple[str, ...]
     """Workers that ought to run here and do not: escalation, notify, feed, rounds, lease."""
-    https: HttpsHealth | None
+    certificate: CertificateHealth | None
     """Null where this process serves no HTTPS."""
     dead_letters: int
     open_faults: int

@@ -11,9 +11,9 @@ from api.clock import iso
 from api.faults import repository as faulty
 from api.health.schemas import (
     BrokerHealth,
+    CertificateHealth,
     DatabaseHealth,
     Health,
-    HttpsHealth,
     IngestHealth,
     JobHealth,
     OutgoingHealth,
@@ -86,7 +86,7 @@ def examine(station: Station, pulse: Pulse) -> Health:
         ingest=_ingest(station) if takes_in else None,
         outgoing=OutgoingHealth(alive=station.sender.alive if takes_in else None, waiting=owed),
         stopped=stopped,
-        https=_https(station),
+        certificate=_certificate(station),
         dead_letters=dead_letters,
         open_faults=faults,
     )
@@ -97,11 +97,11 @@ def _job(job: Leased, place: Place | None) -> JobHealth:
     return JobHealth(job=job, here=place == here(), host=host, pid=pid)
 
 
-def _https(station: Station) -> HttpsHealth | None:
+def _certificate(station: Station) -> CertificateHealth | None:
     if station.identity is None:
         return None
     shown = station.identity.certificate
-    return HttpsHealth(
+    return CertificateHealth(
         not_after=None if shown is None else iso(shown.not_after_ms),
         days_left=None if shown is None else (shown.not_after_ms - station.clock()) // DAY_MS,
         trouble=bool(station.identity.trouble),

@@ -90,5 +90,5 @@ def answer_of(visitor: Visitor, path: str) -> bytes:
 
 def test_the_page_of_the_station_says_how_long_its_certificate_lasts(served: Served) -> None:
     health = served.health()
-    assert health["https"]["trouble"] is False
-    assert 394 <= health["https"]["days_left"] <= 396
+    assert health["certificate"]["trouble"] is False
+    assert 394 <= health["certificate"]["days_left"] <= 396

@@ -407,8 +407,8 @@ def test_each_stage_is_said_anew_until_the_certificate_is_renewed(
     assert found(40) == []
     hands.now_ms = identity.certificate.not_after_ms - 5 * DAY_MS
     health = json.loads(ask(one.origin, "/healthz")[2])
-    assert health["https"]["days_left"] == 5
-    assert health["https"]["trouble"] is False
+    assert health["certificate"]["days_left"] == 5
+    assert health["certificate"]["trouble"] is False
     (folder / "root.crt").write_bytes(b"x")
     (folder / "station.crt").write_bytes(b"x")
     (folder / "issued.json").write_bytes(b"x")

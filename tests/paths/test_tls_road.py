@@ -28,7 +28,7 @@ def test_a_village_serves_https_and_its_gateway_believes_the_authority_of_the_si
         trusting = ssl.create_default_context(cafile=str(ca))
         with urllib.request.urlopen(f"https://127.0.0.1:{port}/healthz", context=trusting, timeout=5) as answer:
             health = json.load(answer)
-        assert health["https"]["trouble"] is False
+        assert health["certificate"]["trouble"] is False
         assert not [one for one in cut.box.get("/api/v1/faults")["faults"] if one["code"].startswith("certificate")]
         cut.box.broker.kill()
         message = cut.press("u03")
