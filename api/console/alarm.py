@@ -1,19 +1,21 @@
 """One alarm: what is known of it, what was done and when, and what whoever reads it may do about it."""
 
+import json
 from collections.abc import Mapping
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
 from anyio import create_task_group
-from fastapi import APIRouter, Path, Request, Response
+from fastapi import APIRouter, Path, Query, Request, Response
 from starlette.datastructures import FormData, UploadFile
 
 from api.access import anybody
 from api.alarms.attaching import MOST
-from api.alarms.schemas import OUTCOME_WORDS
+from api.alarms.schemas import ACTION_WORDS, OUTCOME_WORDS
 from api.bodies import JSON_MOST, holds
 from api.console import acts
 from api.console.interface import Reply
+from api.console.known import every, known
 from api.console.page import Reader, go, reader
 from api.console.rules import may_be_help
 from api.console.story import results_of_calls, since_then, story
@@ -24,6 +26,10 @@ router: Final = APIRouter(include_in_schema=False, dependencies=[anybody("consol
 Id = Annotated[str, Path(pattern=r"^[0-9a-f-]{1,64}$")]
 Name = Annotated[str, Path(pattern=r"^[a-z-]{1,24}$")]
 EARLIER: Final = 6
+OUTLINES: Final = 3
+"""Areas around a place, from its group outward."""
+NEAR: Final = 5
+AUDIT: Final = 100
 RECEIVERS: Final = ("community", "township", "station", "command", "county")
 """What an alarm is given to, of the areas that the reader reaches; any other is typed."""
 ON_DUTY: Final = ("duty_officer", "officer", "duty_leader", "grid_worker")
@@ -153,7 +159,68 @@ async def _show(one: Reader, alarm: str, *, status: int = HTTPStatus.OK, **more:
         return await one.page("alarm_gone_piece.html" if piece else "alarm_gone.html", status=gone)
     values = await _known(one, reply.body, acting=True)
     template = "alarm_piece.html" if piece else "alarm.html"
-    return await one.page(template, status=HTTPStatus.OK if piece else status, **{**values, **more})
+    around = {} if piece else await _around(one, values)
+    return await one.page(template, status=HTTPStatus.OK if piece else status, **{**values, **around, **more})
+
+
+async def _around(one: Reader, values: Mapping[str, Any]) -> dict[str, Any]:
+    """What the small plan shows: the place, the areas in which it lies, and where the nearest guards were seen last."""
+    alarm, place = values["alarm"], values["place"]
+    spot = None
+    if alarm["position"] is not None:
+        spot = [alarm["position"]["lat"], alarm["position"]["lon"]]
+    elif place is not None and place["latitude"] is not None:
+        spot = [place["latitude"], place["longitude"]]
+    areas, within = await known(one, "areas"), []
+    inner = areas.of["areas"].get(alarm["group"] or "")
+    while inner is not None and inner not in within:
+        within.append(inner)
+        inner = areas.of["areas"].get(inner["parent"] or inner["police_parent"] or "")
+    outlines = [
+        {"name": area["name"] or area["id"], "outline": [[north, east] for east, north in area["outline"]]}
+        for area in within[:OUTLINES]
+        if area["outline"]
+    ]
+    return {
+        "spot": spot,
+        "outlines": json.dumps(outlines, ensure_ascii=False),
+        "seen_at": [] if spot is None or values["near"] is None else await _seen(one, values["near"]["items"]),
+    }
+
+
+async def _seen(one: Reader, near: list[Any]) -> list[dict[str, Any]]:
+    """Where guards were seen last, as far as the register has a position: point, time and place of it."""
+    points = {row["id"]: row for row in await every(one, "/checkpoints")}
+    found = []
+    for guard in near[:NEAR]:
+        row = points.get(guard["near"]["point"])
+        reply = await one.ask.get(f"/register/places/{row['place']}") if row is not None and row["place"] else None
+        if reply is not None and reply.good and reply.body["latitude"] is not None:
+            spot = [reply.body["latitude"], reply.body["longitude"]]
+            found.append({"guard": guard["near"]["guard"], "at": guard["near"]["seen"], "spot": spot})
+    return found
+
+
+@router.get("/alarms/{alarm}/audit")
+async def audit(request: Request, alarm: Id, after: Annotated[str, Query(max_length=64)] = "") -> Response:
+    """Who looked at it and who did what, newest first."""
+    one = await reader(request)
+    found = await one.ask.get(f"/alarms/{alarm}")
+    if not found.good:
+        return await one.page("alarm_gone.html", status=HTTPStatus.NOT_FOUND)
+    id_ = found.body["id"]
+    reply = await one.ask.get("/audit", about=f"alarm:{id_}", limit=AUDIT, after=after or None)
+    people = {person["by"]: person["name"] or person["by"] for person in found.body["people"]}
+    return await one.page(
+        "alarm_audit.html",
+        status=reply.status,
+        alarm=found.body,
+        rows=reply.body["items"] if reply.good else [],
+        next=reply.body["next"] if reply.good else None,
+        called=people,
+        did_words={f"alarm.{action}": words for action, words in ACTION_WORDS.items()},
+        problem=None if reply.good else reply.body,
+    )
 
 
 @router.get("/alarms/{alarm}")

@@ -7,9 +7,11 @@ from typing import Annotated, Any, Final
 from fastapi import APIRouter, Form, Path, Query, Request, Response
 
 from api.access import anybody
+from api.console.acts import offered
 from api.console.interface import Interface
 from api.console.page import Reader, go, hand_on, reader
 from api.console.rules import in_order, may_be_help
+from api.orders.rules import STAGE_WORDS
 
 router: Final = APIRouter(include_in_schema=False, dependencies=[anybody("console.read")])
 
@@ -75,14 +77,34 @@ async def cards(
 @router.get("/desk/alarms/{alarm}/more")
 async def answers_and_guards(request: Request, alarm: Id) -> Response:
     """What a card shows once somebody opens it: of whom is near, every look is written down."""
-    one = await reader(request)
+    return await _near(await reader(request), alarm)
+
+
+async def _near(one: Reader, alarm: str, *, problem: Any = None) -> Response:
     reply = await one.ask.get(f"/alarms/{alarm}")
     if not reply.good:
         return Response(status_code=HTTPStatus.NO_CONTENT)
     near = await one.ask.get(f"/alarms/{alarm}/nearest-guards") if one.may("order.give") else None
     return await one.page(
-        "desk_more.html", alarm=reply.body, near=near.body if near is not None and near.good else None
+        "desk_more.html",
+        alarm=reply.body,
+        near=near.body if near is not None and near.good else None,
+        ordered="order" in offered(reply.body, may=one.may),
+        stage_words=STAGE_WORDS,
+        problem=problem,
     )
+
+
+@router.post("/desk/alarms/{alarm}/order")
+async def order(
+    request: Request, alarm: Id, csrf: Csrf = "", guard: Annotated[str, Form(max_length=64)] = ""
+) -> Response:
+    """Order a guard to it by one press, without leaving the desk."""
+    one = await reader(request, csrf=csrf)
+    reply = await one.ask.ask("POST", f"/alarms/{alarm}/orders", body={"guard": guard})
+    if "hx-request" not in request.headers:
+        return go(f"/alarms/{alarm}#guards")
+    return await _near(one, alarm, problem=None if reply.good else reply.body)
 
 
 @router.post("/desk/officer")

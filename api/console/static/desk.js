@@ -467,7 +467,10 @@ async function near(link) {
   const page = await fetched(link.dataset.more);
   const shown = page?.body.firstElementChild;
   if (!shown) return link.setAttribute("aria-expanded", "false");
-  if (link.getAttribute("aria-expanded") === "true" && link.nextElementSibling?.matches(".shown") !== true) link.after(document.adoptNode(shown));
+  if (link.getAttribute("aria-expanded") === "true" && link.nextElementSibling?.matches(".shown") !== true) {
+    link.after(document.adoptNode(shown));
+    globalThis.htmx?.process(shown);
+  }
 }
 
 list.addEventListener("click", (event) => {
