@@ -135,6 +135,11 @@ def at_points(session: Session, points: Collection[str], from_ms: int, to_ms: in
     return [one for one in found if one.at_ms >= from_ms]
 
 
+def weights(session: Session, ids: Collection[str]) -> dict[str, int]:
+    """How much each of these check-ins weighs as evidence."""
+    return {one.id: one.source.weight for one in repository.by_ids(session, ids)}
+
+
 def last_read(session: Session, point: str, gateway: str, reader: str, *, from_ms: int) -> int | None:
     """When this reader last read anything at this checkpoint since `from_ms`; None: never since."""
     return repository.last_read(session, point, gateway, reader, from_ms=from_ms)

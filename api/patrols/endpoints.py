@@ -6,6 +6,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Path, Query
 
 from api.access import Authority, may
+from api.checkins.service import weights
 from api.guards.service import employments
 from api.pages import PAGE, Cursor, Limit, Number, below, cursor
 from api.patrols import repository
@@ -304,6 +305,7 @@ def get_round(
             [*repository.rescores(session, number)],
             points=repository.point_names(session, {visit.point for visit in visits}),
             routes=repository.route_names(session, {row.route}),
+            weights=weights(session, {visit.check_in for visit in visits if visit.check_in is not None}),
         )
 
 

@@ -24,6 +24,8 @@ def going(
     whose = listed(session, register, rows)
     names = repository.point_names(session, points)
     routes = repository.route_names(session, {row.route for row in rows})
+    made = {visit.check_in for some in visits.values() for visit in some if visit.check_in is not None}
+    weights = checkins.weights(session, made)
     found = []
     for row in rows:
         number = row.number or 0
@@ -35,6 +37,7 @@ def going(
                 _seen(visits[number], [(one.point, one.at_ms) for one in his]),
                 points=names,
                 routes=routes,
+                weights=weights,
             )
         )
     return tuple(found)

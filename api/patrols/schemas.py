@@ -251,6 +251,8 @@ class VisitAnswer(Answer):
     outcome_words: WordsAnswer
     by_the_clock: Outcome
     check_in: str | None
+    weight: int | None
+    """Of that check-in as evidence: 100 a fixed reader, 10 a witness."""
     at: datetime | None
     off_s: int
     out_of_order: bool
@@ -521,8 +523,8 @@ def round_answer(row: PatrolRound, routes: Names) -> RoundAnswer:
     return RoundAnswer.model_validate(_round(row, routes))
 
 
-def visit_answer(row: PatrolVisit, points: Names) -> VisitAnswer:
-    """A visit as it stands."""
+def visit_answer(row: PatrolVisit, points: Names, weights: Mapping[str, int]) -> VisitAnswer:
+    """A visit as it stands. `weights`: of check-ins."""
     judged = judged_of(row)
     detail = judged.detail
     return VisitAnswer(
@@ -537,6 +539,7 @@ def visit_answer(row: PatrolVisit, points: Names) -> VisitAnswer:
         outcome_words=words_answer(OUTCOME_WORDS[judged.outcome]),
         by_the_clock=detail.timing,
         check_in=row.check_in,
+        weight=weights.get(row.check_in or ""),
         at=_until(detail.at_ms),
         off_s=round(detail.off_ms / 1_000),
         out_of_order=detail.out_of_order,
@@ -551,10 +554,18 @@ def visit_answer(row: PatrolVisit, points: Names) -> VisitAnswer:
 
 
 def round_with_visits(
-    row: PatrolRound, visits: list[PatrolVisit], seen: Mapping[int, int], *, points: Names, routes: Names
+    row: PatrolRound,
+    visits: list[PatrolVisit],
+    seen: Mapping[int, int],
+    *,
+    points: Names,
+    routes: Names,
+    weights: Mapping[str, int],
 ) -> RoundVisitsAnswer:
     """A round as far as it has gone. `seen`: when somebody was read, ms, by the place of the visit."""
-    shown = [GoingVisit(**dict(visit_answer(visit, points)), seen=_until(seen.get(visit.nth))) for visit in visits]
+    shown = [
+        GoingVisit(**dict(visit_answer(visit, points, weights)), seen=_until(seen.get(visit.nth))) for visit in visits
+    ]
     return RoundVisitsAnswer.model_validate({**_round(row, routes), "visits": tuple(shown)})
 
 
@@ -596,6 +607,7 @@ def round_detail(
     *,
     points: Names,
     routes: Names,
+    weights: Mapping[str, int],
 ) -> RoundDetailAnswer:
     """A round, whole."""
     where = {visit.number: visit.point for visit in visits}
@@ -603,7 +615,7 @@ def round_detail(
         {
             **_round(row, routes),
             "guards": tuple(guards),
-            "visits": tuple(visit_answer(visit, points) for visit in visits),
+            "visits": tuple(visit_answer(visit, points, weights) for visit in visits),
             "rescored": tuple(
                 RescoreAnswer(
                     point=where[one.visit],

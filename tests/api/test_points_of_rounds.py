@@ -81,6 +81,9 @@ def test_each_guard_of_a_round_has_what_he_did_and_late_data_put_it_right(
     assert booked(officer, wang) == [("P02", -5), ("P04", -20)]
     assert booked(officer, sun) == [("P04", -20)]
     assert booked(officer, lone) == []
+    (round_,) = officer.get("/api/v1/patrol-rounds", day="2027-01-15")["items"]
+    visits = officer.get(f"/api/v1/patrol-rounds/{round_['number']}")["visits"]
+    assert [(one["point_name"], one["weight"]) for one in visits] == [("东门", 60), ("车棚", 60), ("配电房", None)]
     reasons = [one["reason"] for one in officer.get(f"/api/v1/points/entries?guard={wang}")["items"]]
     assert {one["zh"] for one in reasons} == {"巡查点车棚迟到", "巡查点配电房漏巡"}
     assert {one["en"] for one in reasons} == {"checkpoint 车棚 was visited late", "checkpoint 配电房 was missed"}
