@@ -40,6 +40,7 @@ from tests.api.peers import (
     principal,
     seed,
 )
+from tests.api.people import Hands
 from tests.forking import Forked
 
 ROOT = Path(__file__).parents[2]
@@ -73,6 +74,12 @@ def migrated_file(tmp_path_factory: pytest.TempPathFactory) -> Path:
     path = tmp_path_factory.mktemp("migrated") / "station.db"
     Database.open(f"sqlite:///{path}").close()
     return path
+
+
+@pytest.fixture
+def hands() -> Hands:
+    """The clock of a station, moved by the test."""
+    return Hands()
 
 
 @pytest.fixture(params=["sqlite", "postgresql"])

@@ -2,14 +2,16 @@
 
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any
+from typing import TYPE_CHECKING, Any, Final
 
 from sqlmodel import Session
 
 from api.accounts.models import Account, AccountGrant, ApiToken
 from api.rights.rules import Role
 from api.settings import token_hash
-from tests.api.conftest import Served
+
+if TYPE_CHECKING:  # whose fixture the clock is
+    from tests.api.conftest import Served
 
 NOW = 1_800_000_000_000
 """2027-01-15, four in the afternoon in Shanghai."""
@@ -33,7 +35,7 @@ class Hands:
 class Somebody:
     """One account, asking over HTTP."""
 
-    served: Served
+    served: "Served"
     id: str
 
     def get(self, path: str, *, status: int = 200, **query: Any) -> Any:
@@ -56,7 +58,7 @@ class Somebody:
         return answer.json() if answer.content and answer.headers["content-type"].endswith("json") else answer
 
 
-def somebody(served: Served, id_: str, role: Role, scope: str = "") -> Somebody:
+def somebody(served: "Served", id_: str, role: Role, scope: str = "") -> Somebody:
     """An account with one role over something, since ever."""
     with served.station.database.write() as session:
         add_account(session, id_)
@@ -74,3 +76,13 @@ def add_account(session: Session, id_: str) -> None:
 def add_grant(session: Session, id_: str, role: Role, scope: str) -> None:
     session.add(AccountGrant(account=id_, role=role.value, scope=scope, from_ms=1, given_ms=1))
     session.flush()
+
+
+COMPANIES: Final = {"beiguan": "北关保安", "dongmen": "东门保安"}
+
+
+def add_companies(served: "Served", *ids: str) -> None:
+    """Guard companies, in the register since now."""
+    with served.station.registrar.edit("li") as edit:
+        for id_ in ids:
+            edit.put_company(id_, name=COMPANIES[id_], code=None, if_match=None)

@@ -14,14 +14,9 @@ from api.colours.rules import DAY_MS, TABLE, Colour, Decided, band, read, sugges
 from api.rights.rules import Role
 from tests.api.conftest import Serve, Served, only_sqlite
 from tests.api.peers import COMMUNITY, GRID, STATION
-from tests.api.people import MOMENT, NOW, Hands, Somebody, somebody
+from tests.api.people import MOMENT, NOW, Hands, Somebody, add_companies, somebody
 from tests.api.test_guards import hire
 from tests.api.test_privacy import alarm
-
-
-@pytest.fixture
-def hands() -> Hands:
-    return Hands()
 
 
 @pytest.fixture
@@ -94,8 +89,7 @@ def test_alarms_suggest_and_a_person_decides_and_nobody_learns_of_duress_by_it(
 def test_the_card_of_a_guard_is_another_field_and_its_levels_are_kept(
     station: Served, leader: Somebody, hands: Hands
 ) -> None:
-    with station.station.registrar.edit("li") as edit:
-        edit.put_company("beiguan", name="北关保安", code=None, if_match=None)
+    add_companies(station, "beiguan")
     north = somebody(station, "qian", Role.GUARD_COMPANY, "beiguan")
     other = somebody(station, "sun", Role.GUARD_COMPANY, "dongmen")
     guard = hire(north, "B001", "王一", "beiguan")

@@ -9,7 +9,7 @@ from api.points.facts import Fact, Happened, Happening
 from api.rights.rules import Role
 from tests.api.conftest import Serve, Served, only_sqlite
 from tests.api.peers import COMMUNITY, STATION
-from tests.api.people import NOW, Hands, Somebody, somebody
+from tests.api.people import NOW, Hands, Somebody, add_companies, somebody
 
 POINTS = "/api/v1/points"
 KEPT = f"{POINTS}/kept-comments"
@@ -18,17 +18,10 @@ DAY = "2027-01-15"
 
 
 @pytest.fixture
-def hands() -> Hands:
-    return Hands()
-
-
-@pytest.fixture
 def station(serve: Serve, hands: Hands) -> Iterator[Served]:
     """Two companies; a guard of each missed a visit, one of the first walked a round whole."""
     with serve(clock=hands, wait=False) as one:
-        with one.station.registrar.edit("li") as edit:
-            edit.put_company("beiguan", name="北关保安", code=None, if_match=None)
-            edit.put_company("dongmen", name="东门保安", code=None, if_match=None)
+        add_companies(one, "beiguan", "dongmen")
         note(one, "r1", "beiguan", Happened.MISSED)
         note(one, "r2", "beiguan", Happened.COMPLETE)
         note(one, "r3", "dongmen", Happened.MISSED)

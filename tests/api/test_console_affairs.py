@@ -22,11 +22,6 @@ MB = 1 << 20
 
 
 @pytest.fixture
-def hands() -> Hands:
-    return Hands()
-
-
-@pytest.fixture
 def station(serve: Serve, hands: Hands) -> Iterator[Served]:
     with serve(clock=hands, wait=False) as one:
         for login, role, scope in (

@@ -8,7 +8,7 @@ from api.rights.rules import Role
 from tests.api.browsing import Seen, Visitor, csrf_of
 from tests.api.conftest import Served, only_sqlite
 from tests.api.peers import COMMUNITY, STATION
-from tests.api.people import somebody
+from tests.api.people import add_companies, somebody
 from tests.api.signing_in import account
 from tests.api.test_guards import hire
 from tests.api.test_patrols import lay_out
@@ -50,8 +50,7 @@ def test_a_tag_is_hung_at_a_checkpoint_and_taken_down(officer: Visitor) -> None:
 
 @pytest.mark.proves("P1")
 def test_a_card_is_issued_lost_and_issued_anew(served: Served, officer: Visitor) -> None:
-    with served.station.registrar.edit("li") as edit:
-        edit.put_company("beiguan", name="北关保安", code=None, if_match=None)
+    add_companies(served, "beiguan")
     guard = hire(somebody(served, "boss", Role.OFFICER, STATION), "B1", "顾强", "beiguan")
     page = officer.get("/patrol/cards?tag=04A1B2C3&since=2026-01-01T08:00")
     csrf = csrf_of(page)

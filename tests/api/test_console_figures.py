@@ -14,15 +14,10 @@ from deploy.mosquitto import PrivateBroker
 from tests.api.browsing import Seen, Visitor, csrf_of
 from tests.api.conftest import Serve, Served, only_sqlite
 from tests.api.peers import COMMUNITY, HOUSEHOLDS, STATION, Gateway
-from tests.api.people import MOMENT, Hands, Somebody, somebody
+from tests.api.people import MOMENT, Hands, Somebody, add_companies, somebody
 from tests.api.signing_in import account
 
 pytestmark = only_sqlite
-
-
-@pytest.fixture
-def hands() -> Hands:
-    return Hands()
 
 
 @pytest.fixture
@@ -170,8 +165,7 @@ def test_a_wall_shows_no_name_no_door_and_nothing_of_duress_even_to_police(
 def test_a_map_has_the_outlines_of_areas_and_of_alarms_what_the_reader_may_see(
     station: Served, gateway: Gateway, hands: Hands
 ) -> None:
-    with station.station.registrar.edit("li") as edit:
-        edit.put_company("beiguan", name="北关保安", code=None, if_match=None)
+    add_companies(station, "beiguan")
     fire = press(gateway, hands, kind=Kind.FIRE, label="<b>老王</b>家")
     duress = press(gateway, hands, kind=Kind.DURESS, place=HOUSEHOLDS[1], unit="u2", press="u2:1:90")
     leader = somebody(station, "xu", Role.DUTY_LEADER, STATION)

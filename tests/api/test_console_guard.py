@@ -14,7 +14,7 @@ from api.rights.rules import Role
 from tests.api.browsing import Seen, Visitor, csrf_of
 from tests.api.conftest import Serve, Served, only_sqlite
 from tests.api.peers import STATION
-from tests.api.people import Hands, Somebody, somebody
+from tests.api.people import Hands, Somebody, add_companies, somebody
 from tests.api.signing_in import account
 from tests.api.test_guards import duty, hire
 from tests.api.test_patrols import BEGINS_MS, MINUTE_MS, lay_out
@@ -23,15 +23,9 @@ TAG = "04416D412B0289"
 
 
 @pytest.fixture
-def hands() -> Hands:
-    return Hands()
-
-
-@pytest.fixture
 def station(serve: Serve, hands: Hands) -> Iterator[Served]:
     with serve(clock=hands, wait=False) as one:
-        with one.station.registrar.edit("li") as edit:
-            edit.put_company("beiguan", name="北关保安", code=None, if_match=None)
+        add_companies(one, "beiguan")
         yield one
 
 

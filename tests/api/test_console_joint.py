@@ -10,7 +10,7 @@ from api.rights.rules import Role
 from tests.api.browsing import Seen, Visitor, csrf_of
 from tests.api.conftest import Serve, Served, only_sqlite
 from tests.api.peers import COMMUNITY, STATION
-from tests.api.people import MOMENT, Hands, somebody
+from tests.api.people import MOMENT, Hands, add_companies, somebody
 from tests.api.signing_in import ORIGIN, account
 from tests.api.test_guards import duty, hire
 from tests.api.test_pictures import jpeg
@@ -19,15 +19,9 @@ pytestmark = only_sqlite
 
 
 @pytest.fixture
-def hands() -> Hands:
-    return Hands()
-
-
-@pytest.fixture
 def station(serve: Serve, hands: Hands) -> Iterator[Served]:
     with serve(clock=hands, wait=False) as one:
-        with one.station.registrar.edit("li") as edit:
-            edit.put_company("beiguan", name="北关保安", code=None, if_match=None)
+        add_companies(one, "beiguan")
         for login, role, scope in (
             ("wang", Role.OFFICER, STATION),
             ("sun", Role.COMMUNITY, COMMUNITY),

@@ -8,9 +8,9 @@ from tests.api.conftest import Served, only_sqlite
 from tests.api.peers import STATION
 from tests.api.people import Hands, Somebody
 from tests.api.signing_in import ORIGIN, account
-from tests.api.test_orders import Team, called, check_in, hands, officer, station, team
+from tests.api.test_orders import Team, called, check_in, officer, station, team
 
-__all__ = ["hands", "officer", "station", "team"]
+__all__ = ["officer", "station", "team"]
 
 pytestmark = only_sqlite
 

@@ -51,11 +51,6 @@ PAGES = (
 
 
 @pytest.fixture
-def hands() -> Hands:
-    return Hands()
-
-
-@pytest.fixture
 def station(serve: Serve, hands: Hands) -> Iterator[Served]:
     """A company, a guard, three points, a route in exact order with times, and one round of it this afternoon."""
     with serve(clock=hands, wait=False) as one:

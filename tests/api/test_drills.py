@@ -19,11 +19,6 @@ from tests.api.people import MOMENT, Hands, Somebody, somebody
 
 
 @pytest.fixture
-def hands() -> Hands:
-    return Hands()
-
-
-@pytest.fixture
 def station(serve: Serve, hands: Hands) -> Iterator[Served]:
     with serve(clock=hands) as one:
         yield one

@@ -45,11 +45,6 @@ STREAMS = frozenset({"/api/v1/feed"})
 
 
 @pytest.fixture
-def hands() -> Hands:
-    return Hands()
-
-
-@pytest.fixture
 def station(serve: Serve, hands: Hands) -> Iterator[Served]:
     with serve(clock=hands) as one:
         yield one

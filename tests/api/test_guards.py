@@ -15,23 +15,16 @@ from api.guards.rules import Employment, clip, employer, overlap
 from api.rights.rules import Role
 from tests.api.conftest import Serve, Served, only_sqlite
 from tests.api.peers import COMMUNITY, STATION
-from tests.api.people import MOMENT, NOW, Hands, Somebody, somebody
+from tests.api.people import MOMENT, NOW, Hands, Somebody, add_companies, somebody
 
 HOUR = 3_600_000
 GUARDS, DUTIES, ORDERS = "/api/v1/guards", "/api/v1/patrol-duties", "/api/v1/patrol-suspensions"
 
 
 @pytest.fixture
-def hands() -> Hands:
-    return Hands()
-
-
-@pytest.fixture
 def station(serve: Serve, hands: Hands) -> Iterator[Served]:
     with serve(clock=hands, wait=False) as one:
-        with one.station.registrar.edit("li") as edit:
-            edit.put_company("beiguan", name="北关保安", code=None, if_match=None)
-            edit.put_company("dongmen", name="东门保安", code=None, if_match=None)
+        add_companies(one, "beiguan", "dongmen")
         yield one
 
 

@@ -18,9 +18,9 @@ from tests.api.peers import COMMUNITY, GRID, HOUSEHOLDS, STATION
 from tests.api.people import NOW, Hands, Somebody, somebody
 from tests.api.signing_in import account
 from tests.api.test_guards import HOUR, duty, hire
-from tests.api.test_orders import Team, check_in, hands, officer, station, team
+from tests.api.test_orders import Team, check_in, officer, station, team
 
-__all__ = ["hands", "officer", "station", "team"]
+__all__ = ["officer", "station", "team"]
 
 CALLS = "/api/v1/help-calls"
 MINUTE_MS = 60_000

@@ -14,7 +14,7 @@ from api.inspections.rules import Checks, week
 from api.rights.rules import Role
 from tests.api.conftest import Serve, Served, only_sqlite
 from tests.api.peers import COMMUNITY, STATION
-from tests.api.people import NOW, Hands, Somebody, somebody
+from tests.api.people import NOW, Hands, Somebody, add_companies, somebody
 from tests.api.test_guards import HOUR, at, duty, hire
 from tests.api.test_pictures import SECRET, exif, jpeg, segment
 
@@ -23,16 +23,9 @@ SHANGHAI = ZoneInfo("Asia/Shanghai")
 
 
 @pytest.fixture
-def hands() -> Hands:
-    return Hands()
-
-
-@pytest.fixture
 def station(serve: Serve, hands: Hands) -> Iterator[Served]:
     with serve(clock=hands, wait=False) as one:
-        with one.station.registrar.edit("li") as edit:
-            edit.put_company("beiguan", name="北关保安", code=None, if_match=None)
-            edit.put_company("dongmen", name="东门保安", code=None, if_match=None)
+        add_companies(one, "beiguan", "dongmen")
         yield one
 
 

@@ -18,11 +18,6 @@ PATH = "/api/v1/line-tests"
 
 
 @pytest.fixture
-def hands() -> Hands:
-    return Hands()
-
-
-@pytest.fixture
 def settings(settings: StationSettings) -> StationSettings:
     """The first household agreed to a silent key, the others did not."""
     first, *others = settings.households

@@ -15,7 +15,7 @@ from api.rights.rules import Role
 from tests.api.browsing import Visitor, csrf_of
 from tests.api.conftest import Serve, Served, only_sqlite
 from tests.api.peers import COMMUNITY, STATION
-from tests.api.people import NOW, Hands, Somebody, somebody
+from tests.api.people import NOW, Hands, Somebody, add_companies, somebody
 from tests.api.signing_in import account
 from tests.api.test_guards import duty, hire
 
@@ -23,17 +23,10 @@ ORDERS = "/api/v1/orders"
 
 
 @pytest.fixture
-def hands() -> Hands:
-    return Hands()
-
-
-@pytest.fixture
 def station(serve: Serve, hands: Hands) -> Iterator[Served]:
     """Three checkpoints in a row, three minutes apart; the third hangs at h01, a fourth not a minute's walk from it."""
     with serve(clock=hands, wait=False) as one:
-        with one.station.registrar.edit("li") as edit:
-            edit.put_company("beiguan", name="北关保安", code=None, if_match=None)
-            edit.put_company("dongmen", name="东门保安", code=None, if_match=None)
+        add_companies(one, "beiguan", "dongmen")
         with one.station.database.write() as session:
             for point in ("cp1", "cp2", "cp3", "cp4"):
                 place = "h01" if point == "cp3" else None

@@ -14,17 +14,12 @@ from api.patrols.rules import Outcome
 from api.register.models import Company
 from api.rights.rules import Role
 from tests.api.conftest import Serve, Served, only_sqlite
-from tests.api.people import MOMENT, NOW, Hands, Somebody, somebody
+from tests.api.people import MOMENT, NOW, Hands, Somebody, add_companies, somebody
 
 MINUTE_MS = 60_000
 START_MIN = 17 * 60
 """Five in the afternoon in Shanghai: an hour after the tests' moment."""
 BEGINS_MS = NOW - NOW % 3_600_000 + 3_600_000
-
-
-@pytest.fixture
-def hands() -> Hands:
-    return Hands()
 
 
 @pytest.fixture
@@ -232,8 +227,7 @@ def test_a_company_sees_the_rounds_of_its_own_guards_alone(station: Served, offi
 def test_what_a_guard_missed_is_on_his_ledger_and_what_an_order_kept_him_from_is_not(
     station: Served, officer: Somebody, hands: Hands
 ) -> None:
-    with station.station.registrar.edit("li") as edit:
-        edit.put_company("beiguan", name="北关保安", code=None, if_match=None)
+    add_companies(station, "beiguan")
     lay_out(officer, company="beiguan")
     boss = somebody(station, "qian", Role.GUARD_COMPANY, "beiguan")
     new = {"service_number": "B001", "name": "王一", "company": "beiguan"}

@@ -17,11 +17,6 @@ BEGINS = MOMENT + timedelta(hours=6)
 
 
 @pytest.fixture
-def hands() -> Hands:
-    return Hands()
-
-
-@pytest.fixture
 def station(serve: Serve, hands: Hands) -> Iterator[Served]:
     with serve(clock=hands) as one:
         yield one

@@ -19,7 +19,7 @@ from api.rights.rules import Role
 from deploy.cli import app
 from tests.api.conftest import Serve, Served, as_json, only_sqlite
 from tests.api.peers import COMMUNITY, STATION
-from tests.api.people import MOMENT, NOW, Hands, Somebody, somebody
+from tests.api.people import MOMENT, NOW, Hands, Somebody, add_companies, somebody
 
 POINTS = "/api/v1/points"
 GUARDS = "/api/v1/guards"
@@ -30,16 +30,9 @@ FAIRER = RULES.replace("version = 1", "version = 2").replace(
 
 
 @pytest.fixture
-def hands() -> Hands:
-    return Hands()
-
-
-@pytest.fixture
 def station(serve: Serve, hands: Hands) -> Iterator[Served]:
     with serve(clock=hands, wait=False) as one:
-        with one.station.registrar.edit("li") as edit:
-            edit.put_company("beiguan", name="北关保安", code=None, if_match=None)
-            edit.put_company("dongmen", name="东门保安", code=None, if_match=None)
+        add_companies(one, "beiguan", "dongmen")
         yield one
 
 

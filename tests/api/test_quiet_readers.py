@@ -19,11 +19,6 @@ NIGHT_MS = 61 * MINUTE_MS
 
 
 @pytest.fixture
-def hands() -> Hands:
-    return Hands()
-
-
-@pytest.fixture
 def station(serve: Serve, hands: Hands) -> Iterator[Served]:
     with serve(clock=hands, wait=False) as one:
         yield one

@@ -14,21 +14,15 @@ from api.patrols import repository
 from api.rights.rules import Role
 from tests.api.conftest import Serve, Served, only_sqlite
 from tests.api.peers import STATION
-from tests.api.people import Hands, Somebody, somebody
+from tests.api.people import Hands, Somebody, add_companies, somebody
 from tests.api.test_patrols import BEGINS_MS, MINUTE_MS, lay_out, look, moments, outcomes, today
 from tests.api.test_points_of_rounds import agrees, booked, hired, on_duty, read
 
 
 @pytest.fixture
-def hands() -> Hands:
-    return Hands()
-
-
-@pytest.fixture
 def station(serve: Serve, hands: Hands) -> Iterator[Served]:
     with serve(clock=hands, wait=False) as one:
-        with one.station.registrar.edit("li") as edit:
-            edit.put_company("beiguan", name="北关保安", code=None, if_match=None)
+        add_companies(one, "beiguan")
         yield one
 
 

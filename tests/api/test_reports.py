@@ -26,11 +26,6 @@ MONTH = f"/api/v1/reports/north/alarms?day={DAY}"
 
 
 @pytest.fixture
-def hands() -> Hands:
-    return Hands()
-
-
-@pytest.fixture
 def station(serve: Serve, hands: Hands) -> Iterator[Served]:
     with serve(clock=hands) as one:
         yield one

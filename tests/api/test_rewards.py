@@ -7,9 +7,9 @@ from api.rights.rules import Role
 from tests.api.conftest import Served, only_sqlite
 from tests.api.peers import STATION
 from tests.api.people import MOMENT, Somebody, somebody
-from tests.api.test_points import east, guard_of, hands, north, station, wang
+from tests.api.test_points import east, guard_of, north, station, wang
 
-__all__ = ["east", "hands", "north", "station", "wang"]
+__all__ = ["east", "north", "station", "wang"]
 
 REWARDS, FUND = "/api/v1/rewards", "/api/v1/reward-fund"
 

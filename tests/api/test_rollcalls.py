@@ -19,23 +19,16 @@ from api.rights.rules import Role
 from api.rollcalls.rules import CONTRADICTS_MS, contradicts, draw, rank
 from tests.api.conftest import Serve, Served, only_sqlite
 from tests.api.peers import COMMUNITY, GATEWAYS, STATION
-from tests.api.people import NOW, Hands, Somebody, somebody
+from tests.api.people import NOW, Hands, Somebody, add_companies, somebody
 from tests.api.test_guards import HOUR, duty, hire
 
 CALLS, SPOTS = "/api/v1/roll-calls", "/api/v1/spot-calls"
 
 
 @pytest.fixture
-def hands() -> Hands:
-    return Hands()
-
-
-@pytest.fixture
 def station(serve: Serve, hands: Hands) -> Iterator[Served]:
     with serve(clock=hands, wait=False) as one:
-        with one.station.registrar.edit("li") as edit:
-            edit.put_company("beiguan", name="北关保安", code=None, if_match=None)
-            edit.put_company("dongmen", name="东门保安", code=None, if_match=None)
+        add_companies(one, "beiguan", "dongmen")
         yield one
 
 
@@ -176,8 +169,7 @@ def test_a_guard_answers_on_his_own_page_and_nobody_elses_call(
 def test_a_call_is_made_while_the_clock_goes_on(serve: Serve) -> None:
     moments = count(NOW)
     with serve(clock=lambda: next(moments), wait=False) as one:
-        with one.station.registrar.edit("li") as edit:
-            edit.put_company("beiguan", name="北关保安", code=None, if_match=None)
+        add_companies(one, "beiguan")
         officer = somebody(one, "xu", Role.OFFICER, STATION)
         guard = hire(officer, "B1", "王一", "beiguan")
         called = officer.post(CALLS, {"area": COMMUNITY, "guards": [guard]}, status=201)

@@ -20,11 +20,6 @@ REASON = "北公(刑)立字〔2027〕7号"
 
 
 @pytest.fixture
-def hands() -> Hands:
-    return Hands()
-
-
-@pytest.fixture
 def station(serve: Serve, hands: Hands) -> Iterator[Served]:
     """Three checkpoints in a row on a route in exact order, three minutes apart."""
     with serve(clock=hands, wait=False) as one:

@@ -14,7 +14,7 @@ from api.rights.rules import Role
 from api.tracks.uncovered import SETTLE_MS
 from tests.api.conftest import Serve, Served, only_sqlite
 from tests.api.peers import STATION
-from tests.api.people import MOMENT, NOW, Hands, Somebody, somebody
+from tests.api.people import MOMENT, NOW, Hands, Somebody, add_companies, somebody
 
 pytestmark = only_sqlite
 MINUTE = 60_000
@@ -22,15 +22,9 @@ LASTS = 240
 
 
 @pytest.fixture
-def hands() -> Hands:
-    return Hands()
-
-
-@pytest.fixture
 def station(serve: Serve, hands: Hands) -> Iterator[Served]:
     with serve(clock=hands, wait=False) as one:
-        with one.station.registrar.edit("li") as edit:
-            edit.put_company("beiguan", name="北关保安", code=None, if_match=None)
+        add_companies(one, "beiguan")
         yield one
 
 

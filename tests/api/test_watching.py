@@ -14,7 +14,7 @@ from api.rights.rules import Role
 from api.tracks.watching import SETTLE_MS
 from tests.api.conftest import Serve, Served, only_sqlite
 from tests.api.peers import COMMUNITY, STATION
-from tests.api.people import MOMENT, NOW, Hands, Somebody, somebody
+from tests.api.people import MOMENT, NOW, Hands, Somebody, add_companies, somebody
 from tests.api.test_guards import duty, hire
 
 MINUTE = 60_000
@@ -25,16 +25,10 @@ CARD = "0086F444"
 
 
 @pytest.fixture
-def hands() -> Hands:
-    return Hands()
-
-
-@pytest.fixture
 def station(serve: Serve, hands: Hands) -> Iterator[Served]:
     """Five checkpoints in a row, three minutes from one to the next."""
     with serve(clock=hands, wait=False) as one:
-        with one.station.registrar.edit("li") as edit:
-            edit.put_company("beiguan", name="北关保安", code=None, if_match=None)
+        add_companies(one, "beiguan")
         with one.station.database.write() as session:
             for point in POINTS:
                 row = Checkpoint(id=point, station=STATION, area=COMMUNITY, name=point, from_ms=1, made_by="li")
