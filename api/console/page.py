@@ -66,7 +66,7 @@ HOMES: Final[Mapping[Role, str]] = {
     Role.GRID_WORKER: "/phone/field",
     Role.GUARD_COMPANY: "/company",
     Role.GUARD: "/phone/guard",
-    Role.INSTALLER: "/register/installations",
+    Role.INSTALLER: "/phone/install",
     Role.ADMINISTRATOR: "/admin",
     Role.AUDITOR: "/audit",
     Role.GROUP_LEADER: "/group",

@@ -1,22 +1,56 @@
 """Phone pages: files that a phone keeps, which ask `/api/v1` themselves (static/phone). No personal data is in them."""
 
 import json
-import re
+from dataclasses import dataclass
 from functools import cache
 from hashlib import sha256
 from http import HTTPStatus
 from typing import Final
 
 from fastapi import APIRouter, Request, Response
-from fastapi.responses import FileResponse, JSONResponse
+from fastapi.responses import HTMLResponse, JSONResponse
 
 from api.access import anybody
 from api.console.interface import Interface
 from api.console.page import STATIC, go, headers
+from api.paper import environment
 
 router: Final = APIRouter(include_in_schema=False, dependencies=[anybody("console.read")])
 
 PHONE: Final = STATIC / "phone"
+
+
+@dataclass(frozen=True, slots=True)
+class Shell:
+    """What a page's head says; its script and its manifest are called as the page is."""
+
+    title: str
+    style: str = "guard"
+    zh: str = ""
+    """What whoever has no scripts does instead: HTML of ours."""
+    en: str = ""
+
+
+SHELLS: Final = {
+    "household": Shell(
+        "守望",
+        "household",
+        zh='请打 <a href="tel:110">110</a> 报警。',
+        en='Phone <a href="tel:110">110</a>.',
+    ),
+    "guard": Shell(
+        "守望 · 保安",
+        zh='没有脚本时请用 <a href="/phone/c/">打卡表单</a>。',
+        en='Without them, use the <a href="/phone/c/">form to check in</a>.',
+    ),
+    "field": Shell("守望 · 网格与社区"),
+    "install": Shell(
+        "守望 · 安装",
+        zh='没有脚本时请用 <a href="/register/installations">安装页面</a>。',
+        en='Without them, use the <a href="/register/installations">page of installations</a>.',
+    ),
+}
+"""The pages by their names."""
 PAGES: Final = {"": "household", "join": "household"}
 """Addresses whose page is called otherwise than they are."""
 WORKER: Final = "worker.js"
@@ -24,7 +58,6 @@ SHARED: Final = ("base.css", "feed.js", "kinds.svg", "mark.svg")
 """Of the other pages' files, what phone pages load."""
 
 NEVER: Final = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
-NAME: Final = re.compile("[a-z_]{0,32}")
 
 
 @router.get("/phone/worker.js")
@@ -50,12 +83,10 @@ async def get_who(request: Request) -> Response:
 @router.get("/phone/{name}")
 def get_page(request: Request, name: str) -> Response:
     """A page's shell: who is signed in, it finds out by itself."""
-    path = PHONE / f"{PAGES.get(name, name)}.html"
-    if NAME.fullmatch(name) is None or not path.is_file():
+    page = PAGES.get(name, name)
+    if page not in SHELLS:
         return Response(status_code=HTTPStatus.NOT_FOUND)
-    return FileResponse(
-        path, media_type="text/html; charset=utf-8", headers=headers(request) | {"Cache-Control": "no-cache"}
-    )
+    return HTMLResponse(text_of(page), headers=headers(request) | {"Cache-Control": "no-cache"})
 
 
 @router.get("/phone/")
@@ -71,14 +102,16 @@ def get_folder() -> Response:
 
 
 @cache
+def text_of(page: str) -> str:
+    """A page's shell, filled in from the one source of all of them."""
+    return environment("api.console").get_template("phone.html").render(name=page, shell=SHELLS[page])
+
+
+@cache
 def shell() -> list[tuple[str, str]]:
     """Each address of the shell, and the same with the version of what is there."""
-    pages = {f"/phone/{path.stem}": path for path in PHONE.glob("*.html")}
-    pages |= {f"/phone/{name}": PHONE / f"{page}.html" for name, page in PAGES.items()}
-    files = {f"/static/phone/{path.name}": path for path in PHONE.iterdir() if path.suffix != ".html"}
-    files.pop(f"/static/phone/{WORKER}")
-    shared = {f"/static/{name}": STATIC / name for name in SHARED}
-    return [
-        (address, f"{address}?v={sha256(path.read_bytes()).hexdigest()[:12]}")
-        for address, path in sorted((pages | files | shared).items())
-    ]
+    addresses = {name: name for name in SHELLS} | PAGES
+    found = {f"/phone/{address}": text_of(page).encode() for address, page in addresses.items()}
+    found |= {f"/static/phone/{path.name}": path.read_bytes() for path in PHONE.iterdir() if path.name != WORKER}
+    found |= {f"/static/{name}": (STATIC / name).read_bytes() for name in SHARED}
+    return [(address, f"{address}?v={sha256(body).hexdigest()[:12]}") for address, body in sorted(found.items())]

@@ -265,7 +265,7 @@ def test_each_role_begins_with_a_page_that_is_there_for_it(station: Served) -> N
         ("liu", "/phone/field"),
         ("he", "/group"),
         ("hu", "/phone/"),
-        ("xin", "/register/installations"),
+        ("xin", "/phone/install"),
         ("shen", "/audit"),
     ):
         one = visit(station, login)

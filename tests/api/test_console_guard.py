@@ -133,7 +133,7 @@ def test_codes_are_found_in_whatever_a_scanner_gives() -> None:
 
 
 @only_sqlite
-@pytest.mark.parametrize("name", ["guard", "field"])
+@pytest.mark.parametrize("name", ["guard", "field", "install"])
 def test_the_phone_pages_are_served_whole(station: Served, name: str) -> None:
     page = Visitor(station).client.get(f"/phone/{name}")
     assert page.status_code == 200

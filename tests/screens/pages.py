@@ -11,14 +11,14 @@ from api.console.routers import ROUTERS
 from tests.screens.conftest import PEOPLE
 
 ALARM: Final = "api.console.alarm"
-PHONES: Final = {"guard": "gu", "field": "sun"}
+PHONES: Final = {"guard": "gu", "field": "sun", "install": "xin"}
 """Who looks at a phone page; the others are a household's."""
 
 
 def paths(router: APIRouter) -> list[str]:
     """Where its pages are, as far as an address says it without knowing what there is."""
     if router is phone.router:
-        return [f"/phone/{path.stem}" for path in sorted(phone.PHONE.glob("*.html"))] + ["/phone/join"]
+        return [f"/phone/{name}" for name in sorted(phone.SHELLS)] + ["/phone/join"]
     found = [route for route in router.routes if isinstance(route, APIRoute) and "GET" in (route.methods or ())]
     return [route.path for route in found if "{" not in route.path and route.path not in {"/", "/login"}]
 

@@ -12,7 +12,7 @@ from playwright.sync_api import Browser, Locator, Page, Request, expect
 from api.patrols.models import Checkpoint
 from api.rights.rules import Role
 from api.settings import StationSettings
-from broker.kinds import Kind
+from broker.kinds import EventType, Kind
 from broker.messages import Action
 from tests.api.peers import COMMUNITY, GATEWAYS, GRID, HOUSEHOLDS, STATION, Gateway, eventually
 from tests.api.people import Hands, Somebody, somebody
@@ -418,3 +418,94 @@ def test_a_key_that_is_held_leaves_nothing_on_the_phone_with_or_without_a_networ
         expect(page.locator("#press")).to_be_visible()  # no alarm of ours goes on
     found = officer.get("/api/v1/alarms", open="true")["items"]
     assert [(one["kind"], one["place"]) for one in found] == [("duress", HOUSEHOLDS[0])] * 2
+
+
+LABELLED: Final = """(text) => {
+    globalThis.BarcodeDetector = class {
+        static async getSupportedFormats() { return ["qr_code"]; }
+        async detect() { return [{ rawValue: text }]; }
+    };
+}"""
+"""A browser that reads codes, which Debian's chromium is not: whatever it is shown says `text`."""
+PIXEL: Final = b64decode(
+    "iVBORw0KGgoAAAANSUhEUgAAAAEAAAABCAYAAAAfFcSJAAAADUlEQVR42mNk+M9QDwADhgGAWjR9awAAAABJRU5ErkJggg=="
+)
+
+
+@pytest.mark.proves("A2", "G5")
+def test_an_installer_scans_hangs_presses_reads_back_and_hands_over_also_without_a_network(
+    serving: Serving, gateway: Gateway, phone: Phone
+) -> None:
+    gateway.say_status()
+    eventually(lambda: serving.served.rows(ONLINE) == [(1,)], "known to be there")
+    installer = account(serving.station, "xin", (Role.INSTALLER, COMMUNITY))
+    officer = somebody(serving.served, "xu", Role.DUTY_OFFICER, STATION)
+    unit = {"id": "n1", "gateway": gateway.name, "line": "line1", "address": 77}
+    officer.post("/api/v1/register/units", unit, status=201)
+    one = phone(serving, "xin", "/")
+    page = one.page
+    page.add_init_script(f"({LABELLED})('{serving.origin}/register/devices/n1')")
+    page.goto("/")
+    assert page.url.endswith("/phone/install")  # with which the role begins
+    expect(page.locator("#install-none")).to_contain_text("都移交了")
+    page.evaluate("navigator.serviceWorker.ready.then(() => true)")
+    page.locator("#to-scan").tap()
+    type_in = page.locator("#type")
+    type_in.locator("input").fill("不是编号")
+    type_in.locator("button.main").tap()
+    expect(type_in.locator(".problem")).to_contain_text("编号只有字母")
+    one.away = True
+    one.context.set_offline(True)
+    page.locator("#qr-picture").set_input_files({"name": "label.png", "mimeType": "image/png", "buffer": PIXEL})
+    expect(page.locator("#unit h1")).to_have_text("n1")
+    expect(page.locator("#unit")).to_contain_text("联网后才核对")
+    choose = page.locator("#choose")
+    choose.locator("button.main").tap()
+    expect(choose.locator(".problem")).to_contain_text("请先选位置")
+    choose.locator("input[name=find]").fill("102")
+    expect(choose.locator("option")).to_have_count(2)
+    choose.locator("select").select_option(HOUSEHOLDS[1])
+    choose.locator("button.main").tap()
+    expect(page.locator("#press-test")).to_contain_text("位置发送后才能试按")
+    read = page.locator("#read-back")
+    read.locator("input").fill("第3户")
+    read.locator("button.main").tap()
+    expect(read.locator(".problem")).to_contain_text("登记的是“第1户”")
+    read.locator("input").fill("第 1 户")
+    read.locator("button.main").tap()
+    expect(read).to_contain_text("已记在手机里")
+    expect(page.locator("#queue h2")).to_have_text("还没上传：2 条")
+    assert (one.overflow(), one.violations()) == (0, [])
+    page.reload()  # by the worker
+    expect(page.locator("#item-n1")).to_contain_text("第1户")
+    one.context.set_offline(False)
+    expect(page.locator("#queue h2")).to_have_text("都上传了")
+    (left,) = officer.get("/api/v1/installations")["items"]
+    assert (left["unit"], left["place"], left["read_back_by"]) == ("n1", HOUSEHOLDS[1], installer)
+    page.locator("#item-n1 button").tap()
+    expect(page.locator("#hand-over")).to_contain_text("先做完前面几步")
+    test = page.locator("#press-test")
+    expect(test).to_contain_text("按键就是真警")
+    test.get_by_role("button", name="开始试按").tap()
+    assert gateway.commanded(lambda one: one.action is Action.INSTALL).place == HOUSEHOLDS[1]
+    expect(test).to_contain_text("还没收到")
+    assert (one.overflow(), one.violations()) == (0, [])
+    chirp = gateway.event(EventType.TEST, unit="n1", press="n1:1:1", detail={"installing": True, "key": "fire"})
+    gateway.send([chirp])
+    gateway.receipted([chirp])
+    expect(page.locator("#result-station")).to_contain_text("共 1 次")
+    test.get_by_role("button", name="没叫").tap()
+    expect(test).to_contain_text("查供电、接线和音量")
+    expect(page.locator("#hand-over button")).to_have_count(0)
+    test.get_by_role("button", name="叫了").tap()
+    test.get_by_role("button", name="结束试按").tap()
+    expect(test).to_contain_text("试按时段以外")
+    page.locator("#hand-over button").tap()
+    page.get_by_role("dialog").get_by_role("button", name="移交使用").tap()
+    expect(page.locator("#whole")).to_contain_text("每次按键都是真警")
+    assert officer.get("/api/v1/register/units/n1")["handed"] is True
+    assert officer.get("/api/v1/alarms")["items"] == []
+    page.locator("#other").tap()
+    expect(page.locator("#whole")).to_contain_text("every press is real")
+    page.locator("#back").tap()
+    expect(page.locator("#install-none")).to_contain_text("Everything is handed over")

@@ -1,5 +1,4 @@
 // The guard's page: today's rounds, checking in, what to report, points; orders and roll-calls before everything else.
-import { wrong } from "./api.js";
 import { learn, moment, said, t } from "./language.js";
 import { WORDS } from "./guard_words.js";
 learn(WORDS);
@@ -11,6 +10,7 @@ import { checkIn, compareClocks, compared, exact, isOpen, lastHere, loadOwn, nex
 import { codeIn } from "./scan.js";
 import { ring, watcher } from "./ringing.js";
 import { button, draw, el, form, icon, line, queue, read, refresh, say, start, tab } from "./shell.js";
+import { waitingSection } from "./waiting.js";
 
 const heardOrders = watcher(() => ring([880, 660, 880, 660, 880]));
 const heardCalls = watcher(() => ring([660, 660]));
@@ -190,25 +190,15 @@ function clock() {
   return seconds < 2 ? t("clock_right") : t(state.skew > 0 ? "clock_ahead" : "clock_behind", { n: seconds });
 }
 
-function queueSection() {
-  const left = queue.list();
-  return el("section", { id: "queue", class: `sheet ${left.length ? "waiting" : ""}` },
-    el("h2", {}, left.length ? t("not_uploaded", { n: left.length }) : t("all_uploaded")),
-    left.length ? el("ul", { class: "rows" }, left.map((item) => el("li", {},
-      el("span", {}, t(WHAT[item.about] ?? "not_sent", { n: 1 }), item.more?.written ? el("code", {}, item.more.written) : "",
-        item.more?.words ? ` ${item.more.words}` : ""),
-      el("span", { class: "aside" }, t("phone_time", { at: exact(new Date(item.made).toISOString()) })),
-      item.state === "refused" ? [el("span", { class: "problem" }, t("refused_item", { why: wrong(item.answer) })), el("button", { type: "button", onclick: () => queue.drop(item.id) }, t("close"))]
-        : item.state === "late" ? el("button", { type: "button", onclick: () => queue.again(item.id) }, t("send_now"))
-          : item.state === "signed_out" ? el("span", { class: "warning" }, t("waits_sign_in")) : ""))) : "",
-    el("p", { class: "aside" }, clock()), el("p", { class: "aside" }, t("queue_aside")),
-    queue.kept ? "" : el("p", { class: "warning" }, t("keep_failed")));
-}
+const kept = () => waitingSection({
+  what: (item) => [t(WHAT[item.about] ?? "not_sent", { n: 1 }), item.more?.written ? el("code", {}, item.more.written) : "", item.more?.words ? ` ${item.more.words}` : ""],
+  more: [el("p", { class: "aside" }, clock()), el("p", { class: "aside" }, t("queue_aside"))],
+});
 
 function today() {
   const order = state.orders.find((one) => one.number === opened);
   if (order) return orderView(order);
-  return [helpNow(), ...nearCards(), ...state.orders.map(orderCard), ...state.calls.map(callCard), nextCard(), helpKey(lastHere()), queueSection(), roundsSection()];
+  return [helpNow(), ...nearCards(), ...state.orders.map(orderCard), ...state.calls.map(callCard), nextCard(), helpKey(lastHere()), kept(), roundsSection()];
 }
 
 queue.addEventListener("answered", ({ detail: { item, answer } }) => {

@@ -1,18 +1,15 @@
 // Checking in: by tag, by code, by typing. Whatever was read is kept on the phone first and sent then.
 import { moment, said, t } from "./language.js";
 import { checkIn, nameOf, state } from "./guard_state.js";
-import { codeIn, hasCamera, hasNfc, hasReader, inPicture, listen, readsCodes, watch } from "./scan.js";
+import { codeReader } from "./camera.js";
+import { codeIn, hasNfc, listen } from "./scan.js";
 import { draw, el, form, say } from "./shell.js";
 
 const SAME_MS = 4_000; // a tag that is held there is read again and again
 const TAG = /^(?:[0-9A-Fa-f][0-9A-Fa-f: .-]{4,40}[0-9A-Fa-f]|[0-9]{1,3},[0-9]{1,5})$/;
 
-let codes = hasReader(); // known better in a moment
-readsCodes().then((can) => { codes = can; draw(); });
 let nfc = null; // what stops it
 let nfcSaid = "";
-let camera = null;
-let qrSaid = "";
 let last = { text: "", at: 0 };
 
 function keep(how, text) {
@@ -26,9 +23,9 @@ function keep(how, text) {
 
 export function stopScanning() {
   nfc?.abort();
-  camera?.abort();
-  nfc = camera = null;
-  nfcSaid = qrSaid = "";
+  reader.stop();
+  nfc = null;
+  nfcSaid = "";
 }
 
 async function beginNfc() {
@@ -44,41 +41,12 @@ async function beginNfc() {
   }
 }
 
-function scanned(text) {
+const reader = codeReader((text) => {
   const code = codeIn(text);
-  if (code) keep("qr", code);
-  else qrSaid = t("qr_not_ours");
-}
-
-async function beginCamera() {
-  camera?.abort();
-  const mine = camera = new AbortController();
-  qrSaid = "";
-  draw();
-  try {
-    await watch({ video: document.getElementById("camera"), signal: mine.signal, found: scanned });
-  } catch {
-    qrSaid = t("qr_no_camera");
-  }
-  if (camera === mine) camera = null;
-  mine.abort();
-  draw();
-}
-
-async function fromPicture({ target }) {
-  const [file] = target.files;
-  target.value = "";
-  if (!file) return;
-  qrSaid = "";
-  try {
-    const text = await inPicture(file);
-    if (text) scanned(text);
-    else qrSaid = t("qr_not_in_picture");
-  } catch {
-    qrSaid = t("qr_not_in_picture");
-  }
-  draw();
-}
+  if (!code) return t("qr_not_ours");
+  keep("qr", code);
+  return "";
+});
 
 function doneSection() {
   if (!state.done.length) return null;
@@ -94,15 +62,6 @@ function nfcSection() {
   return el("section", { id: "nfc", class: "sheet" }, el("h2", {}, t("nfc_title")),
     nfc ? el("p", { class: "hold", role: "status" }, nfcSaid)
       : [nfcSaid ? el("p", { class: "problem" }, nfcSaid) : "", el("button", { id: "nfc-begin", type: "button", class: "main big", onclick: beginNfc }, t("nfc_begin"))]);
-}
-
-function qrSection() {
-  return el("section", { id: "qr", class: "sheet" }, el("h2", {}, t("qr_title")),
-    qrSaid ? el("p", { class: "problem", role: "alert" }, qrSaid) : "",
-    camera ? [el("video", { id: "camera", playsinline: true, muted: true }), el("button", { type: "button", onclick: () => { stopScanning(); draw(); } }, t("qr_stop"))] : "",
-    !camera && codes && hasCamera() ? el("button", { id: "qr-begin", type: "button", class: "main big", onclick: beginCamera }, t("qr_begin")) : "",
-    !camera && codes ? el("label", { class: "button" }, t("qr_picture"), el("input", { id: "qr-picture", type: "file", accept: "image/*", capture: "environment", class: "unseen", onchange: fromPicture })) : "",
-    codes ? "" : el("p", {}, t("qr_none")));
 }
 
 function typeSection() {
@@ -122,5 +81,5 @@ function typeSection() {
 }
 
 export function checkTab() {
-  return [el("h1", { id: "check-title" }, t("tab_check")), doneSection(), nfcSection(), qrSection(), typeSection()];
+  return [el("h1", { id: "check-title" }, t("tab_check")), doneSection(), nfcSection(), reader.section(), typeSection()];
 }

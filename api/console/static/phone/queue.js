@@ -6,7 +6,7 @@
 //
 // An item is `{ id, method, path, body, key, about, urgent, until, account, made, tries, state, answer, more }`. `key` is
 // its Idempotency-Key, drawn once: however often it is sent, it is done once. `body` may be a Blob; a `now` in it is this phone's
-// clock at each sending. `more` is the page's.
+// clock at each sending. `more` is the page's. `seen`: where the thing is read whose version goes with it (If-Match), just before.
 // `hidden`: nothing on this phone tells of it: it is in no list, and what is not taken is dropped without a word.
 // States: `waiting` (for the network, or its turn), `sending`, `signed_out` (waits until whoever made it signs in),
 // `late` (past `until`: waits for `again(id)`), `refused` (the station said no: `answer`; waits for `drop(id)`).
@@ -79,9 +79,9 @@ export class Queue extends EventTarget {
   }
 
   /** Keeps it and sends it at once. Answers the item, without waiting for anything. */
-  add({ method = "POST", path, body, key = draw(), about, urgent = false, until = null, more = null, hidden = false }) {
+  add({ method = "POST", path, body, key = draw(), about, urgent = false, until = null, more = null, hidden = false, seen = null }) {
     const item = {
-      id: `${Date.now().toString(36)}-${draw()}`, method, path, body, key, about, urgent, until, more, hidden,
+      id: `${Date.now().toString(36)}-${draw()}`, method, path, body, key, about, urgent, until, more, hidden, seen,
       account: who()?.account ?? remembered(), made: Date.now(), tries: 0, state: "waiting", answer: null,
     };
     this.#items.set(item.id, item);
@@ -171,7 +171,8 @@ export class Queue extends EventTarget {
     let answer;
     try {
       const body = item.body?.now ? { ...item.body, now: new Date().toISOString() } : item.body; // by which clocks are compared
-      answer = await this.#ask(item.method, item.path, { body, key: item.key, wait: item.urgent ? 6_000 : 30_000 });
+      const there = item.seen ? await this.#ask("GET", item.seen, {}) : null;
+      answer = there && !there.ok ? there : await this.#ask(item.method, item.path, { body, key: item.key, match: there?.etag, wait: item.urgent ? 6_000 : 30_000 });
     } catch (why) {
       this.#becomes(item, "waiting");
       if (!(why instanceof Unreachable)) throw why;
@@ -189,7 +190,7 @@ export class Queue extends EventTarget {
       this.#becomes(item, "signed_out");
       if (!known) this.dispatchEvent(new Event("signed_out"));
       this.#later();
-    } else if (answer.status >= 500 || AGAIN.has(answer.status)) {
+    } else if (answer.status >= 500 || AGAIN.has(answer.status) || (item.seen && answer.status === 412)) { // changed just then
       this.#becomes(item, "waiting");
       this.#later();
       return false;
