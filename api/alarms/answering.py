@@ -105,13 +105,14 @@ def neighbour(by: Authority, alarms: Alarms, seen: Seen) -> str:
 
 
 def shown(session: Session, alarms: Alarms, by: Authority, seen: Seen) -> AnswersAnswer | None:
-    """Counts for everybody who knows of the alarm; who it was for officials and for the household in need."""
+    """Counts for everybody who knows of the alarm; who it was for officials, the household in need, the leader."""
     if not alarms.telling.neighbours(seen.alarm):
         return None
     now = answers(session, alarms, seen.alarm)
     homes = {grant.scope for grant in by.principal.grants if grant.role is Role.HOUSEHOLD}
     own = next((one.answer for one in now.said if one.place in homes), None)
-    named = seen.shown.own or seen.shown.eyes in {Audience.POLICE, Audience.COMMUNITY, Audience.GRID}
+    leads = any(grant.role is Role.GROUP_LEADER and grant.scope == seen.alarm.group for grant in by.principal.grants)
+    named = leads or seen.shown.own or seen.shown.eyes in {Audience.POLICE, Audience.COMMUNITY, Audience.GRID}
     return AnswersAnswer(
         reachable=now.reachable,
         coming=now.count(Answer.COMING),

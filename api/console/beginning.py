@@ -72,7 +72,8 @@ async def _settled(one: Reader, typed: Typed) -> Reply:
     return await one.ask.ask("POST", f"/joinings/{typed.text('joining') or '-'}/settle", body=body)
 
 
-async def _group(one: Reader, *, problem: Any = None) -> Response:
+async def _answered(one: Reader) -> dict[str, Any]:
+    """What changes while an alarm goes on: how ready the groups are, and who answered."""
     mine = sorted({grant["scope"] for grant in one.who["grants"] if grant["role"] == Role.GROUP_LEADER})
     if not mine:
         raise Elsewhere(one.home)
@@ -84,16 +85,18 @@ async def _group(one: Reader, *, problem: Any = None) -> Response:
     for row in await _items(one, "alarm.read", "/alarms", limit=LATELY):
         whole = await one.ask.get(f"/alarms/{row['id']}")
         alarms.append(whole.body if whole.good else row)
+    return {"groups": groups, "names": await known(one, "areas"), "alarms": alarms}
+
+
+async def _group(one: Reader, *, problem: Any = None) -> Response:
     return await section(
         one,
         "group.html",
         problem=problem,
-        groups=groups,
-        names=await known(one, "areas"),
-        alarms=alarms,
         joiners=await _items(one, "joining.settle", "/joinings"),
         drills=await _items(one, "drill.read", "/drills", limit=SHOWN),
         tips=await _items(one, "tip.read", "/tips", limit=SHOWN),
+        **await _answered(one),
     )
 
 
@@ -101,6 +104,13 @@ async def _group(one: Reader, *, problem: Any = None) -> Response:
 async def group(request: Request) -> Response:
     """Who answered, how ready the group is, who tests late, who joined."""
     return await _group(await reader(request))
+
+
+@router.get("/group/now")
+async def group_now(request: Request) -> Response:
+    """Readiness and answers alone."""
+    one = await reader(request)
+    return await one.page("group_now.html", **await _answered(one))
 
 
 @router.post("/group")

@@ -311,6 +311,13 @@ def test_a_group_leader_sees_who_answered_and_how_ready_the_group_is(station: Se
     assert "户邻居中" in page
     assert "马上去 1" in page
     assert Seen(page).inline == []
+    now = visit(station, "he").get("/group/now")
+    assert "<html" not in now
+    assert '<span class="door">102</span>' in now[now.index("谁应答了") :]
+    other = somebody(station, "leader-of-another", Role.GROUP_LEADER, "gr1-other")
+    other.get(f"/api/v1/alarms/{event.id}", status=404)
+    told = somebody(station, "chen", Role.HOUSEHOLD, HOUSEHOLDS[2]).get(f"/api/v1/alarms/{event.id}")["answers"]
+    assert (told["coming"], told["list"]) == (1, [])  # a neighbour hears how many
     assert visit(station, "wang").client.get("/group").url.path == "/desk"
 
 

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
-from playwright.sync_api import Browser, Locator, Page, Request, expect
+from playwright.sync_api import Browser, Locator, Page, Request, Route, expect
 
 from api.patrols.models import Checkpoint
 from api.rights.rules import Role
@@ -16,7 +16,7 @@ from broker.kinds import EventType, Kind
 from broker.messages import Action
 from tests.api.peers import COMMUNITY, GATEWAYS, GRID, HOUSEHOLDS, STATION, Gateway, eventually
 from tests.api.people import Hands, Somebody, somebody
-from tests.api.signing_in import account
+from tests.api.signing_in import ORIGIN, PASSWORD, account
 from tests.api.test_patrols import BEGINS_MS, MINUTE_MS
 from tests.screens.seeing import Screen, Serving
 
@@ -478,8 +478,21 @@ def test_an_installer_scans_hangs_presses_reads_back_and_hands_over_also_without
     assert (one.overflow(), one.violations()) == (0, [])
     page.reload()  # by the worker
     expect(page.locator("#item-n1")).to_contain_text("第1户")
+    lost: list[int] = []
+
+    def lose(route: Route) -> None:
+        """The station has done it, and its answer does not arrive."""
+        if lost:
+            return route.continue_()
+        lost.append(route.fetch().status)
+        return route.abort()
+
+    page.route("**/register/units/n1/install", lose)
+    one.conflict = True  # it is asked to hang where it hangs already
     one.context.set_offline(False)
     expect(page.locator("#queue h2")).to_have_text("都上传了")
+    one.away = one.conflict = False
+    assert lost == [200]
     (left,) = officer.get("/api/v1/installations")["items"]
     assert (left["unit"], left["place"], left["read_back_by"]) == ("n1", HOUSEHOLDS[1], installer)
     page.locator("#item-n1 button").tap()
@@ -509,3 +522,39 @@ def test_an_installer_scans_hangs_presses_reads_back_and_hands_over_also_without
     expect(page.locator("#whole")).to_contain_text("every press is real")
     page.locator("#back").tap()
     expect(page.locator("#install-none")).to_contain_text("Everything is handed over")
+
+
+SMALL: Final = """() => [...document.querySelectorAll("main :is(button, a.button, input:not([type=hidden]), summary)")]
+    .map((one) => [one.textContent || one.name, one.getBoundingClientRect().height])
+    .filter(([, height]) => height > 0 && height < 48)"""
+"""What is hard to hit with a thumb."""
+
+
+@pytest.mark.proves("A9", "G5")
+def test_a_group_leader_sees_on_a_phone_who_answers_while_it_goes_on_and_confirms_who_joined(
+    serving: Serving, gateway: Gateway, phone: Phone
+) -> None:
+    account(serving.station, "he", (Role.GROUP_LEADER, "gr1"))
+    neighbour = somebody(serving.served, "zhang", Role.HOUSEHOLD, HOUSEHOLDS[1])
+    inviter = somebody(serving.served, "liu", Role.COMMUNITY, COMMUNITY)
+    code = inviter.post(f"/api/v1/places/{HOUSEHOLDS[2]}/joining", status=201)["code"]
+    joined = {"code": code, "name": "周桂英", "login": "zhou", "password": PASSWORD}
+    answer = serving.served.client.post("/api/v1/join", json=joined, headers={"Origin": ORIGIN})
+    assert answer.status_code == 201, answer.text
+    one = phone(serving, "he", "/")
+    page = one.page
+    assert page.url.endswith("/group")  # with which the role begins
+    now = page.locator("#now")
+    expect(now).to_contain_text("没有警情")
+    expect(now).to_contain_text("月测逾期")
+    event = gateway.event(kind=Kind.FIRE)
+    gateway.send([event])
+    gateway.receipted([event])
+    neighbour.post(f"/api/v1/alarms/{event.id}/answer", {"answer": "coming"})
+    expect(now).to_contain_text("马上去 1", timeout=20_000)  # nobody has touched the phone
+    expect(now.locator(".rows")).to_contain_text("102")
+    wrong = [one.overflow(), one.violations(), page.evaluate(SMALL)]
+    page.emulate_media(color_scheme="dark")
+    assert [*wrong, one.violations()] == [0, [], [], []]
+    page.get_by_role("button", name="认识，确认").tap()
+    expect(page.get_by_text("没有等待确认的住户")).to_be_visible()
