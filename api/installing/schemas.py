@@ -28,6 +28,8 @@ class WindowAnswer(Answer):
     begins: datetime
     ends: datetime
     open: bool
+    gateway_online: bool
+    """False: its gateway may not have heard of the window, and a press there may be real."""
 
 
 class ReadBackAsked(Asked):

@@ -11,6 +11,7 @@ from sqlmodel import Session, SQLModel
 
 from api.audit.service import record
 from api.clock import Clock, iso
+from api.ingest.models import Gateway
 from api.installing import rules
 from api.installing.models import Installation, InstallationWindow
 from api.installing.problems import BadWindow, NotReady, OtherAddress
@@ -59,7 +60,7 @@ class Installing:
         session.flush()
         self._tell(session, window, now_ms)
         self._record(session, by, f"window:{window.number}", now_ms, {"gateway": asked.gateway, "place": asked.place})
-        return self._window(window, now_ms)
+        return self._window(session, window, now_ms)
 
     def close(self, session: Session, by: Authority, number: int) -> WindowAnswer:
         """Close a window before its end; one that is over stays as it is. Raises NotThere."""
@@ -73,13 +74,13 @@ class Installing:
             session.flush()
             self._tell(session, window, now_ms)
             self._record(session, by, f"window:{number}", now_ms, None)
-        return self._window(window, now_ms)
+        return self._window(session, window, now_ms)
 
     def windows(self, session: Session, by: Authority) -> list[WindowAnswer]:
         """The windows that are open and reached."""
         now_ms = self._clock()
         return [
-            self._window(window, now_ms)
+            self._window(session, window, now_ms)
             for window in self._open(session, now_ms)
             if self._covers(by, window.gateway, window.place)
         ]
@@ -253,8 +254,9 @@ class Installing:
             lasts_ms=max(0, window.to_ms - now_ms),
         )
 
-    def _window(self, window: InstallationWindow, now_ms: int) -> WindowAnswer:
+    def _window(self, session: Session, window: InstallationWindow, now_ms: int) -> WindowAnswer:
         assert window.number is not None
+        gateway = session.get(Gateway, window.gateway)
         return WindowAnswer(
             number=window.number,
             gateway=window.gateway,
@@ -263,6 +265,7 @@ class Installing:
             begins=iso(window.from_ms),
             ends=iso(window.to_ms),
             open=window.to_ms > now_ms,
+            gateway_online=gateway is not None and gateway.online,
         )
 
     def _record(

@@ -8,7 +8,7 @@ from api.installing.rules import Left, left, same_address
 from broker.kinds import EventType
 from broker.messages import Action, Command
 from tests.api.conftest import Served
-from tests.api.peers import HOUSEHOLDS, Gateway
+from tests.api.peers import HOUSEHOLDS, Gateway, eventually
 
 ZHAO = {"Authorization": "Bearer token-of-zhao"}
 
@@ -86,9 +86,13 @@ class TestInstalling:
         assert [one["chirps"] for one in listed(served)] == [0]
 
     def test_a_window_is_closed_and_told(self, served: Served, gateway: Gateway) -> None:
-        gateway.say_status()
         hang(served, gateway=gateway.name)
+        early = ask(served, "POST", "/installations/windows", status=201, gateway=gateway.name, minutes=5)
+        assert not early["gateway_online"]  # nobody has heard of it there
+        gateway.say_status()
+        eventually(lambda: ask(served, "GET", "/installations/windows")[0]["gateway_online"], "known to be there")
         window = ask(served, "POST", "/installations/windows", status=201, gateway=gateway.name, minutes=30)
+        assert window["gateway_online"]
         closed = ask(served, "POST", f"/installations/windows/{window['number']}/close")
         assert not closed["open"]
         gateway.commanded(lambda command: command.lasts_ms == 0)

@@ -436,8 +436,6 @@ PIXEL: Final = b64decode(
 def test_an_installer_scans_hangs_presses_reads_back_and_hands_over_also_without_a_network(
     serving: Serving, gateway: Gateway, phone: Phone
 ) -> None:
-    gateway.say_status()
-    eventually(lambda: serving.served.rows(ONLINE) == [(1,)], "known to be there")
     installer = account(serving.station, "xin", (Role.INSTALLER, COMMUNITY))
     officer = somebody(serving.served, "xu", Role.DUTY_OFFICER, STATION)
     unit = {"id": "n1", "gateway": gateway.name, "line": "line1", "address": 77}
@@ -500,7 +498,10 @@ def test_an_installer_scans_hangs_presses_reads_back_and_hands_over_also_without
     test = page.locator("#press-test")
     expect(test).to_contain_text("按键就是真警")
     test.get_by_role("button", name="开始试按").tap()
+    expect(test).to_contain_text("网关 g1 不在线")  # it has not heard of it, and the press would be real
+    gateway.say_status()
     assert gateway.commanded(lambda one: one.action is Action.INSTALL).place == HOUSEHOLDS[1]
+    expect(test).to_contain_text("前按键不报警")
     expect(test).to_contain_text("还没收到")
     assert (one.overflow(), one.violations()) == (0, [])
     chirp = gateway.event(EventType.TEST, unit="n1", press="n1:1:1", detail={"installing": True, "key": "fire"})

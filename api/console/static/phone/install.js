@@ -150,7 +150,7 @@ function pressPart(item) {
     return el("section", { id: "press-test", class: "sheet" }, head, el("p", { class: "warning" }, t("install_wire")),
       el("a", { class: "button", href: `/register/devices/${encodeURIComponent(item.unit)}` }, t("install_wire_there")));
   }
-  const now = window ? [el("p", { class: "hold" }, t("install_now", { to: moment(window.ends) }))]
+  const now = window ? [window.gateway_online ? el("p", { class: "hold" }, t("install_now", { to: moment(window.ends) })) : el("p", { class: "warning" }, t("install_away", { gateway: window.gateway }))]
     : line.reached ? [el("p", { class: "warning" }, t("install_real")), button(t("install_open"), () => openWindow(item), { type: item.chirped ? "" : "main big" })]
       : [el("p", { class: "warning" }, t("install_offline"))];
   return el("section", { id: "press-test", class: "sheet" }, head, now, window || item.chirped ? results(item) : "",

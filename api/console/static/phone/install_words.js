@@ -33,6 +33,7 @@ export const WORDS = {
   install_later: ["位置发送后才能试按。", "Its place has to be sent before it can be pressed."],
   install_open: ["开始试按（30 分钟）", "Begin (30 minutes)"],
   install_now: ["{to} 前按键不报警。现在按一次，警报器会叫一声。", "Until {to} a press alarms nobody. Press once: the siren chirps."],
+  install_away: ["网关 {gateway} 不在线，没收到试按时段：按键可能是真警，请不要按。", "Gateway {gateway} is not there and knows of no test period: a press may be real. Do not press."],
   install_close: ["结束试按", "End it"],
   install_station: ["派出所", "Station"],
   install_station_has: ["{at} 收到，共 {n} 次", "received {at}, {n} in all"],
