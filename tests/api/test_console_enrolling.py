@@ -72,7 +72,7 @@ def test_a_card_is_issued_lost_and_issued_anew(served: Served, officer: Visitor)
     assert len(re.findall(rf'action="/patrol/cards/{guard}/\d+/end"', again)) == 1
     account(served.station, "bao", (Role.GUARD_COMPANY, "beiguan"))
     company = Visitor(served)
-    company.sign_in("bao")
+    company.sign_in("bao", to="/company")
     assert f"/patrol/cards?guard={guard}" in company.get("/company")
     own = company.get(f"/patrol/cards?guard={guard}")
     assert "04A1B2C4" in own
