@@ -186,6 +186,11 @@ function overPart(item) {
         : el("p", {}, t("install_over_left")));
 }
 
+/** Its place is chosen anew; what was signed for the other one is not sent. */
+function forget(unit) {
+  for (const item of queue.list().filter(({ more }) => more?.unit === unit)) queue.drop(item.id);
+}
+
 function one(unit) {
   const item = hanging(unit);
   const serial = state.units.get(unit)?.serial;
@@ -193,7 +198,8 @@ function one(unit) {
     el("button", { id: "back", type: "button", class: "quiet", onclick: () => { opened = null; draw(); } }, `‹ ${t("back")}`),
     el("section", { id: "unit", class: "sheet" }, el("h1", { class: "mono" }, unit), serial ? el("p", { class: "aside" }, serial) : "",
       item ? el("p", { class: "large" }, t("install_hangs", { place: item.address || item.place })) : "",
-      item?.unsent ? el("p", { class: "waits" }, t("install_waits")) : "",
+      item?.unsent ? [el("p", { class: "waits" }, t("install_waits")), el("button", { type: "button", onclick: () => forget(unit) }, t("install_other_place"))] : "",
+      item && !item.unsent ? el("a", { class: "button", href: `/register/places/${encodeURIComponent(item.place)}` }, t("install_take_down")) : "",
       line.reached || item || state.units.has(unit) ? "" : el("p", { class: "warning" }, t("install_unchecked"))),
     ...(item ? [pressPart(item), readPart(item), overPart(item)]
       : line.reached && !state.units.has(unit) ? [el("p", { id: "whole", class: "empty" }, t("loading"))] : [notHanging(unit)]),

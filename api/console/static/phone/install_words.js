@@ -25,6 +25,8 @@ export const WORDS = {
   install_place_needed: ["请先选位置。", "Choose a place first."],
   install_hang: ["装在这里", "Hang it here"],
   install_hangs: ["装在 {place}", "Hangs at {place}"],
+  install_other_place: ["换个位置", "Choose another place"],
+  install_take_down: ["装错了地方？在位置页面拆下", "Hangs at the wrong place? Take it down on the page of the place"],
   install_press: ["2 试按", "2 Press the test key"],
   install_wire: ["还没登记接在哪个网关、哪条线路。", "Its gateway and line are not entered yet."],
   install_wire_there: ["登记接线（要网络）", "Enter its wiring (needs a network)"],
