@@ -14,6 +14,7 @@ that came of the day (inbox, check-ins, visits, exceptions, facts, entries) by e
 from __future__ import annotations
 
 import logging
+import sys
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -27,6 +28,7 @@ from sqlalchemy import Table, create_engine, event, func, insert
 from sqlalchemy import select as ask
 from sqlmodel import Session, SQLModel
 
+from api import memory
 from api.checkins.models import CheckInRow
 from api.clock import Clock
 from api.database import table_of
@@ -47,6 +49,7 @@ from api.patrols.models import (
 )
 from api.patrols.rules import evaluate
 from api.points.models import PointsEntry, PointsFact
+from api.program import SWITCH_S
 from api.register.models import Company
 from api.settings import StationSettings
 from api.station import Station
@@ -158,6 +161,8 @@ def walk(directory: Path, *, guards: int) -> Day:
             _lay_out(session, guards)
         station.patrols.unfold_next(station.database, clock.now_ms)
         hours = _read(guards, dice)
+        memory.leave_alone()  # as the program does once it serves
+        sys.setswitchinterval(SWITCH_S)
         kept = kept_cpu = judged = judged_cpu = 0.0
         for hour, by_gateway in enumerate(hours, start=1):
             clock.now_ms = BEGINS_MS + hour * HOUR_MS
@@ -214,7 +219,7 @@ def _keep(station: Station, arrivals: Sequence[Arrival]) -> None:
     while station.ingest.counts.stored < wanted:
         if not station.ingest.alive or station.ingest.counts.rejected:
             raise RuntimeError("the consumer does not keep what it is given")
-        time.sleep(0.002)
+        time.sleep(0.01)
 
 
 def _look(station: Station, clock: Clock) -> None:
