@@ -7,7 +7,7 @@ from hashlib import sha256
 from http import HTTPStatus
 from pathlib import Path
 from typing import Any, Final
-from urllib.parse import quote
+from urllib.parse import quote, urlsplit
 from zoneinfo import ZoneInfo
 
 from anyio import to_thread
@@ -151,7 +151,7 @@ async def _filled(
         "lang": chosen,
         "zone": station.settings.zone,
         "station": station.settings.station,
-        "here": request.url.path,
+        "here": _here(request),
     }
 
     def fill() -> str:
@@ -159,6 +159,14 @@ async def _filled(
         return text
 
     return HTMLResponse(await to_thread.run_sync(fill), status, headers=headers(request))
+
+
+def _here(request: Request) -> str:
+    """Where the same page is had again: the answer to a form is no page by itself, and its address may have none."""
+    if request.method in {"GET", "HEAD"}:
+        return request.url.path
+    came = urlsplit(request.headers.get("referer", ""))
+    return came.path if came.netloc == request.url.netloc and came.path else "/"
 
 
 def headers(request: Request) -> dict[str, str]:

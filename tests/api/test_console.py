@@ -58,6 +58,19 @@ class TestComingIn:
         assert "Sign in" in visitor.get("/language/en?to=/login")
         assert "登录" in visitor.get("/language/zh?to=/login")
 
+    @pytest.mark.parametrize(
+        ("referer", "back"),
+        [(f"{ORIGIN}/patrol/cards?tag=04", "/patrol/cards"), ("https://elsewhere.example/me", "/"), ("", "/")],
+    )
+    def test_after_a_form_the_other_language_is_had_where_the_form_was(
+        self, visitor: Visitor, referer: str, back: str
+    ) -> None:
+        csrf = csrf_of(visitor.sign_in("wang"))
+        headers = {"Origin": ORIGIN, "Referer": referer}
+        wrong = visitor.client.post("/patrol/cards", data={"csrf": csrf, "do": "issue"}, headers=headers)
+        assert wrong.status_code == 422
+        assert f'href="/language/en?to={back}"' in wrong.text
+
 
 class TestDesk:
     @pytest.mark.proves("A7", "N11")
