@@ -186,9 +186,9 @@ def uplink_slow(field: Field, dice: Random) -> Iterator[None]:
         yield
 
 
-@nemesis("F21", hurts=(UPLINK,), lasts=(0.4, 1.2))
+@nemesis("F18", hurts=(UPLINK,), lasts=(0.4, 1.2))
 def uplink_flaps(field: Field, _dice: Random) -> Iterator[None]:
-    """The gateway's link goes for a moment, again and again as the schedule deals it."""
+    """The gateway's link goes for a moment."""
     with _being(field.uplink, State(cut=True)):
         yield
 

@@ -82,7 +82,7 @@ class _Attack:
     began: float
     troubles: list[str]
     local: list[tuple[float, float]]
-    """Spans in which what sounds sirens was dead, as the monotonic clock had them, in nanoseconds of the diaries."""
+    """Spans in which what sounds sirens was dead, by the clock of the diaries: unix nanoseconds."""
 
     def strike(self, blow: Blow, nemesis: Nemesis) -> None:
         """Let one nemesis loose at its time, for its time."""
