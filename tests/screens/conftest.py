@@ -35,6 +35,8 @@ PEOPLE: tuple[tuple[str, str, Role, str], ...] = (
     ("gu", "顾强", Role.GUARD, "beiguan"),
     ("he", "何组长", Role.GROUP_LEADER, "gr1"),
     ("hu", "胡奶奶", Role.HOUSEHOLD, HOUSEHOLDS[0]),
+    ("kai", "开管理", Role.ADMINISTRATOR, ""),
+    ("shen", "申审计", Role.AUDITOR, ""),
 )
 """Whoever comes first and is let in looks at a page."""
 POINTS = {"east": "东门岗亭", "shed": "自行车棚", "power": "配电房"}

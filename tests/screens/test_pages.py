@@ -9,7 +9,7 @@ from playwright.sync_api import Browser
 
 from broker.kinds import Kind
 from tests.api.peers import HOUSEHOLDS, Gateway
-from tests.api.signing_in import PASSWORD
+from tests.api.signing_in import code
 from tests.screens.pages import ALARM, WITH_PAGES, askers, is_page, module_of, paths
 from tests.screens.seeing import Screen, Serving
 
@@ -32,10 +32,7 @@ def test_a_page_keeps_nobody_out_and_sticks_out_nowhere(
     def screen_of(login: str) -> Screen:
         if login not in screens:
             screens[login] = Screen(browser, busy.origin)
-            answer = screens[login].context.request.post(
-                "/api/v1/session", data={"login": login, "password": PASSWORD}, headers={"Origin": busy.origin}
-            )
-            assert answer.ok, answer.text()
+            screens[login].enter(login, code=code(busy.station))
         return screens[login]
 
     more = [f"/alarms/{event.id}" for event in events] if module_of(router) == ALARM else []

@@ -9,16 +9,24 @@ from pathlib import Path
 from typing import Any, Final
 
 import pytest
+from fastapi.routing import APIRoute
 from playwright.sync_api import Browser
 
+from api.console.routers import ROUTERS
 from broker.kinds import Kind
 from tests.api.peers import HOUSEHOLDS, Gateway
 from tests.api.people import Hands
+from tests.api.signing_in import code
 from tests.screens.pages import WITH_PAGES, askers, is_page, paths
 from tests.screens.seeing import Screen, Serving
 
 LARGEST: Final = 200_000
 SCREENS: Final = os.environ.get("SCREENS")
+LOOKS: Final = os.environ.get("LOOKS", "").split()
+"""How a reviewer wants to see every page: `LOOKS="zh-dark-390 en-light-1440"`, into the folder SCREENS."""
+ONLY: Final = os.environ.get("ONLY", "")
+"""A pattern of the addresses that he wants to see."""
+TALLEST: Final = 3_000
 PHONE: Final[dict[str, Any]] = {
     "viewport": {"width": 390, "height": 844},
     "is_mobile": True,
@@ -64,19 +72,20 @@ PRESSES: Final = (
 """Kind, label, door, and how many seconds before the picture."""
 
 
-def others(browser: Browser, busy: Serving) -> list[Scene]:
-    """Every page that no scene shows, by what it calls itself, as whoever is let in first sees it."""
+def others(browser: Browser, busy: Serving, screens: dict[str, Screen]) -> list[Scene]:
+    """Every page that no scene shows, by what it calls itself, as whoever is let in first sees it.
+
+    `screens`: of whom there is one already, by login; who was needed is added."""
     shown = {scene.path for scene in SCENES}
     found: list[Scene] = []
-    screens: dict[str, Screen] = {}
     for router in WITH_PAGES:
         for path in paths(router):
             if path in shown or path.removesuffix("household") in shown:
                 continue
             for login in askers(router, path):
                 if login not in screens:
-                    screens[login] = Screen(browser, busy.origin)
-                    screens[login].sign_in(login, "/me")
+                    screens[login] = Screen(browser, busy.origin, service_workers="block")
+                    screens[login].enter(login, code=code(busy.station))
                 answer = screens[login].context.request.get(path, max_redirects=0)
                 if is_page(answer):
                     name = path.strip("/").replace("/", "-")
@@ -85,9 +94,67 @@ def others(browser: Browser, busy: Serving) -> list[Scene]:
                     found.append(Scene(name, unescape(words[1]).strip() if words else name, login, path, how=how))
                 if is_page(answer) or answer.status == 404:
                     break
-    for one in screens.values():
-        one.close()
     return found
+
+
+def deeper(screens: dict[str, Screen], found: list[Scene]) -> list[Scene]:
+    """One page of each address with an id in it, where links of the pages lead to one."""
+    wanted = {
+        route.path: route.path_regex
+        for router in ROUTERS
+        for route in router.routes
+        if isinstance(route, APIRoute) and "GET" in (route.methods or ()) and "{" in route.path
+    }
+    del wanted["/language/{language}"]
+    more: list[Scene] = []
+    ahead = list(found)
+    while ahead:
+        scene = ahead.pop(0)
+        ask = screens[scene.login].context.request
+        for href in map(unescape, re.findall(r'href="(/[^"#]*)', ask.get(scene.path).text())):
+            route = next((one for one, pattern in wanted.items() if pattern.match(href.partition("?")[0])), None)
+            if route is None or not is_page(ask.get(href, max_redirects=0)):
+                continue
+            del wanted[route]
+            name = re.sub(r"[{}:]", "", route).strip("/").replace("/", "-")
+            more.append(Scene(name, name, scene.login, href))
+            ahead.append(more[-1])
+    return more
+
+
+def review(browser: Browser, busy: Serving, now: int, folder: Path, first: list[Scene]) -> list[str]:
+    """Each page in each of LOOKS, as long as it is. What a browser says against them."""
+    wrong: list[str] = []
+    screens: dict[str, Screen] = {}
+    scenes = [*first, *(scene for scene in SCENES if "{" not in scene.path), *others(browser, busy, screens)]
+    for one in screens.values():
+        one.page.clock.set_system_time(now / 1_000)
+    scenes += deeper(screens, scenes)
+    for scene in scenes:
+        if not re.search(ONLY, scene.path):
+            continue
+        one = screens[scene.login]
+        for look in LOOKS:
+            language, theme, width = look.split("-")
+            one.context.request.get(f"/language/{language}?to=/me")
+            one.page.emulate_media(color_scheme="dark" if theme == "dark" else "light")
+            one.page.set_viewport_size({"width": int(width), "height": 844 if int(width) < 600 else 900})
+            one.page.goto(scene.path)
+            one.page.wait_for_timeout(300)
+            tall = one.page.evaluate("document.documentElement.scrollHeight")
+            one.page.screenshot(
+                path=folder / f"{scene.name}.{look}.png",
+                animations="disabled",
+                scale="css",
+                full_page=True,
+                clip={"x": 0, "y": 0, "width": int(width), "height": min(tall, TALLEST)},
+            )
+            if (wide := one.overflow()) > 0:
+                wrong.append(f"{scene.path} {look}: {wide} px too wide")
+    for one in screens.values():
+        wrong += one.wrong
+        one.close()
+    return wrong
 
 
 @pytest.mark.timeout(900 if SCREENS else 60)
@@ -107,9 +174,17 @@ def test_pictures_are_small_enough_to_keep(
     hands.now_ms = now
     folder = Path(SCREENS) if SCREENS else tmp_path
     folder.mkdir(exist_ok=True)
+    if LOOKS:
+        alarms = [Scene(f"alarm-{one.kind}", "", "wang", f"/alarms/{one.id}") for one in made]
+        assert review(browser, busy, now, folder, alarms) == []
+        return
     page = [HEAD]
     wrong: list[str] = []
-    for scene in (*SCENES, *others(browser, busy)) if SCREENS else SCENES[:1]:
+    signed_in: dict[str, Screen] = {}
+    scenes = (*SCENES, *others(browser, busy, signed_in)) if SCREENS else SCENES[:1]
+    for each in signed_in.values():
+        each.close()
+    for scene in scenes:
         one = Screen(browser, busy.origin, **dict(scene.how))
         one.page.clock.set_system_time(now / 1_000)
         one.context.route(
