@@ -23,6 +23,7 @@ def logged() -> Iterator[list[MutableMapping[str, Any]]]:
 def broker(tmp_path: Path) -> Iterator[PrivateBroker]:
     with PrivateBroker(tmp_path / "broker", EVERYBODY) as running:
         yield running
+        running.kill()  # in order it takes 0.1 s, for sessions that nobody will come back to
 
 
 @pytest.fixture
