@@ -94,6 +94,7 @@ from api.register.believing import Believing
 from api.register.registrar import Registrar
 from api.register.service import Register
 from api.register.slices import Slices, TagsNow
+from api.register.taking import Takes
 from api.register.unit_keys import UnitKeys
 from api.reports.service import Reports
 from api.rewards.service import Rewards
@@ -202,6 +203,7 @@ class Station:
         self.registrar = Registrar(
             self.register, self.database, clock=clock, random_bytes=random_bytes, changed=self._register_changed
         )
+        self.takes = Takes(self.database, self.register, self.registrar)
         self.agenda = Agenda(self.register, self.registrar, clock=clock, link=self.link_to(""))
         self.privacy = Privacy(
             self.database,

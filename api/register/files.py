@@ -16,8 +16,9 @@ from itertools import zip_longest
 from typing import Any, Final, TypeVar
 
 from api.problems import Problem
+from api.progress import Tell, told, untold
 from api.register.models import AreaKind
-from api.register.sheets import COLUMNS, SHEET_NAMES, Cell, Raw, Sheet, Wrong, column_of, sheet_of, texts
+from api.register.sheets import COLUMNS, ROWS_MOST, SHEET_NAMES, Cell, Raw, Sheet, Wrong, column_of, sheet_of, texts
 from api.workbooks import BOM, RISKY, harmless, workbook
 from broker.kinds import Words
 
@@ -65,13 +66,13 @@ Table = tuple[str, list[str], list[Raw]]
 """The name of a sheet, its headings, and its rows."""
 
 
-def tables(data: bytes, form: Format, *, sheet: Sheet | None) -> list[Table]:
+def tables(data: bytes, form: Format, *, sheet: Sheet | None, tell: Tell = untold) -> list[Table]:
     """What stands in a file. `sheet`: which one a CSV file is. Raises FileRefused."""
     if len(data) > BYTES_MOST:
         raise FileRefused("too_large")
     match form:
         case Format.XLSX:
-            return _xlsx(data)
+            return _pages(data, lambda page: _worksheet(page, tell))
         case Format.CSV:
             if sheet is None:
                 raise FileRefused("no_sheet")
@@ -100,10 +101,6 @@ def _lines(text: str) -> list[list[Any]]:
         return [line[:COLUMNS_MOST] for line in csv.reader(io.StringIO(text, newline=""), strict=True)]
     except csv.Error:
         raise FileRefused("not_csv") from None
-
-
-def _xlsx(data: bytes) -> list[Table]:
-    return _pages(data, _worksheet)
 
 
 def _pages(data: bytes, read: Callable[[Any], T]) -> list[T]:
@@ -139,10 +136,11 @@ def _look_inside(data: bytes) -> None:
         raise FileRefused("not_xlsx")
 
 
-def _worksheet(page: Any) -> Table:
+def _worksheet(page: Any, tell: Tell) -> Table:
     heads: list[str] = []
     rows: list[Raw] = []
-    for number, cells in enumerate(page.iter_rows(max_col=COLUMNS_MOST), 1):
+    lines = told(page.iter_rows(max_col=COLUMNS_MOST), tell, "reading", of=min(page.max_row or 0, ROWS_MOST))
+    for number, cells in enumerate(lines, 1):
         found = [_cell(cell.value, formula=cell.data_type == "f") for cell in cells]
         if number == 1:
             heads = ["" if isinstance(cell, Wrong) else cell.strip() for cell in found]

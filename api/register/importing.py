@@ -5,6 +5,7 @@ Importing the same file twice changes nothing the second time, and the report sa
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
+from functools import cache
 from http import HTTPStatus
 from typing import Any, Final
 
@@ -12,6 +13,7 @@ from sqlmodel import Session
 
 from api.audit.service import record
 from api.problems import Problem as HttpProblem
+from api.progress import Tell, told, untold
 from api.register import repository, rules
 from api.register.files import Table
 from api.register.models import AreaKind, Meaning, Note, PlaceKind, Tree, UnitSort, UnitState
@@ -140,7 +142,15 @@ def _units(session: Session, now: Snapshot, station: str) -> Rows:
     return found
 
 
-def plan(session: Session, now: Snapshot, station: str, tables: Iterable[Table], gateways: frozenset[str]) -> Plan:
+def plan(
+    session: Session,
+    now: Snapshot,
+    station: str,
+    tables: Iterable[Table],
+    gateways: frozenset[str],
+    *,
+    tell: Tell = untold,
+) -> Plan:
     """What the tables of a file would change, and everything that is wrong with them."""
     made = Plan()
     there = book(session, now, station)
@@ -152,17 +162,21 @@ def plan(session: Session, now: Snapshot, station: str, tables: Iterable[Table],
             made.problems.append(problem(name[:64], 0, "", Wrong("unknown_sheet", name[:64])))
         else:
             reads.append(read(sheet, heads, raws, made.problems))
-    for one in sorted(reads, key=lambda one: [*Sheet].index(one.sheet)):
-        for key, values in one.rows.items():
-            _compare(made, one, key, values)
-    _judge(made, now, session, station, gateways)
+    rows = [
+        (one, key, values)
+        for one in sorted(reads, key=lambda one: [*Sheet].index(one.sheet))
+        for key, values in one.rows.items()
+    ]
+    for one, key, values in told(rows, tell, "comparing", of=len(rows)):
+        _compare(made, one, key, values)
+    _judge(made, now, session, station, gateways, tell=tell)
     return made
 
 
 def _compare(made: Plan, one: Read, key: Key, values: dict[str, Any]) -> None:
     sheet, before = one.sheet, made.rows[one.sheet].get(key)
     number, id_ = one.numbers[key], "/".join(str(part) for part in key)
-    complete = dict(before) if before is not None else _blank(sheet)
+    complete = dict(before) if before is not None else dict(_blank(sheet))
     named = {name: value for name, value in values.items() if not (value is None and name in _UNSAID)}
     after = complete | named
     if sheet is Sheet.PLACES:
@@ -196,7 +210,8 @@ _UNSAID: Final = {*CONSENTS, "silent", "strobe", "volume", "night_volume", "memb
 """Columns in which an empty cell says nothing."""
 
 
-def _blank(sheet: Sheet) -> dict[str, Any]:
+@cache
+def _blank(sheet: Sheet) -> Mapping[str, Any]:
     blank: dict[str, Any] = {}
     for column in COLUMNS[sheet]:
         try:
@@ -220,36 +235,46 @@ def _fixed(made: Plan, one: Read, key: Key, before: dict[str, Any], after: dict[
         made.problems.append(problem(sheet.value, number, "place", Wrong("unhangs", shown)))
 
 
-def _judge(made: Plan, now: Snapshot, session: Session, station: str, gateways: frozenset[str]) -> None:
+def _judge(
+    made: Plan, now: Snapshot, session: Session, station: str, gateways: frozenset[str], *, tell: Tell
+) -> None:  # fmt: skip
     """Ask the rules of what would come of it; only what this file brought about counts."""
     for sheet, name in ((Sheet.AREAS, "area"), (Sheet.PLACES, "place"), (Sheet.UNITS, "unit")):
-        for change in (one for one in made.changes if one.sheet is sheet and one.added):
-            if repository.was_there(session, name, station, change.id):
+        added = [one for one in made.changes if one.sheet is sheet and one.added]
+        used = repository.ids(session, name, station) if added else frozenset[str]()
+        for change in added:
+            if change.id in used:
                 _rule(made, change.sheet, change.row, "id", rules.Fault("taken", change.id))
-    lines = {(change.sheet, change.id): change.row for change in made.changes}
-    for (sheet, id_), number in lines.items():
-        row = next((values for key, values in made.rows[sheet].items() if "/".join(map(str, key)) == id_), None) if (
-            sheet in {Sheet.CONTACTS, Sheet.NOTES}
-        ) else made.rows[sheet].get((id_,))  # fmt: skip
-        assert row is not None
-        _references(made, sheet, number, row, gateways)
-        if sheet is Sheet.TEAMS:
-            for unknown in sorted({*row["members"]} - repository.accounts(session, row["members"])):
-                _rule(made, sheet, number, "members", rules.Fault("account_unknown", unknown))
+    by_id = _by_id(made)
+    members = {one for change in made.changes if change.sheet is Sheet.TEAMS
+               for one in by_id[Sheet.TEAMS][change.id]["members"]}  # fmt: skip
+    known = repository.accounts(session, members) if members else frozenset[str]()
+    for change in told(made.changes, tell, "judging", of=len(made.changes)):
+        row = by_id[change.sheet][change.id]
+        _references(made, change.sheet, change.row, row, gateways)
+        if change.sheet is Sheet.TEAMS:
+            for unknown in sorted({*row["members"]} - known):
+                _rule(made, change.sheet, change.row, "members", rules.Fault("account_unknown", unknown))
     after = contents(made.rows, now)
     if any(level not in {one.id for one in after.levels} for level in {area.level for area in after.areas}):
         return  # told already; nothing can be said of such a tree
     before = {*rules.faults(now.contents), *rules.empty(now)}
     snapshot = Snapshot(after)
+    lines: dict[str, tuple[Sheet, int]] = {}
+    for change in made.changes:
+        lines.setdefault(change.id, (change.sheet, change.row))
     for fault in dict.fromkeys((*rules.faults(after), *rules.empty(snapshot))):
         if fault not in before:
-            sheet, number = _line_of(made, fault.about)
+            sheet, number = lines.get(fault.about, (Sheet.AREAS, 0))
             _rule(made, sheet, number, "", fault)
 
 
-def _line_of(made: Plan, about: str) -> tuple[Sheet, int]:
-    found = next((change for change in made.changes if change.id == about), None)
-    return (Sheet.AREAS, 0) if found is None else (found.sheet, found.row)
+def _by_id(made: Plan) -> dict[Sheet, dict[str, dict[str, Any]]]:
+    """What is there afterwards, by what a change calls it."""
+    return {
+        sheet: {"/".join(str(part) for part in key): values for key, values in rows.items()}
+        for sheet, rows in made.rows.items()
+    }
 
 
 def _rule(made: Plan, sheet: Sheet, number: int, column: str, fault: rules.Fault) -> None:
@@ -339,13 +364,10 @@ def contents(rows: Mapping[Sheet, Rows], now: Snapshot) -> Contents:
     return Contents(station=now.contents.station, levels=levels, areas=areas, places=places, units=units)
 
 
-def apply(edit: Edit, made: Plan) -> None:
-    """Write everything that a plan without problems changes."""
+def apply(edit: Edit, made: Plan, tell: Tell = untold) -> None:
+    """Write everything that a plan without problems changes: a few statements, since nobody writes meanwhile."""
     touched: dict[Sheet, list[tuple[Change, dict[str, Any]]]] = {sheet: [] for sheet in Sheet}
-    by_id = {
-        sheet: {"/".join(str(part) for part in key): values for key, values in rows.items()}
-        for sheet, rows in made.rows.items()
-    }
+    by_id = _by_id(made)
     for change in made.changes:
         touched[change.sheet].append((change, by_id[change.sheet][change.id]))
     for _, row in touched[Sheet.LEVELS]:
@@ -353,12 +375,13 @@ def apply(edit: Edit, made: Plan) -> None:
         edit.create_level(
             row["id"], tree=tree, rank=row["rank"], name_zh=row["name_zh"], name_en=row["name_en"], meaning=meaning
         )
-    _apply_areas(edit, touched[Sheet.AREAS], by_id[Sheet.LEVELS])
-    for change, row in touched[Sheet.PLACES]:
-        _apply_place(edit, change, row)
-    _apply_people(edit, made, touched)
-    for change, row in touched[Sheet.UNITS]:
-        _apply_unit(edit, change, row)
+    with edit.together(lambda done, of: tell("writing", done, of)):
+        _apply_areas(edit, touched[Sheet.AREAS], by_id[Sheet.LEVELS])
+        entered: dict[str, str] = {}
+        for change, row in touched[Sheet.PLACES]:
+            _apply_place(edit, change, row, entered)
+        _apply_people(edit, made, touched, entered)
+        _apply_units(edit, touched[Sheet.UNITS])
     for _, row in touched[Sheet.COMPANIES]:
         edit.keep_company(row["id"], name=row["name"], code=row["code"])
     for change, row in touched[Sheet.TEAMS]:
@@ -395,7 +418,8 @@ def _apply_areas(
         edit.put_area(there, fields)
 
 
-def _apply_place(edit: Edit, change: Change, row: dict[str, Any]) -> None:
+def _apply_place(edit: Edit, change: Change, row: dict[str, Any], entered: dict[str, str]) -> None:
+    """`entered`: who came to live where, by place."""
     names = ("group", "kind", "door", "label", "address", "way_in", "code")
     fields = PlaceFields(**{name: row[name] for name in names}, lat_e7=row["latitude"], lon_e7=row["longitude"])
     if change.added:
@@ -405,7 +429,7 @@ def _apply_place(edit: Edit, change: Change, row: dict[str, Any]) -> None:
         edit.put_place(there, fields)
     occupant = there.occupant
     if occupant is None and row["occupant"] is not None:
-        occupant = edit.enter(row["id"], row["occupant"])
+        occupant = entered[row["id"]] = edit.enter(row["id"], row["occupant"])
     elif "occupant" in change.columns and occupant is not None:
         edit.rename(occupant, row["occupant"])
     if occupant is None:
@@ -419,31 +443,45 @@ def _apply_place(edit: Edit, change: Change, row: dict[str, Any]) -> None:
                 edit.forget(occupant, purpose)
 
 
-def _apply_people(edit: Edit, made: Plan, touched: Mapping[Sheet, list[tuple[Change, dict[str, Any]]]]) -> None:
+def _apply_people(
+    edit: Edit,
+    made: Plan,
+    touched: Mapping[Sheet, list[tuple[Change, dict[str, Any]]]],
+    entered: Mapping[str, str],
+) -> None:
     """Contacts and notes of every place of which a row changed, whole."""
     for sheet in (Sheet.CONTACTS, Sheet.NOTES):
-        for place in dict.fromkeys(row["place"] for _, row in touched[sheet]):
-            occupant = repository.occupant(edit.session, str(edit.now.contents.station), place)
-            there = PlaceNow(id=HouseholdId(place), occupant=occupant)
-            rows = [row for row in made.rows[sheet].values() if row["place"] == place]
+        places: dict[str, list[dict[str, Any]]] = {row["place"]: [] for _, row in touched[sheet]}
+        for row in made.rows[sheet].values():
+            if row["place"] in places:
+                places[row["place"]].append(row)
+        for place, rows in places.items():
+            known = edit.now.places.get(place)
+            there = PlaceNow(
+                id=HouseholdId(place), occupant=entered.get(place) or (None if known is None else known.occupant)
+            )
             if sheet is Sheet.CONTACTS:
                 people = {
                     row["rank"]: Person(name=row["name"], phone=row["phone"], relation=row["relation"]) for row in rows
                 }
-                edit.put_contacts(there, people)
+                edit.put_contacts(there, people, first=place in entered)
             else:
-                edit.put_notes(there, {Note(row["note"]): row["words"] for row in rows})
+                edit.put_notes(there, {Note(row["note"]): row["words"] for row in rows}, first=place in entered)
 
 
-def _apply_unit(edit: Edit, change: Change, row: dict[str, Any]) -> None:
+def _apply_units(edit: Edit, units: Iterable[tuple[Change, dict[str, Any]]]) -> None:
+    listed = [*units]
+    station = str(edit.now.contents.station)
     names = ("serial", "gateway", "line", "address", "silent", "volume", "night_volume", "strobe")
-    fields = UnitFields(sort=UnitSort(row["sort"]), **{name: row[name] for name in names})
-    if change.added:
-        edit.add_unit(row["id"], fields, UnitState.STORED if row["place"] is None else UnitState.INSTALLED)
-    else:
-        version = repository.row(edit.session, "unit", str(edit.now.contents.station), row["id"])
-        assert version is not None
-        edit.put_unit(row["id"], version["version"], fields)
-    if row["place"] is not None and row["id"] not in edit.now.units:
-        edit.installed(row["id"])
-        edit.hang(row["id"], row["place"], handed=True)
+    versions: dict[str, int] = {}
+    if any(not change.added for change, _ in listed):
+        versions = {row["id"]: row["version"] for row in repository.every(edit.session, "unit", station)}
+    for change, row in listed:
+        fields = UnitFields(sort=UnitSort(row["sort"]), **{name: row[name] for name in names})
+        if change.added:
+            edit.add_unit(row["id"], fields, UnitState.STORED if row["place"] is None else UnitState.INSTALLED)
+        else:
+            edit.put_unit(row["id"], versions[row["id"]], fields)
+        if row["place"] is not None and row["id"] not in edit.now.units:
+            edit.installed(row["id"])
+            edit.hang(row["id"], row["place"], handed=True)

@@ -38,6 +38,7 @@ from api.register.problems import Impossible
 from api.register.rules import Fault
 from api.register.service import Register
 from api.register.snapshot import AreaNow, PlaceNow, Snapshot, UnitNow
+from api.register.writing import AtOnce, Together, Told, Writing
 from broker.ids import GatewayId
 from broker.signing import gateway_kid, gateway_of_kid
 
@@ -172,6 +173,18 @@ class Edit:
         self._register = register
         self._station = str(register.station)
         self._random_bytes = random_bytes
+        self.write: Writing = AtOnce(session)
+
+    @contextmanager
+    def together(self, told: Told = lambda _done, _whole: None) -> Iterator[None]:
+        """Write what is done inside the block at its end, in few statements. Nothing of it is read before."""
+        kept = Together(self.session)
+        before, self.write = self.write, kept
+        try:
+            yield
+        finally:
+            self.write = before
+        kept.write(told)
 
     # Areas
 
@@ -181,11 +194,11 @@ class Edit:
         there = self.now.levels.get(id_)
         if there is None:
             row = {"station": self._station, "id": id_, "tree": tree.value, "meaning": meaning.value}
-            repository.add(self.session, "area_level", [row | values])
+            self.write.add("area_level", [row | values])
         elif (there.tree, there.meaning) != (tree, meaning):
             raise Impossible([Fault("taken", id_)])
         else:
-            repository.change(self.session, "area_level", self._station, id_, values)
+            self.write.change("area_level", self._station, id_, values)
         self._record("register.level", f"level:{id_}")
 
     def create_area(self, id_: str, level: str, fields: AreaFields) -> None:
@@ -211,9 +224,9 @@ class Edit:
         if self.now.children.get(id_) or any(place.group == id_ for place in self.now.places.values()):
             raise Impossible([Fault("area_in_use", id_)])
         for name, column in (("area_detail", "area"), ("area_parent", "area"), ("group_gateway", "group")):
-            repository.end(self.session, name, {"station": self._station, column: id_}, at_ms=self.at_ms)
-        repository.change(
-            self.session, "area", self._station, id_, {"to_ms": self.at_ms, "version": area.version + 1}
+            self.write.end(name, {"station": self._station, column: id_}, at_ms=self.at_ms)
+        self.write.change(
+            "area", self._station, id_, {"to_ms": self.at_ms, "version": area.version + 1}
         )  # fmt: skip
         self._record("register.area.close", f"area:{id_}")
 
@@ -267,11 +280,11 @@ class Edit:
         if place.occupant is not None or self.now.units_at.get(id_):
             raise Impossible([Fault("place_in_use", id_)])
         for name in ("place_detail", "place_group"):
-            repository.end(self.session, name, {"station": self._station, "place": id_}, at_ms=self.at_ms)
+            self.write.end(name, {"station": self._station, "place": id_}, at_ms=self.at_ms)
         self.end_quieting(id_, lifted=True)
-        repository.end(self.session, "exclusion", {"station": self._station, "excluded": id_}, at_ms=self.at_ms)
-        repository.change(
-            self.session, "place", self._station, id_, {"to_ms": self.at_ms, "version": place.version + 1}
+        self.write.end("exclusion", {"station": self._station, "excluded": id_}, at_ms=self.at_ms)
+        self.write.change(
+            "place", self._station, id_, {"to_ms": self.at_ms, "version": place.version + 1}
         )  # fmt: skip
         self._record("register.place.close", f"place:{id_}")
 
@@ -281,7 +294,7 @@ class Edit:
         self.end_quieting(place, lifted=True)
         until_ms = self.at_ms + minutes * 60_000
         row = {"place": place, "reason": reason, "by": self.by, "until_ms": until_ms}
-        repository.add(self.session, "quieting", [self._from_now(row)])
+        self.write.add("quieting", [self._from_now(row)])
         self._touch(there)
         self._record("quieting.order", f"place:{place}", {"until_ms": until_ms}, reason=reason)
 
@@ -301,7 +314,7 @@ class Edit:
             to_ms = max(row["from_ms"], min(self.at_ms, row["until_ms"]))
             by = self.by if lifted and held else None
             keys = {"number": row["number"]}
-            repository.change_where(self.session, "quieting", keys, {"to_ms": to_ms, "lifted_by": by})
+            self.write.change_where("quieting", keys, {"to_ms": to_ms, "lifted_by": by})
         return held
 
     def _group_faults(self, place: str, group: str | None, *, before: str | None) -> Iterator[Fault]:
@@ -379,7 +392,7 @@ class Edit:
         there = self._occupied(place)
         expect(if_match, there.version)
         assert there.occupant is not None
-        repository.change(self.session, "occupant", self._station, there.occupant, {"name": name})
+        self.write.change("occupant", self._station, there.occupant, {"name": name})
         self._touch(there)
         self._record("register.name", f"place:{place}", {"occupant": there.occupant})
 
@@ -471,7 +484,7 @@ class Edit:
             self._take_down(hung.id, CameDown.SWAPPED)
         for hung, wall in ((one, two), (two, one)):
             self._hang(hung.id, wall.place, CameUp.SWAPPED, handed_ms=self.at_ms if wall.handed else None)
-            repository.change(self.session, "unit", self._station, hung.id, {"version": hung.version + 1})
+            self.write.change("unit", self._station, hung.id, {"version": hung.version + 1})
             self._touch(self._place(hung.place))
             self._record("register.unit.swap", f"unit:{hung.id}", {"place": wall.place})
 
@@ -507,11 +520,11 @@ class Edit:
     def hand_over(self, unit: str) -> None:
         """From now on the unit is in earnest. Raises NotThere or Impossible."""
         hung = self._hanging(unit)
-        repository.change_where(
-            self.session, "unit_place", {"station": self._station, "unit": unit, "to_ms": None},
+        self.write.change_where(
+            "unit_place", {"station": self._station, "unit": unit, "to_ms": None},
             {"handed_ms": self.at_ms, "handed_by": self.by},
         )  # fmt: skip
-        repository.change(self.session, "unit", self._station, unit, {"version": hung.version + 1})
+        self.write.change("unit", self._station, unit, {"version": hung.version + 1})
         self._touch(self._place(hung.place))
         self._record("register.unit.hand_over", f"unit:{unit}", {"place": hung.place})
 
@@ -553,23 +566,23 @@ class Edit:
         members = {one["account"] for one in repository.still(self.session, "team_member", self._station, team=team)}
         for account in sorted(members - wanted):
             keys = {"station": self._station, "team": team, "account": account}
-            repository.end(self.session, "team_member", keys, at_ms=self.at_ms)
+            self.write.end("team_member", keys, at_ms=self.at_ms)
         rows = [self._from_now({"team": team, "account": account}) for account in sorted(wanted - members)]
-        repository.add(self.session, "team_member", rows)
-        repository.change(self.session, "team", self._station, team, {"version": row["version"] + 1})
+        self.write.add("team_member", rows)
+        self.write.change("team", self._station, team, {"version": row["version"] + 1})
         self._record("register.team.members", f"team:{team}", {"accounts": sorted(wanted)})
 
     def _put_named(self, name: str, id_: str, values: dict[str, Any], *, if_match: str | None) -> None:
         row = repository.row(self.session, name, self._station, id_)
         if row is None and if_match is None:
-            repository.add(self.session, name, [{**self._from_now(values), "id": id_, "version": 1}])
+            self.write.add(name, [{**self._from_now(values), "id": id_, "version": 1}])
         elif row is None:
             raise NotThere(f"no {name} {id_!r} here")
         elif if_match is None:
             raise Impossible([Fault("taken", id_)])
         else:
             expect(if_match, row["version"])
-            repository.change(self.session, name, self._station, id_, values | {"version": row["version"] + 1})
+            self.write.change(name, self._station, id_, values | {"version": row["version"] + 1})
         self._record(f"register.{name}", f"{name}:{id_}")
 
     # Rows, without asking the rules: an import has asked them of the whole
@@ -596,7 +609,7 @@ class Edit:
     def add_area(self, id_: str, level: str, fields: AreaFields, *, meaning: Meaning) -> None:
         """Write a new area, whose level means that."""
         row = {"id": id_, "level": level, "version": 1}
-        repository.add(self.session, "area", [self._from_now(row)])
+        self.write.add("area", [self._from_now(row)])
         self.put_area(AreaNow(id=id_, level=level, meaning=meaning, version=0), fields, new=True)
 
     def put_area(self, area: AreaNow, fields: AreaFields, *, new: bool = False) -> None:
@@ -610,11 +623,11 @@ class Edit:
                 self._put("area_parent", {"area": area.id, "tree": tree.value}, _some(parent=parent))
         if area.gateway != fields.gateway:
             self._put("group_gateway", {"group": area.id}, _some(gateway=fields.gateway))
-        repository.change(self.session, "area", self._station, area.id, {"version": area.version + 1})
+        self.write.change("area", self._station, area.id, {"version": area.version + 1})
 
     def add_place(self, id_: str, fields: PlaceFields) -> None:
         """Write a new place."""
-        repository.add(self.session, "place", [self._from_now({"id": id_, "version": 1})])
+        self.write.add("place", [self._from_now({"id": id_, "version": 1})])
         self.put_place(PlaceNow(id=id_, version=0), fields, new=True)  # type: ignore[arg-type] # an id is a text
 
     def put_place(self, place: PlaceNow, fields: PlaceFields, *, new: bool = False) -> None:
@@ -633,14 +646,14 @@ class Edit:
         base = {"place": str(place.id), "occupant": place.occupant}
         for gone in sorted(place.excludes - wanted):
             keys = {"station": self._station, **base, "excluded": gone}
-            repository.end(self.session, "exclusion", keys, at_ms=self.at_ms)
+            self.write.end("exclusion", keys, at_ms=self.at_ms)
         rows = [self._from_now({**base, "excluded": one}) for one in sorted(wanted - place.excludes)]
-        repository.add(self.session, "exclusion", rows)
+        self.write.add("exclusion", rows)
 
-    def put_contacts(self, place: PlaceNow, people: Mapping[int, Person]) -> None:
-        """Write the list anew where it differs; who is on it no more is erased."""
+    def put_contacts(self, place: PlaceNow, people: Mapping[int, Person], *, first: bool = False) -> None:
+        """Write the list anew where it differs; who is on it no more is erased. `first`: there are none yet."""
         assert place.occupant is not None
-        there = repository.contacts(self.session, self._station, place.occupant)
+        there = {} if first else repository.contacts(self.session, self._station, place.occupant)
         for rank in sorted({*there, *people}):
             new, old = people.get(rank), there.get(rank)
             if old is not None and new is not None and (old["name"], old["phone"], old["relation"]) == (
@@ -650,24 +663,24 @@ class Edit:
             keys = {"occupant": place.occupant, "rank": rank}
             if old is not None:
                 closed = {"station": self._station, **keys}
-                repository.end(self.session, "contact", closed, at_ms=self.at_ms, name=None, phone=None)
+                self.write.end("contact", closed, at_ms=self.at_ms, name=None, phone=None)
             if new is not None:
                 values = {"name": new.name, "phone": new.phone, "relation": new.relation}
-                repository.add(self.session, "contact", [self._from_now(keys | values)])
+                self.write.add("contact", [self._from_now(keys | values)])
 
-    def put_notes(self, place: PlaceNow, notes: Mapping[Note, str]) -> None:
-        """Write what differs; what is not there any more is erased."""
+    def put_notes(self, place: PlaceNow, notes: Mapping[Note, str], *, first: bool = False) -> None:
+        """Write what differs; what is not there any more is erased. `first`: there are none yet."""
         assert place.occupant is not None
-        there = repository.notes(self.session, self._station, place.occupant)
+        there = {} if first else repository.notes(self.session, self._station, place.occupant)
         for note in sorted({*there, *notes}):
             if note in there and there[note] == notes.get(note):
                 continue
             keys = {"occupant": place.occupant, "note": note.value}
             if note in there:
                 closed = {"station": self._station, **keys}
-                repository.end(self.session, "responder_note", closed, at_ms=self.at_ms, words=None)
+                self.write.end("responder_note", closed, at_ms=self.at_ms, words=None)
             if note in notes:
-                repository.add(self.session, "responder_note", [self._from_now(keys | {"words": notes[note]})])
+                self.write.add("responder_note", [self._from_now(keys | {"words": notes[note]})])
 
     def give_key(self, unit: str, sealed: str) -> None:
         """Put down the key of a unit, sealed. Raises NotThere or Impossible."""
@@ -687,7 +700,7 @@ class Edit:
         )
         self._end_key(gateway)
         row = {"gateway": gateway, "public": public, "by": self.by}
-        repository.add(self.session, "gateway_key", [self._from_now(row)])
+        self.write.add("gateway_key", [self._from_now(row)])
         self._record("register.gateway.key", f"gateway:{gateway}", {"public": public})
 
     def revoke(self, gateway: str) -> None:
@@ -697,22 +710,22 @@ class Edit:
             raise NotThere(f"no gateway {gateway!r} here")
         if not self._end_key(gateway) and key is not None:  # it is the settings' own
             row = {"gateway": gateway, "public": key, "by": self.by, "to_ms": self.at_ms}
-            repository.add(self.session, "gateway_key", [self._from_now(row)])
+            self.write.add("gateway_key", [self._from_now(row)])
         self._record("register.gateway.revoke", f"gateway:{gateway}")
 
     def _end_key(self, gateway: str) -> bool:
         there = repository.still(self.session, "gateway_key", self._station, gateway=gateway)
-        repository.end(self.session, "gateway_key", {"station": self._station, "gateway": gateway}, at_ms=self.at_ms)
+        self.write.end("gateway_key", {"station": self._station, "gateway": gateway}, at_ms=self.at_ms)
         return bool(there)
 
     def add_unit(self, id_: str, fields: UnitFields, state: UnitState) -> None:
         """Write a new unit."""
         row = {"station": self._station, "id": id_, "state": state.value, "from_ms": self.at_ms, "version": 1}
-        repository.add(self.session, "unit", [row | _unit_values(fields)])
+        self.write.add("unit", [row | _unit_values(fields)])
 
     def put_unit(self, id_: str, version: int, fields: UnitFields) -> None:
         """Write what a unit is now."""
-        repository.change(self.session, "unit", self._station, id_, _unit_values(fields) | {"version": version + 1})
+        self.write.change("unit", self._station, id_, _unit_values(fields) | {"version": version + 1})
 
     def enter(self, place: str, name: str) -> str:
         """Let somebody live in a place that is vacant. Returns the occupant."""
@@ -730,11 +743,11 @@ class Edit:
 
     def installed(self, unit: str) -> None:
         """Say that a unit is in use."""
-        repository.change(self.session, "unit", self._station, unit, {"state": UnitState.INSTALLED.value})
+        self.write.change("unit", self._station, unit, {"state": UnitState.INSTALLED.value})
 
     def rename(self, occupant: str, name: str) -> None:
         """Say what the same people are called."""
-        repository.change(self.session, "occupant", self._station, occupant, {"name": name})
+        self.write.change("occupant", self._station, occupant, {"name": name})
 
     def forget(self, occupant: str, purpose: Purpose) -> None:
         """Erase what hung on a consent that was taken back."""
@@ -793,12 +806,12 @@ class Edit:
     def _new_occupant(self, name: str) -> str:
         occupant = f"o-{self._random_bytes(ID_BYTES).hex()}"
         row = {"station": self._station, "id": occupant, "name": name, "since_ms": self.at_ms}
-        repository.add(self.session, "occupant", [row])
+        self.write.add("occupant", [row])
         return occupant
 
     def _enter(self, place: str, occupant: str, how: CameIn) -> None:
         row = self._from_now({"place": place, "occupant": occupant, "began": how.value})
-        repository.add(self.session, "occupancy", [row])
+        self.write.add("occupancy", [row])
 
     def _leave(self, place: PlaceNow, how: WentOut) -> None:
         """End who lives there. What he said of this place ends with him, unless he has only lent it."""
@@ -807,44 +820,44 @@ class Edit:
         lender = repository.lender(self.session, self._station, place.id)
         base = {"station": self._station, "place": str(place.id), "occupant": place.occupant}
         self.end_quieting(place.id, lifted=True)
-        repository.end(self.session, "occupancy", base, at_ms=self.at_ms, ended=how.value)
+        self.write.end("occupancy", base, at_ms=self.at_ms, ended=how.value)
         if how is WentOut.LENT:
             return
         gone = [place.occupant] if lender is None or how is WentOut.RETURNED else [place.occupant, lender]
         for occupant in gone:
             for name in ("exclusion", "consent"):
-                repository.end(self.session, name, base | {"occupant": occupant}, at_ms=self.at_ms)
+                self.write.end(name, base | {"occupant": occupant}, at_ms=self.at_ms)
             self._forget("responder_note", occupant, {"words": None})
             self._forget("contact", occupant, {"name": None, "phone": None})
 
     def _forget(self, name: str, occupant: str, erased: Mapping[str, None]) -> None:
         keys = {"station": self._station, "occupant": occupant}
-        repository.end(self.session, name, keys, at_ms=self.at_ms)
-        repository.change_where(self.session, name, keys, erased)
+        self.write.end(name, keys, at_ms=self.at_ms)
+        self.write.change_where(name, keys, erased)
 
     def _hang(self, unit: str, place: str, how: CameUp, *, handed_ms: int | None = None) -> None:
         handed_by = None if handed_ms is None else self.by
         row = {"unit": unit, "place": place, "began": how.value, "handed_ms": handed_ms, "handed_by": handed_by}
-        repository.add(self.session, "unit_place", [self._from_now(row)])
+        self.write.add("unit_place", [self._from_now(row)])
 
     def _take_down(self, unit: str, how: CameDown) -> None:
         keys = {"station": self._station, "unit": unit}
-        repository.end(self.session, "unit_place", keys, at_ms=self.at_ms, ended=how.value)
+        self.write.end("unit_place", keys, at_ms=self.at_ms, ended=how.value)
 
     def _state(self, row: RowMapping, state: UnitState) -> None:
         values = {"state": state.value, "version": row["version"] + 1}
-        repository.change(self.session, "unit", self._station, row["id"], values)
+        self.write.change("unit", self._station, row["id"], values)
 
     def _touch(self, place: PlaceNow) -> None:
         """Whoever read this place has read something old."""
         touched = replace(place, version=place.version + 1)
-        repository.change(self.session, "place", self._station, place.id, {"version": touched.version})
+        self.write.change("place", self._station, place.id, {"version": touched.version})
 
     def _put(self, name: str, keys: Mapping[str, object], values: Mapping[str, object] | None) -> None:
         """End the row of these keys that still holds, and let another hold from now on (None: none)."""
-        repository.end(self.session, name, {"station": self._station, **keys}, at_ms=self.at_ms)
+        self.write.end(name, {"station": self._station, **keys}, at_ms=self.at_ms)
         if values is not None:
-            repository.add(self.session, name, [self._from_now({**keys, **values})])
+            self.write.add(name, [self._from_now({**keys, **values})])
 
     def _from_now(self, row: Mapping[str, object]) -> dict[str, object]:
         return {"station": self._station, "from_ms": self.at_ms, **row}

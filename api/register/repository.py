@@ -111,6 +111,12 @@ def was_there(session: Session, name: str, station: str, id_: str) -> bool:
     return row(session, name, station, id_) is not None
 
 
+def ids(session: Session, name: str, station: str) -> frozenset[str]:
+    """Every id that is used, or ever was."""
+    one = table(name)
+    return frozenset(session.connection().execute(select(one.c.id).where(one.c.station == station)).scalars())
+
+
 def still(session: Session, name: str, station: str, **keys: object) -> Sequence[RowMapping]:
     """The rows with these values that still hold."""
     one = table(name)

@@ -8,7 +8,6 @@ from fastapi import APIRouter, Depends, Query, Response
 from api.access import Authority, may
 from api.audit.service import record
 from api.bodies import holds, whole
-from api.etags import expect
 from api.problems import NotThere, answers
 from api.register import files, importing
 from api.register.endpoints import EDITED, REASON_CHARS, IfMatchIfThere, Reason
@@ -67,23 +66,15 @@ def import_register(
     """All of it or nothing; a dry run changes nothing. It adds and changes, and ends nothing."""
     _whole_station(station, by)
     tables = files.tables(data, form, sheet=sheet)
-    register = station.register
-    gateways = frozenset(str(gateway) for gateway in register.gateways)
     if dry_run:
-        with station.database.read() as session:
-            made = importing.plan(session, register.now, register.station, tables, gateways)
-        return _report(made, dry_run=True, applied=False, version=register.version)
-    with station.database.write() as session:
-        if if_match is not None:
-            expect(if_match, register.version)
-        edit = station.registrar.within(session, by.principal.account)
-        made = importing.plan(session, edit.now, register.station, tables, gateways)
-        if made.problems:
-            report = _report(made, dry_run=False, applied=False, version=register.version)
-            raise ImportRefused(len(made.problems), report.model_dump(mode="json"))
-        importing.apply(edit, made)
-    station.registrar.done()
-    return _report(made, dry_run=False, applied=bool(made.changes), version=register.version)
+        made, version = station.takes.see(tables)
+        return report(made, dry_run=True, applied=False, version=version)
+    made = station.takes.take(tables, by=by.principal.account, if_match=if_match)
+    applied = bool(made.changes) and not made.problems
+    said = report(made, dry_run=False, applied=applied, version=station.register.version)
+    if made.problems:
+        raise ImportRefused(len(made.problems), said.model_dump(mode="json"))
+    return said
 
 
 @router.get(
@@ -122,7 +113,8 @@ def export_register(
     return Response(data, media_type=MEDIA[form], headers={"Content-Disposition": f'attachment; filename="{name}"'})
 
 
-def _report(made: Plan, *, dry_run: bool, applied: bool, version: int) -> ReportAnswer:
+def report(made: Plan, *, dry_run: bool, applied: bool, version: int) -> ReportAnswer:
+    """What came of a file, as HTTP shows it. `version`: of the register."""
     added = sum(1 for change in made.changes if change.added)
     changed = len(made.changes) - added
     return ReportAnswer(

@@ -11,10 +11,13 @@ import pytest
 import xlsxwriter
 from hypothesis import given
 from hypothesis import strategies as st
+from sqlalchemy import event
 
+from api.etags import StaleVersion
 from api.register import files
 from api.register.files import BYTES_MOST, FileRefused, Format
 from api.register.sheets import COLUMNS, Sheet, header, texts
+from broker.ids import HouseholdId
 from tests.api.conftest import Served
 
 EXAMPLES = Path(__file__).parents[2] / "examples"
@@ -344,3 +347,65 @@ class TestFiles:
         for sheet in Sheet:
             (heads,) = texts(sheet, [])
             assert heads == [header(column) for column in COLUMNS[sheet]]
+
+
+def village(groups: int) -> bytes:
+    """Groups of ten households, each with somebody to call and a unit."""
+    areas: list[list[Any]] = [["id", "层级", "名称", "上级区域", "网关"]]
+    places: list[list[Any]] = [["id", "联防组", "门号", "住户名", "同意:联系人"]]
+    contacts: list[list[Any]] = [["场所", "顺序", "姓名", "电话"]]
+    units: list[list[Any]] = [["id", "place", "volume"]]
+    for group in range(groups):
+        areas.append([f"big{group}", "group", f"{group}组", "r1", "g1"])
+        for door in range(10):
+            place = f"p{group}-{door}"
+            places.append([place, f"big{group}", door + 1, f"住户{door}", "是"])
+            contacts.append([place, 1, "某", "+86 139 0000 0000"])
+            units.append([f"u{group}-{door}", place, 2])
+    return workbook(areas=areas, places=places, contacts=contacts, units=units)
+
+
+class TestWhileOthersWork:
+    def test_a_hundred_households_more_are_not_a_hundred_statements_more_while_nobody_else_writes(
+        self, served: Served
+    ) -> None:
+        database, statements = served.station.database, [0]
+        tables = [files.tables(village(groups), Format.XLSX, sheet=None) for groups in (1, 12)]
+
+        def count(*_: Any) -> None:
+            statements[0] += 1
+
+        event.listen(database._writer, "before_cursor_execute", count)
+        few = served.station.takes.take(tables[0], by="zhao")
+        small, statements[0] = statements[0], 0
+        many = served.station.takes.take(tables[1], by="zhao")
+        assert (len(few.changes), len(many.changes), many.unchanged) == (31, 341, 31), few.problems[:2]
+        assert statements[0] < small + 120  # rows of SQLite go by 64, by 16 and one by one
+        assert served.station.takes.take(tables[1], by="zhao").changes == []
+        assert send(served, export(served))["changed"] == 0
+
+    def test_what_is_changed_while_a_file_is_compared_is_not_waited_for_and_not_overwritten(
+        self, served: Served
+    ) -> None:
+        station, names = served.station, ["甲", "乙", "丙", "丁"]
+
+        def somebody_else(phase: str, done: int, _of: int) -> None:
+            if phase == "comparing" and not done and names:
+                place = station.register.now.places[HouseholdId("h01")]
+                with station.registrar.edit("li") as edit:  # it would wait for ever if the import were writing
+                    edit.name_occupant("h01", names.pop(0), if_match=f'"{place.version}"')
+
+        def called() -> Any:
+            lives = "SELECT occupant FROM occupancy WHERE place = 'h01'"
+            return served.rows(f"SELECT name FROM occupant WHERE id IN ({lives})")[0][0]  # noqa: S608 - ours
+
+        refused = station.takes.take(files.tables(NEW, Format.XLSX, sheet=None), by="zhao", tell=somebody_else)
+        assert ([one.code for one in refused.problems], called()) == (["other_occupant"], "乙")
+        assert "n01" not in station.register.now.places
+        version = station.register.version
+        names += ["戊"]  # three times in all: then it is worked out where nobody else writes
+        taken = station.takes.take(files.tables(village(1), Format.XLSX, sheet=None), by="zhao", tell=somebody_else)
+        assert (taken.problems, names, called()) == ([], [], "戊")
+        assert station.register.now.places[HouseholdId("p0-9")].occupant is not None
+        with pytest.raises(StaleVersion):
+            station.takes.take(files.tables(village(2), Format.XLSX, sheet=None), by="zhao", if_match=f'"{version}"')
