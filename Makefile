@@ -7,7 +7,7 @@ unexport PYTHONDONTWRITEBYTECODE
 ARGS ?=
 CODE := api broker deploy devices firmware_sim gateway tests $(wildcard bench faults)
 
-.PHONY: demo bench bench-large faults test check screenshots format lock setup
+.PHONY: demo bench bench-large faults fuzz test check screenshots format lock setup
 
 demo: # a village of ten households, live: press a key and see who learns it
 	@scripts/setup run
@@ -24,6 +24,10 @@ bench-large: # look-ups over ten million check-ins on both databases: a quarter 
 faults: # ten minutes of every fault that this machine can make, and what they cost; ARGS=--smoke takes one minute
 	@scripts/setup run
 	@shouwang faults $(ARGS)
+
+fuzz: # ten minutes of octets that nobody would send, for each codec, message and file; ARGS="words --seconds 60"
+	@scripts/setup fuzz
+	@python -m tests.fuzz $(ARGS)
 
 test: setup # three files at a time on the two cores of CI, since most of a test is waiting
 	@pytest -n 3 --dist loadfile $(ARGS)

@@ -68,7 +68,8 @@ def _jpeg(content: bytes) -> Iterator[bytes]:
             continue
         length = _big(content, at + 2, 2)
         segment = content[at : at + 2 + length]
-        if length < 2 or len(segment) != 2 + length or marker == _SOI:
+        # 00 is no marker: padding inside of a scan's data, which programs read differently
+        if length < 2 or len(segment) != 2 + length or marker in {0x00, _SOI}:
             raise NotAPicture
         yield _jpeg_segment(marker, segment)
         at += 2 + length
