@@ -35,6 +35,7 @@ from api.planner import endpoints as planner
 from api.points import comment_endpoints, standing_endpoints
 from api.points import endpoints as points
 from api.privacy import endpoints as privacy
+from api.push import endpoints as push
 from api.register import endpoints as register
 from api.register import planned, quieting, transfer
 from api.reports import endpoints as reports
@@ -51,6 +52,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     duty.router,
     escalation.router,
     notify.router,
+    push.router,
     feed.router,
     drills.router,
     planner.router,

@@ -65,7 +65,7 @@ from api.leases.rules import Job as Leased
 from api.leases.rules import Role
 from api.leases.service import Place, Tenure, here, this_process, where
 from api.mqtt import Link, Will
-from api.notify.service import PURPOSE, Channels, Notifier, notify, notify_desk
+from api.notify.service import PURPOSE, Channels, Notifier, Phones, notify, notify_desk, push
 from api.orders.service import LOOK_S as ORDERS_S
 from api.orders.service import Orders
 from api.orders.service import follow as end_orders
@@ -88,6 +88,8 @@ from api.points.service import Points
 from api.points.standings import Standings
 from api.points.switching import Switching
 from api.privacy.service import Privacy
+from api.push.service import LOOK_S as PUSH_S
+from api.push.service import Pushing
 from api.register.agenda import LOOK_S as AGENDA_S
 from api.register.agenda import Agenda
 from api.register.believing import Believing
@@ -236,20 +238,27 @@ class Station:
         self.duty = Duty(self.register, clock=clock, look=opened, change_owner=owners(self.alarms.changing))
         self.desk_watch = DeskWatch(self.database, self.register, above=self.escalation.desk_unattended, clock=clock)
         self.ladders = Ladders(self.register, clock=clock)
+        sealer = Sealer.of(settings.signing, PURPOSE)
         self.channels = Channels(
             settings.station,
-            Sealer.of(settings.signing, PURPOSE),
+            sealer,
             clock=clock,
             loopback=settings.notify.loopback,
         )
+        phones = Phones(settings.station, sealer)
+        self.pushing = Pushing(
+            self.register, self.channels, phones, sealer, clock=clock, loopback=settings.notify.loopback
+        )
         with self.database.write() as session:
             self.channels.seal_anew(session)
+            phones.seal_anew(session)
         self.notifier = Notifier(
             self.database,
             self.channels,
             station=settings.station,
             undeliverable=self.escalation.undeliverable,
             clock=clock,
+            phones=phones,
         )
         self.ladder_clock = LadderClock(
             self.database, self.escalation, station=settings.station, clock=clock, fired=self.notifier.wake
@@ -287,6 +296,7 @@ class Station:
             clock=clock,
             random_bytes=random_bytes,
             note=self.points.note,
+            push=push,
             along=patrols.readers_along,
             owes=self.sender.wake,
         )
@@ -370,6 +380,7 @@ class Station:
                 Job(name="sessions", every_s=60, run=self._sweep),
                 Job(name="retention", every_s=60, run=self.privacy.retain_next),
                 Job(name="complaints", every_s=COMPLAINTS_S, run=self._climb_complaints),
+                Job(name="push", every_s=PUSH_S, run=self._push),
                 Job(name="drills", every_s=1, run=self._order_drills),
                 Job(name="orders", every_s=ORDERS_S, run=self._look_at_orders),
                 Job(name="roll-calls", every_s=CALLS_S, run=self._call_again),
@@ -489,6 +500,9 @@ class Station:
 
     def _climb_complaints(self, now_ms: int) -> None:
         self.complaints.climb(self.database, now_ms)
+
+    def _push(self, now_ms: int) -> None:
+        self.pushing.look(self.database, now_ms, wake=self.notifier.wake)
 
     def _order_drills(self, now_ms: int) -> None:
         self.drills.order(self.database, now_ms, wake=self.sender.wake)

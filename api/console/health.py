@@ -84,9 +84,11 @@ async def gateways(request: Request) -> Response:
     accounts = await every(one, "/broker/accounts")
     # `/healthz` stands beside the interface, open to anybody.
     station = await one.ask.ask("GET", "/healthz", prefix="")
+    pushed = await one.ask.get("/push/station")
     return await section(
         one,
         "health_gateways.html",
+        pushed=pushed.body if pushed.good else None,
         gateways=known.body["gateways"] if known.good else None,
         slices={row["gateway"]: row for row in slices.body} if slices.good else {},
         accounts=accounts,

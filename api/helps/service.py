@@ -24,7 +24,7 @@ from api.guards import service as guards
 from api.helps import repository, rules
 from api.helps.models import HelpCall, HelpTold
 from api.helps.rules import Eyes, Seen
-from api.notify.rules import Notice
+from api.notify.rules import Notice, Pushed, tag_of
 from api.pages import newest
 from api.patrols import service as patrols
 from api.problems import NotThere
@@ -209,7 +209,8 @@ class Helps:
                 for one, account in zip(chosen, accounts, strict=True)
             ),
         )
-        notice = Notice(kind_shown=Kind(alarm.kind), grid=None, number=None, link=self._link, police_only=False)
+        notice = Notice(kind_shown=Kind(alarm.kind), grid=None, number=None, link=self._link, police_only=False,
+                        pushed=Pushed.HELP, tag=tag_of(alarm.id))  # fmt: skip
         self._notify(session, accounts=accounts, notice=notice, now_ms=now)
 
     def _shown(self, session: Session, by: Authority, row: HelpCall) -> Called:

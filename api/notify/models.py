@@ -1,4 +1,4 @@
-"""Tables of channels, of hosts that they may use, and of deliveries."""
+"""Tables of channels, of hosts that they may use, of deliveries, and of the station's key for push services."""
 
 from sqlalchemy import CheckConstraint, Index, Text
 from sqlmodel import BigInteger, Field, SQLModel
@@ -19,11 +19,16 @@ class NotifyChannel(SQLModel, table=True):
     """A way to reach an account, or the station's desk (`account` is None). `sealed`: address and secret.
 
     `police`: somebody who may say so said that only police read it. `host` is shown; it is no secret.
+    A browser to which is pushed is a channel, too: `endpoint` is the digest of its address, `session` that of the
+    session in which it was said, `renewed_ms` when its page said so last.
     """
 
     __tablename__ = "notify_channel"
     __table_args__ = (
-        CheckConstraint("sort IN ('apprise', 'webhook')", name="sort"),
+        CheckConstraint("sort IN ('apprise', 'webhook', 'push')", name="sort"),
+        CheckConstraint(
+            "(sort = 'push') = (endpoint IS NOT NULL) AND (endpoint IS NULL) = (renewed_ms IS NULL)", name="push"
+        ),
         CheckConstraint(
             "(quiet_from_min IS NULL) = (quiet_to_min IS NULL)"
             " AND (quiet_from_min IS NULL OR quiet_from_min BETWEEN 0 AND 1439)"
@@ -32,6 +37,7 @@ class NotifyChannel(SQLModel, table=True):
         ),
         CheckConstraint("version > 0", name="version"),
         Index("ix_notify_channel_account", "station", "account"),
+        Index("ix_notify_channel_endpoint", "endpoint"),
     )
 
     id: str = Field(primary_key=True)
@@ -49,6 +55,20 @@ class NotifyChannel(SQLModel, table=True):
     made_ms: int = Field(sa_type=BigInteger)
     ended_ms: int | None = Field(sa_type=BigInteger, default=None)
     version: int = 1
+    endpoint: str | None = None
+    session: str | None = None
+    renewed_ms: int | None = Field(sa_type=BigInteger, default=None)
+
+
+class PushKey(SQLModel, table=True):
+    """The key that push services know a station by. `sealed`: its private half."""
+
+    __tablename__ = "push_key"
+
+    station: str = Field(primary_key=True)
+    sealed: str = Field(sa_type=Text)
+    public: str
+    made_ms: int = Field(sa_type=BigInteger)
 
 
 class Delivery(SQLModel, table=True):

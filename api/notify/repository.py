@@ -8,11 +8,13 @@ from sqlalchemy import select as sa_select
 from sqlmodel import Session, SQLModel, col, select
 
 from api.database import Bulk
-from api.notify.models import Delivery, NotifyChannel, NotifyHost
+from api.notify.models import Delivery, NotifyChannel, NotifyHost, PushKey
 
 DELIVERY: Final[Table] = SQLModel.metadata.tables["delivery"]
 CHANNEL: Final[Table] = SQLModel.metadata.tables["notify_channel"]
 OPEN: Final = ("waiting", "failed")
+PUSH: Final = "push"
+"""The sort of a channel that is somebody's browser."""
 NAMES: Final = (
     "id", "station", "channel", "account", "notice", "police", "urgent", "escalation", "state", "tries", "made_ms",
     "due_ms", "expires_ms", "private",
@@ -21,9 +23,9 @@ _ADD: Final = Bulk("delivery", NAMES)
 
 
 def channels_of(session: Session, accounts: Collection[str]) -> Sequence[NotifyChannel]:
-    """The channels of these accounts that have not ended."""
+    """The channels of these accounts that have not ended, without browsers."""
     found = select(NotifyChannel).where(
-        col(NotifyChannel.account).in_([*accounts]), col(NotifyChannel.ended_ms).is_(None)
+        col(NotifyChannel.account).in_([*accounts]), col(NotifyChannel.ended_ms).is_(None), NotifyChannel.sort != PUSH
     )
     return session.exec(found.order_by(col(NotifyChannel.made_ms), col(NotifyChannel.id))).all()
 
@@ -37,9 +39,73 @@ def channels_of_station(session: Session, station: str) -> Sequence[NotifyChanne
 
 
 def open_channels(session: Session, station: str) -> Sequence[NotifyChannel]:
-    """Everybody's channels that have not ended."""
+    """Everybody's channels that have not ended, browsers too."""
     found = select(NotifyChannel).where(NotifyChannel.station == station, col(NotifyChannel.ended_ms).is_(None))
     return session.exec(found.order_by(col(NotifyChannel.id))).all()
+
+
+def browsers(session: Session, accounts: Collection[str] | None) -> Sequence[NotifyChannel]:
+    """The browsers that are pushed to: of these accounts, or all."""
+    found = select(NotifyChannel).where(NotifyChannel.sort == PUSH, col(NotifyChannel.ended_ms).is_(None))
+    if accounts is not None:
+        found = found.where(col(NotifyChannel.account).in_([*accounts]))
+    return session.exec(found.order_by(col(NotifyChannel.made_ms), col(NotifyChannel.id))).all()
+
+
+def any_browser(session: Session, station: str) -> bool:
+    """Whether anybody is pushed to."""
+    found = select(NotifyChannel.id).where(
+        NotifyChannel.station == station, NotifyChannel.sort == PUSH, col(NotifyChannel.ended_ms).is_(None)
+    )
+    return session.exec(found.limit(1)).first() is not None
+
+
+def browser(session: Session, station: str, endpoint: str) -> NotifyChannel | None:
+    """The browser with this digest of an address."""
+    found = select(NotifyChannel).where(
+        NotifyChannel.station == station, NotifyChannel.endpoint == endpoint, col(NotifyChannel.ended_ms).is_(None)
+    )
+    return session.exec(found).first()
+
+
+def push_key(session: Session, station: str) -> PushKey | None:
+    """The station's key for push services."""
+    return session.get(PushKey, station)
+
+
+def add_push_key(session: Session, *, station: str, sealed: str, public: str, made_ms: int) -> None:
+    """Insert it."""
+    session.add(PushKey(station=station, sealed=sealed, public=public, made_ms=made_ms))
+    session.flush()
+
+
+def drop_push_key(session: Session, row: PushKey) -> None:
+    """Take it out."""
+    session.delete(row)
+    session.flush()
+
+
+def known_ids(session: Session, ids: Collection[str]) -> set[str]:
+    """Those of these deliveries that there are already."""
+    found = sa_select(DELIVERY.c.id).where(DELIVERY.c.id.in_([*ids]))
+    return {*session.connection().execute(found).scalars()}
+
+
+def pushed(session: Session, station: str, since_ms: int) -> tuple[dict[str, int], Delivery | None]:
+    """What became of what was pushed since then, counted by state; and the one that was tried last."""
+    mine = sa_select(CHANNEL.c.id).where(CHANNEL.c.station == station, CHANNEL.c.sort == PUSH)
+    counted = (
+        sa_select(DELIVERY.c.state, func.count().label("many"))
+        .where(DELIVERY.c.channel.in_(mine), DELIVERY.c.made_ms >= since_ms)
+        .group_by(DELIVERY.c.state)
+    )
+    last = (
+        select(Delivery)
+        .where(col(Delivery.channel).in_(mine), Delivery.made_ms >= since_ms, Delivery.tries > 0)
+        .order_by(col(Delivery.number).desc())
+    )
+    counts = {row.state: row.many for row in session.connection().execute(counted)}
+    return counts, session.exec(last.limit(1)).first()
 
 
 def channel(session: Session, station: str, channel: str) -> NotifyChannel | None:

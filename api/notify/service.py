@@ -13,17 +13,21 @@ from concurrent.futures import ThreadPoolExecutor
 from dataclasses import replace
 from datetime import datetime
 from functools import partial
+from hashlib import sha256
 from typing import Final, TypeVar
 from zoneinfo import ZoneInfo
 
 import structlog
 from sqlmodel import Session
 
+from api.accounts import repository as accounts
+from api.accounts.rules import Ended, State
 from api.audit.service import record
 from api.clock import Clock
 from api.database import Database
 from api.etags import expect
 from api.notify import repository, rules, transports
+from api.notify.encryption import Device, StationKey
 from api.notify.models import Delivery, NotifyChannel, NotifyHost
 from api.notify.problems import CHANNELS_MOST, BadChannel, TooManyChannels
 from api.notify.rules import Notice, Words
@@ -35,6 +39,11 @@ from api.sealing import SealBroken, Sealer
 from broker.kinds import Kind
 
 PURPOSE: Final = "notify channel"
+PUSH_KEY: Final = "push key"
+RENEWED_MS: Final = 30 * 86_400_000
+"""A browser whose page was not opened for so long is not pushed to any more."""
+STAYS: Final = frozenset({None, Ended.IDLE.value, Ended.OLD.value})
+"""Why a session may have ended in which a browser was put down, so that it is pushed to all the same."""
 THREADS: Final = 8
 LOOK_S: Final = 0.5
 LEASE_MS: Final = 90_000
@@ -57,9 +66,47 @@ def notify(
     """Owe a notice to every channel of these accounts that may carry it. Returns to how many; a worker sends.
 
     `escalation`: the deadline that tells, so that the next one comes at once when an account cannot be reached.
+    Phones to which it is pushed besides are not counted: nobody was reached by that.
     """
     channels = _known(session, frozenset(accounts), repository.channels_of)
+    push(session, accounts=accounts, notice=notice, now_ms=now_ms)
     return _owe(session, channels, notice=notice, now_ms=now_ms, escalation=escalation)
+
+
+def push(
+    session: Session,
+    *,
+    accounts: Collection[str],
+    notice: Notice,
+    now_ms: int,
+    until_ms: int | None = None,
+    once: str | None = None,
+) -> int:
+    """Owe a notice to the phones of these accounts, if it may be pushed. Returns to how many.
+
+    `until_ms`: until when it is good; None: as an alarm. `once`: what it is about, where it may be owed twice.
+    """
+    if not notice.may_be_pushed:
+        return 0
+    expires_ms = now_ms + rules.PUSH_MS if until_ms is None else min(until_ms, now_ms + rules.PATIENT_MS)
+    rows = {
+        secrets.token_hex(16) if once is None else sha256(f"{one.id} {once}".encode()).hexdigest()[:32]: one
+        for one in repository.browsers(session, accounts)
+    }
+    for known in repository.known_ids(session, rows) if once is not None else ():
+        del rows[known]
+    text = notice.text()
+    repository.add(
+        session,
+        [
+            (
+                id_, one.station, one.id, one.account, text, False, notice.urgent, None, "waiting", 0, now_ms, now_ms,
+                expires_ms, True,
+            )
+            for id_, one in rows.items()
+        ],
+    )  # fmt: skip
+    return len(rows)
 
 
 def notify_desk(session: Session, *, station: str, notice: Notice, now_ms: int, escalation: str | None = None) -> int:
@@ -125,9 +172,15 @@ class Channels:
                 row.sealed = self._sealer.seal(self._sealer.open(row.sealed, about=row.id), about=row.id)
         session.flush()
 
-    def address(self, row: NotifyChannel) -> Address:
-        """Where a channel sends. Raises SealBroken."""
+    def address(self, row: NotifyChannel, key: StationKey | None = None) -> Address:
+        """Where a channel sends; to a browser as the station of this `key`. Raises SealBroken."""
         opened = json.loads(self._sealer.open(row.sealed, about=row.id))
+        if row.sort == repository.PUSH:
+            device = Device.of(opened["p256dh"], opened["auth"])
+            return Address(
+                sort=row.sort, url=opened["url"], device=device, key=key, language=opened["language"],
+                home=opened["home"],
+            )  # fmt: skip
         return Address(sort=row.sort, url=opened["url"], secret=opened["secret"])
 
     def add(
@@ -177,9 +230,9 @@ class Channels:
         return [row for row in repository.channels_of(session, [account]) if row.station == self._station]
 
     def find(self, session: Session, channel: str) -> NotifyChannel:
-        """One channel that has not ended. Raises NotThere."""
+        """One channel that has not ended, and is no browser. Raises NotThere."""
         row = repository.channel(session, self._station, channel)
-        if row is None or row.ended_ms is not None:
+        if row is None or row.ended_ms is not None or row.sort == repository.PUSH:
             raise NotThere("no such channel of yours")
         return row
 
@@ -241,6 +294,72 @@ class Channels:
         )
 
 
+class Phones:
+    """What the notifier asks about the browsers of a station: its key, and which of them are over."""
+
+    def __init__(self, station: str, sealer: Sealer) -> None:
+        self._station = station
+        self._sealer = sealer
+
+    def key(self, session: Session) -> StationKey | None:
+        """The station's key for push services; None before the first browser. Raises SealBroken."""
+        row = repository.push_key(session, self._station)
+        return None if row is None else StationKey(self._sealer.open(row.sealed, about=PUSH_KEY))
+
+    def ready_key(self, session: Session, now_ms: int) -> str:
+        """The public half of the key, made if need be.
+
+        What was sealed with a key that is lost is made anew; browsers that subscribed with the old one are over.
+        """
+        row = repository.push_key(session, self._station)
+        if row is not None:
+            try:
+                self._sealer.open(row.sealed, about=PUSH_KEY)
+            except SealBroken:
+                for one in repository.browsers(session, None):
+                    self.end(session, one, now_ms)
+                repository.drop_push_key(session, row)
+            else:
+                return row.public
+        made = StationKey.new()
+        sealed = self._sealer.seal(made.private, about=PUSH_KEY)
+        repository.add_push_key(session, station=self._station, sealed=sealed, public=made.public, made_ms=now_ms)
+        return made.public
+
+    def seal_anew(self, session: Session) -> None:
+        """Seal with the station's present key what an earlier one sealed."""
+        row = repository.push_key(session, self._station)
+        if row is not None and self._sealer.is_old(row.sealed, about=PUSH_KEY):
+            row.sealed = self._sealer.seal(self._sealer.open(row.sealed, about=PUSH_KEY), about=PUSH_KEY)
+            session.flush()
+
+    @staticmethod
+    def is_over(session: Session, row: NotifyChannel, now_ms: int) -> bool:
+        """Whether a browser is not pushed to any more: signed out, or not opened for long.
+
+        A session that was only not used for a while is no reason: that is when a push is of use.
+        """
+        ended = accounts.one(session, accounts.SIGN_IN, digest=row.session or "")
+        account = accounts.one(session, accounts.ACCOUNT, id=row.account or "")
+        old = row.renewed_ms is None or now_ms - row.renewed_ms >= RENEWED_MS
+        gone = ended is None or ended.ended_why not in STAYS
+        return old or gone or account is None or account.state != State.ACTIVE
+
+    @staticmethod
+    def end(session: Session, row: NotifyChannel, now_ms: int) -> None:
+        """Push nothing to it any more; its address and its keys are forgotten."""
+        row.ended_ms, row.sealed = now_ms, ""
+        row.version += 1
+        session.flush()
+
+    def sweep(self, session: Session, now_ms: int) -> int:
+        """End the browsers that are over. Returns how many."""
+        over = [row for row in repository.browsers(session, None) if self.is_over(session, row, now_ms)]
+        for row in over:
+            self.end(session, row, now_ms)
+        return len(over)
+
+
 class Notifier:
     """The worker: one thread that looks, and a bounded number that send."""
 
@@ -252,8 +371,10 @@ class Notifier:
         station: str,
         undeliverable: Undeliverable,
         clock: Clock,
+        phones: Phones,
         send: Send = transports.send,
     ) -> None:
+        self._phones = phones
         self._database = database
         self._channels = channels
         self._station = station
@@ -357,6 +478,12 @@ class Notifier:
         row = repository.channel(session, self._station, channel)
         if row is None:
             return None
+        try:
+            address = self._channels.address(row, self._phones.key(session) if row.sort == repository.PUSH else None)
+        except SealBroken:
+            address = None
+        if row.sort == repository.PUSH and row.ended_ms is None and self._phones.is_over(session, row, now):
+            self._phones.end(session, row, now)
         due = [*repository.due(session, channel, now_ms=now, claimed_before_ms=stale_ms)]
         waiting = [one for one in due if self._goes(session, row, one, now=now)]
         minute_ms = now - now % rules.MINUTE_MS
@@ -370,16 +497,19 @@ class Notifier:
             message = alone or secrets.token_hex(16)
             mine = repository.claim(session, batch.numbers, message=message, now_ms=now, claimed_before_ms=stale_ms)
             if mine:
-                messages.append((message, rules.words([notices[number] for number in mine])))
+                until_ms = min(one.expires_ms for one in waiting if one.number in mine)
+                messages.append((message, self._words(address, [notices[number] for number in mine], until_ms)))
         if numbers and not messages:  # the minute is full
             for one in waiting:
                 one.due_ms = minute_ms + rules.MINUTE_MS
         session.flush()
-        try:
-            address = self._channels.address(row)
-        except SealBroken:
-            address = None
         return address, self._channels.walls(session), messages
+
+    @staticmethod
+    def _words(address: Address | None, notices: Sequence[Notice], expires_ms: int) -> Words:
+        if address is None or address.device is None:
+            return rules.words(notices)
+        return rules.push_words(notices, language=address.language, home=address.home, expires_ms=expires_ms)
 
     def _goes(self, session: Session, channel: NotifyChannel, one: Delivery, *, now: int) -> bool:
         over = (
@@ -414,13 +544,22 @@ class Notifier:
                 one.state, one.done_ms, one.trouble = "sent", now, None
                 continue
             next_ms = now + rules.pause_ms(one.tries)
-            if rules.is_over(tries=one.tries, next_ms=next_ms, expires_ms=one.expires_ms):
+            if trouble == transports.GONE:
+                self._forget(session, one.channel, now)
+                self._give_up(session, one, trouble, now=now)
+            elif rules.is_over(tries=one.tries, next_ms=next_ms, expires_ms=one.expires_ms):
                 self._give_up(session, one, trouble, now=now)
             else:
                 one.state, one.due_ms, one.trouble, one.message = "failed", next_ms, trouble, None
         session.flush()
         if trouble is not None:
             log.warning("notify.failed", message=message, trouble=trouble)
+
+    def _forget(self, session: Session, channel: str, now: int) -> None:
+        """The push service knows this browser no more."""
+        row = repository.channel(session, self._station, channel)
+        if row is not None and row.ended_ms is None:
+            self._phones.end(session, row, now)
 
     def _give_up(self, session: Session, one: Delivery, trouble: str, *, now: int) -> None:
         one.state, one.done_ms, one.trouble = "undeliverable", now, trouble

@@ -1,14 +1,19 @@
-"""The two ways out: a signed webhook of ours, and apprise for everything that people use. One door for apprise.
+"""The ways out: a signed webhook of ours, apprise for everything that people use, and push services for browsers.
+
+One door for apprise.
 
     CannotSend          .trouble: one word for the row. Never what an address or a server says: both may hold secrets.
 
 What may be sent to is decided each time, when it is sent: https alone, to a host that an administrator allowed, whose
-addresses lie outside our own walls. Both are connected to the very addresses that were judged, however the name is
-answered a moment later: a webhook by its own connection, apprise because in its thread nothing else is resolved while
-it sends. Apprise is kept to services with fixed hosts, e-mail by TLS, and JSON over https. Neither follows redirects.
+addresses lie outside our own walls. All are connected to the very addresses that were judged, however the name is
+answered a moment later: a webhook and a push by their own connection, apprise because in its thread nothing else is
+resolved while it sends. A browser's address is what its user sends us: only the push services of PUSH_SERVICES are
+taken, and of those what an administrator allowed. Apprise is kept to services with fixed hosts, e-mail by TLS, and JSON
+over https. None follows redirects.
 """
 
 import http.client
+import json
 import logging
 import socket
 import ssl
@@ -21,6 +26,7 @@ from typing import TYPE_CHECKING, Any, Final
 from urllib.parse import urlsplit
 
 from api.notify import rules
+from api.notify.encryption import Device, StationKey, seal
 from api.notify.rules import Words
 
 if TYPE_CHECKING:
@@ -40,6 +46,18 @@ SERVICES: Final[Mapping[str, str | None]] = {
     "mailtos": None,
 }
 """What of apprise may be used, with the host that it sends to (None: the one of the address)."""
+PUSH_SERVICES: Final = (
+    "fcm.googleapis.com",
+    "updates.push.services.mozilla.com",
+    "web.push.apple.com",
+    "notify.windows.com",
+)
+"""Where browsers' push services are: at this host or below it. An administrator allows each by this name."""
+PUSH_TTL_MOST_S: Final = 86_400
+SUBJECT: Final = "mailto:station@shouwang.invalid"
+"""Whom a push service could ask about us: it wants an address, and there is nobody whose we may give away."""
+GONE: Final = "gone"
+"""The push service knows the browser no more."""
 FOR_TESTS: Final = "json"
 """Plain http, to loopback alone and only where a setting allows it."""
 
@@ -58,11 +76,18 @@ class CannotSend(Exception):
 
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Address:
-    """Where a channel sends. `sort`: apprise or webhook."""
+    """Where a channel sends. `sort`: apprise, webhook or push.
+
+    For push: the browser's keys and the station's, the language of its reader, and the page that he has.
+    """
 
     sort: str
     url: str
     secret: str = ""
+    device: Device | None = None
+    key: StationKey | None = None
+    language: str = "zh"
+    home: str = ""
 
     def __repr__(self) -> str:
         """Without what is secret."""
@@ -125,7 +150,19 @@ def host_of(address: Address, *, loopback: bool) -> str:
     """The host that an address sends to. Raises CannotSend for one that may not be used at all."""
     if address.sort == "webhook":
         return _webhook_parts(address.url, loopback=loopback)[0]
+    if address.sort == "push":
+        return service_of(_webhook_parts(address.url, loopback=loopback)[0], loopback=loopback)
     return _plugin_host(address.url, _plugin(address.url, loopback=loopback))
+
+
+def service_of(host: str, *, loopback: bool) -> str:
+    """The push service that a host belongs to. Raises CannotSend for one that is none."""
+    found = next((one for one in PUSH_SERVICES if host == one or host.endswith(f".{one}")), None)
+    if found is None and loopback:
+        return host
+    if found is None:
+        raise CannotSend("no_push_service")
+    return found
 
 
 def send(
@@ -141,13 +178,18 @@ def send(
     """Send one message and wait until it is taken. Raises CannotSend."""
     if address.sort == "webhook":
         _send_webhook(address, words, delivery=delivery, station=station, now_s=now_s, walls=walls, resolver=resolver)
+    elif address.sort == "push":
+        _send_push(address, words, now_s=now_s, walls=walls, resolver=resolver)
     else:
         _send_apprise(address, words, walls=walls, resolver=resolver)
 
 
-def _judged(host: str, port: int, walls: Walls, resolver: Resolve) -> list[str]:
-    """The addresses of a host, every one of which may be sent to. Raises CannotSend."""
-    if host not in walls.hosts:
+def _judged(host: str, port: int, walls: Walls, resolver: Resolve, *, allowed: str | None = None) -> list[str]:
+    """The addresses of a host, every one of which may be sent to. Raises CannotSend.
+
+    `allowed`: by which name it was allowed, if not by its own.
+    """
+    if (allowed or host) not in walls.hosts:
         raise CannotSend("host_not_allowed")
     found = [*resolver(host, port)]
     if not found or not all(rules.may_connect(one, loopback=walls.loopback) for one in found):
@@ -198,29 +240,71 @@ class _Pinned(http.client.HTTPConnection):
 def _send_webhook(
     address: Address, words: Words, *, delivery: str, station: str, now_s: int, walls: Walls, resolver: Resolve
 ) -> None:
-    host, port, path, secure = _webhook_parts(address.url, loopback=walls.loopback)
-    judged = _judged(host, port, walls, resolver)
+    content = rules.body({**words.data, "title": words.title}, delivery=delivery, station=station)
+    headers = {
+        "Content-Type": "application/json",
+        "User-Agent": "shouwang",
+        "X-Shouwang-Delivery": delivery,
+        "X-Shouwang-Timestamp": str(now_s),
+        "X-Shouwang-Signature": rules.signature(address.secret, timestamp=now_s, content=content),
+    }
+    status = _post(address.url, content, headers, walls=walls, resolver=resolver)
+    if not 200 <= status < 300:
+        raise CannotSend("redirected" if 300 <= status < 400 else f"status_{status}")
+
+
+def _send_push(address: Address, words: Words, *, now_s: int, walls: Walls, resolver: Resolve) -> None:
+    """RFC 8030. The service keeps it no longer than it is good, and shows of several of one topic the last."""
+    if address.device is None or address.key is None:
+        raise CannotSend("bad_address")
+    host, port, _path, secure = _webhook_parts(address.url, loopback=walls.loopback)
+    allowed = service_of(host, loopback=walls.loopback)
+    usual = port == (443 if secure else 80)
+    origin = f"{'https' if secure else 'http'}://{host}{'' if usual else f':{port}'}"
+    ttl_s = (words.data["expires_ms"] - now_s * 1_000) // 1_000
+    headers = {
+        "Content-Type": "application/octet-stream",
+        "Content-Encoding": "aes128gcm",
+        "TTL": str(max(0, min(PUSH_TTL_MOST_S, ttl_s))),
+        "Urgency": "high" if words.data["urgent"] else "normal",
+        "Topic": words.data["tag"],
+        "Authorization": address.key.authorization(audience=origin, subject=SUBJECT, now_s=now_s),
+    }
+    status = _post(
+        address.url, seal(payload_of(words), address.device), headers, walls=walls, resolver=resolver, allowed=allowed
+    )
+    if status in {http.HTTPStatus.NOT_FOUND, http.HTTPStatus.GONE}:
+        raise CannotSend(GONE)
+    if not 200 <= status < 300:
+        raise CannotSend("redirected" if 300 <= status < 400 else f"status_{status}")
+
+
+def payload_of(words: Words) -> bytes:
+    """What a browser is sent, before it is encrypted."""
+    return json.dumps(words.data["payload"], ensure_ascii=False, separators=(",", ":")).encode()
+
+
+def _post(
+    url: str,
+    content: bytes,
+    headers: Mapping[str, str],
+    *,
+    walls: Walls,
+    resolver: Resolve,
+    allowed: str | None = None,
+) -> int:
+    """Send it to an address that is judged first; what the other side answered. Raises CannotSend."""
+    host, port, path, secure = _webhook_parts(url, loopback=walls.loopback)
+    judged = _judged(host, port, walls, resolver, allowed=allowed)
     if not secure and not all(map(_is_loopback, judged)):
         raise CannotSend("address_not_allowed")
-    content = rules.body({**words.data, "title": words.title}, delivery=delivery, station=station)
     connection = _Pinned(host, port, addresses=judged, secure=secure)
     ends = threading.Timer(LIMIT_S, connection.close)
     ends.daemon = True
     ends.start()
     try:
-        connection.request(
-            "POST",
-            path,
-            body=content,
-            headers={
-                "Content-Type": "application/json",
-                "User-Agent": "shouwang",
-                "X-Shouwang-Delivery": delivery,
-                "X-Shouwang-Timestamp": str(now_s),
-                "X-Shouwang-Signature": rules.signature(address.secret, timestamp=now_s, content=content),
-            },
-        )
-        status = connection.getresponse().status
+        connection.request("POST", path, body=content, headers=dict(headers))
+        return connection.getresponse().status
     except TimeoutError:
         raise CannotSend("timeout") from None
     except ssl.SSLError:
@@ -230,8 +314,6 @@ def _send_webhook(
     finally:
         ends.cancel()
         connection.close()
-    if not 200 <= status < 300:
-        raise CannotSend("redirected" if 300 <= status < 400 else f"status_{status}")
 
 
 def _send_apprise(address: Address, words: Words, *, walls: Walls, resolver: Resolve) -> None:

@@ -27,7 +27,7 @@ from api.guards import service as guards
 from api.guards.guarding import Guards
 from api.guards.models import Guard
 from api.helps import service as helps
-from api.notify.rules import Notice
+from api.notify.rules import Notice, Pushed, tag_of
 from api.orders import repository
 from api.orders.models import AlarmOrder
 from api.orders.problems import AlreadyOrdered, ForPoliceAlone, NotNow, NotOnDuty
@@ -243,6 +243,8 @@ class Orders:
             link=self._link(alarm.id),
             police_only=for_police_alone(alarm),
             mark=None if alarm.mark is None else Mark(alarm.mark),
+            pushed=Pushed.ORDER,
+            tag=tag_of(f"order:{alarm.id}"),
         )
 
     def call_back(self, session: Session, by: Authority, number: int, *, reason: str, behalf: str | None) -> Ordered:

@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, Protocol
 
 from sqlalchemy import bindparam
 from sqlalchemy import select as ask
@@ -15,6 +15,7 @@ from api.clock import Clock
 from api.database import Database, table_of
 from api.guards import service as guards
 from api.guards.guarding import Guards
+from api.notify.rules import Notice, Pushed, tag_of
 from api.pages import newest
 from api.patrols import service as patrols
 from api.points.facts import Fact, Happened, Happening
@@ -53,6 +54,17 @@ _WAITING: Final = (
 )
 
 
+class Push(Protocol):
+    """`api.notify.service.push`."""
+
+    def __call__(self, session: Session, /, *, accounts: Sequence[str], notice: Notice, now_ms: int) -> int: ...
+
+
+def nobody(_session: Session, /, *, accounts: Sequence[str], notice: Notice, now_ms: int) -> int:  # noqa: ARG001 - `Push`
+    """Push to no phone."""
+    return 0
+
+
 @dataclass(frozen=True, slots=True)
 class Called:
     """A call with everybody who was called, and everybody who might have been drawn."""
@@ -73,13 +85,18 @@ class RollCalls:
         clock: Clock,
         random_bytes: Callable[[int], bytes],
         note: Note,
+        push: Push = nobody,
         along: ReadersAlong = nowhere,
         owes: Callable[[], None] = lambda: None,
     ) -> None:
-        """`along` finds the readers that call somebody by their lamp; `owes` is called when a gateway is to be told."""
+        """`push` tells phones; `along` finds the readers that call somebody by their lamp.
+
+        `owes` is called when a gateway is to be told.
+        """
         self._register = register
         self._lamps = Lamps(register, along, random_bytes=random_bytes)
         self._owes = owes
+        self._push = push
         self._guards = people
         self._clock = clock
         self._random_bytes = random_bytes
@@ -341,6 +358,12 @@ class RollCalls:
         session.add(call)
         session.flush()
         self._lamps.tell(session, rows, now_ms)
+        accounts = [one.account for one in guards.named(session, people).values() if one.account is not None]
+        notice = Notice(
+            kind_shown=None, grid=None, number=None, link="", police_only=False, pushed=Pushed.ROLL_CALL,
+            tag=tag_of(f"roll-call:{call.number}"),
+        )  # fmt: skip
+        self._push(session, accounts=accounts, notice=notice, now_ms=now_ms)
 
     def _add(self, session: Session, by: Authority, now_ms: int, *, area: str, way: Way, **more: Any) -> RollCall:
         call = RollCall(

@@ -37,6 +37,14 @@ def page(
     return session.exec(found.order_by(col(Tip.number).desc()).limit(limit)).all()
 
 
+def begun(session: Session, *, after_ms: int, until_ms: int) -> Sequence[Tip]:
+    """Those that began in this time, and are still shown at its end."""
+    found = select(Tip).where(
+        Tip.from_ms > after_ms, Tip.from_ms <= until_ms, Tip.expires_ms > until_ms, col(Tip.withdrawn_ms).is_(None)
+    )
+    return session.exec(found.order_by(col(Tip.number))).all()
+
+
 def areas(session: Session, numbers: Collection[int]) -> dict[int, tuple[str, ...]]:
     """The areas that each of these is for."""
     found: dict[int, tuple[str, ...]] = dict.fromkeys(numbers, ())

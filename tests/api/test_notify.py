@@ -33,7 +33,7 @@ from api.notify.rules import (
     words,
 )
 from api.notify.schemas import NewChannel
-from api.notify.service import PURPOSE, Channels, Notifier, notify, notify_desk
+from api.notify.service import PURPOSE, Channels, Notifier, Phones, notify, notify_desk
 from api.notify.transports import Address, CannotSend, Walls
 from api.rights.rules import Authority, Grant, Principal, Reach, Role
 from api.sealing import SealBroken, Sealer
@@ -114,7 +114,7 @@ class TestRules:
     def test_a_notice_has_no_field_that_says_who_or_where(self) -> None:
         assert {field.name for field in fields(Notice)} == {
             "kind_shown", "grid", "number", "link", "police_only", "mark", "level", "late", "urgent", "fault", "trial",
-            "over", "complaint",
+            "over", "complaint", "pushed", "tag",
         }  # fmt: skip
         assert Notice.read(DURESS.text()) == DURESS
         assert Notice.read(replace(PANIC, mark=Mark.DRILL).text()).mark is Mark.DRILL
@@ -324,6 +324,7 @@ class Post:
             station=STATION,
             undeliverable=lambda _session, escalation, now_ms: self.given_up.append((escalation, now_ms)),
             clock=lambda: self.now,
+            phones=Phones(STATION, self.sealer),
         )
 
     def channel(

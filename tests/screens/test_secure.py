@@ -133,6 +133,8 @@ def test_by_http_a_desk_is_led_to_https_and_a_phone_stays_and_presses(browser: B
     assert page.evaluate(OFFERED) == {"secure": False, "camera": False, "worker": False, "lit": False}
     page.locator("#press").click()
     page.wait_for_function("document.body.innerText.includes('已收到')")
+    page.goto("/phone/#home")
+    assert "没有走 HTTPS" in page.locator("#push").inner_text()
     page.goto("/trust")
     assert page.url == f"{plain}/trust"
     assert page.get_by_role("link", name=secure).is_visible()

@@ -4,6 +4,7 @@ import { ago, learn, moment, said, t } from "./language.js";
 import { WORDS } from "./guard_words.js";
 learn(WORDS);
 import { helpAnswered, helpKey, helpNow, loadHelp, nearCards } from "./guard_help.js";
+import { pushSheet, renew } from "./push.js";
 import { inOrder, light } from "./urgency.js";
 import { button, draw, el, form, icon, leave, line, queue, read, refresh, say, start, tab } from "./shell.js";
 import { ring, watcher } from "./ringing.js";
@@ -21,6 +22,7 @@ let duty = null; // { now: [...], lines: [...] }
 const mine = () => who()?.grants.filter((one) => ["grid_worker", "community"].includes(one.role)) ?? [];
 
 async function load() {
+  renew("field");
   const page = await list("/alarms?open=true&limit=200", 1000);
   if (page.ok) {
     alarms = inOrder(page.items);
@@ -196,6 +198,7 @@ function dutyTab() {
       el("b", {}, t("duty_from_to", { from: hours(one.starts_min), to: hours(one.starts_min + one.lasts_min) })),
       el("span", {}, one.weekdays.length === 7 ? t("duty_every_day") : t("duty_days", { days: one.weekdays.join("、") })),
       el("span", { class: "aside" }, `${said(one.role_words)} · ${one.area}`, one.deputy_of ? ` · ${t("duty_deputy")}` : "")))) : el("p", { class: "empty" }, t("duty_none"))),
+    pushSheet("field"),
     me(),
   ];
 }

@@ -7,6 +7,7 @@ import { pointsTab, loadPoints } from "./guard_points.js";
 import { helpAnswered, helpKey, helpNear, helpNow, loadHelp, nearCards } from "./guard_help.js";
 import { loadMatters, reportTab, reportAnswered } from "./guard_report.js";
 import { checkIn, compareClocks, compared, exact, isOpen, lastHere, loadOwn, next, onTime, recall, state, waitingAt } from "./guard_state.js";
+import { renew } from "./push.js";
 import { codeIn } from "./scan.js";
 import { ring, watcher } from "./ringing.js";
 import { button, draw, el, form, icon, line, queue, read, refresh, say, start, tab } from "./shell.js";
@@ -18,6 +19,7 @@ const heardHelp = watcher(() => ring([988, 740, 988, 740, 988, 740]));
 let opened = null; // the number of the order that is looked at
 
 async function load() {
+  renew("guard");
   const [orders, calls] = await Promise.all([read("/orders?open=true&limit=20"), read("/roll-calls/waiting"), loadOwn(), loadHelp()]);
   state.orders = orders?.items.filter((one) => one.alarm) ?? [];
   state.calls = calls?.items ?? [];

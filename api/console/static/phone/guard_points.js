@@ -2,6 +2,7 @@
 import { who } from "./api.js";
 import { moment, said, t } from "./language.js";
 import { state } from "./guard_state.js";
+import { pushSheet } from "./push.js";
 import { button, draw, el, form, leave, line, queue, read, say } from "./shell.js";
 
 let balance = null;
@@ -67,13 +68,13 @@ function explanation() {
 }
 
 function me() {
-  if (!who()) return null;
-  return el("section", { id: "me", class: "sheet" }, el("p", {}, [who().name, state.own?.service_number].filter(Boolean).join(" · ")), button(t("sign_out"), leave));
+  if (!who()) return [];
+  return [pushSheet("guard"), el("section", { id: "me", class: "sheet" }, el("p", {}, [who().name, state.own?.service_number].filter(Boolean).join(" · ")), button(t("sign_out"), leave))];
 }
 
 export function pointsTab() {
   if (opened) return explanation();
-  if (!balance) return [el("h1", { id: "points-title" }, t("points_title")), el("p", { id: "points-none", class: "empty" }, t(line.reached ? (state.own ? "loading" : "not_a_guard") : "points_need_network")), me()];
+  if (!balance) return [el("h1", { id: "points-title" }, t("points_title")), el("p", { id: "points-none", class: "empty" }, t(line.reached ? (state.own ? "loading" : "not_a_guard") : "points_need_network")), ...me()];
   return [
     el("section", { id: "balance", class: "sheet" }, el("h1", {}, t("points_title")),
       el("p", { class: "sum" }, el("span", {}, t("points_total")), el("b", { class: sign(balance.points_tenths) }, points(balance.points_tenths))),
@@ -83,6 +84,6 @@ export function pointsTab() {
         el("li", {}, el("span", {}, one.month), el("b", { class: sign(one.points_tenths) }, points(one.points_tenths)))))) : ""),
     el("section", { id: "entries", class: "sheet" }, el("h2", {}, t("points_entries")),
       entries?.length ? el("ul", { class: "rows" }, entries.map(row)) : el("p", { class: "empty" }, t("points_none"))),
-    me(),
+    ...me(),
   ];
 }

@@ -2,6 +2,7 @@
 import { list, who, whoIsIt, wrong, ask } from "./api.js";
 import { ago, language, learn, moment, said, t } from "./language.js";
 import { WORDS } from "./household_words.js";
+import { pushSheet, renew } from "./push.js";
 import { draw as random } from "./queue.js";
 import { button, draw, el, field, form, icon, leave, line, queue, read, refresh, say, start, sure, tab } from "./shell.js";
 
@@ -50,6 +51,7 @@ const call110 = (type = "") => el("a", { class: `button ${type}`, href: "tel:110
 
 async function load() {
   if (!homes().length) return; // waits for the grid worker
+  renew("household");
   if (kept(JOINED, null)) keep(JOINED, null);
   const answer = await list("/alarms?open=true&limit=100", 100);
   if (answer.status === 401) {
@@ -421,6 +423,7 @@ function homeTab() {
     el("section", { id: "try", class: "sheet" }, el("h2", {}, t("try_page")), el("p", { class: "aside" }, t("try_hint")), testKey(), tried === null ? "" : el("p", { role: "status" }, tried === false ? t("try_bad") : t("try_good", { n: tried }))),
     el("section", { id: "history", class: "sheet" }, el("h2", {}, t("history")), known.history?.length ? el("ul", { class: "rows" }, known.history.map((one) =>
       el("li", {}, el("span", {}, said(one.words), one.mark ? ` · ${t(one.mark === "drill" ? "is_drill" : "is_test")}` : ""), el("span", { class: "aside" }, moment(one.received)), el("span", {}, one.outcome_words ? said(one.outcome_words) : said(one.state_words))))) : el("p", { class: "aside" }, t("history_none"))),
+    pushSheet("household"),
     el("section", { id: "account", class: "sheet" }, el("h2", {}, t("account")), el("p", {}, who()?.name ?? ""), el("p", { class: "aside" }, t("install")),
       queue.list().length && !queue.kept ? el("p", { class: "warning" }, t("keep_failed")) : "", button(t("sign_out"), leave, { id: "sign-out" })),
   ];

@@ -17,6 +17,8 @@ import { language, speak, t } from "./language.js";
 import { Queue, remember, remembered } from "./queue.js";
 
 export const queue = new Queue();
+/** What is done before somebody signs out. */
+export const beforeLeaving = [];
 /** `open`: the feed is heard; `reached`: the last request was answered; `loaded`: `load` has succeeded once. */
 export const line = { open: false, reached: true, loaded: false };
 
@@ -253,6 +255,7 @@ export async function arrived() {
 /** Signs out, and shows who may come in. */
 export async function leave() {
   if (queue.list().length && !(await sure(t("not_sent", { n: queue.list().length }), t("sign_out"), t("no")))) return;
+  for (const one of beforeLeaving) await one();
   if (!(await signOut())) return;
   remember(null);
   location.assign(location.pathname); // the feed ends with the page

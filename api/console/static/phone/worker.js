@@ -1,5 +1,6 @@
 // Keeps the shell of the phone pages, so that they open without a network. The server writes two lines before this:
 // `SHELL` (what belongs to it, with the version in each address) and `VERSION` (over all of it).
+// It also shows what is pushed: the words come ready, under a tag by which repeats of one thing are shown once.
 // Answers of the interface are never kept: they hold people's places and alarms.
 /* global SHELL, VERSION */
 const NAME = `phone-${VERSION}`;
@@ -34,5 +35,29 @@ self.addEventListener("fetch", (event) => {
   event.respondWith((async () => {
     const kept = await (await caches.open(NAME)).match(where.pathname);
     return kept ?? fetch(event.request);
+  })());
+});
+
+self.addEventListener("push", (event) => {
+  let told = null;
+  try { told = event.data?.json(); } catch { /* not of our station */ }
+  const zh = told?.language !== "en";
+  event.waitUntil(self.registration.showNotification(told?.title ?? (zh ? "守望" : "Shouwang"), {
+    body: told?.body ?? (zh ? "打开页面查看。" : "Open the page."),
+    tag: told?.tag ?? "shouwang", renotify: true, lang: zh ? "zh-Hans" : "en",
+    data: { to: told?.to ?? "/phone/" }, requireInteraction: true, vibrate: [200, 100, 200],
+  }));
+});
+
+self.addEventListener("notificationclick", (event) => {
+  event.notification.close();
+  const to = new URL(event.notification.data?.to ?? "/phone/", self.location.origin);
+  if (to.origin !== self.location.origin || !to.pathname.startsWith("/phone")) return;
+  event.waitUntil((async () => {
+    const open = await self.clients.matchAll({ type: "window", includeUncontrolled: true });
+    const same = open.find((one) => new URL(one.url).pathname === to.pathname);
+    if (!same) return self.clients.openWindow(to.href);
+    if (new URL(same.url).hash !== to.hash) await same.navigate(to.href).catch(() => {});
+    return same.focus();
   })());
 });
