@@ -28,6 +28,7 @@ from api import bodies, logs, memory, problems
 from api.clock import Clock, wall_ms
 from api.console import routers as console
 from api.database import Database, DatabaseError, DatabaseInUse
+from api.headers import Harmless
 from api.health.service import Pulse
 from api.ingest.road import Gate
 from api.leases.rules import Role
@@ -88,6 +89,7 @@ def build(
     problems.install(app)
     bodies.install(app)
     console.install(app)
+    app.add_middleware(Harmless)
     if station.identity is not None and settings.http.tls is not None:
         app.add_middleware(Doors, settings=settings.http.tls, identity=station.identity, clock=clock)
     return app

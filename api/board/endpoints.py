@@ -22,8 +22,6 @@ router: Final = APIRouter(
     responses=answers(HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY, HTTPStatus.SERVICE_UNAVAILABLE),
 )
 
-POLICY: Final = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; form-action 'none'"
-
 Grid = Annotated[str, Path(pattern=SEGMENT)]
 Public = Annotated[None, anybody("board.read")]
 
@@ -57,7 +55,7 @@ def get_page(station: CurrentStation, _by: Public, grid: Grid) -> HTMLResponse:
         width=rules.WIDTH,
         height=rules.HEIGHT,
     )
-    return HTMLResponse(page, headers={"Content-Security-Policy": POLICY})
+    return HTMLResponse(page)
 
 
 @router.put(

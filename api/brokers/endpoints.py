@@ -110,7 +110,7 @@ def print_account(
     public = f"{signing.kid} {Signer(signing.kid, signing.seed()).public.hex()}"
     zone = station.settings.zone
     page = enrolment_page(given, station=station.settings.station, public=public, now_ms=station.clock(), zone=zone)
-    return Response(page, media_type=MEDIA_TYPE, headers={"Cache-Control": "no-store"})
+    return Response(page, media_type=MEDIA_TYPE)
 
 
 @router.delete("/{user}", summary="Take an account at the broker back", status_code=HTTPStatus.NO_CONTENT)

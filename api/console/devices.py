@@ -9,7 +9,6 @@ from api.access import anybody
 from api.console.known import Form, Typed, every, known
 from api.console.page import Reader, go, reader
 from api.console.sections import Id, Text, nothing, section
-from api.console.tracks import PAPER
 from api.register.models import UnitSort
 
 router: Final = APIRouter(include_in_schema=False, dependencies=[anybody("console.read")])
@@ -164,7 +163,7 @@ async def change_box(request: Request, typed: Form) -> Response:
             body = {"role": typed.text("role"), "id": typed.maybe("id"), "renew": typed.text("renew") == "1"}
             reply = await one.ask.ask("POST", "/broker/accounts/sheet", body=body)
             if reply.good:
-                return Response(reply.raw, media_type=paper.MEDIA_TYPE, headers=PAPER)
+                return Response(reply.raw, media_type=paper.MEDIA_TYPE)
         case _:
             reply = await one.ask.ask("DELETE", f"/broker/accounts/{typed.text('user')}")
     return go("/register/gateways") if reply.good else await _boxes(one, typed=typed, problem=reply.body)

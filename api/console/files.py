@@ -12,7 +12,6 @@ from api.console.page import STATIC
 
 router: Final = APIRouter(include_in_schema=False, dependencies=[anybody("console.read")])
 
-HEADERS: Final = {"X-Content-Type-Options": "nosniff"}
 FOR_EVER: Final = "public, max-age=31536000, immutable"
 
 
@@ -24,4 +23,4 @@ def get_file(request: Request, name: str) -> Response:
         return Response(status_code=HTTPStatus.NOT_FOUND)
     kept = FOR_EVER if "v" in request.query_params else "no-cache"
     kind = guess_type(path.name)[0] or "application/octet-stream"
-    return FileResponse(path, media_type=kind, headers=HEADERS | {"Cache-Control": kept})
+    return FileResponse(path, media_type=kind, headers={"Cache-Control": kept})

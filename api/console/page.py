@@ -28,10 +28,7 @@ HEADERS: Final = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' data: blob:; "
     "connect-src 'self'; media-src 'self'; manifest-src 'self'; worker-src 'self'; form-action 'self'; "
     "base-uri 'none'; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",
     "Permissions-Policy": "camera=(self), geolocation=(self), microphone=()",
-    "Cache-Control": "no-store",
 }
 ISOLATED: Final = {"Cross-Origin-Opener-Policy": "same-origin"}
 """By HTTPS alone: by HTTP browsers ignore it, and call that an error on every page."""

@@ -57,16 +57,17 @@ WORKER: Final = "worker.js"
 SHARED: Final = ("base.css", "feed.js", "kinds.svg", "mark.svg")
 """Of the other pages' files, what phone pages load."""
 
-NEVER: Final = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
-
 
 @router.get("/phone/worker.js")
-def get_worker() -> Response:
-    """The service worker with the list of what it keeps, which changes with every file."""
+def get_worker(request: Request) -> Response:
+    """The service worker with the list of what it keeps, which changes with every file.
+
+    What it may fetch is said here, by the policy of the pages.
+    """
     found = shell()
     version = sha256(json.dumps(found).encode()).hexdigest()[:16]
     text = f"const SHELL = {json.dumps(found)};\nconst VERSION = {json.dumps(version)};\n"
-    kept = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-cache"}
+    kept = headers(request) | {"Cache-Control": "no-cache"}
     return Response(text + (PHONE / WORKER).read_text("utf-8"), media_type="text/javascript", headers=kept)
 
 
@@ -75,9 +76,9 @@ async def get_who(request: Request) -> Response:
     """`GET /api/v1/session`, where nobody is an answer like any other: a page that begins asks before it can know."""
     reply = await Interface(request).get("/session")
     if not reply.good and reply.status not in {HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN}:
-        return JSONResponse(reply.body, reply.status, headers=NEVER)
+        return JSONResponse(reply.body, reply.status)
     without = reply.status == HTTPStatus.FORBIDDEN  # an account to which no role was given yet
-    return JSONResponse({"who": reply.body if reply.good else None, "without_role": without}, headers=NEVER)
+    return JSONResponse({"who": reply.body if reply.good else None, "without_role": without})
 
 
 @router.get("/phone/{name}")

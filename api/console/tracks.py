@@ -10,16 +10,10 @@ from api.access import anybody
 from api.console.known import Form, Typed, every, known, local, now_of
 from api.console.page import Reader, reader
 from api.console.patrol import patrol_page, status_of
+from api.paper import MEDIA_TYPE
 
 router: Final = APIRouter(include_in_schema=False, dependencies=[anybody("console.read")])
 
-PAPER: Final = {
-    "Content-Security-Policy": "default-src 'none'; style-src 'unsafe-inline'; img-src data:; frame-ancestors 'none'",
-    "X-Content-Type-Options": "nosniff",
-    "Referrer-Policy": "same-origin",
-    "Cache-Control": "no-store",
-}
-"""Of a sheet to print: it brings its own style, and runs nothing."""
 WINDOW_MIN: Final = 30
 TRACK_H: Final = 24
 
@@ -72,7 +66,7 @@ async def look_up(request: Request, typed: Form) -> Response:
     if not reply.good:
         return await _asked(one, typed, problem=reply.body)
     if sheet:
-        return Response(reply.raw, media_type="text/html; charset=utf-8", headers=PAPER)
+        return Response(reply.raw, media_type=MEDIA_TYPE)
     return await _asked(one, typed, found=reply.body)
 
 

@@ -24,7 +24,6 @@ router: Final = APIRouter(include_in_schema=False, dependencies=[anybody("consol
 ROOT_TYPE: Final = "application/x-x509-ca-cert"
 """What Android, Windows and Firefox know a root by."""
 PROFILE_TYPE: Final = "application/x-apple-aspen-config"
-HEADERS: Final = {"X-Content-Type-Options": "nosniff", "Cache-Control": "no-store"}
 
 
 async def _root(request: Request) -> Certificate | None:
@@ -76,9 +75,7 @@ async def profile(request: Request) -> Response:
 
 
 def _file(content: bytes, kind: str, name: str) -> Response:
-    return Response(
-        content, media_type=kind, headers=HEADERS | {"Content-Disposition": f'attachment; filename="{name}"'}
-    )
+    return Response(content, media_type=kind, headers={"Content-Disposition": f'attachment; filename="{name}"'})
 
 
 def _profile(root: Certificate) -> dict[str, Any]:

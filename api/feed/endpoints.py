@@ -24,7 +24,7 @@ router: Final = APIRouter(
     responses=answers(HTTPStatus.UNAUTHORIZED, HTTPStatus.FORBIDDEN, HTTPStatus.SERVICE_UNAVAILABLE),
 )
 
-HEADERS: Final = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+HEADERS: Final = {"X-Accel-Buffering": "no"}
 EXAMPLE: Final = (
     'event: alarm\ndata: {"about":"alarm:01a20124-9d1e-7dd3-acdc-c9a14d326c69","at":"2026-11-22T06:00:00+00:00",'
     '"action":"acknowledge","state":"acknowledged"}\nid: 5f0c7a1fb8f84d0f9a3f3f1b1a2c3d4e\n\n'

@@ -66,7 +66,7 @@ def export_household(station: CurrentStation, by: May, place: Id, occupant: Occu
 def print_household(station: CurrentStation, by: May, place: Id, occupant: Occupant = None) -> Response:
     """On A4."""
     page = sheets.export_page(_export(station, by, place, occupant), now_ms=station.clock(), zone=station.settings.zone)
-    return Response(page, media_type="text/html; charset=utf-8", headers={"Cache-Control": "no-store"})
+    return Response(page, media_type="text/html; charset=utf-8")
 
 
 @router.get(
@@ -78,7 +78,7 @@ def print_household(station: CurrentStation, by: May, place: Id, occupant: Occup
 def print_consent(station: CurrentStation, by: May, place: Id) -> Response:
     """What holds now for each purpose, and how it is taken back."""
     page = sheets.consent_page(_export(station, by, place, None), now_ms=station.clock(), zone=station.settings.zone)
-    return Response(page, media_type="text/html; charset=utf-8", headers={"Cache-Control": "no-store"})
+    return Response(page, media_type="text/html; charset=utf-8")
 
 
 @router.post(
