@@ -126,6 +126,7 @@ class Link:
         self._connected = False
         self._resumed = False
         self._failures = 0
+        self._context: ssl.SSLContext | None = None
         self._client = self._make_client()
 
     @property
@@ -195,9 +196,13 @@ class Link:
             protocol=MQTTProtocolVersion.MQTTv5,
             manual_ack=True,
         )
-        client.username_pw_set(self._access.user, self._access.password.get_secret_value())
+        password = self._access.password
+        client.username_pw_set(self._access.user, None if password is None else password.get_secret_value())
         if self._access.ca is not None:
-            client.tls_set_context(ssl.create_default_context(cafile=str(self._access.ca)))
+            self._context = ssl.create_default_context(cafile=str(self._access.ca))
+            self._context.minimum_version = ssl.TLSVersion.TLSv1_2
+            self._show()
+            client.tls_set_context(self._context)
         client.max_inflight_messages_set(IN_FLIGHT)
         client.on_socket_open = _no_delay
         client.on_connect = self._on_connect
@@ -207,6 +212,16 @@ class Link:
         client.on_message = self._on_message
         client.on_publish = self._on_publish
         return client
+
+    def _show(self) -> None:
+        """Show our certificate from the next connection on, as it is in its file now: it may have been renewed."""
+        access = self._access
+        if self._context is None or access.certificate is None or access.key is None:
+            return
+        try:
+            self._context.load_cert_chain(access.certificate, access.key, password=_no_passphrase)
+        except OSError as error:
+            log.warning("broker.certificate", why=str(error))  # it goes on with the one before, if there is one
 
     def _set_will(self) -> None:
         will = self._will()
@@ -305,8 +320,13 @@ class Link:
         """Double the pause before the next attempt, with jitter, so that a broker is not stormed when it returns."""
         most = min(BACK_OFF_MOST_S, BACK_OFF_S * 2**self._failures)
         self._failures = min(self._failures + 1, 16)
+        self._show()
         pause = most * random.uniform(0.5, 1)  # noqa: S311 - spreads load, hides nothing
         self._client.reconnect_delay_set(pause, pause)
+
+
+def _no_passphrase() -> bytes:
+    raise OSError("the key is encrypted, and nobody is there to open it")
 
 
 def _tell(answer: Future[int], reason: ReasonCode) -> None:

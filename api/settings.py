@@ -53,9 +53,12 @@ class BrokerAccess(Settings):
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65_535)] = 8883
     user: str
-    password: SecretStr
+    password: SecretStr | None = None
     ca: Path | None = None
     """The authority that signed the broker's certificate; without it the connection is not encrypted."""
+    certificate: Path | None = None
+    """Our own, with `key`, where the broker knows its accounts by certificate and not by password."""
+    key: Path | None = None
     session_expiry_s: Annotated[int, Field(ge=60, le=2_592_000)] = 604_800
     """How long the broker keeps what arrives while the station is away."""
 

@@ -27,6 +27,8 @@ QUEUED_MESSAGES: Final = 20_000
 the receipts (not the broker) make up for it."""
 
 
+LOOPBACK: Final = "127.0.0.1"
+
 PBKDF2_ITERATIONS: Final = 101
 """What mosquitto_passwd 2.0 uses. The passwords are long random texts, which more rounds would not make better."""
 SALT_BYTES: Final = 12
@@ -135,15 +137,18 @@ class BrokerSettings:
 
     `run_as` names the user that mosquitto changes to when root starts it: it must be able to read and write
     `directory` (a private instance says `root`; an installed one keeps mosquitto's own user, None).
-    Without `tls` the listener takes passwords, and belongs on a loopback address.
+    Without `tls` the listener takes passwords, and belongs on a loopback address. With it `local` is the port of a
+    second listener, on loopback and for passwords: whoever runs the broker asks there whether it answers, and cuts off
+    there whose certificate was revoked.
     """
 
     directory: str
     port: int
-    address: str = "127.0.0.1"
+    address: str = LOOPBACK
     connections: int = 1_000
     run_as: str | None = None
     tls: Tls | None = None
+    local: int | None = None
 
     @property
     def acl_path(self) -> str:
@@ -159,7 +164,7 @@ class BrokerSettings:
 def broker_file(settings: BrokerSettings) -> str:
     """The text of `mosquitto.conf`.
 
-    One listener with a stated address (2.0.11 opens an anonymous one by itself when none is named), and never
+    Listeners with stated addresses (2.0.11 opens an anonymous one by itself when none is named), and never
     `per_listener_settings` (it loses queued messages). Persistence is on, but nothing relies on it. Size is limited
     by packet and not by `message_size_limit`, which acknowledges what it throws away.
     """
@@ -168,8 +173,8 @@ def broker_file(settings: BrokerSettings) -> str:
         *([f"user {settings.run_as}"] if settings.run_as else []),
         f"listener {settings.port} {settings.address}",
         *_listener_security(settings),
-        "use_username_as_clientid true",
-        f"max_connections {settings.connections}",
+        *_each_listener(settings),
+        *([] if settings.tls is None or settings.local is None else _local_listener(settings)),
         "allow_anonymous false",
         f"acl_file {settings.acl_path}",
         "persistence true",
@@ -190,6 +195,15 @@ def broker_file(settings: BrokerSettings) -> str:
         "connection_messages false",
     ]
     return "\n".join(lines) + "\n"
+
+
+def _each_listener(settings: BrokerSettings) -> list[str]:
+    return ["use_username_as_clientid true", f"max_connections {settings.connections}"]
+
+
+def _local_listener(settings: BrokerSettings) -> list[str]:
+    listener = f"listener {settings.local} {LOOPBACK}"
+    return [listener, *_each_listener(settings), f"password_file {settings.password_path}"]
 
 
 def _listener_security(settings: BrokerSettings) -> list[str]:

@@ -14,7 +14,8 @@ from typing import Final
 
 from broker import access
 from broker.access import Access, NoAccess
-from broker.acl import acl_file
+from broker.acl import BrokerSettings, acl_file, broker_file
+from deploy.handshakes import listener_files
 from deploy.mosquitto import password_digest, password_file, write_private
 
 LOOK_S: Final = 0.2
@@ -102,11 +103,34 @@ def render(said: Access, out: Path, *, passwords: Mapping[str, str], digests: di
             digests[user] = password_digest(passwords[user])
         return digests.get(user)
 
-    folder = out.stat()
-    owner = (folder.st_uid, folder.st_gid) if os.geteuid() == 0 else None
+    owner = _owner(out)
     write_private(out / "passwords", password_file(said.principals, digest_of), owner=owner)
     write_private(out / "acl", acl_file(said.principals), owner=owner)
     return tuple(sorted(one.user for one in said.principals if digest_of(one.user) is None))
+
+
+def render_broker(out: Path, *, tls: Path, listen: str, local_port: int) -> None:
+    """Write `mosquitto.conf` for a broker that knows its accounts by certificate. Raises ValueError or OSError.
+
+    `tls`: the folder that `shouwang ca station` made; `listen`: address and port, an IPv6 address in brackets.
+    """
+    address, _, port = listen.rpartition(":")
+    if not address or not port.isdecimal() or not 0 < int(port) < 1 << 16:
+        raise ValueError(f"{listen!r}: give ADDRESS:PORT")
+    settings = BrokerSettings(
+        directory=str(out.absolute()),
+        port=int(port),
+        address=address.strip("[]"),
+        tls=listener_files(tls.absolute()),
+        local=local_port,
+    )
+    write_private(out / "mosquitto.conf", broker_file(settings), owner=_owner(out))
+
+
+def _owner(folder: Path) -> tuple[int, int] | None:
+    """Whose files in a folder are to be, when root writes them: mosquitto reads them as the user that it becomes."""
+    found = folder.stat()
+    return (found.st_uid, found.st_gid) if os.geteuid() == 0 else None
 
 
 def reload(pid_file: Path) -> None:

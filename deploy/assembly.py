@@ -48,12 +48,14 @@ class BrokerAddress:
     host: str = "127.0.0.1"
     port: int
     ca: Path | None = None
+    mutual: bool = False
+    """Whether it knows its accounts by their certificates."""
 
 
 def broker_address(site: Site, *, state: Path) -> BrokerAddress:
     """Where the site file says that the broker is."""
     ca = None if site.broker.ca is None else state / site.broker.ca
-    return BrokerAddress(host=site.broker.host, port=site.broker.port, ca=ca)
+    return BrokerAddress(host=site.broker.host, port=site.broker.port, ca=ca, mutual=site.broker.mutual)
 
 
 def find_gateway(site: Site, gateway: str) -> Gateway:
@@ -84,6 +86,7 @@ def gateway_settings(
     part = accounts.slice_of(site, own)
     user = accounts.gateway_user(site, own.id)
     address = broker or broker_address(site, state=state)
+    identity = keys.identity(gateway_kid(own.id)) if address.mutual else None
     return gateway_side.GatewaySettings(
         station=site.station.id,
         gateway=own.id,
@@ -93,8 +96,10 @@ def gateway_settings(
             host=address.host,
             port=address.port,
             user=user,
-            password=SecretStr(keys.password(user)),
-            ca=address.ca,
+            password=SecretStr(keys.password(user)) if identity is None else None,
+            ca=address.ca or (None if identity is None else identity.root),
+            certificate=None if identity is None else identity.certificate,
+            key=None if identity is None else identity.key,
         ),
         road=_road(site, state),
         signing_seed=SecretBytes(keys.seed(gateway_kid(own.id))),
@@ -240,6 +245,7 @@ def station_settings(
 
     user = accounts.station_user(site)
     address = broker or broker_address(site, state=state)
+    identity = keys.identity(STATION_KID) if address.mutual else None
     seed = keys.seed_path(STATION_KID)
     return station_side.StationSettings(
         station=site.station.id,
@@ -247,8 +253,10 @@ def station_settings(
             host=address.host,
             port=address.port,
             user=user,
-            password=SecretStr(keys.password(user)),
-            ca=address.ca,
+            password=SecretStr(keys.password(user)) if identity is None else None,
+            ca=address.ca or (None if identity is None else identity.root),
+            certificate=None if identity is None else identity.certificate,
+            key=None if identity is None else identity.key,
         ),
         database=f"sqlite:///{state / 'station.db'}",
         http=station_side.HttpAddress(
@@ -344,7 +352,8 @@ def _station_units(site: Site) -> Iterator[StationUnit]:
 def station_text(settings: StationSettings) -> str:
     """The JSON file that the station program reads. It holds a password: whoever writes it makes it 0600."""
     plain = settings.model_dump(mode="json")
-    plain["broker"]["password"] = settings.broker.password.get_secret_value()  # the dump has stars there
+    if settings.broker.password is not None:
+        plain["broker"]["password"] = settings.broker.password.get_secret_value()  # the dump has stars there
     return json.dumps(plain, ensure_ascii=False, indent=1) + "\n"
 
 

@@ -122,7 +122,7 @@ class Issued:
 
 @dataclass(frozen=True, slots=True)
 class Pair:
-    """A certificate and its key, both PEM."""
+    """A certificate and its key, both PEM. `key` is empty where only the certificate was made anew."""
 
     certificate: bytes
     key: bytes
@@ -240,9 +240,16 @@ class Authority:
         common = None if names.domains else UNNAMED
         return self._issue("station", names.first, own, ExtendedKeyUsageOID.SERVER_AUTH, now=now, common=common)
 
-    def client(self, user: str, *, now: datetime) -> Pair:
-        """Sign a certificate for an account at the broker: its common name is the user name. Raises as `server`."""
-        return self._issue("client", user, [x509.DNSName(CLIENT)], ExtendedKeyUsageOID.CLIENT_AUTH, now=now)
+    def client(self, user: str, *, now: datetime, known: bytes | None = None, days: int = LEAF_DAYS) -> Pair:
+        """Sign a certificate for an account at the broker: its common name is the user name. Raises as `server`.
+
+        `known`: the certificate (PEM) that it had; then the new one is for the same key, which the pair does not have.
+        """
+        if len(user) > NAME_CHARS:
+            raise AuthorityError(self.directory, f"{user} has more than {NAME_CHARS} characters: a certificate cuts it")
+        same = None if known is None else _public_of(known, user, self.directory)
+        own = [x509.DNSName(CLIENT)]
+        return self._issue("client", user, own, ExtendedKeyUsageOID.CLIENT_AUTH, now=now, same=same, days=days)
 
     def revoke(self, which: str, *, now: datetime) -> list[Issued]:
         """Let certificates with this serial or name count no more; which they are. Raises AuthorityError."""
@@ -260,7 +267,7 @@ class Authority:
         made = (
             x509.CertificateRevocationListBuilder()
             .issuer_name(self.root.subject)
-            .last_update(now - BACK)
+            .last_update(self._later_than_before(now - BACK))
             .next_update(min(now + timedelta(days=CRL_DAYS), self.root.not_valid_after_utc))
         )
         for row in listed(self.directory):
@@ -271,6 +278,14 @@ class Authority:
         pem = made.sign(self._key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
         _put(self.directory / REVOKED, pem, mode=0o644)
 
+    def _later_than_before(self, at: datetime) -> datetime:
+        """A broker keeps the list that it had beside the one that it reads, and believes the later of the two."""
+        try:
+            before = x509.load_pem_x509_crl((self.directory / REVOKED).read_bytes()).last_update_utc
+        except (OSError, ValueError):
+            return at
+        return max(at, before + timedelta(seconds=1))
+
     def _issue(
         self,
         sort: Sort,
@@ -280,16 +295,20 @@ class Authority:
         *,
         now: datetime,
         common: str | None = None,
+        same: ec.EllipticCurvePublicKey | None = None,
+        days: int = LEAF_DAYS,
     ) -> Pair:
         if not self.root.not_valid_before_utc <= now < self.root.not_valid_after_utc:
             raise WrongTime(self.directory, f"this machine's clock says {now:%Y-%m-%d}, when its root does not count")
-        key = ec.generate_private_key(ec.SECP256R1())
+        key = ec.generate_private_key(ec.SECP256R1()) if same is None else None
+        public = same if key is None else key.public_key()
+        assert public is not None
         made = (
-            _begun(_named(common or name), self.root.subject, key.public_key(), now=now, days=LEAF_DAYS, most=self.root)
+            _begun(_named(common or name), self.root.subject, public, now=now, days=days, most=self.root)
             .add_extension(x509.BasicConstraints(ca=False, path_length=None), critical=True)
             .add_extension(_usage(signs=False), critical=True)
             .add_extension(x509.ExtendedKeyUsage([use]), critical=False)
-            .add_extension(x509.SubjectKeyIdentifier.from_public_key(key.public_key()), critical=False)
+            .add_extension(x509.SubjectKeyIdentifier.from_public_key(public), critical=False)
             .add_extension(_of(self.root), critical=False)
         )
         if names:
@@ -302,7 +321,8 @@ class Authority:
             not_after=int(signed.not_valid_after_utc.timestamp()),
         )
         self._write([*listed(self.directory), issued])
-        return Pair(signed.public_bytes(serialization.Encoding.PEM), _key_pem(key, None), issued)
+        own = b"" if key is None else _key_pem(key, None)
+        return Pair(signed.public_bytes(serialization.Encoding.PEM), own, issued)
 
     def _write(self, rows: Sequence[Issued]) -> None:
         text = json.dumps([asdict(row) for row in rows], ensure_ascii=False, indent=1) + "\n"
@@ -314,11 +334,33 @@ def put_station(pair: Pair, signs: "Authority", folder: Path) -> None:
 
     Whoever reads between key and certificate finds that they do not belong together, keeps what he has, looks again.
     """
-    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
-    for name in (ROOT, ISSUED):
-        _put(folder / name, (signs.directory / name).read_bytes(), mode=0o644)
+    put_lists(signs.directory, folder)
     _put(folder / STATION_KEY, pair.key, mode=0o600)
     _put(folder / STATION, pair.certificate, mode=0o644)
+
+
+def put_lists(directory: Path, folder: Path) -> None:
+    """Bring root, list of certificates and list of those that count no more to whoever shows them. Raises OSError."""
+    folder.mkdir(mode=0o700, parents=True, exist_ok=True)
+    for name in (ROOT, ISSUED, REVOKED):  # the last one lets the broker look: the names are there by then
+        _put(folder / name, (directory / name).read_bytes(), mode=0o644)
+
+
+def revoked_names(folder: Path) -> dict[str, str]:
+    """The names of the certificates that count no more, by serial; empty for a name that is not known here.
+
+    Raises AuthorityError.
+    """
+    path = folder / REVOKED
+    try:
+        said = x509.load_pem_x509_crl(path.read_bytes())
+    except OSError as error:
+        raise AuthorityError(path, error.strerror or "cannot be read") from None
+    except ValueError:
+        raise AuthorityError(path, "this is no list of revoked certificates") from None
+    names = {row.serial: row.name for row in listed(folder)}
+    serials = [f"{one.serial_number:x}" for one in said]
+    return {serial: names.get(serial, "") for serial in serials}
 
 
 def names_in(path: Path) -> Names:
@@ -346,6 +388,17 @@ def fingerprint(certificate: x509.Certificate, *, sha1: bool = False) -> str:
     """What people compare: SHA-256 (or SHA-1, which Windows shows) in pairs of hexadecimal digits."""
     algorithm = hashes.SHA1() if sha1 else hashes.SHA256()  # noqa: S303 - to compare with what Windows shows
     return certificate.fingerprint(algorithm).hex(":").upper()
+
+
+def _public_of(certificate: bytes, user: str, directory: Path) -> ec.EllipticCurvePublicKey:
+    try:
+        found = x509.load_pem_x509_certificate(certificate)
+    except ValueError:
+        raise AuthorityError(directory, f"what {user} has is no certificate") from None
+    key = found.public_key()
+    if found.subject != _named(user) or not isinstance(key, ec.EllipticCurvePublicKey):
+        raise AuthorityError(directory, f"the certificate that is there is not that of {user}")
+    return key
 
 
 def _is(row: Issued, which: str) -> bool:

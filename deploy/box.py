@@ -26,7 +26,16 @@ from typing import TYPE_CHECKING, Any, Final, Self
 
 from broker.acl import Principal, acl_file
 from deploy import access, accounts, assembly, children, keys
-from deploy.mosquitto import LOOPBACK, BrokerError, MosquittoMissing, PrivateBroker, free_port, write_private
+from deploy.handshakes import Handshakes, listener_files
+from deploy.mosquitto import (
+    LOOPBACK,
+    BrokerError,
+    Listener,
+    MosquittoMissing,
+    PrivateBroker,
+    free_port,
+    write_private,
+)
 from deploy.site import Site
 
 if TYPE_CHECKING:
@@ -185,8 +194,10 @@ class Box:
             self.directory / "broker",
             principals,
             passwords={principal.user: password for principal, password in principals.items()},
+            listener=self._listener(),
             render_acl=render_acl,
         )
+        self._handshakes: Handshakes | None = None
         self._following = access.Following(self.directory / "station" / accounts.ACCESS_FILE, self.broker.renew)
         self._following.look()
         self._follows = False
@@ -200,6 +211,8 @@ class Box:
     ) -> None:
         """End everything."""
         self._following.stop()
+        if self._handshakes is not None:
+            self._handshakes.stop()
         for running in reversed(self.processes.values()):
             running.stop()
             running.close()
@@ -207,13 +220,35 @@ class Box:
 
     # Starting
 
+    def start_broker(self) -> None:
+        """Start the broker, and let it know what becomes of certificates."""
+        self.broker.start()
+        if self._handshakes is None and (tls := self._tls_folder()) is not None:
+            self._handshakes = Handshakes(tls, reload=self.broker.reload, cut=self.broker.cut)
+            self._handshakes.begin()
+            self._handshakes.start()
+
+    def _tls_folder(self) -> Path | None:
+        """Where the files of the broker's door for certificates are; None: it has none."""
+        if not self.site.broker.mutual or self.site.tls is None:
+            return None
+        return self.directory / "station" / self.site.tls.folder
+
+    def _listener(self) -> Listener | None:
+        folder, broker = self._tls_folder(), self.site.broker
+        return None if folder is None else Listener(broker.listen or LOOPBACK, broker.port, listener_files(folder))
+
+    def _broker_address(self, program: str) -> assembly.BrokerAddress | None:
+        """Where a program finds the broker; None: where the site file says, by its certificate."""
+        return None if self.site.broker.mutual else assembly.BrokerAddress(port=self.broker_port(program))
+
     def start_station(self, *, interfere: Sequence[str] = ()) -> Running:
         """Start the station and wait until it answers over HTTP."""
         settings = assembly.station_settings(
             self.site,
             self.keys,
             state=self._state("station"),
-            broker=assembly.BrokerAddress(port=self.broker_port("station")),
+            broker=self._broker_address("station"),
             http_port=self.http_port,
         )
         path = self._state("station") / "settings.json"
@@ -230,9 +265,10 @@ class Box:
         name = gateway or self.site.gateways[0].id
         arguments = [
             "gateway", "--site", str(self.site_path), "--id", name, "--keys", str(self.directory / "keys"),
-            "--state", str(self.gateway_state(name)), "--broker-port", str(self.broker_port(f"gateway-{name}")),
-            *self._clock,
+            "--state", str(self.gateway_state(name)), *self._clock,
         ]  # fmt: skip
+        if (address := self._broker_address(f"gateway-{name}")) is not None:
+            arguments += ["--broker-port", str(address.port)]
         if self._gpio is not None:
             arguments += ["--gpio", self._gpio, "--gpio-socket", str(self.gateway_state(name) / "gpio.sock")]
         running = self._start(f"gateway-{name}", arguments, interfere=interfere)
@@ -276,7 +312,7 @@ class Box:
 
         Raises MosquittoMissing: no restart mends that.
         """
-        starts: dict[str, Callable[[], object]] = {"broker": self.broker.start, "station": self.start_station}
+        starts: dict[str, Callable[[], object]] = {"broker": self.start_broker, "station": self.start_station}
         starts |= {f"gateway-{gateway.id}": partial(self.start_gateway, gateway.id) for gateway in self.site.gateways}
         while not stop.is_set():
             for name, start in starts.items():

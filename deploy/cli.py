@@ -9,7 +9,7 @@ import asyncio
 import json
 import re
 import sys
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
 from functools import partial
@@ -21,7 +21,8 @@ import typer
 from deploy import interference
 
 if TYPE_CHECKING:
-    from deploy.authority import Names
+    from deploy.authority import Authority, Names
+    from deploy.provisioning import Made
 
 app = typer.Typer(
     name="shouwang",
@@ -326,6 +327,11 @@ def broker_render(
     keys: KeysFolder = None,
     follow: Annotated[bool, typer.Option("--follow", help="Go on, and render what the station changes.")] = False,
     pid_file: Annotated[Path | None, typer.Option(help="Of the mosquitto that is to read them anew.")] = None,
+    tls: Annotated[
+        Path | None, typer.Option("--tls", help="The folder of its station.crt: write mosquitto.conf as well.")
+    ] = None,
+    listen: Annotated[str, typer.Option(metavar="ADDRESS:PORT", help="With --tls: where it listens.")] = "0.0.0.0:8883",
+    local_port: Annotated[int, typer.Option(help="With --tls: its port on loopback, for passwords.")] = 1883,
 ) -> None:
     """Write who may do what at the broker for an installed mosquitto, and let it read that anew."""
     import signal
@@ -334,7 +340,9 @@ def broker_render(
     from broker.access import Access, NoAccess
     from deploy import access as accessing
     from deploy import keys as keyring
+    from deploy import mosquitto
     from deploy.accounts import ACCESS_FILE
+    from deploy.handshakes import Handshakes
 
     folder = keys or (None if site is None else site.parent / "keys")
     path = access or state / ACCESS_FILE
@@ -350,14 +358,31 @@ def broker_render(
         if pid_file is not None:
             accessing.reload(pid_file)
 
+    if tls is not None:
+        try:
+            accessing.render_broker(out, tls=tls, listen=listen, local_port=local_port)
+        except ValueError as error:
+            fail(error, USAGE)
+        except OSError as error:
+            fail(error, STORE)
     if follow:
         stop = threading.Event()
         for number in (signal.SIGTERM, signal.SIGINT):
             signal.signal(number, lambda *_: stop.set())
-        following = accessing.Following(path, renew, told=lambda line: sys.stderr.write(f"{line}\n"))
-        following.start()
-        stop.wait()
-        following.stop()
+
+        def told(line: str) -> None:
+            sys.stderr.write(f"{line}\n")
+
+        following = accessing.Following(path, renew, told=told)
+        looks: list[Callable[[], object]] = [following.look]
+        if tls is not None and pid_file is not None:
+            again = partial(accessing.reload, pid_file)
+            cut = partial(mosquitto.end_connection, passwords=out / "passwords", port=local_port, reload=again)
+            looks.append(Handshakes(tls, reload=again, cut=cut, told=told).look)
+        while not stop.is_set():  # one after the other: both write `passwords`
+            for look in looks:
+                look()
+            stop.wait(accessing.LOOK_S)
         return
     try:
         said = accessing.read(path)
@@ -508,6 +533,9 @@ def ca_list(ca: CaFolder, json_: AsJson = False) -> None:
 def ca_revoke(
     ca: CaFolder,
     which: Annotated[str, typer.Argument(metavar="SERIAL|NAME", help="As `shouwang ca list` names it.")],
+    out: Annotated[
+        Path | None, typer.Option("--out", help="The folder of the station.crt of the broker: bring the lists there.")
+    ] = None,
     passphrase_file: PassphraseFile = None,
 ) -> None:
     """Let certificates count no more, and write the list of them that a broker reads. Browsers read no list."""
@@ -518,11 +546,170 @@ def ca_revoke(
     try:
         passphrase = None if authority.is_open(ca) else _passphrase(passphrase_file)
         ended = authority.open_authority(ca, passphrase).revoke(which, now=datetime.now(UTC))
+        if out is not None:
+            authority.put_lists(ca, out)
     except authority.AuthorityError as error:
         fail(error, USAGE)
     except OSError as error:
         fail(error, STORE)
     sys.stdout.writelines(f"- {row.serial}  {row.sort}  {row.name}\n" for row in ended)
+
+
+provision = typer.Typer(help="What is carried to a gateway, a unit or an account (docs/tls.md).", no_args_is_help=True)
+app.add_typer(provision, name="provision")
+
+CaOption = Annotated[
+    Path | None, typer.Option("--ca", help="The authority's folder, where the broker knows accounts by certificate.")
+]
+TlsFolder = Annotated[
+    Path | None, typer.Option("--tls", help="The folder of the broker's station.crt: bring the lists there.")
+]
+
+
+def _authority(ca: Path | None, passphrase_file: Path | None, *, needed: bool = True) -> "Authority | None":
+    """The authority that signs; None where nobody needs one."""
+    from deploy import authority
+
+    if not needed:
+        return None
+    if ca is None:
+        fail("the broker knows its accounts by certificate ([broker] mutual = true): give --ca", USAGE)
+    passphrase = None if authority.is_open(ca) else _passphrase(passphrase_file)
+    return authority.open_authority(ca, passphrase)
+
+
+@contextmanager
+def _provisioning() -> Iterator[None]:
+    """What can be wrong with provisioning is said in a sentence."""
+    from deploy import assembly, authority, check, provisioning
+    from deploy import keys as keyring
+
+    try:
+        yield
+    except (
+        authority.AuthorityError,
+        check.SiteError,
+        keyring.KeysError,
+        assembly.UnknownGateway,
+        provisioning.ProvisioningError,
+        ValueError,
+    ) as error:
+        fail(error, USAGE)
+    except OSError as error:
+        fail(error, STORE)
+
+
+def _say_made(made: "Made", signs: "Authority | None", tls: Path | None) -> None:
+    from datetime import UTC, datetime
+
+    from deploy import authority
+
+    if signs is not None and tls is not None:
+        authority.put_lists(signs.directory, tls)
+    line = str(made.where)
+    if made.issued is not None:
+        until = datetime.fromtimestamp(made.issued.not_after, UTC)
+        line += f"  {made.issued.name}  {made.issued.serial}  {until:%Y-%m-%d}"
+    sys.stdout.write(line + "\n")
+
+
+@provision.command("station")
+def provision_station(
+    site: SiteFile,
+    ca: CaOption = None,
+    keys: KeysFolder = None,
+    tls: TlsFolder = None,
+    passphrase_file: PassphraseFile = None,
+) -> None:
+    """Give the station its certificate for the broker, among its keys; again: a new one for the same key."""
+    from datetime import UTC, datetime
+
+    from deploy import check, provisioning
+
+    with _provisioning():
+        read = check.load(site)
+        signs = _authority(ca, passphrase_file)
+        assert signs is not None
+        made = provisioning.provision_station(read, keys or site.parent / "keys", signs=signs, now=datetime.now(UTC))
+        _say_made(made, signs, tls)
+
+
+@provision.command("gateway")
+def provision_gateway(
+    id: Annotated[str, typer.Argument(help="Which gateway of the site.")],  # noqa: A002
+    site: SiteFile,
+    out: Annotated[Path, typer.Option("--out", help="A new folder, which is carried to the box.")],
+    ca: CaOption = None,
+    keys: KeysFolder = None,
+    renew: Annotated[bool, typer.Option("--renew", help="Only a new certificate, for the key that it has.")] = False,
+    tls: TlsFolder = None,
+    passphrase_file: PassphraseFile = None,
+) -> None:
+    """Make what a gateway's box needs: its part of the site file, its keys, its certificate for the broker."""
+    from datetime import UTC, datetime
+
+    from deploy import check, provisioning
+
+    with _provisioning():
+        read, now = check.load(site), datetime.now(UTC)
+        signs = _authority(ca, passphrase_file, needed=renew or read.broker.mutual)
+        keyring = keys or site.parent / "keys"
+        if renew:
+            assert signs is not None
+            made = provisioning.renew_gateway(read, id, keyring=keyring, out=out, signs=signs, now=now)
+        else:
+            made = provisioning.provision_gateway(
+                read, site.read_text(encoding="utf-8"), id, keyring=keyring, out=out, signs=signs, now=now
+            )
+        _say_made(made, signs, tls)
+    if not renew:
+        sys.stderr.write(
+            f"Whoever has {out} is this gateway: carry it yourself, put it into /etc/shouwang, and erase the medium.\n"
+            f"拿到 {out} 就等于拿到这台网关: 专人携带, 拷入 /etc/shouwang 后清除介质。\n"
+        )
+
+
+@provision.command("unit")
+def provision_unit(
+    units: Annotated[list[str], typer.Argument(help="Units of the site file.")],
+    site: SiteFile,
+    out: Annotated[Path, typer.Option("--out", help="The page of labels: .html, for its owner alone.")],
+    keys: KeysFolder = None,
+) -> None:
+    """Print the labels of units: id, line and address, and the key in words and as a QR code."""
+    from deploy import check, provisioning
+
+    with _provisioning():
+        page = provisioning.labels(check.load(site), units, keyring=keys or site.parent / "keys")
+        provisioning.put_labels(page, out)
+        sys.stdout.write(f"{out}  {len(units)}\n")
+
+
+@provision.command("user")
+def provision_user(
+    who: Annotated[
+        str, typer.Argument(help="police, community:c1, grid:w1 or household:h03; @SEAT for a further one.")
+    ],
+    site: SiteFile,
+    out: Annotated[Path, typer.Option("--out", help="A new folder for certificate, key and what to set up.")],
+    ca: CaOption = None,
+    tls: TlsFolder = None,
+    passphrase_file: PassphraseFile = None,
+) -> None:
+    """Make a certificate for an account that only receives at the broker: a screen, or a household's automation."""
+    from datetime import UTC, datetime
+
+    from deploy import check, provisioning
+
+    with _provisioning():
+        read = check.load(site)
+        principal = provisioning.receiver(read, who)
+        signs = _authority(ca, passphrase_file)
+        assert signs is not None
+        made = provisioning.provision_user(read, principal, out=out, signs=signs, now=datetime.now(UTC))
+        _say_made(made, signs, tls)
+    if not provisioning.has_rights(read, principal):
+        sys.stderr.write(f"{principal.user} hears nothing until the desk gives it an account (docs/register.md)\n")
 
 
 class Period(StrEnum):

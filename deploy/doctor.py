@@ -28,13 +28,17 @@ from importlib.metadata import version
 from pathlib import Path
 from typing import Any, Final
 
+from broker.ids import GatewayId
 from broker.kinds import Words
+from broker.signing import STATION_KID, gateway_kid
 from deploy import assembly, check
 from deploy import keys as keyring
 from deploy.site import Gateway, Site
 
 WITHIN_S: Final = 5.0
 """How long something that is asked may take to answer."""
+TAKEN_S: Final = 1.0
+"""A broker that refuses a certificate says so at once."""
 SYNCS: Final = 5
 SYNC_SLOW_S: Final = 0.2
 SYNC_BAD_S: Final = 2.0
@@ -221,6 +225,8 @@ def _sync(where: Path) -> Finding:
 
 def _broker(patient: Patient, site: Site) -> Finding:
     address = assembly.broker_address(site, state=patient.state)
+    if address.mutual and address.ca is None:
+        address = replace(address, ca=patient.keys / keyring.ROOT)
     if patient.broker_port is not None:
         address = replace(address, port=patient.broker_port, ca=None)
     where = f"{address.host}:{address.port}"
@@ -228,7 +234,16 @@ def _broker(patient: Patient, site: Site) -> Finding:
         with socket.create_connection((address.host, address.port), timeout=WITHIN_S) as connection:
             if address.ca is not None:
                 context = ssl.create_default_context(cafile=str(address.ca))
-                context.wrap_socket(connection, server_hostname=address.host).close()
+                if address.mutual:
+                    own = keyring.folder_of(patient.keys, _kid(patient))
+                    context.load_cert_chain(own / keyring.BROKER_CERTIFICATE, own / keyring.BROKER_KEY)
+                with context.wrap_socket(connection, server_hostname=address.host) as secured:
+                    if address.mutual and not _is_taken(secured):
+                        return bad(
+                            "broker", f"{where} 不接受本机证书：过期、吊销或不是它的",
+                            f"{where} does not take our certificate: ended, revoked, or of another authority",
+                            f"shouwang provision {_whose(patient)}",
+                        )  # fmt: skip
     except ssl.SSLCertVerificationError as error:
         why = error.verify_message
         return bad(
@@ -244,15 +259,42 @@ def _broker(patient: Patient, site: Site) -> Finding:
     return good("broker", f"消息服务器 {where} 有应答", f"the broker at {where} answers")
 
 
+def _is_taken(secured: ssl.SSLSocket) -> bool:
+    """Whether a certificate that was shown is good: in TLS 1.3 a refusal comes after the handshake. Says no name."""
+    secured.settimeout(TAKEN_S)
+    try:
+        secured.recv(1)
+    except TimeoutError:
+        return True  # it waits for our first word
+    except OSError:
+        return False
+    return False
+
+
+def _kid(patient: Patient) -> str:
+    return STATION_KID if patient.gateway is None else gateway_kid(GatewayId(patient.gateway))
+
+
+def _whose(patient: Patient) -> str:
+    """What `shouwang provision` makes anew."""
+    return "station" if patient.gateway is None else f"gateway {patient.gateway} --renew"
+
+
 def _certificates(patient: Patient, site: Site) -> Iterator[Finding]:
     from api.certificates import CertificateError, read
     from deploy.authority import STATION
 
     files = {"ca": site.broker.ca, "road ca": None if site.road is None else site.road.ca}
+    if site.broker.mutual:
+        folder = keyring.folder_of(patient.keys.absolute(), _kid(patient))
+        files["broker certificate"] = str(folder / keyring.BROKER_CERTIFICATE)
+        files["ca"] = site.broker.ca or str(patient.keys.absolute() / keyring.ROOT)
     if site.tls is not None and patient.gateway is None:
         files["https"] = f"{site.tls.folder}/{STATION}"
     for what, file in files.items():
-        mend = "shouwang ca renew" if what == "https" else "shouwang ca list"
+        mend = {"https": "shouwang ca renew", "broker certificate": f"shouwang provision {_whose(patient)}"}.get(
+            what, "shouwang ca list"
+        )
         if file is None:
             continue
         try:

@@ -9,6 +9,9 @@
       gateways/g1/seed, account as the station's
       gateways/g1/units         unit and its AES-128 key
       gateways/g1/zigbee        user name and password for the Zigbee broker: written by hand
+      root.crt                  the site's authority, where the broker knows its accounts by certificate
+      station/broker.crt, broker.key, gateways/g1/broker.crt, broker.key
+                                certificate and key for the broker (PEM); `shouwang provision` makes them
 
 Each gateway needs `public` and its own folder, and nothing else. A line is a name, a space and a value; `#` begins
 a comment. Making keys adds what is missing and changes nothing that is there.
@@ -45,6 +48,10 @@ PASSWORD_BYTES: Final = 18
 TOKEN_BYTES: Final = 24
 PUBLIC_BYTES: Final = 32
 DIGEST_BYTES: Final = 32
+
+ROOT: Final = "root.crt"
+BROKER_CERTIFICATE: Final = "broker.crt"
+BROKER_KEY: Final = "broker.key"
 
 LOST: Final = (
     "its signing key is not here. It is on another machine (then make keys there), or lost "
@@ -88,6 +95,15 @@ class KeyMissing(KeysError):
     def __init__(self, path: Path, what: str, *, hint: str = "`shouwang keys` makes what is missing") -> None:
         self.what = what
         super().__init__(path, f"{what} is missing. {hint}")
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Files by which somebody is known at the broker, and knows it: certificate and key, and the authority of both."""
+
+    certificate: Path
+    key: Path
+    root: Path
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -143,6 +159,16 @@ class Keys:
             raise KeyMissing(self.directory, f"the password of {user}")
         return self.passwords[user]
 
+    def identity(self, kid: str) -> Identity:
+        """The certificate of `kid` for the broker. Raises KeyMissing, KeysExposed or KeysUnreachable."""
+        folder = folder_of(self.directory, kid)
+        found = Identity(folder / BROKER_CERTIFICATE, folder / BROKER_KEY, self.directory / ROOT)
+        who = "station" if kid == STATION_KID else f"gateway {kid.partition(':')[2]}"
+        for path in (found.certificate, found.key, found.root):
+            if _text_of(path) is None:
+                raise KeyMissing(path, f"the certificate of {kid}", hint=f"`shouwang provision {who}` makes it")
+        return found
+
     def officer(self, officer: str) -> str:
         """The SHA-256 of an officer's token in hexadecimal. Raises KeyMissing."""
         if officer not in self.officers:
@@ -187,11 +213,14 @@ def read(directory: Path) -> Keys:
     )
 
 
-def provision(site: Site, directory: Path, *, draw: Draw = secrets.token_bytes) -> Provisioned:
-    """Make every key that `site` needs and `directory` lacks. What is there stays as it is. Raises KeysError."""
+def provision(site: Site, directory: Path, *, draw: Draw = secrets.token_bytes, officers: bool = True) -> Provisioned:
+    """Make every key that `site` needs and `directory` lacks. What is there stays as it is. Raises KeysError.
+
+    `officers` False: make no tokens, for whoever has nobody to show them to: they are shown once and kept nowhere.
+    """
     with _locked(directory):
         maker = _Maker(directory, read(directory), draw)
-        maker.make(site)
+        maker.make(site, officers=officers)
         return Provisioned(keys=read(directory), added=tuple(maker.added), tokens=maker.tokens)
 
 
@@ -203,7 +232,7 @@ class _Maker:
         self.added: list[str] = []
         self.tokens: dict[str, str] = {}
 
-    def make(self, site: Site) -> None:
+    def make(self, site: Site, *, officers: bool) -> None:
         station, own = self._directory / "station", station_user(site)
         self._seed(STATION_KID)
         self._passwords(station / "account", own)
@@ -215,7 +244,8 @@ class _Maker:
             self._units(folder / "units", [unit.id for unit in gateway.units])
             taken.add(user)
         self._passwords(self._directory / "accounts", *(p.user for p in principals(site) if p.user not in taken))
-        self._officers(station / "officers", site)  # last: a token that a failure swallows is lost for good
+        if officers:  # last: a token that a failure swallows is lost for good
+            self._officers(station / "officers", site)
 
     def _seed(self, kid: str) -> None:
         public = dict(self._keys.public)
@@ -262,9 +292,19 @@ def _of_gateway(directory: Path, gateway: GatewayId) -> Path:
     return directory / "gateways" / gateway
 
 
-def _seed_path(directory: Path, kid: str) -> Path:
+def folder_of(directory: Path, kid: str) -> Path:
+    """Where the keys of `kid` lie."""
     role, _, id_ = kid.partition(":")
-    return (directory / "gateways" / id_ if id_ else directory / role) / "seed"
+    return directory / "gateways" / id_ if id_ else directory / role
+
+
+def put(path: Path, content: bytes) -> None:
+    """Put a file among the keys, whole and for its owner alone. Raises KeysUnreachable."""
+    _write(path, content.decode())
+
+
+def _seed_path(directory: Path, kid: str) -> Path:
+    return folder_of(directory, kid) / "seed"
 
 
 def _text(random: bytes) -> str:

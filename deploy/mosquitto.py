@@ -17,14 +17,15 @@ import subprocess
 import threading
 from collections.abc import Callable, Iterable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from pathlib import Path
-from time import monotonic
+from time import monotonic, sleep
 from types import TracebackType
 from typing import Final, Self
 
 from broker import acl
 from broker.access import Access
-from broker.acl import SALT_BYTES, BrokerSettings, Principal, acl_file, broker_file
+from broker.acl import SALT_BYTES, BrokerSettings, Principal, Tls, acl_file, broker_file
 from broker.ids import StationId
 from broker.topics import Role
 from deploy import children
@@ -35,6 +36,9 @@ FREE_ATTEMPTS: Final = 100
 FIRST_FREE: Final = 10_000
 CLIENT_PORTS: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
 POLL_S: Final = 0.005
+CUT_S: Final = 10.0
+CUT_POLL_S: Final = 0.02
+"""mosquitto has read its files 0.1 s after SIGHUP."""
 LOG_TAIL_CHARS: Final = 2_000
 SBIN: Final = "/usr/local/sbin:/usr/sbin:/sbin"
 """Debian keeps mosquitto where an ordinary user's path does not look."""
@@ -73,11 +77,21 @@ class BrokerSilent(BrokerError):
         super().__init__(f"mosquitto on port {port} did not answer within {timeout_s:g} s")
 
 
+@dataclass(frozen=True, slots=True)
+class Listener:
+    """Where a broker of ours takes those who have a certificate."""
+
+    address: str
+    port: int
+    tls: Tls
+
+
 class PrivateBroker:
     """One mosquitto with its files in `directory` (made when missing, 0700) and an account for each principal.
 
     Passwords that are not given (by user name) are drawn; `password` tells them. `port` 0 takes a free one at
-    the first start and keeps it over restarts. `render_acl` is there for tests that break the rights on purpose.
+    the first start and keeps it over restarts. `listener` is open besides, for those who come by certificate.
+    `render_acl` is there for tests that break the rights on purpose.
     Used as a context manager it runs inside and is stopped at the end. The methods block for some ten
     milliseconds: a coroutine calls them through `asyncio.to_thread`. One thread at a time starts and ends it; `renew`
     may be called by another.
@@ -90,11 +104,13 @@ class PrivateBroker:
         *,
         passwords: Mapping[str, str] | None = None,
         port: int = 0,
+        listener: Listener | None = None,
         render_acl: Callable[[Iterable[Principal]], str] = acl_file,
     ) -> None:
         self.directory = directory.absolute()
         self.port = port
         self._port_is_ours = port != 0  # given, or used before: clients know it
+        self._listener = listener
         self._principals = (*principals, PROBE)
         given = passwords or {}
         self._passwords = {p.user: given.get(p.user) or secrets.token_urlsafe(18) for p in self._principals}
@@ -180,6 +196,20 @@ class PrivateBroker:
                 with suppress(ProcessLookupError, BrokerError):
                     os.kill(self.pid, signal.SIGHUP)
 
+    def reload(self) -> None:
+        """Let it read certificate, key and the list of those that count no more anew; who is connected stays so."""
+        with self._files, suppress(ProcessLookupError, BrokerError):
+            os.kill(self.pid, signal.SIGHUP)
+
+    def cut(self, user: str) -> None:
+        """End the connection of an account that came by certificate. Raises OSError or BrokerSilent.
+
+        mosquitto looks at certificates in the handshake alone. But whoever comes as an account ends the connection that
+        it has: so we come as this one, once, on loopback, with a password that nobody was told.
+        """
+        with self._files:
+            end_connection(user, passwords=self.directory / "passwords", port=self.port, reload=self.reload)
+
     def suspend(self) -> None:
         """Stop it in its tracks (SIGSTOP): connections stay open and nothing answers, until `resume`."""
         os.kill(self.pid, signal.SIGSTOP)
@@ -218,9 +248,12 @@ class PrivateBroker:
         self.directory.mkdir(mode=0o700, parents=True, exist_ok=True)
         settings = BrokerSettings(
             directory=str(self.directory),
-            port=self.port,
+            port=self.port if self._listener is None else self._listener.port,
+            address=LOOPBACK if self._listener is None else self._listener.address,
             connections=len(self._principals) + SPARE_CONNECTIONS,
             run_as="root" if os.geteuid() == 0 else None,
+            tls=None if self._listener is None else self._listener.tls,
+            local=None if self._listener is None else self.port,
         )
         self._write_rights()
         write_private(self.directory / "mosquitto.conf", broker_file(settings))
@@ -297,6 +330,33 @@ def free_port() -> int:
             probe.bind((LOOPBACK, port))
             return port
     raise BrokerError(f"no port between {FIRST_FREE} and {first_of_clients} is free")
+
+
+def end_connection(
+    user: str, *, passwords: Path, port: int, reload: Callable[[], object], timeout_s: float = CUT_S
+) -> None:
+    """End the connection of an account, whoever has it. Raises OSError or BrokerSilent.
+
+    mosquitto looks at a certificate in the handshake alone, and SIGHUP ends no connection of one that was revoked.
+    But whoever connects as an account ends the connection that it had: so we come as this one, once, to the listener
+    on loopback (`port`), with a password that is in the file for this moment and that nobody was told.
+    """
+    before = passwords.read_text(encoding="utf-8")
+    once = secrets.token_urlsafe(18)
+    others = "".join(line for line in before.splitlines(keepends=True) if not line.startswith(f"{user}:"))
+    found = passwords.stat()
+    owner = (found.st_uid, found.st_gid) if os.geteuid() == 0 else None
+    try:
+        write_private(passwords, f"{others}{user}:{password_digest(once)}\n", owner=owner)
+        reload()
+        deadline = monotonic() + timeout_s
+        while not _answers(port, user, once):
+            if monotonic() > deadline:
+                raise BrokerSilent(port, timeout_s)
+            sleep(CUT_POLL_S)
+    finally:
+        write_private(passwords, before, owner=owner)
+        reload()
 
 
 def write_private(path: Path, text: str, *, owner: tuple[int, int] | None = None) -> None:

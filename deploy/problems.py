@@ -257,6 +257,18 @@ CATALOGUE: Final[Mapping[str, Kind]] = {
         "到 {value} 的连接没有加密（缺少 ca），密码会在网上明文传送",
         "the way to {value} is not encrypted (no ca): passwords travel in the clear",
     ),
+    "plain_broker": _error(
+        "到 {value} 的连接没有加密：写 ca 或 mutual = true；确实要明文，写 plain = true",
+        "the way to {value} is not encrypted: say ca or mutual = true; if it shall be so, plain = true",
+    ),
+    "mutual_without_tls": _error(
+        "本机服务器用证书认人（mutual = true），要有 [tls] 里的服务器证书",
+        "the broker of this machine knows its accounts by certificate (mutual = true): it needs [tls] for its own",
+    ),
+    "listens_nowhere": _error(
+        "listen 只在 private = true 并且 mutual = true 时有用",
+        "listen counts only with private = true and mutual = true",
+    ),
     "https_port": _error(
         "HTTP 已经使用端口 {value}：HTTPS 要用另一个端口",
         "port {value} is that of HTTP: HTTPS needs another one",

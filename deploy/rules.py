@@ -461,11 +461,16 @@ def _machines_have_names(draft: Draft) -> Iterator[Finding]:
     yield from _bad_host(station, station.host)
     yield from _bad_host(broker, broker.host)
     if broker.private:
-        for key in ("host", "ca"):
+        for key in ("ca",) if broker.mutual else ("host", "ca"):
             if key in broker.model_fields_set:
                 yield finding("private_elsewhere", (*broker.at, key), key=key)
-    elif broker.ca is None and not _is_here(broker.host) and "ca" not in broker.refused:
-        yield finding("open_broker", broker.at or ("broker",), value=shorten(broker.host))
+        if broker.mutual and draft.site.tls is None and draft.whole:
+            yield finding("mutual_without_tls", (*broker.at, "mutual"))
+    elif not broker.mutual and broker.ca is None and not _is_here(broker.host) and "ca" not in broker.refused:
+        code = "open_broker" if broker.plain else "plain_broker"
+        yield finding(code, broker.at or ("broker",), value=shorten(broker.host))
+    if broker.listen is not None and not (broker.private and broker.mutual):
+        yield finding("listens_nowhere", (*broker.at, "listen"))
 
 
 def _pages_go_by_https(draft: Draft) -> Iterator[Finding]:

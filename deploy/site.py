@@ -84,6 +84,9 @@ class Broker(Entry):
     host: Word = "127.0.0.1"
     port: PortNumber = 8883
     ca: Word | None = None
+    mutual: StrictBool = False
+    listen: Word | None = None
+    plain: StrictBool = False
 
 
 class Road(Entry):

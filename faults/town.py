@@ -363,6 +363,8 @@ def town(
     more: str = "",
     clock: Path | None = None,
     links: bool = False,
+    changed: Sequence[tuple[str, str]] = (),
+    prepared: Callable[[Path, Path], object] = lambda _site, _keys: None,
 ) -> Iterator[Town]:
     """A town in `folder`, everything in it started. `gateway_state`: where its gateway's disk is.
 
@@ -370,6 +372,8 @@ def town(
     `more`: what the site file has beside the example's.
     `road_s`: so long without a receipt an alarm goes to the station by HTTP as well.
     `clock`: a file by which the clocks of station and gateway are put forward (`deploy.clock`).
+    `changed`: what else stands otherwise in the site file than in the example.
+    `prepared`: is given the site file and the folder of keys before anything is started.
     `links`: gateway and station reach the broker over links that can be hurt (`Town.links`).
     """
     http_port = free_port()
@@ -381,6 +385,7 @@ def town(
         ("heartbeat_s = 60", "heartbeat_s = 60\nstatus_s = 5"),
         ('id = "desk"', 'id = "desk"\nrole = "duty_officer"'),
         ('"ports/', f'"{folder}/ports/'),
+        *changed,
     ):
         assert old in text
         text = text.replace(old, new)
@@ -388,6 +393,7 @@ def town(
     if road_s is not None:
         text += f'\n[road]\nurl = "http://127.0.0.1:{http_port}"\nafter_s = {road_s}\n'
     site_path.write_text(text)
+    prepared(site_path, folder / "box" / "keys")
     with ExitStack() as stack:
         site = check.load(site_path)
         box = stack.enter_context(
@@ -400,7 +406,7 @@ def town(
             }
         if gateway_state is not None:
             (box.directory / "gateway-gw1").symlink_to(gateway_state)
-        box.broker.start()
+        box.start_broker()
         village = box.start_village(heartbeat_s=heartbeat_s, hung=hung)
         stack.callback(hang_up, village)
         if start:

@@ -23,7 +23,7 @@ from paho.mqtt.properties import Properties
 from paho.mqtt.reasoncodes import ReasonCode
 
 from gateway.stamps import kernel_synced
-from gateway.trust import believing, is_early
+from gateway.trust import Identity, believing, is_early
 
 if TYPE_CHECKING:
     from paho.mqtt.client import SocketLike
@@ -55,13 +55,17 @@ class Patience:
 
 @dataclass(frozen=True, slots=True)
 class Access:
-    """Where to connect and as whom. `ca`: the authority of a TLS broker, None on a plain loopback one."""
+    """Where to connect and as whom. `ca`: the authority of a TLS broker, None on a plain loopback one.
+
+    `own`: the certificate by which a broker knows us that asks for one.
+    """
 
     host: str
     port: int
     user: str | None
     password: str | None
     ca: Path | None = None
+    own: Identity | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -240,7 +244,7 @@ class MqttLink:
         """Blocking, in a worker thread: files are read, names looked up, the connection is made."""
         if self._access.ca is not None:
             self._any_time = self._any_time and not self._synced()
-            client.tls_set_context(believing(self._access.ca, any_time=self._any_time))
+            client.tls_set_context(believing(self._access.ca, any_time=self._any_time, own=self._access.own))
         keepalive_s = self._patience.keepalive_s
         client.connect(self._access.host, self._access.port, keepalive=keepalive_s, clean_start=True)
 

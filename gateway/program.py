@@ -67,6 +67,7 @@ from gateway.slices import Applied, Incoming, Kept, apply, keep
 from gateway.stamps import Clock, SystemClock
 from gateway.stores import Stores, open_stores, reopen
 from gateway.supervision import Supervision
+from gateway.trust import Credential, Identity
 from gateway.uplink import Uplink
 from gateway.watchdog import Watchdog
 
@@ -171,6 +172,8 @@ class Gateway:
         self._timer: asyncio.TimerHandle | None = None
         self._failures = 0
         self._watchdog = Watchdog(os.environ)
+        certificate = settings.broker.certificate
+        self._credential = None if certificate is None else Credential(certificate)
         self._rounds = Rounds(
             Watched(
                 keeper=self._keeper,
@@ -184,6 +187,7 @@ class Gateway:
                 health=self.health,
                 failures=self._all_failures,
                 road=self._road,
+                credential=self._credential,
             ),
             settings,
             clock=clock,
@@ -318,7 +322,16 @@ class Gateway:
         return Uplink(
             station=settings.station,
             gateway=settings.gateway,
-            access=Access(broker.host, broker.port, broker.user, broker.password.get_secret_value(), broker.ca),
+            access=Access(
+                broker.host,
+                broker.port,
+                broker.user,
+                None if broker.password is None else broker.password.get_secret_value(),
+                broker.ca,
+                own=None
+                if broker.certificate is None or broker.key is None
+                else Identity(broker.certificate, broker.key),
+            ),
             signer=Signer(gateway_kid(settings.gateway), settings.signing_seed.get_secret_value()),
             verifier=self._verifier,
             keeper=self._keeper,
@@ -689,6 +702,7 @@ class Gateway:
             "outbox": _plain(self._outbox.counts),
             "intake": _plain(self._intake.counts),
             "clock": self._clock().quality,
+            "certificate_ends_ms": None if self._credential is None else self._credential.ends_ms,
         }
 
 

@@ -11,6 +11,7 @@ import json
 import shutil
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Final, Protocol
 
@@ -25,6 +26,7 @@ from gateway.road import Road
 from gateway.settings import GatewaySettings
 from gateway.stamps import Clock
 from gateway.supervision import Change, Supervision
+from gateway.trust import Credential
 from gateway.uplink import Uplink
 from gateway.watchdog import Watchdog
 
@@ -35,6 +37,7 @@ DISK_FULL_SHARE: Final = 0.9
 QUEUE_DEEP: Final = 1_000
 VIEWS_EVERY: Final = 10
 PRUNE_EVERY: Final = 60
+CERTIFICATE_EVERY: Final = 60
 PRUNE_MOST: Final = 20
 """So many helpings of rows are pruned or shed at once; the journal is free for others between them."""
 UPLINK_DOWN_S: Final = 10.0
@@ -66,6 +69,7 @@ class Watched:
     health: Callable[[], dict[str, object]]
     failures: Callable[[], int]
     road: Road | None = None
+    credential: Credential | None = None
 
 
 class Rounds:
@@ -114,6 +118,10 @@ class Rounds:
         changes = to.supervision.advance(now.mono_ns)
         changes += self._look_inside(unsynced=now.quality == "unsynced")
         changes += self._look_at_disk(await self._loop.run_in_executor(None, self._read_disk))
+        if to.credential is not None and self._number % CERTIFICATE_EVERY == 0:
+            look = partial(to.credential.look, now.wall_ms, synced=now.quality != "unsynced")
+            await self._loop.run_in_executor(None, look)
+            changes += self._look_at_certificate(to.credential.stage)
         to.own.note(changes)
         for line in to.lines.values():
             line.note(line.supervise_backlog())
@@ -169,6 +177,15 @@ class Rounds:
         used, free_mib, gone = disk
         full = used > DISK_FULL_SHARE or gone
         return self._to.supervision.state("disk", "state", wrong=full, detail={"free_mib": free_mib})
+
+    def _look_at_certificate(self, stage: str) -> list[Change]:
+        state = self._to.supervision.state
+        return [
+            *state("certificate_ends", "broker", wrong=stage == "certificate_ends"),
+            *state("certificate_ends_soon", "broker", wrong=stage == "certificate_ends_soon"),
+            *state("certificate_ends_now", "broker", wrong=stage == "certificate_ends_now"),
+            *state("certificate_ended", "broker", wrong=stage == "certificate_ended"),
+        ]
 
     def _look_at_journal(self) -> None:
         if self._journal is not None and not self._journal.done():

@@ -150,13 +150,15 @@ class Tag(Settings):
 
 
 class BrokerAccess(Settings):
-    """Where the station's broker is, and as whom this gateway comes."""
+    """Where the station's broker is, and as whom this gateway comes: by a certificate with its key, or a password."""
 
     host: str = "127.0.0.1"
     port: Annotated[int, Field(ge=1, le=65535)] = 8883
     user: str
-    password: SecretStr
+    password: SecretStr | None = None
     ca: Path | None = None
+    certificate: Path | None = None
+    key: Path | None = None
 
 
 class StationAccess(Settings):

@@ -39,6 +39,7 @@ class Mailbox:
     def __init__(self, port: int, user: str | None, password: str | None, *, tls: SSLContext | None = None) -> None:
         self.arrived: list[Arrival] = []
         self.lost = Event()
+        self._let_in = False
         self._answers: SimpleQueue[ReasonCode] = SimpleQueue()
         self._client = Client(
             CallbackAPIVersion.VERSION2, protocol=MQTTProtocolVersion.MQTTv5, reconnect_on_failure=False
@@ -58,6 +59,12 @@ class Mailbox:
         if code.is_failure:
             self._client.loop_stop()
             raise Refused(code)
+        self._let_in = True
+
+    @classmethod
+    def by_certificate(cls, port: int, tls: SSLContext) -> Self:
+        """As whoever the certificate names."""
+        return cls(port, None, None, tls=tls)
 
     @classmethod
     def of(cls, broker: PrivateBroker, principal: Principal) -> Self:
@@ -100,8 +107,10 @@ class Mailbox:
     def _connected(self, _client: Client, _userdata: Any, _flags: Any, code: ReasonCode, _more: Any) -> None:
         self._answers.put(code)
 
-    def _disconnected(self, _client: Client, _userdata: Any, _flags: Any, _code: ReasonCode, _more: Any) -> None:
+    def _disconnected(self, _client: Client, _userdata: Any, _flags: Any, code: ReasonCode, _more: Any) -> None:
         self.lost.set()
+        if not self._let_in:  # in TLS 1.3 a refused certificate shows only after the handshake
+            self._answers.put(code)
 
     def _message(self, _client: Client, _userdata: Any, message: MQTTMessage) -> None:
         self.arrived.append(Arrival(message.topic, bytes(message.payload), message.retain))

@@ -17,9 +17,15 @@ from pathlib import Path
 
 import pytest
 
+from broker.acl import Principal
+from broker.ids import StationId
+from broker.topics import Role
 from deploy import authority, doctor, keys
 from deploy.check import load
 from deploy.doctor import Finding, Patient, State, examine
+from deploy.mosquitto import PrivateBroker
+from tests.api.peers import eventually
+from tests.deploy.authorities import Certified
 
 ROOT = Path(__file__).parents[2]
 VILLAGE = (ROOT / "examples" / "village.toml").read_text(encoding="utf-8")
@@ -195,3 +201,33 @@ def test_the_end_of_the_stations_certificate_is_told_before_it_comes(box: Patien
     assert "https" not in found(box)  # that of a gateway is not here
     (tmp_path / "tls/station.crt").unlink()
     assert found(station)["https"].state is State.BAD
+
+
+@pytest.mark.proves("N8", "F58", "F59")
+def test_a_gateways_own_certificate_is_tried_at_the_broker_and_its_end_is_told(box: Patient, tmp_path: Path) -> None:
+    now = datetime.now(UTC)
+    now_ms = int(now.timestamp() * 1_000)
+    site = Certified.made(tmp_path / "pki", now=datetime.now(UTC))
+    user = Principal(station=StationId("north"), role=Role.GATEWAY, id="gw1")
+    with PrivateBroker(tmp_path / "broker", [user], listener=site.listener()) as broker:
+        assert broker._listener is not None
+        where = f'host = "127.0.0.1"\nport = {broker._listener.port}\nmutual = true'
+        box.path.write_text(box.path.read_text().replace("private = true", where))
+        mutual = replace(box, broker_port=None, now_ms=now_ms)
+        assert "shouwang provision gateway gw1" in found(mutual)["keys"].words.en
+        own = box.keys / "gateways/gw1"
+        pair = site.root.client(user.user, now=now)
+        keys.put(own / "broker.key", pair.key)
+        keys.put(own / "broker.crt", pair.certificate)
+        keys.put(box.keys / "root.crt", (site.tls / "root.crt").read_bytes())
+        well = found(mutual)
+        assert [well[what].state for what in ("keys", "broker", "broker certificate", "ca")] == [State.GOOD] * 4
+        soon = found(replace(mutual, now_ms=now_ms + 380 * 86_400_000))["broker certificate"]
+        assert (soon.state, soon.mend) == (State.DOUBTFUL, "shouwang provision gateway gw1 --renew")
+        late = found(replace(mutual, now_ms=now_ms + 400 * 86_400_000))["broker certificate"]
+        assert late.state is State.BAD
+        site.root.revoke(user.user, now=datetime.now(UTC))
+        authority.put_lists(site.root.directory, site.tls)
+        broker.reload()
+        eventually(lambda: found(mutual)["broker"].state is State.BAD, "it is refused", deadline_s=10)
+        assert "does not take our certificate" in found(mutual)["broker"].words.en

@@ -491,7 +491,16 @@ WRONG: dict[str, tuple[list[Change], list[str]]] = {
         [added('[broker]\nprivate = true\nhost = "10.0.0.1"\nca = "/etc/ca.pem"')],
         ["private_elsewhere @ broker host", "private_elsewhere @ broker ca"],
     ),
-    "a broker far away without TLS": ([added('[broker]\nhost = "mqtt.example.org"')], ["open_broker @ broker"]),
+    "a broker far away without TLS": ([added('[broker]\nhost = "mqtt.example.org"')], ["plain_broker @ broker"]),
+    "a broker far away that shall be plain": (
+        [added('[broker]\nhost = "mqtt.example.org"\nplain = true')],
+        ["open_broker @ broker"],
+    ),
+    "a broker of one's own that shows no certificate": (
+        [added("[broker]\nprivate = true\nmutual = true")],
+        ["mutual_without_tls @ broker mutual"],
+    ),
+    "a door for nobody": ([added('[broker]\nlisten = "0.0.0.0"')], ["listens_nowhere @ broker listen"]),
     "two listeners on one port": ([added('[tls]\nfolder = "tls"\nport = 8080')], ["https_port @ tls port"]),
     "hsts on another port": ([added('[tls]\nfolder = "tls"\nhsts = true')], ["hsts_ports @ tls hsts"]),
     "a road in the clear": ([added('[road]\nurl = "http://desk.north.example"')], ["open_road @ road url"]),

@@ -1,11 +1,15 @@
 import asyncio
 import socket
 from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from threading import Event as Gate
 from typing import Any
 
 import pytest
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
 
 from broker.kinds import EventType
 from gateway import rounds as rules
@@ -214,3 +218,58 @@ async def test_a_journal_that_refuses_is_a_fault_in_the_status_at_once(tmp_path:
         await until_fault(gateway, "journal")
         assert "journal" in gateway._status("0" * 32, 1).faults  # type: ignore[arg-type] # any session
         refuse[0] = False
+
+
+@pytest.mark.proves("N8", "F58")
+async def test_the_end_of_its_certificate_is_a_fault_30_7_and_1_days_before_and_over_when_it_is_renewed(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(rules, "CERTIFICATE_EVERY", 1)
+    day, now_ms = 86_400_000, int(datetime.now(UTC).timestamp() * 1_000)
+    path = tmp_path / "broker.crt"
+
+    def ends_in(days: float) -> None:
+        fresh = tmp_path / "new.crt"
+        fresh.write_bytes(certificate(datetime.fromtimestamp(now_ms / 1_000, UTC) + timedelta(days=days)))
+        fresh.replace(path)
+
+    ends_in(200)
+    clock = Clock(wall_ms=now_ms)
+    broker = {"user": "north.gateway.gw1", "certificate": str(path), "key": str(tmp_path / "broker.key"), "port": 1}
+    async with running(place(tmp_path, broker=broker), clock=clock) as gateway:
+
+        def told() -> list[str]:
+            return [code for code in gateway._supervision.faults if code.startswith("certificate")]
+
+        await until(lambda: gateway._rounds._number > 3)
+        assert told() == []
+        for left, code in (
+            (29, "certificate_ends"),
+            (6.9, "certificate_ends_soon"),
+            (0.9, "certificate_ends_now"),
+            (-1, "certificate_ended"),
+        ):
+            clock.wall_ms = now_ms + int((200 - left) * day)
+            await until(lambda code=code: told() == [code])  # type: ignore[misc] # mypy takes the default for a second form
+        clock.wall_ms, clock.quality = 3_000, "unsynced"
+        number = gateway._rounds._number
+        await until(lambda: gateway._rounds._number > number + 3)
+        assert told() == ["certificate_ended"], "a clock that is wrong takes nothing back"
+        clock.wall_ms, clock.quality = now_ms + 201 * day, "synced"
+        ends_in(500)
+        await until(lambda: told() == [])
+        assert gateway.health()["certificate_ends_ms"] == (now_ms // 1_000 + 500 * 86_400) * 1_000
+        path.unlink()
+        await until(lambda: gateway.health()["certificate_ends_ms"] is None)
+        assert told() == []
+
+
+def certificate(ends: datetime) -> bytes:
+    """One that signs itself; nobody but its owner looks at it here."""
+    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name([])
+    made = (
+        x509.CertificateBuilder().subject_name(name).issuer_name(name).public_key(key.public_key())
+        .serial_number(x509.random_serial_number()).not_valid_before(ends - timedelta(days=397)).not_valid_after(ends)
+        .sign(key, hashes.SHA256())
+    )  # fmt: skip
+    return made.public_bytes(serialization.Encoding.PEM)
