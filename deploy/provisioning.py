@@ -18,17 +18,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from html import escape
-from io import BytesIO
 from pathlib import Path
 from typing import Any, Final
-
-import segno
 
 from broker.acl import Principal, rights
 from broker.ids import UnitId
 from broker.signing import STATION_KID, gateway_kid
 from broker.topics import Role
-from deploy import accounts, assembly, authority, keys
+from deploy import accounts, assembly, authority, keys, screen
 from deploy.authority import Authority, Issued
 from deploy.site import Gateway, Site
 
@@ -255,11 +252,11 @@ def _certify(keyring: Path, kid: str, user: str, *, signs: Authority, now: datet
 
 
 def _label(unit: str, where: str, key: str) -> str:
-    drawn = BytesIO()
-    segno.make(key.upper(), error="m", micro=False).save(drawn, kind="svg", xmldecl=False, svgns=True, scale=4)
+    drawn = screen.picture(key.upper(), screen.Form.SVG).decode()
+    drawn = drawn[drawn.index("<svg") :]  # without its declaration, since it stands within a page
     words = " ".join(key[at : at + GROUPED] for at in range(0, len(key), GROUPED))
     return (
-        f'<div class="label"><b>{escape(unit)}</b><p>{escape(where)}</p>{drawn.getvalue().decode()}'
+        f'<div class="label"><b>{escape(unit)}</b><p>{escape(where)}</p>{drawn}'
         f"<p><code>{words}</code></p><p>密钥：装好后撕下保管 / key: keep apart once installed</p></div>"
     )
 
