@@ -379,6 +379,7 @@ class Station:
                 Job(name="planned", every_s=AGENDA_S, run=self._make_planned),
                 Job(name="sessions", every_s=60, run=self._sweep),
                 Job(name="retention", every_s=60, run=self.privacy.retain_next),
+                Job(name="erasures", every_s=60, run=self._erase_again),
                 Job(name="complaints", every_s=COMPLAINTS_S, run=self._climb_complaints),
                 Job(name="push", every_s=PUSH_S, run=self._push),
                 Job(name="drills", every_s=1, run=self._order_drills),
@@ -409,8 +410,11 @@ class Station:
     def start(self) -> None:
         """Begin with what the role asks for; what another process does is stood by for.
 
-        Returns at once; a broker that is away is waited for.
+        Returns at once; a broker that is away is waited for. Before anybody can look, what a restored backup brought
+        back of households that were erased goes again.
         """
+        self.privacy.erase_again()
+        self.privacy.write_list()
         if self.role.serves:
             self.feed.start()
         if self.role is Role.ALL:
@@ -494,6 +498,9 @@ class Station:
 
     def _look_at_desks(self, _now_ms: int) -> None:
         self.desk_watch.look()
+
+    def _erase_again(self, _now_ms: int) -> None:
+        self.privacy.erase_again()
 
     def _make_planned(self, now_ms: int) -> None:
         self.agenda.run(self.database, now_ms)

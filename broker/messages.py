@@ -42,6 +42,7 @@ MAX_RESULTS: Final = 200
 MAX_DETAILS: Final = 16
 MAX_FAULTS: Final = 64
 MAX_EPOCHS: Final = 64
+MAX_MISSING: Final = 50
 MAX_DRILL_UNITS: Final = 30
 LONGEST_DRILL_MS: Final = 7_200_000
 CONFIG_PART_CHARS: Final = 12_000
@@ -205,12 +206,23 @@ class ChainHead(Part):
     digest: DigestField
 
 
+class Missing(Part):
+    """Sequence numbers `first` to `last`, some of which the station does not hold."""
+
+    first: Seq
+    last: Seq
+
+
 class Head(Part):
-    """What the station holds of an epoch: the highest sequence number that it has, and the highest head it was told."""
+    """What the station holds of an epoch: the highest sequence number that it has, and the highest head it was told.
+
+    `missing`, in a hello alone: where something below `seq` is missing, lowest first; the last range may reach too far.
+    """
 
     epoch: EpochField
     seq: UInt
     chain: ChainHead | None = None
+    missing: Annotated[tuple[Missing, ...], Field(min_length=1, max_length=MAX_MISSING)] | None = None
 
 
 class Receipt(Envelope):
@@ -243,7 +255,11 @@ class Receipt(Envelope):
 
 
 class StationHello(Envelope):
-    """What the station holds of this gateway, said when it sees the gateway come online (newest epoch last)."""
+    """What the station holds of this gateway, said when it sees the gateway come online (newest epoch last).
+
+    What is missing, and what lies above the highest sequence number, the gateway tells again as far as it has it, also
+    when it had a receipt for it: a station that was restored from a backup lost what came after that.
+    """
 
     type: Literal["hello"] = "hello"
     generation: UInt

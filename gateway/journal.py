@@ -33,7 +33,7 @@ from typing import IO, Any, Final, NamedTuple, TypeVar
 from broker import ids
 from broker.ids import Epoch, EventId, GatewayId, PressKey, StationId
 from broker.kinds import EventType, Lane
-from gateway.events import Entry, Event, event_from_json
+from gateway.events import STATION, Entry, Event, event_from_json
 
 LIBRARY: Final = f"SQLite {sqlite3.sqlite_version}"
 """What keeps the file, for whoever asks which versions a box has."""
@@ -171,6 +171,13 @@ class Dropped:
     count: int
 
 
+class Reopened(NamedTuple):
+    """So many events go to the station once more; `on_from`: where to go on looking, None when all was looked at."""
+
+    events: int
+    on_from: int | None
+
+
 T = TypeVar("T")
 
 
@@ -306,6 +313,31 @@ class Journal:
             undelivered = self._number("SELECT min(seq) FROM delivery") or self.head_seq
             self._pruned_to = min(self.head_seq - keep, undelivered - 1)  # nothing before it is left to be pruned
         return len(pruned)
+
+    def owe_again(self, first: int, last: int, *, from_ms: int, at_most: int = 200) -> Reopened:
+        """Let events in [first, last] go to the station once more, though it said once that it has them.
+
+        Those of which the content is still here, that happened since `from_ms` by this box's clock (0: whenever) and
+        that do not wait already. Nobody else is told of them. It looks at `at_most` rows, in one durable commit.
+        """
+
+        def work(db: sqlite3.Connection) -> Reopened:
+            rows = db.execute(
+                "SELECT seq, id, payload FROM event WHERE seq BETWEEN ? AND ? AND payload IS NOT NULL AND NOT EXISTS"
+                " (SELECT 1 FROM delivery WHERE delivery.seq = event.seq AND target = ?) ORDER BY seq LIMIT ?",
+                (first, last, STATION, at_most),
+            ).fetchall()
+            young = [row for row in rows if ids.event_unix_ms(EventId(row[1])) >= from_ms]
+            lanes = {
+                int(seq): _read_event(self.path, seq, id_, payload, None, station=self._station).lane
+                for seq, id_, payload in young
+            }
+            _insert(
+                db, "INSERT INTO delivery VALUES", [(int(lane), seq, STATION, PENDING) for seq, lane in lanes.items()]
+            )
+            return Reopened(len(lanes), None if len(rows) < at_most else int(rows[-1][0]) + 1)
+
+        return self._transact(work)
 
     def shed(self, keep: int, tell: Callable[[Dropped], Event]) -> Entry | None:
         """When more than `keep` events are undelivered, drop some, and keep what `tell` says about them (N7, N9).

@@ -173,6 +173,10 @@ class Outbox:
             entry, _, age_ns = pending[-1]
             self._spill(entry.event.lane, now_ns - age_ns)
 
+    def owed_again(self, *, now_ns: int) -> None:
+        """The journal has deliveries again that are not here; whatever they are of, they are not fresh."""
+        self._spill(Lane.ALARM, now_ns - OLD_NS)
+
     @property
     def wants_more(self) -> bool:
         """Whether the journal may hold deliveries that are not here, and there is room for them."""

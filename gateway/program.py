@@ -60,6 +60,7 @@ from gateway.outbox import Outbox
 from gateway.recorder import Batch, Recorder
 from gateway.register import Register
 from gateway.resumption import resume
+from gateway.retelling import Retelling
 from gateway.road import Road
 from gateway.rounds import Rounds, Watched
 from gateway.settings import Contact, GatewaySettings, Line, Reader, Unit, public_keys
@@ -168,6 +169,7 @@ class Gateway:
         self._uplink = self._make_uplink()
         self._road = self._make_road()
         self._history = History(self._keeper, told=self._history_told, refused=self._uplink.count)
+        self._retelling = Retelling(self._keeper, clock=clock, owed_again=self._uplink.owed_again)
         self._renewing: asyncio.Task[None] | None = None
         self._timer: asyncio.TimerHandle | None = None
         self._failures = 0
@@ -232,6 +234,7 @@ class Gateway:
         if self._keeping_slice is not None:
             await asyncio.gather(self._keeping_slice, return_exceptions=True)
         await self._history.close()
+        await self._retelling.close()
         await self._keeper.close()
         self._watchdog.close()
 
@@ -536,6 +539,7 @@ class Gateway:
         if ahead and (self._renewing is None or self._renewing.done()):
             self._renewing = self._loop.create_task(self._open_epoch())
         self._history.compare(hello.highest)
+        self._retelling.compare(hello.highest)
 
     def witnessed(self, audit: StationAudit) -> None:
         """Where the station's own record ends: to be kept, and told back with the next status."""
@@ -700,6 +704,7 @@ class Gateway:
             "faults": [f"{change.fault} {change.subject}" for change in self._supervision.open],
             "journal": _plain(self._keeper.counts),
             "outbox": _plain(self._outbox.counts),
+            "told_again": self._retelling.count,
             "intake": _plain(self._intake.counts),
             "clock": self._clock().quality,
             "certificate_ends_ms": None if self._credential is None else self._credential.ends_ms,

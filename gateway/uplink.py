@@ -236,6 +236,11 @@ class Uplink:
             return
         self._tickets[ticket] = parcel
 
+    def owed_again(self) -> None:
+        """The journal has deliveries again that were done with."""
+        self._outbox.owed_again(now_ns=self._clock().mono_ns)
+        self.refill()
+
     def refill(self) -> None:
         """Read deliveries from the journal that found no room before."""
         if self._outbox.wants_more and not self._refilling:

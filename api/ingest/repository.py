@@ -9,6 +9,7 @@ from sqlmodel import Session, SQLModel, col, select
 
 from api.database import Bulk, BulkUpdate
 from api.ingest.models import ChainHead, DeadLetter, Gap, Gateway, GatewayEpoch, Inbox, Rejection, StationRow
+from broker.kinds import EventType
 
 
 class Place(NamedTuple):
@@ -143,6 +144,25 @@ def gaps_around(session: Session, gateway: str, epoch: str, *, first: int, last:
     """Gaps that have a number in [first, last]."""
     found = select(Gap).where(Gap.gateway == gateway, Gap.epoch == epoch, Gap.first <= last, Gap.last >= first)
     return session.exec(found).all()
+
+
+def envelopes_after(
+    session: Session, gateway: str, epoch: str, seq: int, *, events: Collection[EventType]
+) -> list[tuple[str, str]]:
+    """Ids and envelopes of events of these types which stand later in a gateway's order."""
+    found = select(Inbox.id, Inbox.envelope).where(
+        Inbox.gateway == gateway,
+        Inbox.epoch == epoch,
+        Inbox.seq > seq,
+        col(Inbox.event).in_(sorted(event.value for event in events)),
+    )
+    return [(id_, envelope) for id_, envelope in session.exec(found)]
+
+
+def riddles(session: Session, gateway: str, epoch: str) -> list[tuple[int, int]]:
+    """Ranges of an epoch that are missing, and nobody knows why."""
+    found = select(Gap.first, Gap.last).where(Gap.gateway == gateway, Gap.epoch == epoch, Gap.reason == "")
+    return [(first, last) for first, last in session.exec(found)]
 
 
 def has_riddles(session: Session, gateway: str) -> bool:

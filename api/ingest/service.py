@@ -20,9 +20,10 @@ message, so that a bad one spoils nothing but itself; a database that cannot be 
 messages' fault: then nothing is acknowledged, and everything is tried again.
 """
 
+import json
 import threading
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
@@ -45,7 +46,7 @@ from api.faults.rules import GATEWAY_OFFLINE
 from api.faults.service import areas_of, clear_fault, end, raise_fault
 from api.ingest import repository, rules
 from api.ingest.checking import Checking
-from api.ingest.models import DeadLetter, Gap
+from api.ingest.models import DeadLetter, Gap, GatewayEpoch
 from api.ingest.problems import NotBelieved
 from api.ingest.repository import Heads, Place, Told
 from api.ingest.rules import Claim
@@ -57,11 +58,13 @@ from broker.ids import EVENT_ID_RANDOM_BYTES, EventId, GatewayId, event_id
 from broker.kinds import EventType
 from broker.messages import (
     MAX_EPOCHS,
+    MAX_MISSING,
     MAX_RESULTS,
     Body,
     GatewayEvent,
     GatewayStatus,
     Head,
+    Missing,
     Receipt,
     Rejection,
     StationAudit,
@@ -90,6 +93,7 @@ CLONE_OVER_MS: Final = 600_000
 GAP: Final = "gap"
 POISON: Final = "poison"
 ID_REUSED: Final = "id_reused"
+COME_AND_GO: Final = frozenset({EventType.FAULT, EventType.FAULT_RESTORED, EventType.TAMPER, EventType.RESTORE})
 SAYS_NOTHING: Final = frozenset({"retained"})
 """Refusals after which nobody needs to look for a press: a copy that the broker kept."""
 
@@ -509,10 +513,11 @@ class Ingest:
             ],
         )
         events = [event for _, event in fresh]
+        now_come = {event.id for event in events}
         opened = self._alarms.absorb(session, self._judge(session, events), received_ms=now_ms)
         self._check_in(session, events, now_ms)
         for event in events:
-            self._note_technical(session, event, now_ms=now_ms)
+            self._note_technical(session, event, now_come=now_come, now_ms=now_ms)
             outcome.stored.setdefault(event.gateway, []).append(event.id)
         outcome.alarms = len(opened)
         outcome.counts.stored += len(fresh)
@@ -562,12 +567,14 @@ class Ingest:
             heads = repository.epoch(session, gateway, epoch, now_ms=now_ms)
         return heads
 
-    def _note_technical(self, session: Session, event: GatewayEvent, *, now_ms: int) -> None:
+    def _note_technical(self, session: Session, event: GatewayEvent, *, now_come: Collection[str], now_ms: int) -> None:
         """Faults and their ends; ranges that a gateway dropped for room."""
         unit = event.unit or ""
         part = str(event.detail.get("part", ""))
         code = str(event.detail.get("fault", "fault"))
         about = unit or str(event.detail.get("subject", ""))
+        if event.event in COME_AND_GO and _matter(event) in _newer_matters(session, event, but=now_come):
+            return  # told again after a backup was restored: what became of it since came first
         match event.event:
             case EventType.TAMPER:
                 self._raise(session, "tamper", event.gateway, about=f"{unit}:{part}", now_ms=now_ms)
@@ -637,6 +644,7 @@ class Ingest:
         if not status.online and row.session != status.session:
             return
         new_session = status.online and (row.session != status.session or not row.online)
+        new_epoch = status.online and row.epoch not in {None, status.epoch}
         another = row.session is not None and row.session != status.session
         if status.online and another and row.generation is not None and status.generation <= row.generation:
             self._note_fall(session, status.gateway, now_ms=now_ms)
@@ -667,6 +675,7 @@ class Ingest:
         self._look_at_chain(session, status, greeted=greeted, now_ms=now_ms)
         if new_session:
             self._alarms.show_again(session, status.gateway)
+        if new_session or new_epoch:
             outcome.greet.add(status.gateway)
 
     def _note_fall(self, session: Session, gateway: GatewayId, *, now_ms: int) -> None:
@@ -842,7 +851,13 @@ class Ingest:
         with self._database.read() as session:
             epochs = repository.epochs(session, gateway)[-MAX_EPOCHS:]
             chains = repository.chain_heads(session, gateway)
-            highest = tuple(_head(row.epoch, row.highest, chains.get(row.epoch)) for row in epochs)
+            present = epochs[-1].epoch if epochs else None
+            highest = tuple(
+                _head(row.epoch, row.highest, chains.get(row.epoch)).model_copy(
+                    update={"missing": _missing(session, row) if row.epoch == present else None}
+                )
+                for row in epochs
+            )
         topic = build(Name.GATEWAY_RECEIPT, self._register.station, gateway)
         hello = StationHello(
             topic=topic,
@@ -911,6 +926,33 @@ def _head(epoch: str, highest: int, told: Told | None) -> Head:
     """What a gateway hears of an epoch."""
     chain = None if told is None else told._asdict()
     return Head.model_validate({"epoch": epoch, "seq": highest, "chain": chain})
+
+
+def _matter(event: GatewayEvent) -> tuple[str, str, str]:
+    """What a fault, or the end of one, is about."""
+    detail = event.detail
+    code = str(detail.get("part" if event.event in {EventType.TAMPER, EventType.RESTORE} else "fault", ""))
+    return code, event.unit or "", str(detail.get("subject", ""))
+
+
+def _newer_matters(session: Session, event: GatewayEvent, *, but: Collection[str]) -> set[tuple[str, str, str]]:
+    """What faults and ends that happened later, and came earlier, are about."""
+    later = repository.envelopes_after(session, event.gateway, event.epoch, event.seq, events=COME_AND_GO)
+    return {
+        _matter(GatewayEvent.model_validate_json(json.dumps(json.loads(envelope)["body"])))
+        for id_, envelope in later
+        if id_ not in but and envelope
+    }
+
+
+def _missing(session: Session, row: GatewayEpoch) -> tuple[Missing, ...] | None:
+    """What is not here below the highest of an epoch: of what was looked for, and of what was not yet."""
+    known = repository.riddles(session, row.gateway, row.epoch)
+    found = repository.missing(session, row.gateway, row.epoch, start=row.checked, below=row.highest)
+    ranges = sorted({*known, *found})
+    if len(ranges) > MAX_MISSING:
+        ranges = [*ranges[: MAX_MISSING - 1], (ranges[MAX_MISSING - 1][0], max(last for _, last in ranges))]
+    return tuple(Missing(first=first, last=last) for first, last in ranges) or None
 
 
 def _again(one: _Opened, error: Exception) -> _Opened:

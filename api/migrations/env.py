@@ -27,6 +27,7 @@ import api.outgoing.models
 import api.patrols.models
 import api.planner.models
 import api.points.models
+import api.privacy.models
 import api.register.models
 import api.rewards.models
 import api.rollcalls.models

@@ -5,7 +5,7 @@ keeps its digests, so it verifies as before. After an erasure the database is sc
 page of its files either.
 """
 
-from collections.abc import Collection, Iterable
+from collections.abc import Collection, Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -23,7 +23,7 @@ from api.audit import service as audit
 from api.clock import Clock
 from api.database import Database
 from api.etags import etag
-from api.privacy import repository, rules
+from api.privacy import erasures, repository, rules
 from api.privacy.problems import NoSuchOccupant, StillNeeded
 from api.privacy.repository import AT_ONCE, table
 from api.privacy.rules import Rule
@@ -67,6 +67,7 @@ class Privacy:
         self._clock = clock
         self._files = files
         self._turn = -1
+        self._list = erasures.file_beside(files)
 
     # -- periods
 
@@ -128,11 +129,15 @@ class Privacy:
         """The household within reach; without `occupant` the one that lives there now. Raises NoSuchOccupant."""
         if self._register.place(place) is None or not by.reach.covers(self._register.subject(place)):
             raise NoSuchOccupant(place)
-        occupancy, alarm = table("occupancy"), table("alarm")
+        occupancy = table("occupancy")
         who = occupancy.c.to_ms.is_(None) if occupant is None else occupancy.c.occupant == occupant
         times = repository.rows(session, "occupancy", occupancy.c.place == place, who, order="from_ms")
         if not times or (occupant is None and not by.reach.covers(self._register.subject(place))):
             raise NoSuchOccupant(place)
+        return self._found(session, place, times)
+
+    def _found(self, session: Session, place: str, times: Sequence[RowMapping]) -> Found:
+        alarm = table("alarm")
         during = [
             and_(alarm.c.received_ms >= row["from_ms"], _before(alarm.c.received_ms, row["to_ms"])) for row in times
         ]
@@ -208,21 +213,50 @@ class Privacy:
 
         Raises StillNeeded while one of its alarms is open.
         """
+        return self._erase(session, found, by=by.principal.account, reason=reason, tell=_police(by))
+
+    def erase_again(self) -> int:
+        """Erase what a restored backup brought back. Returns how many still wait, since an alarm of theirs is open.
+
+        Such a household is looked at again a minute later.
+        """
+        with self._database.read() as session:
+            waiting = erasures.waiting(session)
+        left = 0
+        for one in waiting:
+            try:
+                with self._database.write() as session:
+                    where = (table("occupancy").c.place == one.place, table("occupancy").c.occupant == one.occupant)
+                    times = repository.rows(session, "occupancy", *where, order="from_ms")
+                    gone: list[str] = []
+                    if times:
+                        found = self._found(session, one.place, times)
+                        gone = self._erase(session, found, by=None, reason="a backup was restored", tell=False)
+                    erasures.is_done(session, one)
+                self.after_erasure(gone)
+            except StillNeeded:
+                left += 1
+        if waiting:
+            log.info("privacy.erased_again", households=len(waiting) - left, waiting=left)
+        return left
+
+    def _erase(self, session: Session, found: Found, *, by: str | None, reason: str, tell: bool) -> list[str]:
         if any(alarm["resolved_ms"] is None and alarm["state"] != "archived" for alarm in found.alarms):
             raise StillNeeded
         if found.here:
             place = self._register.place(found.place)
             assert place is not None, "it was found"
-            self._registrar.within(session, by.principal.account).move_out(found.place, if_match=etag(place.version))
+            self._registrar.within(session, by).move_out(found.place, if_match=etag(place.version))
         now, accounts = self._clock(), self._accounts(session, found)
         self._erase_words(session, found, [account["id"] for account in accounts])
         gone = self._erase_alarms(session, found, now)
         self._erase_register(session, found, now)
         for account in accounts:
-            self._erase_account(session, account["id"], by.principal.account, now)
+            self._erase_account(session, account["id"], by, now)
+        erasures.note(session, found.place, found.occupant, now_ms=now)
         audit.record(
-            session, at_ms=now, by=by.principal.account, action="privacy.erase", about=f"occupant:{found.occupant}",
-            detail={"alarms": len(found.alarms)} if _police(by) else None, reason=reason,
+            session, at_ms=now, by=by, action="privacy.erase", about=f"occupant:{found.occupant}",
+            detail={"alarms": len(found.alarms)} if tell else None, reason=reason,
         )  # fmt: skip
         return gone
 
@@ -231,6 +265,17 @@ class Privacy:
         self._registrar.done()
         self._unlink(gone)
         self._database.scrub()
+        self.write_list()
+
+    def write_list(self) -> None:
+        """Write the list of erasures beside the tables, where restoring a backup leaves it as it is."""
+        with self._database.read() as session:
+            listed = erasures.listed(session)
+        try:
+            if listed:
+                erasures.write(self._list, listed)
+        except OSError as error:  # it is in the tables, and is written again at the next start
+            log.error("privacy.list", trouble=str(error))  # noqa: TRY400 - the reason is enough
 
     def _accounts(self, session: Session, found: Found) -> list[RowMapping]:
         grant, account, join = table("account_grant"), table("account"), table("joining")
@@ -280,7 +325,7 @@ class Privacy:
         for name in ("matter_step", "matter_photo"):
             self._take(session, name, table(name).c.matter.in_(matters), now=now)
 
-    def _erase_account(self, session: Session, account: str, by: str, now: int) -> None:
+    def _erase_account(self, session: Session, account: str, by: str | None, now: int) -> None:
         self._office.shut(session, account, by=by, reason="erased")
         self._take(session, "account", table("account").c.id == account, now=now)
         for name in ("sign_in", "recovery_code", "api_token"):

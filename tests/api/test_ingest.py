@@ -479,6 +479,47 @@ def test_a_station_that_starts_greets_every_gateway_with_what_it_holds(serve: Se
         assert [head.seq for head in hello.highest] == [5]
 
 
+@pytest.mark.proves("N2", "N9", "F13")
+def test_a_hello_says_what_is_missing_until_the_gateway_has_told_it_again(serve: Serve, gateway: Gateway) -> None:
+    events = gateway.presses(12)
+    here = [event for event in events if event.seq not in {3, 4, 8, 11, 12}]
+    with serve() as served:
+        gateway.send(here)
+        gateway.receipted(here)
+        gateway.say_status(head=12, low=7)  # what is below is looked for, what is above was under way
+        hello = gateway.greeted(lambda hello: bool(hello.highest) and hello.highest[-1].missing is not None)
+        ranges = [(one.first, one.last) for one in hello.highest[-1].missing or ()]
+        assert (hello.highest[-1].seq, ranges) == (10, [(3, 4), (8, 8)])
+        assert [fault["code"] for fault in served.get("/api/v1/faults")["faults"]] == ["gap"]
+        late = [event for event in events if event not in here]
+        gateway.send(late)
+        gateway.receipted(late)
+        assert served.get("/api/v1/faults")["faults"] == []
+    with serve() as served:
+        hello = gateway.greeted(lambda hello: hello.generation == served.station.ingest.generation)
+        assert [(head.seq, head.missing) for head in hello.highest] == [(12, None)]
+
+
+@only_sqlite
+@pytest.mark.proves("F13")
+def test_a_fault_that_is_told_again_does_not_undo_what_came_of_it_since(served: Served, gateway: Gateway) -> None:
+    def about(type_: EventType, line: str) -> GatewayEvent:
+        return gateway.event(type_, unit=None, detail={"fault": "line_silent", "subject": line})
+
+    lost = [about(EventType.FAULT_RESTORED, "line-1"), about(EventType.FAULT, "line-2")]
+    now = [about(EventType.FAULT, "line-1"), about(EventType.FAULT_RESTORED, "line-2")]
+    gateway.send(now)
+    gateway.receipted(now)
+    gateway.send(lost)
+    gateway.receipted(lost)
+    assert [fault["about"] for fault in served.get("/api/v1/faults")["faults"]] == ["line-1"]
+    together = [about(EventType.FAULT, "line-3"), about(EventType.FAULT_RESTORED, "line-3")]
+    gateway.send(together)
+    gateway.receipted(together)
+    kept = served.rows("SELECT cleared_ms IS NULL FROM fault WHERE about = 'line-3'")
+    assert [bool(row[0]) for row in kept] == [False]
+
+
 @pytest.mark.proves("F31")
 def test_a_will_of_an_earlier_connection_does_not_end_the_present_one(served: Served, gateway: Gateway) -> None:
     gateway.say_status(head=0)

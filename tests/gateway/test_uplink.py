@@ -12,7 +12,7 @@ import pytest
 from broker.acl import acl_file
 from broker.ids import EventId, UnitId
 from broker.kinds import EventType, Kind, LadderState, Mark, UpdateState
-from broker.messages import Action, AlarmUpdate, AlarmView, ChainHead, Head
+from broker.messages import Action, AlarmUpdate, AlarmView, ChainHead, Head, Missing
 from broker.signing import Signer
 from deploy.mosquitto import PrivateBroker
 from gateway.events import Event
@@ -400,6 +400,50 @@ async def test_a_station_that_holds_more_than_we_do_makes_us_open_a_new_epoch(
             assert gateway._keeper.head_seq >= 2
             station.greet(Head(epoch=old, seq=999), Head(epoch=gateway._keeper.epoch, seq=1))
             await until(lambda: "old_journal" not in gateway._supervision.faults)
+
+
+@pytest.mark.proves("N2", "N3", "N9", "N12", "F13")
+async def test_a_station_that_lost_what_it_had_is_told_again_and_nobody_else_is(
+    broker: PrivateBroker, station: Station, tmp_path: Path
+) -> None:
+    police = Peer(broker, POLICE)
+    await asyncio.to_thread(police.__enter__)
+    async with sending(broker, tmp_path) as gateway:
+        events = [press(CLOCK, number=number + 1) for number in range(6)]
+        for event in events:
+            await keep(gateway, event)
+        await until_delivered(gateway)
+        station.receipts = False  # it comes back from a backup: what was told again is not receipted by itself
+        before, epoch = dict(station.copies), gateway._keeper.epoch
+        seqs = {event.id: station.stored[event.id].seq for event in events}
+        held = seqs[events[3].id]
+        lost = [events[1], events[4], events[5]]
+        station.greet(Head(epoch=epoch, seq=gateway._keeper.head_seq))
+        await asyncio.sleep(0.1)
+        assert station.copies == before
+        gap = Missing(first=seqs[events[1].id], last=seqs[events[1].id])
+        station.greet(Head(epoch=epoch, seq=held, missing=(gap,)))
+        await until(lambda: all(station.copies[event.id] == 2 for event in lost))
+        assert gateway._keeper.low <= seqs[events[1].id]
+        assert gateway._retelling.count == gateway._keeper.head_seq - held + 1
+        station.receipt(seqs)
+        station.receipts = True
+        station.say_status(9)
+        await until_delivered(gateway)
+        assert [station.copies[events[number].id] for number in (0, 2, 3)] == [1, 1, 1]
+        await asyncio.to_thread(police.catch_up)
+        views = [view.id for view in police.bodies(AlarmView)]
+        assert sorted(views) == sorted({*views}), "nobody but the station is told twice"
+        told, now = gateway._retelling.count, CLOCK()
+        gateway._retelling._clock = lambda: replace(now, wall_ms=now.wall_ms + 32 * 86_400_000, quality="synced")
+        station.greet()  # it holds nothing; what is older than 31 days stays where it is
+        await until(lambda: gateway._retelling._running is not None and gateway._retelling._running.done())
+        assert gateway._retelling.count == told
+        gateway._retelling._clock = CLOCK
+        station.greet()
+        await until(lambda: gateway._retelling.count == told + gateway._keeper.head_seq)
+        await until_delivered(gateway)
+    await asyncio.to_thread(police.__exit__, None, None, None)
 
 
 @pytest.mark.proves("N2")
