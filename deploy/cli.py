@@ -404,7 +404,7 @@ PassphraseFile = Annotated[
 ]
 
 
-def _passphrase(file: Path | None, *, new: bool = False) -> str:
+def _passphrase(file: Path | None, *, new: bool = False, what: str = "the root's key") -> str:
     try:
         text = None if file is None else file.read_text(encoding="utf-8").splitlines()
     except (OSError, UnicodeDecodeError) as error:
@@ -413,7 +413,7 @@ def _passphrase(file: Path | None, *, new: bool = False) -> str:
         return text[0] if text else ""
     if not sys.stdin.isatty():
         fail("give --passphrase-file: nobody is here to be asked for the passphrase", USAGE)
-    asked: str = typer.prompt("Passphrase of the root's key", hide_input=True, confirmation_prompt=new, err=True)
+    asked: str = typer.prompt(f"Passphrase of {what}", hide_input=True, confirmation_prompt=new, err=True)
     return asked
 
 
@@ -963,6 +963,125 @@ def doctor(
             if one.mend is not None:
                 console.print(f"    {one.mend}", markup=False, style="bold")
     raise typer.Exit(OK if doctors.worst(findings) is not doctors.State.BAD else BAD)
+
+
+BackupPassphrase = Annotated[
+    Path | None, typer.Option(help="The backup's passphrase, first line of a file; default: it is asked for.")
+]
+
+
+@app.command()
+def backup(
+    out: Annotated[Path, typer.Option("--out", help="The folder of backups: another disk, another machine.")],
+    state: Annotated[Path, typer.Option("--state", help="A station's, gateway's or box's state folder.")] = Path(
+        "/var/lib/shouwang/station"
+    ),
+    site: Annotated[Path | None, typer.Option("--site", help="The site file, to be kept as well.")] = None,
+    keys: KeysFolder = None,
+    id: Annotated[str | None, typer.Option("--id", help="Which gateway, if its state folder has another name.")] = None,  # noqa: A002
+    passphrase_file: BackupPassphrase = None,
+    unprotected: Annotated[
+        bool, typer.Option("--unprotected", help="Do not lock it: only onto an encrypted disk.")
+    ] = False,
+    keep_days: Annotated[int, typer.Option(min=1, max=365, help="Delete older backups there.")] = 30,
+    json_: AsJson = False,
+) -> None:
+    """Keep everything of a station, a gateway or a box in one file, while it runs; and read it again."""
+    from datetime import UTC, datetime
+
+    from api.database import DatabaseError
+    from api.settings import SettingsError
+    from deploy import backup as backups
+    from deploy.locked import LEAST_CHARS
+    from gateway.journal import JournalError
+
+    passphrase = None if unprotected else _passphrase(passphrase_file, new=True, what="the backup")
+    if passphrase is not None and len(passphrase) < LEAST_CHARS:
+        fail(f"a backup's passphrase has at least {LEAST_CHARS} characters: whoever has the file may try long", USAGE)
+    now = datetime.now(UTC)
+    try:
+        place = backups.find(state, site=site, keys=keys, gateway=id)
+        path, manifest = backups.make(place, out, passphrase=passphrase, now=now)
+        gone = backups.end_old(out, place, keep_days=keep_days, now=now)
+    except (backups.NothingToKeep, SettingsError) as error:
+        fail(error, USAGE)
+    except (backups.BackupError, DatabaseError, JournalError, OSError) as error:
+        fail(error, STORE)
+    if json_:
+        said = {"path": str(path), "deleted": [str(one) for one in gone], **json.loads(manifest.as_json())}
+        sys.stdout.write(json.dumps(said) + "\n")
+        return
+    rows = 0 if manifest.tables is None else sum(manifest.tables["rows"].values())
+    sys.stdout.write(f"{path}: {path.stat().st_size} bytes, {len(manifest.files)} files, {rows} rows\n")
+    for one in gone:
+        sys.stdout.write(f"{one}: deleted, older than {keep_days} days / 已删除\n")
+
+
+@app.command()
+def restore(
+    file: Annotated[Path, typer.Argument(help="What `shouwang backup` wrote.")],
+    state: Annotated[Path, typer.Option("--state", help="Where the station, gateway or box is to keep its state.")],
+    site: Annotated[Path | None, typer.Option("--site", help="Where the site file is to be.")] = None,
+    keys: KeysFolder = None,
+    database: Annotated[
+        str | None, typer.Option(envvar="SHOUWANG_DATABASE", help="Of a backup of PostgreSQL: where it goes.")
+    ] = None,
+    erasures: Annotated[
+        Path | None, typer.Option(help="A newer list of erased households than lies in the state folder.")
+    ] = None,
+    passphrase_file: BackupPassphrase = None,
+    replace: Annotated[bool, typer.Option("--replace", help="Give what is there another name.")] = False,
+    look: Annotated[bool, typer.Option("--look", help="Only read all of it, and say what it is.")] = False,
+    json_: AsJson = False,
+) -> None:
+    """Bring a station, a gateway or a box back from a backup. Nothing runs meanwhile; nothing is deleted."""
+    from datetime import UTC, datetime
+
+    from api.database import DatabaseError, DatabaseInUse
+    from deploy import backup as backups
+    from deploy import restoring
+
+    target = restoring.Target(state=state, keys=keys, site=site, database=database, erasures=erasures, replace=replace)
+    try:
+        passphrase = _passphrase(passphrase_file, what="the backup") if backups.is_protected(file) else None
+        if look:
+            manifest = backups.read(file, passphrase=passphrase)
+            sys.stdout.write(manifest.as_json())
+            return
+        done = restoring.restore(file, target, passphrase=passphrase, now=datetime.now(UTC))
+    except (restoring.StillRuns, DatabaseInUse) as error:
+        fail(error, MISSING)
+    except (restoring.NotEmpty, restoring.Unfit) as error:
+        fail(error, USAGE)
+    except (backups.BackupError, restoring.RestoreError, DatabaseError, OSError, ValueError) as error:
+        fail(error, STORE)
+    made = f"{done.manifest.made:%Y-%m-%d %H:%M} UTC"
+    if json_:
+        said = {
+            "made": done.manifest.made.isoformat(),
+            "parts": done.parts,
+            "aside": done.aside,
+            "left": done.left,
+            "erasures": done.erasures,
+            "chain_ok": done.chain_ok,
+        }
+        sys.stdout.write(json.dumps(said) + "\n")
+    else:
+        sys.stdout.write(f"{', '.join(done.parts)}: as of {made}\n")
+        for name in done.aside:
+            sys.stdout.write(f"{name}: what was there before; delete it when all is well / 原有数据, 确认无误后删除\n")
+        if done.manifest.tables is not None:
+            sys.stdout.write(AFTER_RESTORE)
+    if not done.chain_ok:
+        sys.stderr.write("shouwang: the record of who did what does not verify: `shouwang audit verify`\n")
+    raise typer.Exit(OK if done.chain_ok else BAD)
+
+
+AFTER_RESTORE = """\
+Start it. Gateways tell again by themselves what came since then, as far as they still have it; it opens as late alarms.
+By hand: what people did since then (docs/operations.md, "After a restore").
+请启动平台。此后的报警由网关自动补报 (列为迟到警情); 此后人工所做的变更须重做, 见 docs/operations.md。
+"""
 
 
 @app.command()

@@ -1,10 +1,10 @@
-"""A stream that only whoever knows a passphrase can read, and in which nobody can change, swap or leave out a piece.
+r"""A stream that only whoever knows a passphrase can read, and in which nobody can change, swap or leave out a piece.
 
 scrypt makes a key of the passphrase; the stream goes in pieces of 64 KiB, each sealed by AES-256-GCM under a nonce that
 counts and says which piece is the last (the STREAM construction of Hoang, Reyhanitabar, Rogaway and Vizar, 2015, as in
 age). The head (magic, salt, cost) is bound to every piece. Nothing is believed before its piece was opened whole.
 
-Format: 8 octets `SWLOCK1\\n`, 16 of salt, 1 of log2(N), then pieces of 65,536 + 16 octets, the last one shorter.
+Format: 8 octets `SWLOCK1\n`, 16 of salt, 1 of log2(N), then pieces of 65,536 + 16 octets, the last one shorter.
 
 LockedError     wrong passphrase, or the file was changed or cut short
 """

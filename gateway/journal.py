@@ -454,16 +454,7 @@ class Journal:
 
     def verify(self) -> int | None:
         """Return the sequence number of the first row that is not as it was written, None if all are."""
-        head = GENESIS
-        for seq, payload, salt, leaf, stored in self._rows(
-            "SELECT seq, payload, salt, leaf, head FROM event ORDER BY seq"
-        ):
-            if payload is not None and hashlib.sha256(salt + payload).digest() != leaf:
-                return int(seq)
-            head = chain(head, seq, leaf)
-            if head != stored:
-                return int(seq)
-        return None
+        return first_changed(self._rows("SELECT seq, payload, salt, leaf, head FROM event ORDER BY seq"))
 
     def close(self) -> None:
         """Checkpoint and close; the file is whole without its side files after this."""
@@ -501,7 +492,7 @@ class Journal:
             self._transact(lambda db: db.execute("UPDATE delivery SET state = 0 WHERE state != 0"))
             return
         if version != 0:
-            raise Refused(self.path, f"is of version {version}, this program writes version {SCHEMA}")
+            raise newer(self.path, version)
 
         def work(db: sqlite3.Connection) -> None:
             for statement in _TABLES.split(";"):
@@ -614,6 +605,27 @@ class Journal:
 def chain(head: bytes, seq: int, leaf: bytes) -> bytes:
     """Return the next head: SHA-256 over the head before, the sequence number (8 bytes) and the leaf."""
     return hashlib.sha256(head + seq.to_bytes(8, "big") + leaf).digest()
+
+
+def first_changed(rows: Iterable[tuple[Any, ...]]) -> int | None:
+    """Of rows (seq, payload, salt, leaf, head) in order, the number of the first that is not as it was written."""
+    head = GENESIS
+    for seq, payload, salt, leaf, stored in rows:
+        if payload is not None and hashlib.sha256(salt + payload).digest() != leaf:
+            return int(seq)
+        head = chain(head, seq, leaf)
+        if head != stored:
+            return int(seq)
+    return None
+
+
+def newer(path: Path, version: int | None) -> Refused:
+    """A journal of another version than this program writes: it is left alone, and whoever reads this is told why."""
+    return Refused(
+        path,
+        f"is of version {version}, this program writes version {SCHEMA}. Start the version of Shouwang that wrote it; "
+        "or restore the backup that was made before the update (`shouwang restore`)",
+    )
 
 
 def salvage(path: Path, *, station: StationId) -> Carried:
