@@ -10,12 +10,13 @@ from contextlib import closing
 from dataclasses import dataclass
 
 from sqlalchemy import update
+from sqlalchemy.exc import SQLAlchemyError
 from sqlmodel import col
 
 from api.accounts import repository as accounts
 from api.accounts.rules import Ended
 from api.audit import service as audit
-from api.database import Database
+from api.database import Database, DatabaseError
 from api.database.looking import looking
 from api.ingest.models import Gateway
 from api.leases.service import where
@@ -51,13 +52,19 @@ def adopt(
 
 
 def erasures_in(url: str, *, station: str) -> list[Erased]:
-    """The list of erasures in tables that are about to be replaced. Raises what the database says."""
-    with looking(url, station=station) as session:
-        return erasures.listed(session)
+    """The list of erasures in tables that are about to be replaced; empty where they cannot be read any more."""
+    try:
+        with looking(url, station=station) as session:
+            return erasures.listed(session)
+    except (SQLAlchemyError, DatabaseError):
+        return []  # older than the list, or damaged: then the file beside it counts
 
 
 def who_runs(url: str, *, station: str, now_ms: int) -> str | None:
-    """Where the station runs on PostgreSQL, in words; None: nowhere. Raises what the database says."""
-    with looking(url, station=station) as session:
-        found = {place for place in where(session, station, now_ms=now_ms).values() if place is not None}
+    """Where the station runs on PostgreSQL, in words; None: nowhere, or there is nothing of it yet."""
+    try:
+        with looking(url, station=station) as session:
+            found = {place for place in where(session, station, now_ms=now_ms).values() if place is not None}
+    except (SQLAlchemyError, DatabaseError):
+        return None
     return ", ".join(sorted(f"{place.host} (process {place.pid})" for place in found)) or None

@@ -187,30 +187,19 @@ class _Restoring:
 
     def _erased_there(self) -> "list[Erased]":
         """What the tables that go say of erasures, as far as they can still be read."""
-        from sqlalchemy.exc import SQLAlchemyError
-
         from api import restoring
-        from api.database import DatabaseError
 
-        try:
-            return restoring.erasures_in(self._spots.url, station=str(self._manifest.station))
-        except (SQLAlchemyError, DatabaseError):
-            return []  # older than the list, or damaged: then the file beside it counts
+        return restoring.erasures_in(self._spots.url, station=str(self._manifest.station))
 
     def _refuse_running_station(self, station: str) -> None:
-        from sqlalchemy.exc import SQLAlchemyError
-
         from api import restoring
-        from api.database import DatabaseError, copying
+        from api.database import copying
 
         url = self._spots.url
         if copying.kind_of(url) == "sqlite":
             _refuse_locked(copying.file_of(url), ".lock", "a station has it: end it first")
             return
-        try:
-            where = restoring.who_runs(url, station=station, now_ms=int(self._now.timestamp() * 1_000))
-        except (SQLAlchemyError, DatabaseError):
-            return  # there is nothing of this station yet
+        where = restoring.who_runs(url, station=station, now_ms=int(self._now.timestamp() * 1_000))
         if where is not None:
             raise StillRuns(f"station-{station}", f"runs on {where}: end it first")
 
