@@ -7,7 +7,7 @@ unexport PYTHONDONTWRITEBYTECODE
 ARGS ?=
 CODE := api broker deploy devices firmware_sim gateway tests $(wildcard bench faults)
 
-.PHONY: demo bench bench-large faults fuzz test check screenshots format lock setup
+.PHONY: demo bench bench-large faults fuzz test check sbom screenshots format lock setup
 
 demo: # a village of ten households, live: press a key and see who learns it
 	@scripts/setup run
@@ -34,13 +34,17 @@ test: setup # three files at a time on the two cores of CI, since most of a test
 
 check: setup # what a reviewer need not look at; every step runs, all at a time, so that one run tells all
 	@said=$$(mktemp -d); trap 'rm -rf "$$said"' EXIT; failed=0; \
-	steps=("mypy $(CODE)" "python -m tests.checks" "lint-imports" "ruff check ." "ruff format --check ."); \
+	steps=("mypy $(CODE)" "python -m tests.checks" "lint-imports" "ruff check ." "ruff format --check ." "scripts/audit"); \
 	for step in "$${!steps[@]}"; do $${steps[step]} >"$$said/$$step" 2>&1 & started[step]=$$!; done; \
 	for step in "$${!steps[@]}"; do \
 	    wait "$${started[step]}" || failed=1; \
 	    echo "== $${steps[step]}"; cat "$$said/$$step"; \
 	done; \
 	exit $$failed
+
+sbom: setup # dist/shouwang.cdx.json: every Python package that a station or gateway runs, in CycloneDX
+	@mkdir -p dist
+	@cyclonedx-py requirements requirements/run.txt --pyproject pyproject.toml --output-reproducible --output-file dist/shouwang.cdx.json
 
 screenshots: setup # docs/screens: a picture of each screen, from a station with a few alarms; see CONTRIBUTING
 	SCREENS=$(or $(SCREENS),docs/screens) pytest -q -n 0 tests/screens/test_pictures.py $(ARGS)

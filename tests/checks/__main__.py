@@ -6,7 +6,7 @@ With --write the catalogue of docs/faults.md names the tests that there are.
 import sys
 from pathlib import Path
 
-from tests.checks import catalogue, commands, links, migrations, places, proofs, requirements, status, words
+from tests.checks import catalogue, commands, links, migrations, places, proofs, provisions, requirements, status, words
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -20,6 +20,7 @@ def main() -> int:
         *proofs.unknown(proven, {*rows, *catalogue.ROWS}),
         *catalogue.problems(ROOT, proven),
         *status.problems(ROOT, rows, proven),
+        *provisions.problems(ROOT, proven),
         *links.problems(ROOT),
         *commands.problems(ROOT),
         *places.problems(ROOT),

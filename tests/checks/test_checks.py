@@ -8,7 +8,7 @@ import pytest
 import typer
 
 from faults.nemeses import NEMESES
-from tests.checks import catalogue, commands, links, migrations, places, proofs, requirements, status
+from tests.checks import catalogue, commands, links, migrations, places, proofs, provisions, requirements, status
 
 ROWS = ("A1", "N1")
 Write = Callable[[Mapping[str, str]], Path]
@@ -192,3 +192,26 @@ def test_migrations_that_are_no_line_are_named() -> None:
     assert migrations.broken(line | {"v5.py": one("5", "2")}) == ["v5.py: follows 2, and so does v4.py"]
     assert migrations.broken(line | {"v5.py": one("4", "4")}) == ["v5.py: 4 is v4.py already"]
     assert migrations.broken(line | {"v5.py": one("5", "3")}) == ["v5.py: follows 3, which is not there"]
+
+
+def provisions_of(tree: Write, *changed: tuple[str, str]) -> list[str]:
+    wanted = [f"{clause}-{n}" for clause, many in provisions.HOW_MANY.items() for n in range(1, many + 1)]
+    text = "".join(f"| {one} what | met | `tests/t.py::test_it` |\n" for one in wanted)
+    for old, new in changed:
+        assert old in text
+        text = text.replace(old, new)
+    return list(provisions.problems(tree({provisions.WHERE: text}), ["tests/t.py::test_it[x]"]))
+
+
+def test_every_provision_of_the_standard_is_answered_by_something_that_is_there(tree: Write) -> None:
+    assert provisions_of(tree) == []
+    line = "| 5.7-1 what | met | `tests/t.py::test_it` |\n"
+    for changed, problem in {
+        "": "misses provision 5.7-1",
+        line + line: "misses provision 5.7-1",
+        line.replace("test_it", "test_no"): "names the test tests/t.py::test_no, which does not exist",
+        line.replace("met", "fine"): "is 'fine'",
+        line.replace("`tests/t.py::test_it`", "surely"): "is met, and nothing shows it",
+        line.replace("5.7-1", "5.7-9"): "which is no provision",
+    }.items():
+        assert any(problem in said for said in provisions_of(tree, (line, changed))), problem
