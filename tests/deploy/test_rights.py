@@ -17,8 +17,9 @@ from broker.messages import AlarmView, alarm_view
 from broker.policy import views
 from broker.signing import Signer, Verifier, gateway_kid, ring_refusal
 from broker.topics import TABLE, Name, Role, Row, build, parse
-from deploy.mosquitto import PrivateBroker
+from deploy.mosquitto import Listener, PrivateBroker
 from tests.broker.village import ALARM, GATEWAY_SIGNER, MEMBERSHIP, NEXT_DOOR, OTHER_SIGNER, PANIC, STATION, verifier
+from tests.deploy.authorities import Certified
 from tests.deploy.mailbox import Mailbox
 
 NOT_AUTHORIZED = 0x87
@@ -81,15 +82,26 @@ def may_receive(who: Principal, topic: str) -> bool:
     return who.role in row.receivers and own(row, who, id_)
 
 
-@pytest.fixture
-def posts(tmp_path: Path) -> Iterator[dict[str, Mailbox]]:
-    """Everybody connected, and greedy: each subscribes to every topic and to every wildcard."""
-    with PrivateBroker(tmp_path, EVERYBODY) as broker, ExitStack() as open_posts:
-        yield {who.user: greedy(open_posts, broker, who) for who in EVERYBODY}
+@pytest.fixture(params=["password", "certificate"])
+def posts(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[dict[str, Mailbox]]:
+    """Everybody connected, and greedy: each subscribes to every topic and to every wildcard.
+
+    By password, as on one machine; or by certificate, and then each says that he is somebody else.
+    """
+    site = Certified.made(tmp_path) if request.param == "certificate" else None
+    listener = None if site is None else site.listener()
+    with PrivateBroker(tmp_path / "broker", EVERYBODY, listener=listener) as broker, ExitStack() as stack:
+        yield {who.user: greedy(stack.enter_context(come(who, broker, site, listener))) for who in EVERYBODY}
 
 
-def greedy(stack: ExitStack, broker: PrivateBroker, who: Principal) -> Mailbox:
-    post = stack.enter_context(Mailbox.of(broker, who))
+def come(who: Principal, broker: PrivateBroker, site: Certified | None, listener: Listener | None) -> Mailbox:
+    if site is None or listener is None:
+        return Mailbox.of(broker, who)
+    pretended = "north.station" if who.role is not Role.STATION else "north.police"
+    return Mailbox(listener.port, pretended, broker.passwords[pretended], tls=site.client(who))
+
+
+def greedy(post: Mailbox) -> Mailbox:
     post.subscribe(*GREEDY, *OURS, *FOREIGN)
     return post
 
