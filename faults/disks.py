@@ -4,6 +4,7 @@ With the flag "no log flush" everything is gone that was not synced, as after a 
 nothing of that, since the kernel still has its pages.
 """
 
+import errno
 import fcntl
 import os
 import shutil
@@ -17,6 +18,7 @@ from typing import Self
 FS_IOC_SHUTDOWN = 0x8004587D
 NO_LOG_FLUSH = 2
 IMAGE_BYTES = 48 << 20
+SMALL_BYTES = 2 << 20
 SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
 
 
@@ -75,6 +77,41 @@ class CuttableDisk:
 
     def _mount(self) -> None:
         _run("mount", "-o", "loop", str(self.image), str(self.mountpoint))
+
+
+class SmallDisk:
+    """A disk in memory that is soon full. A context manager."""
+
+    def __init__(self, mountpoint: Path) -> None:
+        self.mountpoint = mountpoint
+
+    def __enter__(self) -> Self:
+        """Make and mount it. Raises NoSuchDisk."""
+        if os.geteuid() != 0:
+            raise NoSuchDisk("filling up a disk needs root (a mount)")
+        self.mountpoint.mkdir()
+        _run("mount", "-t", "tmpfs", "-o", f"size={SMALL_BYTES}", "small", str(self.mountpoint))
+        return self
+
+    def __exit__(
+        self, kind: type[BaseException] | None, error: BaseException | None, traceback: TracebackType | None
+    ) -> None:
+        with suppress(NoSuchDisk):
+            _run("umount", str(self.mountpoint))
+
+
+def fill(folder: Path) -> Path:
+    """Take all the room that there is; return the file that has it."""
+    filled = folder / "filled"
+    with filled.open("wb", buffering=0) as file:
+        for step in (1 << 16, 1 << 12, 1):
+            try:
+                while True:
+                    file.write(bytes(step))
+            except OSError as error:
+                if error.errno != errno.ENOSPC:
+                    raise
+    return filled
 
 
 def _run(*command: str) -> None:

@@ -27,7 +27,7 @@ def interfere_when(kill_file: Path) -> None:
             def interfered(*args: Any, **named: Any) -> Any:
                 try:
                     text = kill_file.read_text()
-                except FileNotFoundError:
+                except (OSError, MemoryError):  # nobody wants anything, or there is nothing left to ask with
                     return call(*args, **named)
                 if text not in made:
                     made[text] = original(tuple(interference.read(line) for line in text.splitlines()))

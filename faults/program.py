@@ -27,9 +27,9 @@ from typing import Any, Final
 
 from deploy.box import BoxError
 from faults.audiences import DOORS, SILENT, may_sound
-from faults.disks import CuttableDisk, NoSuchDisk
-from faults.nemeses import NEMESES, Field, Nemesis, shortened, within_reach
-from faults.schedule import Blow, plan
+from faults.disks import CuttableDisk, NoSuchDisk, SmallDisk
+from faults.nemeses import NEMESES, Field, Nemesis, called, shortened, within_reach
+from faults.schedule import Blow, Struck, plan
 from faults.sets import Evidence, Verdict, confirmed, pressed
 from faults.town import Town, town
 
@@ -56,7 +56,10 @@ class Report:
     seed: int
     length_s: float
     took_s: float
-    blows: Sequence[Blow]
+    planned: int
+    """How many blows the schedule had."""
+    struck: Sequence[Struck]
+    """Those that were let loose, by when they began."""
     skipped: Mapping[str, str]
     counts: Mapping[str, int]
     found: Mapping[str, Sequence[str]]
@@ -80,7 +83,9 @@ class _Attack:
     locks: dict[str, threading.Lock]
     over: threading.Event
     began: float
+    tell: Callable[[str], None]
     troubles: list[str]
+    struck: list[Struck]
     local: list[tuple[float, float]]
     """Spans in which what sounds sirens was dead, by the clock of the diaries: unix nanoseconds."""
 
@@ -92,12 +97,18 @@ class _Attack:
         with ExitStack() as held:
             for what in sorted(nemesis.kind.hurts):
                 held.enter_context(self.locks[what])
-            from_ns = time.time_ns()
+            if self.over.is_set():
+                return  # whoever had it before had it to the end
+            from_ns, begin_s = time.time_ns(), time.monotonic() - self.began
+            self.tell(f"{begin_s:6.1f} s  {blow.name} for {blow.lasts_s:.1f} s: {nemesis.words}")
             try:
                 with nemesis.harm(self.field, Random(blow.seed)):
                     self.over.wait(blow.lasts_s)
             except Exception as error:  # noqa: BLE001 - a program that does not come back is a finding
-                self.troubles.append(f"{blow.name} at {blow.at_s:.1f} s: {error}")
+                self.troubles.append(f"{blow.name} at {begin_s:.1f} s: {error}")
+                self.tell(self.troubles[-1])
+            end_s = time.monotonic() - self.began
+            self.struck.append(Struck(blow.name, round(begin_s, 2), round(end_s, 2)))
             if nemesis.local:
                 self.local.append((from_ns, time.time_ns() + AFTER_S * 1e9))
 
@@ -129,9 +140,10 @@ def run(
     folder = Path(tempfile.mkdtemp(prefix="shouwang-faults-"))
     began = time.monotonic()
     with ExitStack() as stack:
-        disk, skipped = _disk(stack, folder)
+        disk, broker_disk, skipped = _disks(stack, folder)
         reach = within_reach(root=disk is not None)
-        chosen = {name: one for name, one in reach.items() if not only or name in set(only)}
+        wanted = {name for text in only for name in called(text)}
+        chosen = {name: one for name, one in reach.items() if not wanted or name in wanted}
         kinds = [one.kind for one in chosen.values()]
         if length_s <= SMOKE_S:
             kinds = [shortened(kind, SMOKE_MOST_S) for kind in kinds]
@@ -140,10 +152,19 @@ def run(
         if disk is not None:
             state = disk.mountpoint / "gateway"
             state.mkdir()
-        running = stack.enter_context(town(folder / "town", gateway_state=state, links=True, mutations=mutations))
+        running = stack.enter_context(
+            town(
+                folder / "town",
+                gateway_state=state,
+                broker_state=None if broker_disk is None else broker_disk.mountpoint,
+                links=True,
+                mutations=mutations,
+            )
+        )
         running.wait_greeted()
         tell(f"seed {seed}: {len(blows)} blows of {len(kinds)} kinds in {length_s:.0f} s")
-        attack = _fight(Field(running, disk), blows, chosen, length_s=length_s, each_s=each_s, dice=dice, tell=tell)
+        where = Field(running, disk, broker_disk)
+        attack = _fight(where, blows, chosen, length_s=length_s, each_s=each_s, dice=dice, tell=tell)
         evidence, verdict, counts = _look(running, attack, tell)
         found = _found(attack, verdict)
         report = Report(
@@ -153,7 +174,8 @@ def run(
             seed=seed,
             length_s=length_s,
             took_s=round(time.monotonic() - began, 1),
-            blows=blows,
+            planned=len(blows),
+            struck=sorted(attack.struck, key=lambda one: one.begin_s),
             skipped=skipped,
             counts=counts,
             found=found,
@@ -167,11 +189,12 @@ def run(
     return report
 
 
-def _disk(stack: ExitStack, folder: Path) -> tuple[CuttableDisk | None, dict[str, str]]:
+def _disks(stack: ExitStack, folder: Path) -> tuple[CuttableDisk | None, SmallDisk | None, dict[str, str]]:
     try:
-        return stack.enter_context(CuttableDisk(folder)), {}
+        disk = stack.enter_context(CuttableDisk(folder))
+        return disk, stack.enter_context(SmallDisk(folder / "small")), {}
     except NoSuchDisk as error:
-        return None, {name: str(error) for name, one in NEMESES.items() if one.root}
+        return None, None, {name: str(error) for name, one in NEMESES.items() if one.root}
 
 
 def _fight(
@@ -189,16 +212,15 @@ def _fight(
         locks={what: threading.Lock() for one in chosen.values() for what in one.kind.hurts},
         over=threading.Event(),
         began=time.monotonic(),
+        tell=tell,
         troubles=[],
+        struck=[],
         local=[],
     )
     threads = [threading.Thread(target=attack.strike, args=(blow, chosen[blow.name])) for blow in blows]
     threads.append(threading.Thread(target=attack.press, args=(Random(dice.getrandbits(32)), each_s)))
     for thread in threads:
         thread.start()
-    for blow in blows:
-        attack.over.wait(max(0.0, attack.began + blow.at_s - time.monotonic()))
-        tell(f"{blow.at_s:6.1f} s  {blow.name} for {blow.lasts_s:.1f} s: {chosen[blow.name].words}")
     attack.over.wait(max(0.0, attack.began + length_s - time.monotonic()))
     attack.over.set()
     for thread in threads:
@@ -312,6 +334,14 @@ def _soonest(sounds: Sequence[tuple[int, frozenset[int]]], door: int, at_ns: int
     return 0.0 if named else float("inf")
 
 
+def _spans(struck: Sequence[Struck]) -> dict[str, list[str]]:
+    """From when to when each fault was let loose, by name."""
+    spans: dict[str, list[str]] = {}
+    for one in struck:
+        spans.setdefault(one.name, []).append(f"{one.begin_s:.1f}-{one.end_s:.1f}")
+    return dict(sorted(spans.items()))
+
+
 def _keep(folder: Path, state: Path | None, keep: Path, report: Report) -> None:
     """All that happened, for whoever looks for the reason: logs, journal, tables, the broker's store, diaries."""
     keep.mkdir(parents=True, exist_ok=True)
@@ -336,7 +366,8 @@ def as_text(report: Report) -> str:
     """For people: what was done, what was counted, what was found."""
     lines = [
         f"{report.at}  {report.machine}",
-        f"seed {report.seed}, {report.length_s:.0f} s of {len(report.blows)} blows, {report.took_s:.0f} s in all",
+        f"seed {report.seed}, {report.length_s:.0f} s, {len(report.struck)} of {report.planned} blows struck, {report.took_s:.0f} s in all",
+        *(f"  {name} {len(spans)} times: {', '.join(spans)}" for name, spans in _spans(report.struck).items()),
         "  ".join(f"{name} {many}" for name, many in report.counts.items()),
         "siren after a press: " + (", ".join(f"{name} {s:.3f} s" for name, s in report.sirens.items()) or "none"),
         "  ".join(f"{name} {len(lines)}" for name, lines in report.found.items()),

@@ -34,6 +34,15 @@ class Blow:
         return self.at_s + self.lasts_s
 
 
+@dataclass(frozen=True, slots=True)
+class Struck:
+    """A blow as it came: from when to when harm was done, seconds from the beginning. It may wait for another's end."""
+
+    name: str
+    begin_s: float
+    end_s: float
+
+
 def plan(kinds: Sequence[Kind], *, length_s: float, dice: Random, at_once: int = 2, rest_s: float = 1.0) -> list[Blow]:
     """An attack of `length_s`: each kind comes before any comes again, at most `at_once` at a time.
 

@@ -357,6 +357,7 @@ def town(
     render_acl: RenderAcl = acl_file,
     mutations: Mapping[str, str] | None = None,
     gateway_state: Path | None = None,
+    broker_state: Path | None = None,
     road_s: int | None = None,
     start: bool = True,
     hung: Hung = lambda settings: settings,
@@ -366,7 +367,7 @@ def town(
     changed: Sequence[tuple[str, str]] = (),
     prepared: Callable[[Path, Path], object] = lambda _site, _keys: None,
 ) -> Iterator[Town]:
-    """A town in `folder`, everything in it started. `gateway_state`: where its gateway's disk is.
+    """A town in `folder`, everything in it started. `gateway_state`, `broker_state`: where their disks are.
 
     `hung`: changes what hangs on the lines; the site file does not know of it.
     `more`: what the site file has beside the example's.
@@ -406,6 +407,8 @@ def town(
             }
         if gateway_state is not None:
             (box.directory / "gateway-gw1").symlink_to(gateway_state)
+        if broker_state is not None:
+            (box.directory / "broker").symlink_to(broker_state)
         box.start_broker()
         village = box.start_village(heartbeat_s=heartbeat_s, hung=hung)
         stack.callback(hang_up, village)

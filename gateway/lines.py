@@ -12,7 +12,8 @@ is not to be talked into.
 from __future__ import annotations
 
 import asyncio
-from collections.abc import Callable, Container, Mapping, Sequence
+from collections.abc import Callable, Container, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -158,16 +159,24 @@ class Source:
         while self._waiting:
             batch, self._waiting = self._waiting, Batch()
             self._under_way = len(batch.events)
-            self.let_go()
+            with self._going_on("reading on"):
+                self.let_go()
             entries = await self._keep_one(batch)
             self._under_way = 0
-            try:
+            with self._going_on("handing on what is kept"):  # else it is delivered after a restart
                 self.hearing.recorder.kept(batch, entries)
-            except Exception:  # it is kept all the same: it is delivered after a restart, and answered now
-                log.exception("what was kept could not be handed on", source=self.name)
-            self.answer(batch.told)
+            with self._going_on("answering what is kept"):  # else the units ask again
+                self.answer(batch.told)
         self._keeping = None
         self.go_on()
+
+    @contextmanager
+    def _going_on(self, what: str) -> Iterator[None]:
+        """Whatever goes wrong here: what is heard next is kept all the same."""
+        try:
+            yield
+        except Exception:
+            log.exception("a mistake of the program", source=self.name, what=what)
 
     async def _keep_one(self, batch: Batch) -> list[Entry]:
         """Try until the disk takes it: what was heard is not thrown away, and not confirmed either (N1, N7)."""
@@ -434,12 +443,12 @@ class NativeLine(PortLine):
                 self._raise_above(reading.floor)
         if readings:
             batch = self.hearing.recorder.hear(self.name, readings)
+            self.take(batch)
             for told in batch.again:
                 self._answer(told)
             if batch.idle:
                 # A heartbeat is answered at the pace of a commit, so that its answer tells nobody anything.
                 self.loop.call_later(self._commit_s(), self.answer, batch.idle)
-            self.take(batch)
         self.flush()
 
     def answer(self, told: list[Told]) -> None:
@@ -506,8 +515,12 @@ class NativeLine(PortLine):
 
     def _advance(self) -> None:
         self._timer = None
-        self._listen()
-        self._hear(self.link.advance(self.hearing.clock().mono_ns))
+        try:
+            self._listen()
+            self._hear(self.link.advance(self.hearing.clock().mono_ns))
+        except Exception:  # what is due stays due: without a timer a siren would wait until somebody speaks
+            self._timer = self._timer or self.loop.call_later(RETRY_S, self._advance)
+            raise
 
     def supervise(self) -> None:
         """Compare the line's counters with those of the last look: much garbage is a fault of the line."""

@@ -10,6 +10,8 @@ from __future__ import annotations
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 
+import structlog
+
 from broker.ids import EventId, GatewayId, UnitId
 from broker.kinds import EventType
 from broker.messages import Command
@@ -22,6 +24,8 @@ from gateway.keeping import Keeper
 from gateway.ladder import Ladder, Show
 from gateway.stamps import Clock, Stamp
 from gateway.supervision import Change, Supervision
+
+log = structlog.get_logger("gateway.recorder")
 
 
 @dataclass(slots=True)
@@ -80,8 +84,11 @@ class Recorder:
         batch = Batch()
         stamp = self._clock()
         for reading in readings:
-            self._supervise(line, reading, stamp, batch)
-            self._take(self._intake.judge(line, reading, stamp), stamp, batch)
+            try:
+                self._supervise(line, reading, stamp, batch)
+                self._take(self._intake.judge(line, reading, stamp), stamp, batch)
+            except Exception:  # the others of this read are to be kept all the same
+                log.exception("a reading was not understood", source=line)
         return batch
 
     def hear_contact(self, contact: UnitId, boot: int, reading: object) -> Batch:
@@ -139,17 +146,13 @@ class Recorder:
 
     def _take(self, verdict: Verdict, stamp: Stamp, batch: Batch) -> None:
         event = verdict.event
-        if verdict.rings and event is not None:
-            self._sound(self._alert.ring(event, facts=event.facts(self._gateway), now_ns=stamp.mono_ns))
-        if verdict.chirps is not None:
-            self._sound(self._alert.chirp(verdict.chirps))
-        if verdict.cancels is not None:
-            self._sound(self._alert.stop(verdict.cancels))
-        if verdict.silences is not None:
-            self._sound(self._alert.silence(verdict.silences))
-        if event is not None:
+        if event is not None:  # first: intake knows the message now, and what is not in here counts as kept
             self._unkept.add(event.id)
             batch.events.append(event)
+        try:
+            self._ring(verdict, stamp)
+        except Exception:  # a press that cannot be sounded is kept and told all the same
+            log.exception("what was heard could not be sounded")
         if verdict.told is None:
             return
         if verdict.heartbeat:
@@ -158,6 +161,17 @@ class Recorder:
             batch.told.append(verdict.told)
         elif verdict.repeat not in self._unkept:
             batch.again.append(verdict.told)
+
+    def _ring(self, verdict: Verdict, stamp: Stamp) -> None:
+        event = verdict.event
+        if verdict.rings and event is not None:
+            self._sound(self._alert.ring(event, facts=event.facts(self._gateway), now_ns=stamp.mono_ns))
+        if verdict.chirps is not None:
+            self._sound(self._alert.chirp(verdict.chirps))
+        if verdict.cancels is not None:
+            self._sound(self._alert.stop(verdict.cancels))
+        if verdict.silences is not None:
+            self._sound(self._alert.silence(verdict.silences))
 
     def _supervise(self, line: str, reading: object, stamp: Stamp, batch: Batch) -> None:
         genuine = not isinstance(reading, SealRefused) and getattr(reading, "proof", None) is not Proof.STALE

@@ -90,6 +90,32 @@ async def test_a_commit_that_takes_five_seconds_delays_no_siren(wire: Wire) -> N
         await until(lambda: units.is_kept(1, first) and units.is_kept(3, second))
 
 
+@pytest.mark.proves("N1", "N5", "F55")
+async def test_a_line_that_could_not_be_written_to_for_a_moment_loses_nothing_and_goes_on(wire: Wire) -> None:
+    """Whatever is raised there: sirens and answers come when it is over, also where nobody says anything more."""
+    short = [True]
+
+    def no_memory(write: Callable[..., Any]) -> Callable[..., Any]:
+        def wrapped(data: bytes) -> Any:
+            if short[0]:
+                raise MemoryError
+            return write(data)
+
+        return wrapped
+
+    async with town(wire, wrap=around("link.write.line1", no_memory)) as (gateway, units):
+        first = units.press(1)
+        await until(lambda: gateway._keeper.counts.events)
+        second = units.press(3, Key.FIRE)
+        await until(lambda: gateway._keeper.counts.events >= 2)
+        assert not units.is_kept(1, first)
+        short[0] = False
+        await until(lambda: units.plays(4))
+        await until(lambda: units.is_kept(1, first) and units.is_kept(3, second))
+        kept = [event.message for event in await journalled(gateway) if event.type is EventType.PRESS]
+        assert kept == [f"u01:1:{first}", f"u03:1:{second}"]
+
+
 async def test_after_a_commit_nobody_is_talked_into_who_began_to_speak_meanwhile(
     wire: Wire, monkeypatch: pytest.MonkeyPatch
 ) -> None:

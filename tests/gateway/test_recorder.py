@@ -122,6 +122,23 @@ async def test_a_press_heard_twice_before_its_commit_rings_once_and_is_answered_
         assert later.told == []
 
 
+@pytest.mark.proves("N1", "N9", "F55")
+async def test_a_press_that_could_not_be_sounded_is_kept_all_the_same_and_not_answered_before(tmp_path: Path) -> None:
+    """It was answered once, and in no journal: its repeat was taken for one of a press that is kept."""
+
+    def no_memory(_what: object) -> None:
+        raise MemoryError
+
+    async with desk(tmp_path) as one:
+        one.recorder._sound = no_memory
+        batch = one.recorder.hear(LINE, [pressed(), pressed(unit=3)])
+        assert [event.unit for event in batch.events] == ["u01", "u03"]
+        assert [told.address for told in batch.told] == [1, 3]
+        assert one.recorder.hear(LINE, [pressed()]).again == []
+        await one.keep(batch)
+        assert [told.number for told in one.recorder.hear(LINE, [pressed()]).again] == [1]
+
+
 async def test_what_was_let_go_of_is_taken_again_as_new(tmp_path: Path) -> None:
     async with desk(tmp_path) as one:
         batch = one.recorder.hear(LINE, [pressed()])
