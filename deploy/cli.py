@@ -1197,10 +1197,14 @@ def bench(
 
 @app.command()
 def faults(
-    smoke: Annotated[bool, typer.Option("--smoke", help="One minute, faults of five seconds at the most.")] = False,
+    smoke: Annotated[
+        bool, typer.Option("--smoke", help="A minute in all, faults of four seconds at the most.")
+    ] = False,
     minutes: Annotated[float, typer.Option(min=0.1, help="How long the attack lasts.")] = 10.0,
     seed: Annotated[int | None, typer.Option(help="Make the attack of this seed again.")] = None,
-    only: Annotated[list[str] | None, typer.Option(help="Only this fault, by name or row; may be given several times.")] = None,
+    only: Annotated[
+        list[str] | None, typer.Option(help="Only this fault, by name or row; may be given several times.")
+    ] = None,
     keep: Annotated[
         Path | None, typer.Option(help="Where everything goes when something is found; else var/faults-SEED.")
     ] = None,

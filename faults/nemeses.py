@@ -98,7 +98,9 @@ def nemesis(
 
 def called(text: str) -> list[str]:
     """The names that somebody means: a whole one, one without its rows, or a row with all that it has."""
-    return [name for name, one in NEMESES.items() if text in {name, name.removeprefix("-".join(one.rows) + "-"), *one.rows}]
+    return [
+        name for name, one in NEMESES.items() if text in {name, name.removeprefix("-".join(one.rows) + "-"), *one.rows}
+    ]
 
 
 @contextmanager
@@ -368,8 +370,10 @@ def storm_in_the_dark(field: Field, dice: Random) -> Iterator[None]:
 
 @contextmanager
 def _without_power(field: Field) -> Iterator[None]:
-    """Program and disk go together. The program stands still first: a kernel that is cut off by ioctl lives on, and
-    may tell a sync under way that it is done."""
+    """Program and disk go together, the program first.
+
+    A kernel that is cut off by ioctl lives on, and may tell a sync under way that it is done.
+    """
     disk = _disk(field)
     os.kill(field.town.gateway.process.pid, signal.SIGSTOP)
     disk.cut()

@@ -39,9 +39,11 @@ KEYS: Final = (*("panic",) * 6, *("help", "medical", "fire", "intrusion", "dures
 """What is pressed, as often as it stands here."""
 HOLD_MS: Final = 50
 SETTLE_S: Final = 90.0
-SMOKE_S: Final = 60.0
-SMOKE_MOST_S: Final = 5.0
+SMOKE_S: Final = 40.0
+"""With the start, the peace afterwards and the verdict a smoke takes a minute."""
+SMOKE_MOST_S: Final = 4.0
 """How long one fault lasts at the most in a short attack, so that many come."""
+SMOKE_AT_ONCE: Final = 3
 AFTER_S: Final = 5.0
 """So long after whatever sounds sirens was dead it may still be catching up."""
 SHOWN: Final = 20
@@ -147,7 +149,7 @@ def run(
         kinds = [one.kind for one in chosen.values()]
         if length_s <= SMOKE_S:
             kinds = [shortened(kind, SMOKE_MOST_S) for kind in kinds]
-        blows = plan(kinds, length_s=length_s, dice=dice)
+        blows = plan(kinds, length_s=length_s, dice=dice, at_once=SMOKE_AT_ONCE if length_s <= SMOKE_S else 2)
         state = None
         if disk is not None:
             state = disk.mountpoint / "gateway"
@@ -366,7 +368,10 @@ def as_text(report: Report) -> str:
     """For people: what was done, what was counted, what was found."""
     lines = [
         f"{report.at}  {report.machine}",
-        f"seed {report.seed}, {report.length_s:.0f} s, {len(report.struck)} of {report.planned} blows struck, {report.took_s:.0f} s in all",
+        (
+            f"seed {report.seed}, {report.length_s:.0f} s, {len(report.struck)} of {report.planned} blows struck, "
+            f"{report.took_s:.0f} s in all"
+        ),
         *(f"  {name} {len(spans)} times: {', '.join(spans)}" for name, spans in _spans(report.struck).items()),
         "  ".join(f"{name} {many}" for name, many in report.counts.items()),
         "siren after a press: " + (", ".join(f"{name} {s:.3f} s" for name, s in report.sirens.items()) or "none"),

@@ -109,6 +109,9 @@ class Keeper:
         self._timer: asyncio.TimerHandle | None = None
         self._leasing = False
         self._thread = ThreadPoolExecutor(max_workers=1, thread_name_prefix="journal")
+        # It begins now. Where a thread cannot be started any more, what was handed to it is refused and done later all
+        # the same: presses that were tried again stood in the journal five times.
+        self._thread.submit(int)
         self._tasks: set[asyncio.Task[None]] = set()
 
     @property

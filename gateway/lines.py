@@ -511,7 +511,12 @@ class NativeLine(PortLine):
                 delay_s = RETRY_S
             elif self.link.starved:
                 delay_s = max(delay_s, STARVED_S)
-            self._timer = self.loop.call_later(max(delay_s, 0.0002), self._advance)
+            self._wake_in(max(delay_s, 0.0002))
+
+    def _wake_in(self, delay_s: float) -> None:
+        if self._timer is not None:
+            self._timer.cancel()
+        self._timer = self.loop.call_later(delay_s, self._advance)
 
     def _advance(self) -> None:
         self._timer = None
@@ -519,7 +524,7 @@ class NativeLine(PortLine):
             self._listen()
             self._hear(self.link.advance(self.hearing.clock().mono_ns))
         except Exception:  # what is due stays due: without a timer a siren would wait until somebody speaks
-            self._timer = self._timer or self.loop.call_later(RETRY_S, self._advance)
+            self._wake_in(RETRY_S)
             raise
 
     def supervise(self) -> None:

@@ -5,14 +5,20 @@
 
 `pytest --proves-report FILE` writes, as JSON, every test of the run with its outcome and the ids that it proves;
 with `--collect-only` the outcome is "collected". `python -m tests.checks` reads that file.
+
+A test that shows a row of the catalogue of faults has the row's number in its name, as a parameter that it does not
+get: `test_a_sync_that_fails[F07]`; `pytest -k F07` runs all that there is of a row.
 """
 
 import json
+import re
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
 import pytest
 
+FAULT = re.compile(r"F\d\d")
+FAULTS = "rows_of_the_catalogue"
 WORST_FIRST = ("failed", "skipped", "passed", "collected")
 
 
@@ -58,6 +64,13 @@ def pytest_configure(config: pytest.Config) -> None:
     path: Path | None = config.getoption("--proves-report")
     if path is not None:
         config.pluginmanager.register(ProvesReport(path))
+
+
+def pytest_generate_tests(metafunc: pytest.Metafunc) -> None:
+    rows = {str(row) for marker in metafunc.definition.iter_markers("proves") for row in marker.args}
+    if faults := sorted(row for row in rows if FAULT.fullmatch(row)):
+        metafunc.fixturenames.append(FAULTS)
+        metafunc.parametrize(FAULTS, ["-".join(faults)])
 
 
 def pytest_itemcollected(item: pytest.Item) -> None:

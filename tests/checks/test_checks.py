@@ -166,10 +166,24 @@ def test_a_row_of_the_catalogue_that_nothing_shows_says_why(tree: Write) -> None
     assert not list(catalogue.problems(catalogue_of(tree, *shown), nothing))
     [problem] = catalogue.problems(catalogue_of(tree, *shown, "| F64 | wrong | holds | ? |"), nothing)
     assert "F64" in problem
+    stands = "| F64 | wrong | holds | not here: there is none; instead F01, F02 |"
+    assert not list(catalogue.problems(catalogue_of(tree, *shown, stands), nothing))
+    for nobody in ("not here: there is none", "not here: there is none; instead F63"):
+        [problem] = catalogue.problems(catalogue_of(tree, *shown, f"| F64 | wrong | holds | {nobody} |"), nothing)
+        assert "F64" in problem
+
+
+def test_whatever_shows_a_row_has_its_number_in_its_name(tree: Write) -> None:
+    named = {"tests/test_x.py::test_y[F63-F64]": ("F63", "F64"), "tests/test_x.py::test_y[F63-F64-1]": ("F63", "F64")}
+    unnamed = {"tests/test_x.py::test_z[F63]": ("F64",), "tests/test_x.py::test_F64": ("F64",)}
+    root = catalogue_of(tree)
+    catalogue.write(root, {**named, **unnamed})
+    found = list(catalogue.problems(root, {**named, **unnamed}))
+    assert [problem.partition(" ")[0] for problem in found] == list(unnamed)
 
 
 def test_the_catalogue_names_the_tests_that_there_are_and_is_written_so(tree: Write) -> None:
-    proven = {"tests/test_x.py::test_y[1]": ("F64",), "tests/test_x.py::test_y[2]": ("F64", "N1")}
+    proven = {"tests/test_x.py::test_y[F64-1]": ("F64",), "tests/test_x.py::test_y[F64-2]": ("F64", "N1")}
     root = catalogue_of(tree)
     assert any("F64" in problem for problem in catalogue.problems(root, proven))
     catalogue.write(root, proven)

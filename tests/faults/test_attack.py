@@ -30,8 +30,10 @@ def test_a_minute_of_every_fault_loses_leaks_and_rings_nothing_twice(tmp_path: P
     told = json.loads(done.stdout)
     assert {name: one["count"] for name, one in told["found"].items()} == dict.fromkeys(told["found"], 0)
     assert told["invariants"] == dict.fromkeys(INVARIANTS, "kept")
-    struck = {blow["name"] for blow in told["blows"]}
+    struck = {blow["name"] for blow in told["struck"]}
     assert len(struck) >= 10
+    assert all(0 < blow["begin_s"] < blow["end_s"] for blow in told["struck"])
+    assert len(told["struck"]) <= told["planned"]
     assert struck | told["skipped"].keys() <= NEMESES.keys()
     counts = told["counts"]
     assert counts["pressed"] == counts["confirmed"] == counts["journalled"] == counts["stored"] >= 300

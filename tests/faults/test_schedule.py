@@ -1,5 +1,6 @@
 """The schedule of an attack, for every seed."""
 
+import threading
 from itertools import combinations
 from random import Random
 
@@ -7,7 +8,7 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from faults.nemeses import NEMESES, within_reach
+from faults.nemeses import NEMESES, _meanwhile, called, within_reach
 from faults.schedule import Blow, Kind, plan
 
 KINDS = [one.kind for one in NEMESES.values()]
@@ -49,6 +50,31 @@ def test_a_fault_that_is_longer_than_the_attack_is_left_out() -> None:
 
 @pytest.mark.proves("N1")
 def test_a_machine_without_root_is_attacked_with_all_that_needs_none() -> None:
+    of_root = {name for name, one in NEMESES.items() if one.root}
     assert within_reach(root=True) == NEMESES
-    assert {name for name, one in NEMESES.items() if one.root} == {"power-cut", "disk-full", "disk-read-only"}
-    assert within_reach(root=False).keys() == NEMESES.keys() - {"power-cut", "disk-full", "disk-read-only"}
+    assert within_reach(root=False).keys() == NEMESES.keys() - of_root
+    of_disks = {"F01-power-cut", "F06-disk-full", "F08-disk-read-only", "F25-broker-disk-full"}
+    assert of_root == {*of_disks, "F48-storm-in-the-dark"}
+
+
+def test_a_fault_is_called_by_its_name_with_or_without_its_rows_and_by_each_row() -> None:
+    assert called("line-noisy") == called("F36-F44-line-noisy") == called("F44") == ["F36-F44-line-noisy"]
+    assert called("F54") == ["F54-station-stalled", "F54-gateway-stalled"]
+    assert called("F99") == called("noisy") == []
+
+
+def test_what_acts_while_it_lasts_is_heard_of_when_it_fails() -> None:
+    turns: list[int] = []
+
+    def act(over: threading.Event) -> None:
+        while not over.wait(0.001):
+            turns.append(1)
+        raise OSError("the link broke")
+
+    def last() -> None:
+        with _meanwhile(act):
+            while len(turns) < 3:
+                pass
+
+    with pytest.raises(OSError, match="the link broke"):
+        last()

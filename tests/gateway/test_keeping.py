@@ -6,6 +6,7 @@ from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
 from threading import Event as Gate
+from threading import Thread
 from typing import Any
 
 import pytest
@@ -88,6 +89,21 @@ async def test_what_append_returned_is_in_the_file(disk: Disk, watch: Watch) -> 
         assert [entry.event for entry in entries] == (await stored(keeper))[1:]
         assert (keeper.epoch, keeper.head_seq) == (entries[0].epoch, 3)
         assert (keeper.counts.commits, keeper.counts.events) == (1, 2)
+
+
+@pytest.mark.proves("N1", "N3", "F55")
+async def test_where_no_thread_can_be_started_any_more_events_are_kept_once(
+    disk: Disk, watch: Watch, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    def no_memory(_thread: Thread) -> None:
+        raise RuntimeError("can't start new thread")
+
+    async with keeping(disk, watch) as keeper:
+        with monkeypatch.context() as short:
+            short.setattr(Thread, "start", no_memory)
+            event = press(CLOCK)
+            await keeper.append([event])
+        assert [one.id for one in await stored(keeper)].count(event.id) == 1
 
 
 async def test_appends_of_several_lines_are_kept_in_one_order(disk: Disk, watch: Watch) -> None:
