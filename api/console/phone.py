@@ -24,7 +24,10 @@ PHONE: Final = STATIC / "phone"
 class Shell:
     """What a page's head says; its script and its manifest are called as the page is."""
 
-    title: str
+    called: tuple[str, str]
+    """Its name once it is installed, in Chinese and in English; the first is its title."""
+    short: tuple[str, str]
+    """The same below an icon."""
     style: str = "guard"
     zh: str = ""
     """What whoever has no scripts does instead: HTML of ours."""
@@ -33,19 +36,22 @@ class Shell:
 
 SHELLS: Final = {
     "household": Shell(
-        "守望",
+        ("守望 · 一键报警", "Shouwang · one-key alarm"),
+        ("守望", "Shouwang"),
         "household",
         zh='请打 <a href="tel:110">110</a> 报警。',
         en='Phone <a href="tel:110">110</a>.',
     ),
     "guard": Shell(
-        "守望 · 保安",
+        ("守望 · 保安", "Shouwang · guard"),
+        ("守望保安", "Guard"),
         zh='没有脚本时请用 <a href="/phone/c/">打卡表单</a>。',
         en='Without them, use the <a href="/phone/c/">form to check in</a>.',
     ),
-    "field": Shell("守望 · 网格与社区"),
+    "field": Shell(("守望 · 网格与社区", "Shouwang · grid and community"), ("守望网格", "Grid")),
     "install": Shell(
-        "守望 · 安装",
+        ("守望 · 安装", "Shouwang · installing"),
+        ("守望安装", "Installing"),
         zh='没有脚本时请用 <a href="/register/installations">安装页面</a>。',
         en='Without them, use the <a href="/register/installations">page of installations</a>.',
     ),
@@ -56,6 +62,10 @@ PAGES: Final = {"": "household", "join": "household"}
 WORKER: Final = "worker.js"
 SHARED: Final = ("base.css", "feed.js", "kinds.svg", "mark.svg")
 """Of the other pages' files, what phone pages load."""
+
+LANGUAGES: Final = {"zh": "zh-Hans", "en": "en"}
+ICONS: Final = (("icon-192.png", 192, "any"), ("icon-512.png", 512, "any"), ("icon-maskable-512.png", 512, "maskable"))
+"""Of `static/mark.svg`, drawn by a browser. The last one reaches to the edges; what must be seen is in its middle."""
 
 
 @router.get("/phone/worker.js")
@@ -79,6 +89,34 @@ async def get_who(request: Request) -> Response:
         return JSONResponse(reply.body, reply.status)
     without = reply.status == HTTPStatus.FORBIDDEN  # an account to which no role was given yet
     return JSONResponse({"who": reply.body if reply.good else None, "without_role": without})
+
+
+@router.get("/phone/{name}.{language}.webmanifest")
+def get_manifest(name: str, language: str) -> Response:
+    """What a phone needs to know to keep a page among its programs, in the language that was read there."""
+    if name not in SHELLS or language not in LANGUAGES:
+        return Response(status_code=HTTPStatus.NOT_FOUND)
+    start = "/phone/" + next((address for address, page in PAGES.items() if page == name), name)
+    shell, place = SHELLS[name], list(LANGUAGES).index(language)
+    icons: list[dict[str, str]] = [
+        {"src": f"/static/phone/{file}", "sizes": f"{size}x{size}", "type": "image/png", "purpose": purpose}
+        for file, size, purpose in ICONS
+    ]
+    icons.append({"src": "/static/mark.svg", "sizes": "any", "type": "image/svg+xml", "purpose": "any"})
+    manifest = {
+        "id": start,
+        "name": shell.called[place],
+        "short_name": shell.short[place],
+        "lang": LANGUAGES[language],
+        "start_url": start,
+        "scope": "/phone/",
+        "display": "standalone",
+        "background_color": "#f4f5f7",
+        "theme_color": "#0b3a66",
+        "icons": icons,
+    }
+    kept = {"Cache-Control": "no-cache"}
+    return Response(json.dumps(manifest, ensure_ascii=False), media_type="application/manifest+json", headers=kept)
 
 
 @router.get("/phone/{name}")

@@ -2,12 +2,13 @@
 
 import json
 import re
+import struct
 from hashlib import sha256
 
 import pytest
 
 from api.console.page import STATIC
-from api.console.phone import PHONE
+from api.console.phone import PHONE, SHELLS
 from api.rights.rules import Role
 from tests.api.browsing import Seen, Visitor
 from tests.api.conftest import ROOT, Served, only_sqlite
@@ -76,7 +77,7 @@ class TestShell:
         seen = Seen(answer.text)
         assert seen.inline == []
         for address in seen.addresses:
-            assert address.startswith(("/static/", "tel:110"))
+            assert address.startswith(("/static/", "tel:110", "/phone/household.zh.webmanifest"))
             if address.startswith("/static/"):
                 assert visitor.client.get(address).status_code == 200, address
 
@@ -125,7 +126,28 @@ class TestShell:
                 assert f'"/static/{found.relative_to(STATIC.resolve())}"' in kept, f"{path.name} loads {where}"
 
     def test_it_can_be_installed(self, served: Served) -> None:
-        manifest = Visitor(served).client.get("/static/phone/household.json").json()
-        assert manifest["display"] == "standalone"
-        assert manifest["start_url"] == manifest["scope"] == "/phone/"
-        assert Visitor(served).client.get(manifest["icons"][0]["src"]).status_code == 200
+        visitor = Visitor(served)
+        for page in SHELLS:
+            text = visitor.client.get(f"/phone/{page}").text
+            assert f'<link rel="manifest" href="/phone/{page}.zh.webmanifest">' in text
+            assert text.count('<meta name="theme-color" media="(prefers-color-scheme: ') == 2
+            chinese, english = (visitor.client.get(f"/phone/{page}.{one}.webmanifest").json() for one in ("zh", "en"))
+            named = ("name", "short_name", "lang")
+            assert {key for key in chinese if chinese[key] != english[key]} == set(
+                named
+            )  # one program in two languages
+            for key in named[:2]:
+                assert CHINESE.search(chinese[key])
+                assert not CHINESE.search(english[key])
+            assert chinese["display"] == "standalone"
+            assert visitor.client.get(chinese["start_url"]).text == text
+            sizes = set()
+            for icon in chinese["icons"]:
+                body = visitor.client.get(icon["src"]).content
+                if icon["type"] == "image/png":
+                    width, height = struct.unpack(">II", body[16:24])
+                    assert icon["sizes"] == f"{width}x{height}"
+                    sizes.add((width, icon["purpose"]))
+            assert sizes == {(192, "any"), (512, "any"), (512, "maskable")}
+        assert visitor.client.get("/phone/household.fr.webmanifest").status_code == 404
+        assert visitor.client.get("/phone/nobody.zh.webmanifest").status_code == 404

@@ -170,5 +170,16 @@ class Screen:
         wide: int = self.page.evaluate("document.documentElement.scrollWidth - document.documentElement.clientWidth")
         return wide
 
+    def overflow_large(self) -> int:
+        """The same on the smallest phone, with letters twice as large as they are (WCAG 1.4.4 and 1.4.10)."""
+        size, large = self.page.viewport_size, "document.documentElement.style.fontSize = "
+        self.page.set_viewport_size({"width": 320, "height": 568})
+        self.page.evaluate(f"{large}'200%'")
+        wide = self.overflow()
+        self.page.evaluate(f"{large}''")
+        if size is not None:
+            self.page.set_viewport_size(size)
+        return wide
+
     def close(self) -> None:
         self.context.close()

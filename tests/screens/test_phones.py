@@ -132,6 +132,18 @@ def test_a_press_rings_lights_its_ladder_and_the_neighbour_says_that_he_comes(
     expect(page.locator("html")).to_have_attribute("lang", "en")
     page.reload()
     expect(rung(page, 3)).to_contain_text("police are on their way")
+    page.locator("#say-fire").tap()
+    page.get_by_role("dialog").get_by_role("button", name="Yes").tap()
+    expect(card).to_contain_text("火警 · 紧急报警")  # one matter of one home, which stays forbidden
+    expect(near.locator("main section.urgent")).to_have_count(1)
+    expect(card.get_by_role("button", name="马上去")).to_have_count(0)
+    expect(card.get_by_role("button", name="看着呢")).to_have_count(1)
+    assert [one.overflow_large() for one in (mine, theirs)] == [0, 0]
+    for one in officer.get("/api/v1/alarms", open="true")["items"]:
+        if one["kind"] == "fire":
+            officer.post(f"/api/v1/alarms/{one['id']}/acknowledge")
+            officer.post(f"/api/v1/alarms/{one['id']}/on-scene", {})
+            officer.post(f"/api/v1/alarms/{one['id']}/resolve", {"outcome": "real"})
     officer.post(f"/api/v1/alarms/{alarm['id']}/on-scene", {})
     officer.post(f"/api/v1/alarms/{alarm['id']}/resolve", {"outcome": "real"})
     expect(page.locator("#press")).to_be_visible()
@@ -150,6 +162,11 @@ def test_a_press_without_a_network_is_sent_by_itself_when_there_is_one_and_is_on
     one.away = True
     one.context.set_offline(True)
     expect(page.locator("#offline")).to_contain_text("请打 110")
+    assert page.locator("#press use").get_attribute("href") == "#picture-tabs-alarm"  # pictures ask nobody either
+    page.locator("#tab-neighbours").tap()
+    expect(page.locator("#unheard")).to_contain_text("看不到邻居的报警")
+    assert page.locator("#near-none").count() == 0  # not asked is not none
+    page.locator("#tab-alarm").tap()
     sent = posted(page, "/api/v1/alarms")
     page.locator("#press").tap()
     expect(page.locator("#mine")).to_contain_text("没有网络：请打 110")
@@ -167,6 +184,78 @@ def test_a_press_without_a_network_is_sent_by_itself_when_there_is_one_and_is_on
     expect(page.locator("#mine")).to_contain_text("已撤销，派出所会再核实")
     (still,) = officer.get("/api/v1/alarms", open="true")["items"]
     assert (still["id"], still["state"]) == (alarm["id"], "cancelled_by_household")  # open until somebody has looked
+
+
+TWICE: Final = """async () => {
+    document.getElementById("cancel").click();
+    await null;
+    document.querySelector("dialog .main").click();
+}"""
+"""Agreed to before anybody has read what is asked."""
+
+
+class Finger:
+    """One that slips, stays, or comes twice, as the browser's own touches."""
+
+    def __init__(self, page: Page) -> None:
+        self._page = page
+        self._line = page.context.new_cdp_session(page)
+
+    def _touch(self, kind: str, *points: tuple[float, float]) -> None:
+        touched = [{"x": x, "y": y} for x, y in points]
+        self._line.send("Input.dispatchTouchEvent", {"type": kind, "touchPoints": touched})
+
+    def down(self, place: Locator) -> tuple[float, float]:
+        place.evaluate('one => one.scrollIntoView({ block: "center" })')
+        box = place.bounding_box()
+        assert box is not None
+        there = (box["x"] + box["width"] / 2, box["y"] + box["height"] / 2)
+        self._touch("touchStart", there)
+        return there
+
+    def move(self, x: float, y: float) -> None:
+        self._touch("touchMove", (x, y))
+
+    def up(self) -> None:
+        self._touch("touchEnd")
+
+
+@pytest.mark.proves("A2")
+def test_a_hand_that_shakes_slips_or_stays_raises_one_alarm_and_a_double_tap_takes_nothing_back(
+    serving: Serving, phone: Phone
+) -> None:
+    account(serving.station, "hu", (Role.HOUSEHOLD, HOUSEHOLDS[0]))
+    officer = somebody(serving.served, "xu", Role.DUTY_OFFICER, STATION)
+    one = phone(serving, "hu", "/phone/")
+    page, finger = one.page, Finger(one.page)
+    one.connected()
+    assert one.overflow_large() == 0
+    sent = posted(page, "/api/v1/alarms")
+    x, y = finger.down(page.locator("#press"))
+    for step in range(1, 5):  # a browser takes this for scrolling, and makes no click
+        finger.move(x + 4 * step, y + 8 * step)
+    finger.up()
+    page.locator("#mine").wait_for()
+    page.touchscreen.tap(x, y)  # the second half of a double tap
+    expect(rung(page, 1)).to_have_class("reached")
+    page.wait_for_timeout(900)
+    assert (len(sent), page.get_by_role("dialog").count()) == (1, 0)
+
+    page.evaluate(TWICE)
+    expect(page.get_by_role("dialog").get_by_role("button", name="撤销", exact=True)).to_be_enabled()
+    page.get_by_role("dialog").get_by_role("button", name="不撤销").tap()
+    (alarm,) = officer.get("/api/v1/alarms", open="true")["items"]
+    assert alarm["state"] == "received"
+
+    finger.down(page.locator("#press-again"))
+    for _ in range(60):
+        page.wait_for_timeout(100)
+        if len(sent) > 1 and page.locator("#press-again").count():
+            break
+    assert len(sent) == 2  # while the finger is still there
+    finger.up()
+    page.wait_for_timeout(200)
+    assert (len(sent), page.get_by_role("dialog").count()) == (2, 0)
 
 
 @pytest.mark.proves("A2", "N3")

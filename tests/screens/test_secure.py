@@ -110,6 +110,21 @@ def test_a_phone_that_trusts_the_root_opens_its_page_without_a_network(browser: 
     page.evaluate("navigator.serviceWorker.ready.then(() => true)")
     page.wait_for_function("navigator.serviceWorker.controller !== null")
     assert page.evaluate(OFFERED)["secure"]
+    asked = one.context.new_cdp_session(page)
+    for name in ("guard", "field", "install", ""):
+        page.goto(f"/phone/{name}")
+        page.locator("#head #other").wait_for()
+        errors = asked.send("Page.getInstallabilityErrors")["installabilityErrors"]
+        assert [error["errorId"] for error in errors] == ["in-incognito"], name  # of every context of a test
+        assert asked.send("Page.getAppManifest")["errors"] == []
+    page.locator("#other").click()
+    assert asked.send("Page.getAppManifest")["url"].endswith("/phone/household.en.webmanifest")
+    page.locator("#other").click()
+    page.goto("/trust")
+    errors = asked.send("Page.getInstallabilityErrors")["installabilityErrors"]
+    assert [error["errorId"] for error in errors] == ["in-incognito", "no-manifest"]
+    page.goto("/phone/")
+    page.locator("#press").wait_for()
     serving.stop()
     one.away = True
     page.reload()

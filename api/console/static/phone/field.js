@@ -118,7 +118,7 @@ function alarmsTab() {
     ...nearCards(),
     line.reached ? null : el("p", { id: "old", class: "warning" }, t("no_network")),
     ...real.map(card),
-    real.length ? null : el("p", { id: "alarms-none", class: "empty" }, t("field_none")),
+    real.length || !line.reached ? null : el("p", { id: "alarms-none", class: "empty" }, t("field_none")),
     calm.length ? el("details", { id: "calm", class: "sheet" }, el("summary", {}, t("field_drills", { n: calm.length })), calm.map(card)) : null,
     helpKey(null),
   ];

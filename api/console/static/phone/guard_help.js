@@ -94,10 +94,10 @@ export function helpKey(last) {
     button([icon("phone/tabs.svg#alarm"), t(own().length || pressed().length ? "help_again" : "help_press")], async () => {
       seek();
       if (await sure(t("help_sure"), t("help_yes"), t("no"))) call("panic", last?.point ? { point: last.point, at: last.at } : null);
-    }, { id: "help-press", type: "danger big" }),
+    }, { id: "help-press", type: "danger big key" }),
     el("p", { class: "aside" }, last ? t("help_as", { point: last.name, at: moment(last.at) }) : t("help_as_nowhere")),
     button(t("help_light"), async () => {
       if (await sure(t("help_light_sure"), t("help_light_yes"), t("no"))) call("help", last?.point ? { point: last.point, at: last.at } : null);
-    }, { id: "help-light" }),
+    }, { id: "help-light", type: "key" }),
     line.reached ? "" : el("p", { class: "warning" }, t("help_no_network")));
 }

@@ -4,6 +4,8 @@ import { ago, language, learn, moment, said, t } from "./language.js";
 import { WORDS } from "./household_words.js";
 import { pushSheet, renew } from "./push.js";
 import { draw as random } from "./queue.js";
+import { settle } from "./keys.js";
+import { ring, watcher } from "./ringing.js";
 import { button, draw, el, field, form, icon, leave, line, queue, read, refresh, say, start, sure, tab } from "./shell.js";
 
 learn(WORDS);
@@ -26,6 +28,7 @@ const read_ = new Set(kept("shouwang-read", []));
 let where = kept("shouwang-where", { said: "", at: 0 });
 if (Date.now() - where.at > HOME_KEPT_MS || where.said === "outside") where = { said: "", at: 0 };
 const there = new Set(); // alarms at which somebody from here has arrived
+const heardNear = watcher((ids) => ring(near().some((one) => ids.includes(one.id) && !one.quiet) ? [988, 740, 988, 740] : [])); // quiet: nothing sounds near it
 let fix = null;
 let noFix = false;
 let watch = null;
@@ -58,7 +61,10 @@ async function load() {
     await whoIsIt();
     return;
   }
-  if (answer.ok) known.alarms = answer.items;
+  if (answer.ok) {
+    known.alarms = answer.items;
+    heardNear(near().filter((one) => !one.mark).map((one) => one.id));
+  }
   const shown = known.alarms.slice(0, SHOWN_MOST);
   const details = await Promise.all(shown.map((one) => read(`/alarms/${one.id}`)));
   known.details = new Map(details.filter(Boolean).map((one) => [one.id, one]));
@@ -96,6 +102,7 @@ function press(kind) {
     body: { kind, ...(home() ? { place: home() } : {}), ...whereabouts(), words: `手机 ${clock} 按下${outside}` },
   });
   navigator.vibrate?.(300);
+  settle();
   for (const wait of [1_000, 3_000, OFFLINE_MS + 100]) setTimeout(draw, wait);
   if (tab().id !== "alarm") location.hash = "#alarm";
   scrollTo(0, 0);
@@ -194,16 +201,16 @@ function progress() {
     alarms.some((one) => one.stand_back) ? el("p", {}, t("stand_back_own")) : null,
     neighboursSay(alarms),
     cancelled || taking || late ? null : what(kinds),
-    cancelled || taking || late ? null : button(t("cancel"), cancel, { id: "cancel" }),
+    cancelled || taking || late ? null : button(t("cancel"), cancel, { id: "cancel", type: "key" }),
     stuck ? null : el("p", {}, el("a", { href: "tel:110" }, t("phone_110_too"))));
 }
 
 function what(kinds) {
   const left = ["fire", "medical", "intrusion"].filter((one) => !kinds.has(one));
   const told = ["fire", "medical", "intrusion"].filter((one) => kinds.has(one));
-  return el("div", {}, told.length ? el("p", {}, t("said_kind", { kind: told.map((one) => t(one)).join(language === "zh" ? "、" : ", ") })) : "",
-    left.length ? el("p", {}, t("what_is_it")) : "", el("div", { class: left.length === 3 ? "choices three" : "choices two" }, left.map((kind) =>
-      button([icon(`kinds.svg#${kind}`), t(kind)], async () => (await sure(t(`${kind}_sure`))) && press(kind), { type: "tall", id: `say-${kind}` }))));
+  return el("div", { class: "choices" }, told.length ? el("p", {}, t("said_kind", { kind: told.map((one) => t(one)).join(language === "zh" ? "、" : ", ") })) : "",
+    left.length ? el("p", {}, t(told.length ? "what_else" : "what_is_it")) : "", el("div", { class: left.length === 3 ? "choices three" : "choices two" }, left.map((kind) =>
+      button([icon(`kinds.svg#${kind}`), t(kind)], async () => (await sure(t(`${kind}_sure`))) && press(kind), { type: "tall key", id: `say-${kind}` }))));
 }
 
 function neighboursSay(alarms) {
@@ -220,18 +227,18 @@ const door = (one) => [one.door === null || one.door === undefined ? "" : t("hom
 
 function bigButton() {
   const several = homes().length > 1;
-  const made = el("button", { type: "button", id: "press", class: "press" }, icon("phone/tabs.svg#alarm", "bell"), el("span", {}, t("press")), el("small", {}, t("press_hint")));
+  const made = el("button", { type: "button", id: "press", class: "press key", "data-at-once": true, "aria-describedby": "press-hint" }, icon("phone/tabs.svg#alarm", "bell"), el("span", {}, t("press")));
   made.addEventListener("click", () => press("panic"));
   return [
     el("h1", { id: "alarm-head", class: "unseen" }, t("tab_alarm")),
     line.reached ? null : el("section", { id: "offline", class: "alert", role: "alert" }, el("p", { class: "large" }, t("offline_110")), call110("danger")),
     several ? el("label", { id: "for" }, t("press_for"), el("select", { name: "place", onchange: (event) => { keep("shouwang-place", event.target.value); refresh(); } },
       homes().map((one) => el("option", { value: one, selected: one === home() }, door(known.places.find((place) => place.id === one) ?? { label: one }))))) : null,
-    el("section", { id: "big" }, made),
+    el("section", { id: "big" }, made, el("p", { id: "press-hint" }, t("press_hint"))),
     el("section", { id: "where", class: "sheet" }, el("p", {}, t("where")), el("div", { class: "choices two" },
       ["home", "outside"].map((one) => el("button", { type: "button", id: `where-${one}`, "aria-pressed": String(where.said === one), onclick: () => be(one) }, t(one === "home" ? "at_home" : "outside")))),
     el("p", { class: "aside" }, where.said === "outside" ? (fix ? t("place_known", { n: fix.position.accuracy_m }) : t(noFix ? "place_unknown" : "place_seeking")) : where.said ? "" : t("where_unsaid"))),
-    el("section", { id: "others", class: "choices" }, button(t("help"), async () => (await sure(t("help_sure"), t("help_yes"))) && press("help"), { id: "help" }), call110()),
+    el("section", { id: "others", class: "choices" }, button(t("help"), async () => (await sure(t("help_sure"), t("help_yes"))) && press("help"), { id: "help", type: "key" }), call110()),
   ];
 }
 
@@ -259,11 +266,11 @@ function alarmTab() {
 
 function again() {
   if (queue.list("press").some((one) => one.state !== "refused" && one.state !== "late")) return null;
-  return el("section", { id: "again", class: "choices" }, button([icon("phone/tabs.svg#alarm"), t("press_again")], () => press("panic"), { type: "danger", id: "press-again" }));
+  return el("section", { id: "again", class: "choices" }, button([icon("phone/tabs.svg#alarm"), t("press_again")], () => press("panic"), { type: "danger key", id: "press-again", "data-at-once": true }));
 }
 
 function nearHint() {
-  const open = near();
+  const open = matters();
   return open.length ? el("a", { id: "near-hint", class: "button warning", href: "#neighbours" }, `${t("near")} (${open.length})`) : null;
 }
 
@@ -273,50 +280,78 @@ function waiting() {
 
 // -- neighbours
 
-function answerWith(alarm, answer) {
-  for (const item of queue.list("answer")) if (item.more.alarm === alarm.id) queue.drop(item.id);
-  queue.add({ path: `/alarms/${alarm.id}/answer`, body: { answer }, about: "answer", urgent: true, until: Date.now() + LATE_MS, more: { alarm: alarm.id, answer } });
+/** Neighbours' alarms by matter: what one home pressed within INCIDENT_MS is one, with one answer. Newest first. */
+function matters() {
+  const found = [];
+  for (const one of near()) {
+    const same = one.door === null && one.label === null ? null : found.find((matter) => matter.some((other) =>
+      other.door === one.door && other.label === one.label && other.mark === one.mark && Math.abs(Date.parse(other.received) - Date.parse(one.received)) < INCIDENT_MS));
+    if (same) same.push(one);
+    else found.push([one]);
+  }
+  return found;
+}
+
+function answerWith(alarms, answer) {
+  for (const { id } of alarms) {
+    for (const item of queue.list("answer")) if (item.more.alarm === id) queue.drop(item.id);
+    queue.add({ path: `/alarms/${id}/answer`, body: { answer }, about: "answer", urgent: true, until: Date.now() + LATE_MS, more: { alarm: id, answer } });
+  }
+}
+
+function arriveAt(alarms) {
+  for (const { id } of alarms) queue.add({ path: `/alarms/${id}/arrive`, about: "arrive", urgent: true, until: Date.now() + LATE_MS, more: { alarm: id } });
 }
 
 function counts(answers) {
-  const found = [...["coming", "watching", "cannot"].map((one) => [t(`answer_${one}`), answers[one]]), [t("answers_here"), answers.arrived]].filter(([, n]) => n > 0);
+  const most = (name) => Math.max(0, ...answers.map((one) => one[name]));
+  const found = [...["coming", "watching", "cannot"].map((one) => [t(`answer_${one}`), most(one)]), [t("answers_here"), most("arrived")]].filter(([, n]) => n > 0);
   return found.length ? found.map(([word, n]) => el("span", {}, `${word} ${n}`)) : t("answers_nobody");
 }
 
-function neighbourCard(alarm) {
-  const detail = known.details.get(alarm.id);
-  const answers = detail?.answers;
-  const waits = queue.list("answer").find((one) => one.more.alarm === alarm.id && one.state !== "refused");
-  const chosen = waits?.more.answer ?? answers?.own ?? null;
-  const choices = alarm.stand_back ? ["watching", "cannot"] : ["coming", "watching", "cannot"];
-  const arriving = queue.list("arrive").some((one) => one.more.alarm === alarm.id);
-  return el("section", { id: `near-${alarm.id}`, class: `sheet ${alarm.mark ? "" : "urgent"}` },
-    el("div", { class: "title" }, icon(`kinds.svg#${alarm.kind}`, "kind"), el("h2", {}, said(alarm.words)),
-      alarm.mark && el("span", { class: "mark" }, t(alarm.mark === "drill" ? "is_drill" : "is_test")), el("span", { class: "aside" }, ago(alarm.received))),
-    alarm.during_drill ? el("p", { class: "warning" }, t("real_in_drill")) : null,
-    el("p", { class: "place large" }, door(alarm)),
-    alarm.stand_back ? el("div", { class: "alert" }, el("p", { class: "large" }, t("stand_back")), el("p", {}, t("stand_back_more"))) : null,
-    el("p", { class: "aside" }, alarm.cancelled ? t("not_verified") : said(alarm.state_words)),
-    answers && !alarm.mark?.startsWith("test") ? [
+function neighbourCard(alarms) {
+  const [newest] = alarms;
+  const { id } = alarms[alarms.length - 1]; // the first press: the card stays where it is when another one comes
+  const ids = new Set(alarms.map((one) => one.id));
+  const details = alarms.map((one) => known.details.get(one.id));
+  const answers = details.map((one) => one?.answers).filter(Boolean);
+  const waits = queue.list("answer").find((one) => ids.has(one.more.alarm) && one.state !== "refused");
+  const chosen = waits?.more.answer ?? answers.find((one) => one.own)?.own ?? null;
+  const back = alarms.some((one) => one.stand_back);
+  const choices = back ? ["watching", "cannot"] : ["coming", "watching", "cannot"];
+  const arriving = queue.list("arrive").some((one) => ids.has(one.more.alarm));
+  const furthest = alarms.filter((one) => !one.cancelled).sort((a, b) => ORDER.indexOf(b.state) - ORDER.indexOf(a.state))[0];
+  return el("section", { id: `near-${id}`, class: `sheet ${newest.mark ? "" : "urgent"}` },
+    el("div", { class: "title" }, icon(`kinds.svg#${newest.kind}`, "kind"), el("h2", {}, [...new Set(alarms.map((one) => said(one.words)))].join(" · ")),
+      newest.mark && el("span", { class: "mark" }, t(newest.mark === "drill" ? "is_drill" : "is_test")), el("span", { class: "aside" }, ago(newest.received))),
+    alarms.some((one) => one.during_drill) ? el("p", { class: "warning" }, t("real_in_drill")) : null,
+    el("p", { class: "place large" }, door(newest)),
+    back ? el("div", { class: "alert" }, el("p", { class: "large" }, t("stand_back")), el("p", {}, t("stand_back_more"))) : null,
+    el("p", { class: "aside" }, furthest ? said(furthest.state_words) : t("not_verified")),
+    (answers.length || !details.some(Boolean)) && newest.mark !== "test" ? [
       el("div", { class: choices.length === 3 ? "choices three" : "choices two" }, choices.map((one) =>
-        button(t(`answer_${one}`), () => answerWith(alarm, one), { "aria-pressed": String(chosen === one), type: "tall", id: `${one}-${alarm.id}` }))),
+        button(t(`answer_${one}`), () => answerWith(alarms, one), { "aria-pressed": String(chosen === one), type: "tall key", id: `${one}-${id}` }))),
       waits ? el("p", { class: "aside" }, t("answer_sending")) : null,
-      there.has(alarm.id) ? el("p", {}, t("arrived")) : chosen === "coming" && !alarm.stand_back && !arriving
-        ? button(t("arrive"), () => { queue.add({ path: `/alarms/${alarm.id}/arrive`, about: "arrive", urgent: true, until: Date.now() + LATE_MS, more: { alarm: alarm.id } }); }, { type: "main", id: `arrive-${alarm.id}` }) : null,
-      el("p", { class: "counts aside" }, counts(answers)),
+      alarms.some((one) => there.has(one.id)) ? el("p", {}, t("arrived")) : chosen === "coming" && !back && !arriving
+        ? button(t("arrive"), () => arriveAt(alarms), { type: "main key", id: `arrive-${id}` }) : null,
+      answers.length ? el("p", { class: "counts aside" }, counts(answers)) : null,
     ] : null);
 }
 
 function neighboursTab() {
   if (who() && !homes().length) return [waiting()];
-  const open = near();
+  const open = matters();
   return [
     el("h1", { id: "near" }, t("near")),
     refusedHere(["answer", "arrive"]),
     ...open.map(neighbourCard),
-    open.length ? null : el("p", { id: "near-none", class: "empty" }, t(line.loaded ? "near_none" : line.reached ? "loading" : "no_network")),
+    notHeard(),
+    open.length || !line.reached ? null : el("p", { id: "near-none", class: "empty" }, t(line.loaded ? "near_none" : "loading")),
   ];
 }
+
+/** What is not shown is not "none" while nobody was asked. */
+const notHeard = () => (line.reached ? null : el("p", { id: "unheard", class: "warning" }, t("near_unheard")));
 
 function refusedHere(about) {
   const found = queue.list().filter((one) => about.includes(one.about) && (one.state === "refused" || one.state === "late"));
@@ -333,7 +368,8 @@ function newsTab() {
       el("div", { class: "title" }, el("span", { class: tip.kind === "warning" ? "warning" : "mark" }, said(tip.words)), el("span", { class: "aside" }, moment(tip.begins))),
       el("h2", {}, tip.title), el("p", { class: "pre" }, tip.text),
       read_.has(tip.number) ? el("p", { class: "aside" }, `✓ ${t("was_read")}`) : button(t("mark_read"), () => haveRead(tip), { id: `read-${tip.number}` }))),
-    known.tips.length ? null : el("p", { id: "news-none", class: "empty" }, t(line.loaded ? "news_none" : line.reached ? "loading" : "no_network")),
+    line.reached ? null : el("p", { id: "unheard", class: "warning" }, t("no_network")),
+    known.tips.length || !line.reached ? null : el("p", { id: "news-none", class: "empty" }, t(line.loaded ? "news_none" : "loading")),
     el("section", { id: "drills", class: "sheet" }, el("h2", {}, t("drills")),
       known.drills.length ? el("ul", { class: "rows" }, known.drills.map((one) => el("li", {}, el("span", {}, one.purpose, el("br"), t("drill_time", { from: moment(one.begins), to: moment(one.ends) })),
         el("span", { class: "mark" }, said(one.state_words), one.units.some((unit) => known.condition?.units.some((own_) => own_.unit === unit)) ? ` · ${t("my_unit_in")}` : "")))) : el("p", { class: "aside" }, t("drills_none")),
@@ -474,14 +510,13 @@ start({
   roles: ["household"],
   tabs: [
     { id: "alarm", word: "tab_alarm", icon: "alarm", draw: joins(alarmTab), badge: () => (queue.list("press").length || current().length ? "!" : 0) },
-    { id: "neighbours", word: "tab_neighbours", icon: "people", draw: joins(neighboursTab), badge: () => near().length },
+    { id: "neighbours", word: "tab_neighbours", icon: "people", draw: joins(neighboursTab), badge: () => matters().length },
     { id: "news", word: "tab_news", icon: "news", draw: joins(newsTab), badge: () => unread().length },
     { id: "home", word: "tab_home", icon: "home", draw: joins(homeTab) },
   ],
-  title: () => (near().some((one) => !one.mark) ? `(${near().length}) ` : ""),
+  title: () => (near().some((one) => !one.mark) ? `(${matters().length}) ` : ""),
   busy: () => !homes().length || queue.list("press").length > 0 || current().length > 0 || near().length > 0,
   load,
-  heard: (topic) => topic === "alarm" && navigator.vibrate?.([200, 100, 200]),
   signedOut: () => (joining.code === null ? signedOut() : joining()),
   alone: () => joining.code !== null,
 });

@@ -38,6 +38,8 @@ export function speak(which) {
   language = which;
   document.cookie = `${COOKIE}=${which}; path=/; max-age=31536000; samesite=lax`;
   document.documentElement.lang = which === "zh" ? "zh-Hans" : "en";
+  const manifest = document.querySelector("link[rel=manifest]"); // what is installed is called as it is read
+  if (manifest) manifest.setAttribute("href", manifest.getAttribute("href").replace(/\.\w+\.webmanifest$/, `.${which}.webmanifest`));
 }
 
 /** A time of day, with the day when it is not today. */

@@ -1,4 +1,4 @@
-// What a guard must not miss: a tone and a shake for an order or a roll-call that was not there before. Sound needs one
+// What nobody must miss: a tone and a shake for an order, a roll-call or a neighbour's alarm that was not there before. Sound needs one
 // touch of the page first; what waits is on the page in any case.
 let sound = null;
 
@@ -18,18 +18,18 @@ function tone(hertz, seconds, at) {
   oscillator.stop(from + seconds);
 }
 
-/** `hertz`: one tone after the other. */
+/** `hertz`: one tone after the other; none: only a shake. */
 export function ring(hertz) {
   if (navigator.userActivation?.hasBeenActive) navigator.vibrate?.([300, 150, 300]);
   if (sound?.state === "running") hertz.forEach((one, place) => tone(one, 0.35, place * 0.4));
 }
 
-/** Calls `news()` when one of `ids` was not among those of the call before; the first call is no news. */
+/** Calls `news(fresh)` with those of `ids` that were not among those of the call before; the first call is no news. */
 export function watcher(news) {
   let known = null;
   return (ids) => {
-    const fresh = known !== null && ids.some((one) => !known.has(one));
+    const fresh = known === null ? [] : ids.filter((one) => !known.has(one));
     known = new Set(ids);
-    if (fresh) news();
+    if (fresh.length) news(fresh);
   };
 }

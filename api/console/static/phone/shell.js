@@ -12,6 +12,7 @@
 //
 // `draw` makes the whole tab anew each time; every top element has an `id`, and only those that differ are put in place.
 import { Feed } from "../feed.js";
+import "./keys.js";
 import { ask, get, signIn, signOut, Unreachable, who, whoIsIt, wrong } from "./api.js";
 import { language, speak, t } from "./language.js";
 import { Queue, remember, remembered } from "./queue.js";
@@ -26,6 +27,7 @@ const SVG = "http://www.w3.org/2000/svg";
 const QUIET_POLL_MS = 30_000;
 const BUSY_POLL_MS = 4_000;
 const TOGETHER_MS = 150;
+const THINK_MS = 500; // before it may be agreed to: a double tap has not read the question
 
 let page = null;
 let begun = false;
@@ -48,13 +50,32 @@ export function el(tag, attributes = {}, ...children) {
   return made;
 }
 
+const SPRITES = ["kinds.svg", "phone/tabs.svg", "mark.svg"];
+const near = (name) => name.replace(/^.*?([a-z]+)\.svg#/, "picture-$1-");
+
+/** Our sprites become part of this document: what is drawn without a network asks nobody for its pictures. */
+async function bringPictures() {
+  const held = document.createElementNS(SVG, "svg");
+  held.setAttribute("hidden", "");
+  await Promise.all(SPRITES.map(async (name) => {
+    const answer = await fetch(`/static/${name}`);
+    const sprite = new DOMParser().parseFromString(await answer.text(), "image/svg+xml");
+    for (const symbol of sprite.querySelectorAll("symbol")) {
+      symbol.id = near(`${name}#${symbol.id}`);
+      held.append(document.adoptNode(symbol));
+    }
+  }));
+  document.body.append(held);
+  draw();
+}
+
 /** A picture out of one of our sprites: `icon("kinds.svg#fire", "kind")`. */
 export function icon(name, type = "icon") {
   const svg = document.createElementNS(SVG, "svg");
   svg.setAttribute("class", type);
   svg.setAttribute("aria-hidden", "true");
   const use = document.createElementNS(SVG, "use");
-  use.setAttribute("href", `/static/${name}`);
+  use.setAttribute("href", document.getElementById(near(name)) ? `#${near(name)}` : `/static/${name}`);
   svg.append(use);
   return svg;
 }
@@ -121,9 +142,10 @@ export function sure(question, yes = t("yes"), no = t("no")) {
   return new Promise((resolve) => {
     const asked = el("dialog", { class: "sheet", "aria-labelledby": "question" });
     const end = (answer) => { asked.close(); asked.remove(); resolve(answer); };
+    const agreed = el("button", { type: "button", class: "main key", disabled: true, onclick: () => end(true) }, yes);
     asked.append(el("p", { id: "question", class: "large" }, question), el("div", { class: "choices" },
-      el("button", { type: "button", class: "main", onclick: () => end(true) }, yes),
-      el("button", { type: "button", onclick: () => end(false) }, no)));
+      agreed, el("button", { type: "button", class: "key", onclick: () => end(false) }, no)));
+    setTimeout(() => { agreed.disabled = false; }, THINK_MS);
     asked.addEventListener("cancel", () => end(false));
     document.body.append(asked);
     asked.showModal();
@@ -340,6 +362,7 @@ export function start(its) {
   document.addEventListener("visibilitychange", () => document.visibilityState === "visible" && refresh());
   setInterval(draw, 20_000); // ages
   draw();
+  bringPictures().catch(() => { /* they are asked for one by one */ });
   queue.open();
   refresh();
   navigator.serviceWorker?.register("/phone/worker.js").catch(() => { /* without HTTPS it works all the same, only not offline */ });
