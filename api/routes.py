@@ -44,6 +44,7 @@ from api.rollcalls import endpoints as rollcalls
 from api.tasks import endpoints as tasks
 from api.tips import endpoints as tips
 from api.tracks import endpoints as tracks
+from api.works import endpoints as works
 
 ROUTERS: Final[tuple[APIRouter, ...]] = (
     alarms.router,
@@ -80,6 +81,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     brokers.router,
     accounts.router,
     audit.router,
+    works.router,
     privacy.router,
     faults.router,
     ingest.router,

@@ -114,6 +114,10 @@ from api.tracks.uncovered import LOOK_S as UNCOVERED_S
 from api.tracks.uncovered import Uncovered
 from api.tracks.watching import LOOK_S as WATCH_S
 from api.tracks.watching import Watch
+from api.works.doing import BEAT_S as WORKS_S
+from api.works.doing import Doing
+from api.works.kinds import kinds
+from api.works.service import Works
 from broker.messages import GatewayStatus
 from broker.signing import Signer
 
@@ -367,6 +371,22 @@ class Station:
             check_in=self.checkins.absorb,
             wrap=wrap,
         )
+        self.long_works = Works(self.register, clock=clock, random_bytes=random_bytes)
+        self.doing = Doing(
+            self.database,
+            self.long_works,
+            kinds(
+                settings,
+                self.database,
+                self.register,
+                takes=self.takes,
+                reports=self.reports,
+                standings=self.standings,
+            ),
+            station=settings.station,
+            holder=this_process(),
+            clock=clock,
+        )
         jobs = {
             Leased.INGEST: [
                 Job(name="faults", every_s=FAULTS_S, run=self.faults.supervise),
@@ -402,6 +422,8 @@ class Station:
         if self.identity is not None and settings.http.tls is not None:
             ends = CertificateWatch(self.database, self.register, settings.http.tls, self.identity, clock=clock)
             always.append(Job(name="certificates", every_s=CERTIFICATES_S, run=ends.look))
+        if role.serves:
+            always.append(Job(name="works", every_s=WORKS_S, run=self.doing.look))
         if role is not Role.INGEST:
             files = FolderWatch(self.database, self.register, settings.attachments_folder, clock=clock)
             always.append(Job(name="files", every_s=FILES_S, run=files.look))
@@ -417,6 +439,7 @@ class Station:
         self.privacy.write_list()
         if self.role.serves:
             self.feed.start()
+            self.doing.start()
         if self.role is Role.ALL:
             self._work()
         if self.role is Role.WEB:
@@ -429,6 +452,7 @@ class Station:
         """Finish what is in hand, say that we go, and give everything back."""
         with self._changing:
             self._stopping = True
+        self.doing.stop()
         if Leased.NOTIFIER in self.at_work:
             self.ladder_clock.stop()
         self.rounds.stop()

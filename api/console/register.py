@@ -1,9 +1,7 @@
 """The register: areas and groups, households with their people and devices, sheets, what is planned, boards."""
 
-import base64
-import binascii
 from collections import defaultdict
-from contextlib import suppress
+from http import HTTPStatus
 from typing import Any, Final
 
 from fastapi import APIRouter, Request, Response
@@ -15,6 +13,7 @@ from api.console.interface import Reply
 from api.console.known import Form, Typed, every, known, now_of
 from api.console.page import Reader, go, reader
 from api.console.sections import Id, Number, Text, nothing, section
+from api.console.works import OPEN, page_of, until_done
 from api.register.files import BYTES_MOST
 
 router: Final = APIRouter(include_in_schema=False, dependencies=[anybody("console.read")])
@@ -25,8 +24,9 @@ FAULTS_MOST: Final = 200
 PURPOSES: Final = ("contacts", "responder_notes", "medical_word", "duress_key", "position")
 NOTES: Final = ("deaf", "oxygen", "dog", "alone", "other")
 SHEETS: Final = ("levels", "areas", "places", "contacts", "notes", "companies", "teams", "units")
-FORM_MOST: Final = BYTES_MOST * 3 // 2
-"""A file in a form that takes it for good comes back as base64."""
+FORM_MOST: Final = BYTES_MOST + (64 << 10)
+"""A file, and what a form puts around it."""
+NAME_CHARS: Final = 120
 
 
 # The tree, and what lies in an area
@@ -233,7 +233,7 @@ async def do_about_place(request: Request, place: Id, typed: Form) -> Response:
 
 
 async def _sheets(one: Reader, **values: Any) -> Response:
-    blank: dict[str, Any] = {"report": None, "content": "", "format_": "", "sheet": "", "file_name": ""}
+    blank: dict[str, Any] = {"work": None, "sheet": ""}
     return await section(one, "register_sheets.html", sheets=SHEETS, **(blank | values))
 
 
@@ -251,32 +251,25 @@ def _format_of(name: str, data: bytes) -> str:
 
 @router.post("/register/sheets/import", openapi_extra=holds(FORM_MOST))
 async def import_sheets(request: Request) -> Response:
-    """What a file would do, row by row; then all of it or nothing."""
+    """What a file would do, row by row: here where it is known at once, else on the page of the work."""
     async with request.form(max_files=1, max_fields=12, max_part_size=FORM_MOST) as form:
-        typed = Typed(form)
-        file, again = form.get("file"), typed.text("content")
-        name, sheet, data = typed.text("file_name"), typed.text("sheet"), b""
+        typed, file = Typed(form), form.get("file")
+        name, sheet, data = "", typed.text("sheet"), b""
         if isinstance(file, UploadFile) and file.filename:
             data, name = await file.read(), file.filename
-        elif again:
-            with suppress(binascii.Error):
-                data = base64.b64decode(again, validate=True)
     one = await reader(request, csrf=typed.csrf)
     format_ = _format_of(name, data)
-    query = {"format": format_, "sheet": sheet if format_ == "csv" and sheet else None}
-    taken = typed.text("do") == "take"
-    headers = {"If-Match": f'"{typed.text("version")}"'} if taken else {}
-    reply = await one.ask.ask(
-        "POST",
-        "/register/import",
-        query={**query, "dry_run": "false" if taken else "true"},
-        content=data,
-        headers=headers,
-    )
-    found = {"sheet": sheet, "format_": format_, "file_name": name, "content": base64.b64encode(data).decode()}
-    if reply.good:
-        return await _sheets(one, report=reply.body, **found)
-    return await _sheets(one, problem=reply.body, report=reply.body.get("report"), **found)
+    query = {"format": format_, "sheet": sheet if format_ == "csv" and sheet else None, "name": name[-NAME_CHARS:]}
+    begun = await one.ask.ask("POST", "/works/imports", query=query, content=data)
+    if not begun.good:
+        return await _sheets(one, problem=begun.body, sheet=sheet)
+    work = await until_done(one, begun)
+    if work["state"] in OPEN:
+        return go(page_of(work))
+    problem = None
+    if work["why"]:
+        problem = {"type": "file_refused", "status": HTTPStatus.UNPROCESSABLE_ENTITY, "detail": "", **work["why"]}
+    return await _sheets(one, problem=problem, work=work, sheet=sheet)
 
 
 @router.post("/register/sheets/export")

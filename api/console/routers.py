@@ -40,6 +40,7 @@ from api.console import (
     tips,
     tracks,
     trust,
+    works,
 )
 from api.console.page import Elsewhere, go
 
@@ -79,6 +80,7 @@ ROUTERS: Final[tuple[APIRouter, ...]] = (
     policies.router,
     own.router,
     trust.router,
+    works.router,
 )
 
 

@@ -8,6 +8,7 @@ import json
 from collections import Counter
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
+from zoneinfo import ZoneInfo
 
 from sqlalchemy.exc import DBAPIError
 from sqlmodel import Session
@@ -19,6 +20,7 @@ from api.points.models import PointsEntry
 from api.points.rules import REVERSALS, judge, settle
 from api.points.service import owner_of
 from api.points.states import BEGINNING, month_digest
+from api.progress import Tell, told, untold
 from api.settings import StationSettings
 
 
@@ -52,23 +54,23 @@ def recompute(settings: StationSettings) -> Recomputed:
     """Look at the database of a station, whether it runs or not. Raises DatabaseError."""
     try:
         with looking(settings.database, station=settings.station) as session:
-            return recomputed(session, settings)
+            return recomputed(session, station=settings.station, zone=settings.zone)
     except DBAPIError as error:
         raise DatabaseError(f"the ledger cannot be read: {error.orig}") from None
 
 
-def recomputed(session: Session, settings: StationSettings) -> Recomputed:
+def recomputed(session: Session, *, station: str, zone: ZoneInfo, tell: Tell = untold) -> Recomputed:
     """The same within a session."""
-    station = settings.station
-    rows = [*repository.all_entries(session, station)]
+    many = repository.how_many(session, station)
+    rows = [*told(repository.all_entries(session, station), tell, "reading", of=many)]
     sums: Counter[tuple[str, str]] = Counter()
     for row in rows:
         sums[owner_of(row.guard, row.company), row.month] += row.points_tenths
     found = [
         *_replayed(rows),
         *_balances(session, station, rows, sums),
-        *_judged(session, settings, rows),
-        *_months(session, station, rows),
+        *_judged(session, rows, station=station, zone=zone, tell=tell),
+        *_months(session, station, rows, tell=tell),
     ]
     return Recomputed(
         entries=len(rows),
@@ -113,10 +115,12 @@ def _balances(
             yield Difference(about=about, what="entries", kept=str(entries), recomputed=str(counts[owner, month]))
 
 
-def _judged(session: Session, settings: StationSettings, rows: list[PointsEntry]) -> Iterator[Difference]:
+def _judged(
+    session: Session, rows: list[PointsEntry], *, station: str, zone: ZoneInfo, tell: Tell
+) -> Iterator[Difference]:  # fmt: skip
     """What the facts are worth by the rules of their time is what stands in the ledger."""
-    facts = repository.facts(session, settings.station, -(1 << 62), 1 << 62)
-    worth = judge(repository.rule_sets(session, settings.station), facts, zone=settings.zone)
+    facts = repository.facts(session, station, -(1 << 62), 1 << 62)
+    worth = judge(repository.rule_sets(session, station), facts, zone=zone, tell=tell)
     taken = {row.reverses: row for row in rows if row.reverses is not None}
     lines = [row for row in rows if row.fact is not None and row.reverses is None]
     made = settle(worth, repository.booked(lines, taken))
@@ -131,9 +135,10 @@ def _judged(session: Session, settings: StationSettings, rows: list[PointsEntry]
             yield Difference(about=about, what="worth", kept="nothing", recomputed=tenths(one.points_tenths))
 
 
-def _months(session: Session, station: str, rows: list[PointsEntry]) -> Iterator[Difference]:
+def _months(session: Session, station: str, rows: list[PointsEntry], *, tell: Tell) -> Iterator[Difference]:
     previous = BEGINNING
-    for month in repository.closed(session, station):
+    closed = repository.closed(session, station)
+    for month in told(closed, tell, "months", of=len(closed)):
         lines = [repository.line(row) for row in rows if row.month == month.month]
         if month.previous != previous:
             about = f"month {month.month}"

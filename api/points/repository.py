@@ -299,6 +299,11 @@ def of_month(session: Session, station: str, month: str) -> list[PointsEntry]:
     return [*session.exec(rows.order_by(col(PointsEntry.number)))]
 
 
+def how_many(session: Session, station: str) -> int:
+    """How many entries the whole ledger has."""
+    return session.exec(select(func.count()).select_from(PointsEntry).where(PointsEntry.station == station)).one()
+
+
 def all_entries(session: Session, station: str) -> Iterator[PointsEntry]:
     """The whole ledger in order."""
     rows = select(PointsEntry).where(PointsEntry.station == station).order_by(col(PointsEntry.number))

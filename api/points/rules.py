@@ -30,6 +30,7 @@ from typing import Any, Final
 from zoneinfo import ZoneInfo
 
 from api.points.facts import WEAK, Fact, Happened, Happening
+from api.progress import Tell, told, untold
 from broker.kinds import Words
 
 DEFAULT: Final = Path(__file__).with_name("rules.toml")
@@ -410,12 +411,15 @@ def month_of(at_ms: int, zone: ZoneInfo) -> str:
     return datetime.fromtimestamp(at_ms / 1_000, UTC).astimezone(zone).strftime("%Y-%m")
 
 
-def judge(sets: Sequence[RuleSet], facts: Iterable[Fact], *, zone: ZoneInfo) -> list[Judged]:
+def judge(
+    sets: Sequence[RuleSet], facts: Iterable[Fact], *, zone: ZoneInfo, tell: Tell = untold
+) -> list[Judged]:  # fmt: skip
     """What these facts are worth: entries and flags. `sets`: every version; `facts`: all of a guard's month or more."""
     found: list[Judged] = []
     filled: dict[tuple[str, ...], int] = defaultdict(int)
     hurried: set[tuple[str | None, str]] = set()
-    for fact in sorted(facts, key=lambda one: (one.order, one.key)):
+    in_line = sorted(facts, key=lambda one: (one.order, one.key))
+    for fact in told(in_line, tell, "judging", of=len(in_line)):
         rules = in_force(sets, fact.occurred_ms)
         month = month_of(fact.occurred_ms, zone)
         for happening in fact.happenings:

@@ -21,9 +21,10 @@ from api.points.standing_schemas import (
     report_tables,
 )
 from api.problems import answers
+from api.reports.filing import filed
 from api.reports.rules import Period
-from api.reports.schemas import FILES, XLSX, Day, Format
-from api.reports.tables import as_csv, as_page, as_xlsx
+from api.reports.schemas import FILES, Day, Format
+from api.reports.tables import as_page
 from api.station import CurrentStation
 from broker.ids import EVENT_ID, SEGMENT
 
@@ -136,6 +137,6 @@ def report_points(
         zone = station.settings.zone
         note = f"{civil(when.from_ms, zone)} – {civil(when.to_ms, zone)} · {area} · {station.settings.station}"
         return Response(as_page("积分统计 Points", note, tables), media_type=MEDIA_TYPE)
-    content, media = (as_csv(tables), "text/csv; charset=utf-8") if form is Format.CSV else (as_xlsx(tables), XLSX)
+    content, media = filed(form, tables)
     attached = {"Content-Disposition": f'attachment; filename="points-{area}-{day}.{form}"'}
     return Response(content, media_type=media, headers=attached)

@@ -18,6 +18,7 @@ from api.points.service import Points
 from api.points.standing import Grade, Line, Ranking, grade, mean_demerits, rank
 from api.points.states import EntryState, StepAction
 from api.problems import NotThere
+from api.progress import Tell, told, untold
 from api.register import repository as companies
 from api.register.service import Register
 from api.reports.rules import Period, Span, span
@@ -171,14 +172,15 @@ class Standings:
         lost = [-row.points_tenths for row in rows if states[row.id] is EntryState.FINAL]
         return grade(self._grading(session), mean_demerits(lost, max(len(there), 1)))
 
-    def report(self, session: Session, by: Authority, area: str, when: Span) -> PointsReport:
+    def report(
+        self, session: Session, by: Authority, area: str, when: Span, *, tell: Tell = untold
+    ) -> PointsReport:  # fmt: skip
         """Earned and lost in a span, in an area; a company's report has its own people alone. Raises NotThere."""
         within = self._area(area)
+        every = repository.entries(session, self._points.station, when.from_ms, when.to_ms)
         rows = [
-            row
-            for row in repository.entries(session, self._points.station, when.from_ms, when.to_ms)
-            if row.area is None or row.area in within
-        ]
+            row for row in told(every, tell, "reckoning", of=len(every)) if row.area is None or row.area in within
+        ]  # fmt: skip
         if not by.reach.covers(Subject(areas=self._register.lies_in(area))):
             companies = by.reach.over(Over.COMPANY)
             if not companies:

@@ -321,6 +321,9 @@ class Privacy:
         for name in ("place_detail", "away", "tip_read", "joining", "alarm_answer", "matter", "quieting", "complaint",
                      "planned_change"):  # fmt: skip
             self._take(session, name, table(name).c.place == place, now=now)
+        # Sheets that were sent and reports that were made have everybody in them; both can be made again.
+        self._take(session, "long_work_file", true(), now=now)
+        self._take(session, "long_work", table("long_work").c.ended_ms.is_not(None), now=now)
         matters = [row["number"] for row in repository.rows(session, "matter", table("matter").c.place == place)]
         for name in ("matter_step", "matter_photo"):
             self._take(session, name, table(name).c.matter.in_(matters), now=now)

@@ -14,8 +14,7 @@ from typing import Any, Final, TypeVar
 
 from sqlmodel import Session
 
-from api.accounts.repository import ACCOUNT, grants, one
-from api.accounts.rules import State
+from api.accounts.acting import acting
 from api.audit.service import record
 from api.clock import Clock
 from api.database import Database
@@ -30,7 +29,7 @@ from api.register.problems import Impossible
 from api.register.registrar import AreaFields, Edit, PlaceFields, Registrar
 from api.register.rules import Fault
 from api.register.service import Register
-from api.rights.rules import Authority, Grant, Principal, Role, Subject, rights
+from api.rights.rules import Authority, Subject, rights
 
 _F = TypeVar("_F", AreaFields, PlaceFields)
 
@@ -199,16 +198,8 @@ class Agenda:
 
     def _planner(self, session: Session, row: PlannedChange) -> Authority:
         """Whoever planned it, as far as he reaches today. Raises Impossible where he may do it no more."""
-        now, action = self._clock(), ACTIONS[ChangeSort(row.sort)]
-        account = one(session, ACCOUNT, id=row.by)
-        held = (
-            Grant(role=Role(grant.role), scope=grant.scope, from_ms=grant.from_ms, to_ms=grant.to_ms)
-            for grant in grants(session, [row.by])
-        )
-        good = tuple(grant for grant in held if grant.holds(now))
-        if account is None or account.state != State.ACTIVE:
-            good = ()
-        who = Principal(account=row.by, name="", grants=good, via="plan")
+        action = ACTIONS[ChangeSort(row.sort)]
+        who = acting(session, row.by, now_ms=self._clock(), via="plan")
         return Authority(who, action, rights().reach(who, action, groups=self._register.groups_of_places))
 
     def _end(self, session: Session, row: PlannedChange, state: ChangeState, *, by: str | None) -> None:

@@ -1,7 +1,7 @@
 """Files of the register over HTTP: import with a dry run, and export."""
 
 from http import HTTPStatus
-from typing import Annotated, Any, Final
+from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Query, Response
 
@@ -12,11 +12,11 @@ from api.problems import NotThere, answers
 from api.register import files, importing
 from api.register.endpoints import EDITED, REASON_CHARS, IfMatchIfThere, Reason
 from api.register.files import BYTES_MOST, Format
-from api.register.importing import SHOWN, ImportRefused, Plan
+from api.register.importing import ImportRefused
 from api.register.problems import NeedsReason
-from api.register.schemas import ChangeAnswer, ProblemAnswer, ReportAnswer
+from api.register.reporting import report
+from api.register.schemas import ReportAnswer
 from api.register.sheets import Sheet
-from api.shapes import WordsAnswer, words_answer
 from api.station import CurrentStation, Station
 
 router: Final = APIRouter(
@@ -111,45 +111,3 @@ def export_register(
         data = files.write_xlsx({name: found.values() for name, found in rows.items()})
     name = f"register-{sheet.value}.{form.value}" if sheet is not None else f"register.{form.value}"
     return Response(data, media_type=MEDIA[form], headers={"Content-Disposition": f'attachment; filename="{name}"'})
-
-
-def report(made: Plan, *, dry_run: bool, applied: bool, version: int) -> ReportAnswer:
-    """What came of a file, as HTTP shows it. `version`: of the register."""
-    added = sum(1 for change in made.changes if change.added)
-    changed = len(made.changes) - added
-    return ReportAnswer(
-        dry_run=dry_run,
-        applied=applied,
-        added=added,
-        changed=changed,
-        unchanged=made.unchanged,
-        wrong=len(made.problems),
-        words=_summary(added, changed, made, applied=applied),
-        problems=[
-            ProblemAnswer(
-                sheet=one.sheet,
-                row=one.row,
-                column=one.column,
-                code=one.code,
-                what=words_answer(one.what),
-                do=words_answer(one.do),
-            )
-            for one in made.problems[:SHOWN]
-        ],
-        changes=[
-            ChangeAnswer(sheet=one.sheet.value, row=one.row, id=one.id, added=one.added, columns=[*one.columns])
-            for one in made.changes[:SHOWN]
-        ],
-        version=version,
-    )
-
-
-def _summary(added: int, changed: int, made: Plan, *, applied: bool) -> WordsAnswer:
-    wrong: Any = len(made.problems)
-    if wrong:
-        return WordsAnswer(zh=f"有 {wrong} 处问题，没有导入任何内容", en=f"{wrong} problems; nothing was imported")
-    if not made.changes:
-        return WordsAnswer(zh="与现有登记一致，没有变化", en="the same as what is there: nothing changes")
-    zh = "已导入" if applied else "可以导入"
-    en = "imported" if applied else "can be imported"
-    return WordsAnswer(zh=f"{zh}: 新增 {added}，更改 {changed}", en=f"{en}: {added} added, {changed} changed")

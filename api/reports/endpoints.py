@@ -8,10 +8,10 @@ from fastapi import APIRouter, Path, Query, Response
 from api.access import Authority, may
 from api.clock import iso
 from api.problems import answers
+from api.reports.filing import filed
 from api.reports.rules import Period, Span
 from api.reports.schemas import (
     FILES,
-    XLSX,
     AreaReport,
     CardReport,
     ComplaintReport,
@@ -31,7 +31,7 @@ from api.reports.schemas import (
     span_words,
     worker_card_answer,
 )
-from api.reports.tables import Table, as_csv, as_page, as_xlsx
+from api.reports.tables import Table, as_page
 from api.station import CurrentStation, Station
 from broker.ids import SEGMENT
 
@@ -187,6 +187,6 @@ def _file(form: Format, name: str, *, station: Station, when: Span, tables: list
     if form is Format.HTML:
         note = f"{begins} – {ends} · {station.settings.station}"
         return Response(as_page("警情统计 Alarm report", note, tables), media_type="text/html; charset=utf-8")
-    content, media = (as_csv(tables), "text/csv; charset=utf-8") if form is Format.CSV else (as_xlsx(tables), XLSX)
+    content, media = filed(form, tables)
     attached = {"Content-Disposition": f'attachment; filename="{name}.{form}"'}
     return Response(content, media_type=media, headers=attached)

@@ -14,6 +14,7 @@ from api.alarms.models import Alarm
 from api.complaints.models import Complaint
 from api.database import table_of
 from api.ingest.models import Fault
+from api.progress import Tell, told, untold
 from api.register.models import AreaParent, Tree
 from api.reports.rules import MATTER_WITHIN_MS, Case, Share, Span, Work, on_time
 from api.rights.rules import Role
@@ -88,20 +89,20 @@ def trees(session: Session, station: str) -> Trees:
     )
 
 
-def cases(session: Session, span: Span, eyes: Audience | None, *, lay: Trees) -> list[Case]:
+def cases(
+    session: Session, span: Span, eyes: Audience | None, *, lay: Trees, tell: Tell = untold
+) -> list[Case]:  # fmt: skip
     """The alarms that came in a time and that these eyes may know of, by the alarm table."""
-    found = (
-        select(*(_ALARM.c[name] for name in _COLUMNS), _ALARM.c.resolved_by)
-        .where(and_(_ALARM.c.received_ms >= span.from_ms, _ALARM.c.received_ms < span.to_ms), views.visible(eyes))
-        .order_by(_ALARM.c.id)
-    )
+    theirs = and_(_ALARM.c.received_ms >= span.from_ms, _ALARM.c.received_ms < span.to_ms), views.visible(eyes)
+    found = select(*(_ALARM.c[name] for name in _COLUMNS), _ALARM.c.resolved_by).where(*theirs).order_by(_ALARM.c.id)
+    many = session.connection().execute(select(func.count()).select_from(_ALARM).where(*theirs)).scalar_one()
     return [
         Case(
             **{name: row[name] for name in _COLUMNS},
             handler=row["resolved_by"],
             areas=lay.around(row["group"], row["happened_ms"]),
         )
-        for row in session.connection().execute(found).mappings()
+        for row in told(session.connection().execute(found).mappings(), tell, "reading", of=many)
     ]
 
 

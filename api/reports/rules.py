@@ -233,7 +233,7 @@ def cards(
     """One card for each owner, best first; those without a score stand last."""
     made = [
         card(owner, figures([case for case in cases if owns(owner, case)], now_ms=now_ms, zone=zone))
-        for owner in sorted(owners)
+        for owner in owners
     ]
     return sorted(made, key=lambda one: (one.score_tenths is None, -(one.score_tenths or 0), one.owner))
 

@@ -13,6 +13,7 @@ from sqlmodel import Session
 from api.clock import Clock
 from api.drills.service import Drills
 from api.problems import MayNot, NotThere
+from api.progress import Tell, told, untold
 from api.register.models import Meaning
 from api.register.service import Register
 from api.reports import repository
@@ -61,17 +62,25 @@ class Reports:
         """What areas are called."""
         return {area.id: area.name or area.id for area in self._register.now.areas.values()}
 
-    def area(self, session: Session, by: Authority, area: str, when: Span) -> tuple[Figures, dict[str, Figures]]:
+    def area(
+        self, session: Session, by: Authority, area: str, when: Span, *, tell: Tell = untold
+    ) -> tuple[Figures, dict[str, Figures]]:
         """The figures of an area, and of each area right below it. Raises NotThere."""
         eyes = self._eyes(by, area)
-        found = self.cases(session, when, eyes, area)
-        below = {one: self._figures([case for case in found if one in case.areas]) for one in sorted(self._below(area))}
+        found = self.cases(session, when, eyes, area, tell=tell)
+        ids = sorted(self._below(area))
+        below = {
+            one: self._figures([case for case in found if one in case.areas])
+            for one in told(ids, tell, "reckoning", of=len(ids))
+        }
         return self._figures(found), below
 
-    def cards(self, session: Session, by: Authority, area: str, when: Span, whose: Whose) -> list[Card]:
+    def cards(
+        self, session: Session, by: Authority, area: str, when: Span, whose: Whose, *, tell: Tell = untold
+    ) -> list[Card]:
         """Scorecards in an area. Raises NotThere, or MayNot for cards of persons."""
         eyes = self._eyes(by, area)
-        found = self.cases(session, when, eyes, area)
+        found = self.cases(session, when, eyes, area, tell=tell)
         now = self._clock()
         if whose is Whose.HANDLER:
             if not by.principal.has(*LEADERS):
@@ -79,8 +88,14 @@ class Reports:
             handlers = {case.handler for case in found if case.handler is not None}
             return cards(found, handlers, now_ms=now, zone=self.zone, owns=lambda owner, case: case.handler == owner)
         meaning = _MEANINGS[whose]
-        areas = [one for one in self._register.within(area) if self._register.now.areas[one].meaning is meaning]
-        return cards(found, areas, now_ms=now, zone=self.zone, owns=lambda owner, case: owner in case.areas)
+        areas = sorted(one for one in self._register.within(area) if self._register.now.areas[one].meaning is meaning)
+        return cards(
+            found,
+            told(areas, tell, "reckoning", of=len(areas)),
+            now_ms=now,
+            zone=self.zone,
+            owns=lambda owner, case: owner in case.areas,
+        )
 
     def departments(self, session: Session, by: Authority, area: str, when: Span) -> dict[str, Share]:
         """On-time shares of the departments in whose name tasks were done in an area. Raises NotThere."""
@@ -130,10 +145,12 @@ class Reports:
             Share(ready, len(groups)),
         )
 
-    def cases(self, session: Session, when: Span, eyes: Audience | None, area: str) -> list[Case]:
+    def cases(
+        self, session: Session, when: Span, eyes: Audience | None, area: str, *, tell: Tell = untold
+    ) -> list[Case]:  # fmt: skip
         """The alarms of a time that these eyes may know of and that lay in an area when they came."""
         lay = repository.trees(session, self._register.station)
-        return [case for case in repository.cases(session, when, eyes, lay=lay) if area in case.areas]
+        return [case for case in repository.cases(session, when, eyes, lay=lay, tell=tell) if area in case.areas]
 
     def _below(self, area: str) -> list[str]:
         areas = self._register.now.areas.values()

@@ -168,6 +168,7 @@ class TestDesk:
 PAGES = (
     "/login",
     "/me",
+    "/works",
     "/trust",
     "/desk",
     "/desk/alarms",

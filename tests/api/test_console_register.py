@@ -10,6 +10,7 @@ from tests.api.browsing import Seen, Visitor, csrf_of
 from tests.api.conftest import Served, only_sqlite
 from tests.api.peers import COMMUNITY, STATION
 from tests.api.signing_in import ORIGIN, account
+from tests.api.test_console_works import wait_long
 
 pytestmark = only_sqlite
 
@@ -87,7 +88,8 @@ def test_people_are_shown_for_a_reason_and_somebody_moves_out_and_in(visitor: Vi
 
 
 @pytest.mark.proves("G2")
-def test_a_sheet_is_tried_and_then_taken_whole(visitor: Visitor) -> None:
+def test_a_sheet_is_tried_and_then_taken_whole(visitor: Visitor, monkeypatch: pytest.MonkeyPatch) -> None:
+    wait_long(monkeypatch)
     page = visitor.get("/register/sheets")
     csrf = csrf_of(page)
     head = "编号,联防组,门号,门牌"
@@ -109,11 +111,12 @@ def test_a_sheet_is_tried_and_then_taken_whole(visitor: Visitor) -> None:
     tried = send(f"{head}\nh77,gr1,177,新户\n")
     assert "全部导入" in tried
     visitor.get("/register/places/h77", status=404)
-    fields: dict[str, Any] = dict(
-        re.findall(r'<input type="hidden" name="(version|file_name|sheet|content)" value="([^"]*)"', tried)
-    )
-    done = visitor.post("/register/sheets/import", csrf=csrf, do="take", **fields)
+    (taking,) = re.findall(r'action="(/works/[^/]+/take)"', tried)
+    done = visitor.post(taking, csrf=csrf)
     assert "已导入" in done
+    assert "hx-trigger" not in done  # what is done at once shows no progress
+    assert "全部导入" not in visitor.get(taking.removesuffix("/take"))
+    assert "没有变化" in visitor.post(taking, csrf=csrf, status=409)
     assert "新户" in visitor.get("/register/places/h77")
     assert "理由" in visitor.post("/register/sheets/export", csrf=csrf, format="xlsx", reason="", status=422)
     answer = visitor.client.post(

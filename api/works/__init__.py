@@ -1,0 +1,1 @@
+"""Long works (长任务): imports, recomputations and reports, done beside the requests that asked for them."""
