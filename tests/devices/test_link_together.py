@@ -1,11 +1,11 @@
 """Both ends of the native link together: what they promise to each other whatever happens on the way."""
 
 from collections import Counter
-from random import Random
 
 import pytest
-from hypothesis import given, settings
+from hypothesis import settings
 from hypothesis import strategies as st
+from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, precondition, rule
 
 from devices.commands import Lamp, Pattern, Siren
 from devices.frames import UP, Header
@@ -151,97 +151,104 @@ def test_a_unit_that_comes_back_from_a_power_cut_plays_what_it_shall() -> None:
     assert wire.units[2].playing is not None
 
 
-class Trouble:
-    """An hour on a bad line, from dice: presses, power cuts, lost and doubled frames, and somebody who records."""
+PAUSE_MS = st.integers(0, 1_500)
+UNIT = st.integers(1, UNITS)
+PATTERN = st.none() | st.sampled_from(Pattern)
 
-    def __init__(self, seed: int) -> None:
-        self.dice = Random(seed)
-        self.wire = JoinedWire(UNITS, seed=seed, baud=self.dice.choice([9600, 19200, 115200]))
+
+class BadLine(RuleBasedStateMachine):
+    """An hour on a bad line: presses, power cuts, lost and doubled frames, and somebody who records."""
+
+    @initialize(seed=st.integers(0, 2**32), baud=st.sampled_from([9600, 19200, 115200]))
+    def begin(self, seed: int, baud: int) -> None:
+        self.wire = JoinedWire(UNITS, seed=seed, baud=baud)
         self.cut: set[Message] = set()
         """What a unit had to say when its power went."""
 
-    def go_on(self, steps: int) -> None:
-        deeds = [self.press] * 6 + [self.beat] * 4 + [self.replay] * 6 + [self.sound, self.show] * 2
-        deeds += [self.cut_a_unit, self.cut_the_gateway, self.change_the_weather]
-        for _ in range(steps):
-            self.dice.choice(deeds)()
-            self.wire.run(self.dice.randrange(1_500) * MS)
+    @rule(unit=UNIT, pause_ms=PAUSE_MS)
+    def press(self, unit: int, pause_ms: int) -> None:
+        self.wire.units[unit].press()
+        self.wire.run(pause_ms * MS)
 
-    def somebody(self) -> int:
-        return self.dice.randint(1, UNITS)
+    @rule(unit=UNIT, pause_ms=PAUSE_MS)
+    def beat(self, unit: int, pause_ms: int) -> None:
+        self.wire.units[unit].beat()
+        self.wire.run(pause_ms * MS)
 
-    def press(self) -> None:
-        self.wire.units[self.somebody()].press()
+    @precondition(lambda self: self.wire.sent)
+    @rule(back=st.integers(1, 400), pause_ms=PAUSE_MS)
+    def replay(self, back: int, pause_ms: int) -> None:
+        _, _, content = self.wire.sent[-min(back, len(self.wire.sent))]
+        self.wire.replay(enclose(content))
+        self.wire.run(pause_ms * MS)
 
-    def beat(self) -> None:
-        self.wire.units[self.somebody()].beat()
+    @rule(pattern=PATTERN, units=st.tuples(UNIT, UNIT), pause_ms=PAUSE_MS)
+    def sound(self, pattern: Pattern | None, units: tuple[int, int], pause_ms: int) -> None:
+        self.wire.sound(None if pattern is None else Siren(pattern, 3, 250, 1, (5,)), *units)
+        self.wire.run(pause_ms * MS)
 
-    def replay(self) -> None:
-        if self.wire.sent:
-            _, _, content = self.dice.choice(self.wire.sent[-400:])
-            self.wire.replay(enclose(content))
+    @rule(lamp=st.sampled_from(Lamp), unit=UNIT, pause_ms=PAUSE_MS)
+    def show(self, lamp: Lamp, unit: int, pause_ms: int) -> None:
+        self.wire.show(lamp, unit)
+        self.wire.run(pause_ms * MS)
 
-    def sound(self) -> None:
-        siren = self.dice.choice([None, Siren(Pattern(self.dice.randint(1, 6)), 3, 250, 1, (5,))])
-        self.wire.sound(siren, self.somebody(), self.somebody())
+    @rule(unit=UNIT)
+    def cut_a_unit(self, unit: int) -> None:
+        self.cut |= self.wire.units[unit].waiting
+        self.wire.units[unit].power_up()
+        self.wire.units[unit].hello()
 
-    def show(self) -> None:
-        self.wire.show(self.dice.choice(list(Lamp)), self.somebody())
-
-    def cut_a_unit(self) -> None:
-        unit = self.wire.units[self.somebody()]
-        self.cut |= unit.waiting
-        unit.power_up()
-        unit.hello()
-
+    @rule()
     def cut_the_gateway(self) -> None:
         self.wire.start_gateway()
 
-    def change_the_weather(self) -> None:
-        self.wire.loss = self.dice.choice([0.0, 0.1, 0.5, 1.0])
-        self.wire.copies = self.dice.choice([0.0, 0.3])
+    @rule(loss=st.sampled_from([0.0, 0.1, 0.5, 1.0]), copies=st.sampled_from([0.0, 0.3]))
+    def change_the_weather(self, loss: float, copies: float) -> None:
+        self.wire.loss, self.wire.copies = loss, copies
 
-    def clear_up(self) -> None:
-        """The weather is fine, and nobody replays any more."""
-        self.wire.loss = self.wire.copies = 0.0
-        self.wire.run(40 * S)
+    @invariant()
+    def a_nonce_is_used_once(self) -> None:
+        """For this the seal rests on the counters alone."""
+        nonces = Counter(header for _, header, _ in self.wire.sent)
+        assert max(nonces.values(), default=1) == 1
+
+    @invariant()
+    def orders_are_carried_out_in_their_order_each_once(self) -> None:
+        """Over all power cuts."""
         for unit in self.wire.units.values():
+            assert unit.obeyed == sorted(set(unit.obeyed))
+
+    def teardown(self) -> None:
+        """The weather is fine, nobody replays any more: then all is as it shall be."""
+        wire = self.wire
+        wire.loss = wire.copies = 0.0
+        wire.run(40 * S)
+        for unit in wire.units.values():
             unit.beat()  # its answer brings the lamp after a restart
-        self.wire.run(20 * S)
+        wire.run(20 * S)
+
+        # Kept: what was said, all of it, but for what a unit took with it into a power cut; and nothing else.
+        assert wire.disk.messages <= said(wire)
+        replaced = said(wire) - wire.disk.messages - self.cut
+        assert all(message in wire.beats for message in replaced), "a heartbeat takes the place of an older one"
+        assert unanswered(wire) == set()
+        # Nothing is a possible replay that no unit has ever said.
+        assert set(wire.stale) <= said(wire)
+        # Whoever shall play plays that, and nobody else; lamps show what they shall.
+        for address, siren in wire.wanted.items():
+            playing = wire.units[address].playing
+            assert (playing and playing.pattern) == (siren and siren.pattern)
+        for address, lamp in wire.lamps.items():
+            assert wire.units[address].lamp is lamp
+        self.a_nonce_is_used_once()
+        self.orders_are_carried_out_in_their_order_each_once()
 
 
-@pytest.mark.proves("N1", "N3", "N9", "N12", "N13")
-@settings(max_examples=60, deadline=None)
-@given(st.integers(0, 2**32))
-def test_whatever_happens_messages_are_kept_once_and_answered_and_nothing_old_is_new(seed: int) -> None:
-    trouble = Trouble(seed)
-    wire = trouble.wire
-    trouble.go_on(60)
-    trouble.clear_up()
+BadLine.TestCase.settings = settings(max_examples=40, stateful_step_count=50, deadline=None)
 
-    # Kept: what was said, all of it, but for what a unit took with it into a power cut; and nothing else.
-    assert wire.disk.messages <= said(wire)
-    replaced = said(wire) - wire.disk.messages - trouble.cut
-    assert all(message in wire.beats for message in replaced), "a heartbeat takes the place of an older one"
-    assert unanswered(wire) == set()
 
-    # A nonce is used once: for this the seal rests on the counters alone.
-    nonces = Counter(header for _, header, _ in wire.sent)
-    assert max(nonces.values(), default=1) == 1
-
-    # Orders are carried out in their order, each once, over all power cuts.
-    for unit in wire.units.values():
-        assert unit.obeyed == sorted(set(unit.obeyed))
-
-    # Nothing is a possible replay that no unit has ever said.
-    assert set(wire.stale) <= said(wire)
-
-    # Whoever shall play plays that, and nobody else; lamps show what they shall.
-    for address, siren in wire.wanted.items():
-        playing = wire.units[address].playing
-        assert (playing and playing.pattern) == (siren and siren.pattern)
-    for address, lamp in wire.lamps.items():
-        assert wire.units[address].lamp is lamp
+TestBadLine = pytest.mark.proves("N1", "N3", "N9", "N12", "N13")(BadLine.TestCase)
+"""Whatever happens, messages are kept once and answered, and nothing old is new."""
 
 
 @pytest.mark.proves("N7")
