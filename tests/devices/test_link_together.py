@@ -247,7 +247,7 @@ class BadLine(RuleBasedStateMachine):
 BadLine.TestCase.settings = settings(max_examples=40, stateful_step_count=50, deadline=None)
 
 
-TestBadLine = pytest.mark.proves("N1", "N3", "N9", "N12", "N13")(BadLine.TestCase)
+TestBadLine = pytest.mark.timeout(240)(pytest.mark.proves("N1", "N3", "N9", "N12", "N13")(BadLine.TestCase))
 """Whatever happens, messages are kept once and answered, and nothing old is new."""
 
 
