@@ -5,9 +5,9 @@ export PATH := $(CURDIR)/.venv/bin:$(PATH):/usr/sbin:/sbin
 # Tests start hundreds of processes: each would compile everything anew.
 unexport PYTHONDONTWRITEBYTECODE
 ARGS ?=
-CODE := api broker deploy devices firmware_sim gateway tests $(wildcard bench faults)
+CODE := api broker deploy devices firmware_sim gateway tests $(wildcard bench faults scripts)
 
-.PHONY: demo bench bench-large faults fuzz test check sbom screenshots format lock setup
+.PHONY: demo bench bench-large deb deb-test faults fuzz test check sbom screenshots format lock setup
 
 demo: # a village of ten households, live: press a key and see who learns it
 	@scripts/setup run
@@ -28,6 +28,14 @@ faults: # ten minutes of every fault that this machine can make, and what they c
 fuzz: # ten minutes of octets that nobody would send, for each codec, message and file; ARGS="words --seconds 60"
 	@scripts/setup fuzz
 	@python -m tests.fuzz $(ARGS)
+
+deb: # packages for Debian 12 and 13 and Raspberry Pi OS, amd64 and arm64, in build/deb; ARGS="--only bookworm-arm64" makes one
+	@scripts/setup deb
+	@python -m scripts.deb $(ARGS)
+
+deb-test: # installs them in a clean Debian, boots it with systemd, and uses it; minutes, and only for root
+	@scripts/setup deb
+	@python -m scripts.deb_trial $(ARGS)
 
 test: setup # three files at a time on the two cores of CI, since most of a test is waiting
 	@pytest -n 3 --dist loadfile $(ARGS)

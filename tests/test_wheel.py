@@ -30,6 +30,7 @@ def test_wheel_holds_every_committed_file_of_the_packages_and_no_other_folder(wh
     packed = {name for name in wheel.namelist() if ".dist-info/" not in name}
     assert {name for name in committed if (ROOT / name).exists()} <= packed
     assert {name.partition("/")[0] for name in packed} == set(folders)
+    assert {"deploy/examples/village.toml", "deploy/examples/home.toml"} <= packed
     assert {f"{folder}/py.typed" for folder in folders} <= packed
 
 

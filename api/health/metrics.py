@@ -4,7 +4,9 @@ No label names a person, a place or a gateway. Alarms are counted with the eyes 
 in or messages wait is not told at all: whoever reads figures shall not learn of a duress alarm from one that moved.
 """
 
+import shutil
 from collections.abc import Iterator
+from pathlib import Path
 from typing import Final
 
 from prometheus_client import CollectorRegistry, generate_latest
@@ -17,10 +19,13 @@ from api.alarms.views import ALARM, visible
 from api.faults import repository as faulty
 from api.ingest import repository as ingest
 from api.leases.rules import Job as Leased
+from api.notify import repository as notices
 from api.station import Station
 from broker.policy import Audience
 
 PREFIX: Final = "shouwang_"
+BACKED_UP: Final = "backed-up"
+"""Whoever keeps a backup of the station's folder in safety touches this file in it (docs/monitoring.md)."""
 
 
 class Figures:
@@ -45,8 +50,17 @@ class Figures:
             yield _one("ingest_lag_seconds", "How long the oldest message in hand waits", station.ingest.lag_ms / 1_000)
         if station.role.serves:
             yield _one("feed_viewers", "Screens that listen", station.feed.viewers)
+        yield from _disk(station.settings.attachments_folder.parent)
+        yield self._certificate()
         with station.database.read() as session:
             yield from self._alarms(session)
+            jobs = GaugeMetricFamily(f"{PREFIX}job_done", "1 while some process does it", labels=["work"])
+            for job, place in station.where(session).items():
+                jobs.add_metric([job.value], int(place is not None))
+            yield jobs
+            first_ms = notices.waits_since(session, station.settings.station, now_ms=station.clock())
+            lag_ms = 0 if first_ms is None else max(0, station.clock() - first_ms)
+            yield _one("delivery_lag_seconds", "How long the oldest message to a channel is owed", lag_ms / 1_000)
             yield _one("dead_letters", "Messages that could not be taken in", ingest.how_many_dead_letters(session))
             faults = GaugeMetricFamily(f"{PREFIX}faults", "Faults that are there, by code", labels=["code"])
             for code, many in sorted(faulty.how_many(session).items()):
@@ -59,6 +73,15 @@ class Figures:
         yield _one("gateways_online", "Gateways that are there by their last status", online)
         oldest = max((now - one.seen_ms for one in gateways), default=0)
         yield _one("gateway_silence_seconds", "Of the gateway that was silent for the longest", max(0, oldest) / 1_000)
+
+    def _certificate(self) -> Metric:
+        """Without a sample where this process shows no certificate."""
+        name, about = f"{PREFIX}certificate_ends_timestamp_seconds", "When the certificate that is shown ends"
+        family = GaugeMetricFamily(name, about, labels=[])
+        shown = None if self._station.identity is None else self._station.identity.certificate
+        if shown is not None:
+            family.add_metric([], shown.not_after_ms / 1_000)
+        return family
 
     def _alarms(self, session: Session) -> Iterator[Metric]:
         """Open alarms that a community may know of, and how long the oldest waits to be acknowledged."""
@@ -75,6 +98,21 @@ class Figures:
                 waits_ms = max(waits_ms, self._station.clock() - first_ms)
         yield open_
         yield _one("alarm_waits_seconds", "How long the oldest alarm waits to be acknowledged", waits_ms / 1_000)
+
+
+def _disk(folder: Path) -> Iterator[Metric]:
+    """Room where the station keeps its files, and when they were last brought into safety; 0: never."""
+    while not folder.is_dir() and folder != folder.parent:  # a station on PostgreSQL may have written nothing yet
+        folder = folder.parent
+    usage = shutil.disk_usage(folder)
+    # In whole hundredths: octets would move with each alarm, one for the police alone among them.
+    used = (usage.total - usage.free) * 100 // usage.total / 100
+    yield _one("disk_used_ratio", "Of the disk on which the station keeps its files, 0 to 1", used)
+    try:
+        backed_up_s = (folder / BACKED_UP).stat().st_mtime
+    except OSError:
+        backed_up_s = 0.0
+    yield _one("backup_timestamp_seconds", "When a backup was last kept; 0: never", backed_up_s)
 
 
 def _is_up(station: Station) -> bool:

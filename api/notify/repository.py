@@ -175,6 +175,16 @@ def due(session: Session, channel: str, *, now_ms: int, claimed_before_ms: int) 
     return session.exec(found.order_by(col(Delivery.number))).all()
 
 
+def waits_since(session: Session, station: str, *, now_ms: int) -> int | None:
+    """Since when the oldest message is owed that ought to be out by now. What only the police hear is left out."""
+    due = or_(DELIVERY.c.due_ms <= now_ms, DELIVERY.c.tries > 0)
+    found = sa_select(func.min(DELIVERY.c.made_ms)).where(
+        DELIVERY.c.station == station, DELIVERY.c.state.in_(OPEN), DELIVERY.c.police.is_(False), due
+    )
+    first_ms: int | None = session.connection().execute(found).scalar()
+    return first_ms
+
+
 def sent_since(session: Session, channel: str, since_ms: int) -> tuple[int, int]:
     """How many messages a channel took on since then, for one delivery each and for several."""
     found = (

@@ -2,6 +2,7 @@
 
 import http.client
 import json
+import re
 import socket
 import ssl
 import threading
@@ -15,6 +16,7 @@ import pytest
 from pydantic import ValidationError
 
 from api.faults.certificates import CertificateWatch, stage
+from api.health.metrics import Figures
 from api.rights.rules import Role
 from api.settings import StationSettings, TlsListener
 from api.tls import Identity, hsts_s
@@ -300,6 +302,11 @@ def test_a_renewed_certificate_is_shown_without_a_restart_and_what_cannot_be_use
     assert serial_at(port, root) == issued()
     assert identity.certificate is not None
     assert identity.certificate.valid(int(time.time() * 1_000))
+    ends_s = identity.certificate.not_after_ms // 1_000
+    [shown] = re.findall(
+        r"^shouwang_certificate_ends_timestamp_seconds (.*)$", Figures(one.station).text().decode(), re.MULTILINE
+    )
+    assert float(shown) == ends_s
 
 
 @only_sqlite
