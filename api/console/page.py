@@ -2,11 +2,11 @@
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
+from functools import cache, partial
 from hashlib import sha256
 from http import HTTPStatus
 from pathlib import Path
-from typing import Any, Final
+from typing import Any, Final, get_args
 from urllib.parse import quote, urlsplit
 from zoneinfo import ZoneInfo
 
@@ -190,6 +190,11 @@ def address_of(name: str) -> str:
     return f"/static/{name}?v={sha256((STATIC / name).read_bytes()).hexdigest()[:12]}"
 
 
+def _when(shape: language.Shape, chosen: Language, text: str | None, zone: ZoneInfo) -> str:
+    """The filters by their shapes, with what a template gives them behind."""
+    return language.when(text, zone, shape, chosen)
+
+
 @cache
 def _pages(chosen: Language) -> Any:
     made = environment("api.console", messages=language.translations(chosen))
@@ -200,7 +205,10 @@ def _pages(chosen: Language) -> Any:
     }
     made.filters |= {
         "words": lambda said: "" if said is None else said[chosen],
-        "moment": language.moment,
+        "stamp": language.stamp,
+        **{shape: partial(_when, shape, chosen) for shape in get_args(language.Shape)},
+        "civil": lambda text: language.civil(text, chosen),
+        "number": lambda value, digits=0, sign=False: language.number(value, chosen, digits, sign=sign),
         "day": lambda text, zone: language.day(text, zone, chosen),
     }
     return made

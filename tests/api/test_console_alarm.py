@@ -141,7 +141,7 @@ class TestActing:
         assert "张接警" in wang.do(alarm, "hand-over", service="120", name="张接警")
         assert "110: X-77" in wang.do(alarm, "number", number="X-77")
         assert "限" in lin.do(alarm, "urge", due="2099-01-02T03:04", reason="尽快办理")
-        assert "2099-01-02 03:04:00" in lin.page(alarm)
+        assert "2099年1月2日 03:04:00" in lin.page(alarm)
         offered = wang.do(alarm, "transfer", receiver=COMMUNITY, reason="请社区处理")
         assert "请社区处理" in offered
         assert f'action="/alarms/{alarm}/do/transfer"' not in offered

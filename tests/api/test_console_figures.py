@@ -123,7 +123,7 @@ def test_the_county_urges_with_a_deadline_and_a_township_never_reads_of_duress(
     assert 'value="2027-01-15T16:10"' in refused
     assert 'aria-invalid="true"' in refused
     done = leader.post(f"/county/alarms/{fire}/urge", csrf=csrf_of(page), due="2027-01-15T16:10", reason="尽快到场")
-    assert "督办：限 01-15 16:10 前" in done
+    assert "督办：限 1月15日 16:10 前" in done
     hands.pass_(minutes=20)
     assert "已超期" in leader.get("/county/now")
     feng = signed_in(station, "xiang")

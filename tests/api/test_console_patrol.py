@@ -461,7 +461,7 @@ def test_a_colour_is_decided_with_a_reason_and_until_a_moment(station: Served) -
     path = f"/patrol/colours/{COMMUNITY}"
     assert "请再看看这一项" in officer.post(path, reason="?", status=422, **form)
     decided = officer.post(path, reason="一周三起入室", expires="2027-01-20T08:00", **form)
-    for said in ("红色 · 每 45 分钟", "一周三起入室", "2027-01-20 08:00"):
+    for said in ("红色 · 每 45 分钟", "一周三起入室", "2027年1月20日 08:00"):
         assert said in decided, said
     assert "刚才有人改过了" in officer.post(path, reason="再来", status=412, **form)
     assert "红色" in officer.get("/patrol/colours")
@@ -498,11 +498,11 @@ def test_a_day_is_made_a_holiday_for_the_whole_station(station: Served) -> None:
     assert 'id="fault-day"' in wang.post("/patrol/days", status=422, **day | {"day": "soon"})
     page = wang.post("/patrol/days", **day)
     assert "&lt;b&gt;春节&lt;/b&gt;" in page
-    assert "2027-02-17" in page
+    assert "2027年2月17日" in page
     community = visitor(station, "sun")
-    assert "2027-02-17" in community.get("/patrol/days?year=2027")
+    assert "2027年2月17日" in community.get("/patrol/days?year=2027")
     assert 'name="counts_as"' not in community.get("/patrol/days?year=2027")
-    assert "2027-02-17" not in wang.get("/patrol/days?year=2026")
+    assert "2027年2月17日" not in wang.get("/patrol/days?year=2026")
 
 
 @pytest.mark.proves("P8")

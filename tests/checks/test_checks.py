@@ -8,7 +8,7 @@ import pytest
 import typer
 
 from faults.nemeses import NEMESES
-from tests.checks import catalogue, commands, links, migrations, places, proofs, provisions, requirements, status
+from tests.checks import catalogue, commands, links, migrations, places, proofs, provisions, requirements, status, words
 
 ROWS = ("A1", "N1")
 Write = Callable[[Mapping[str, str]], Path]
@@ -229,3 +229,20 @@ def test_every_provision_of_the_standard_is_answered_by_something_that_is_there(
         line.replace("5.7-1", "5.7-9"): "which is no provision",
     }.items():
         assert any(problem in said for said in provisions_of(tree, (line, changed))), problem
+
+
+@pytest.mark.parametrize(
+    ("message", "word"),
+    [
+        ("%(n)s devices", "devices"),
+        ("Wait %(n)s seconds.", "seconds"),
+        ("%(n)s more alarms are there", "alarms"),
+        ("seen by %(read)s of %(places)s households", "households"),
+        ("%(n)s is left", None),
+        ("%(who)s accepts", None),
+        ("in %(n)s s", None),
+        ("%(n)s min each", None),
+    ],
+)
+def test_a_message_that_counts_something_in_one_form_is_found(message: str, word: str | None) -> None:
+    assert words.without_plural(message) == word

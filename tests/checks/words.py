@@ -9,9 +9,15 @@ from typing import Final
 from babel.messages.extract import extract_from_dir
 from babel.messages.pofile import read_po
 
+Message = str | Sequence[str | None]
 CONSOLE: Final = "api/console"
 CATALOGUE: Final = f"{CONSOLE}/words/zh.po"
 FILLED_IN: Final = re.compile(r"%\((\w+)\)")
+
+
+COUNTED: Final = re.compile(r"%\((\w+)\)s ([a-z-]+)(?: ([a-z-]+))?")
+NUMBERS: Final = frozenset({"n", "m", "num", "many", "count", "places", "times"})
+NO_PLURALS: Final = frozenset({"is", "was", "has", "as", "across", "this", "its", "cross", "less"})
 
 
 def problems(root: Path) -> Iterator[str]:
@@ -19,7 +25,11 @@ def problems(root: Path) -> Iterator[str]:
         return
     with (root / CATALOGUE).open("rb") as file:
         said = {_first(one.id): _first(one.string) for one in read_po(file, locale="zh_Hans_CN") if one.id}
-    used = dict(of_templates(root / CONSOLE))
+    found = [*of_templates(root / CONSOLE)]
+    used = {_first(message): where for message, where in found}
+    for message, where in found:
+        if isinstance(message, str) and (word := without_plural(message)):
+            yield f"{where} says {message!r} in one form: ngettext, or 1 {word}"
     for message, where in sorted(used.items()):
         if not said.get(message):
             yield f"{CATALOGUE} does not have {message!r} of {where}"
@@ -28,17 +38,29 @@ def problems(root: Path) -> Iterator[str]:
     yield from (f"{CATALOGUE} has {message!r}, which no page says" for message in sorted(said.keys() - used.keys()))
 
 
-def of_templates(folder: Path) -> Iterator[tuple[str, str]]:
-    """Each message with the template that says it."""
+def without_plural(message: str) -> str | None:
+    """The word of an English message that is one or many by its number, though it has one form; None: there is none.
+
+    Guessed by its end: of a word behind a number, with a word in between at most.
+    """
+    for number, one, other in COUNTED.findall(message):
+        for word in (one, other):
+            if number in NUMBERS and word.endswith("s") and len(word) > 1 and word not in NO_PLURALS:
+                return str(word)
+    return None
+
+
+def of_templates(folder: Path) -> Iterator[tuple[Message, str]]:
+    """Each message, with its plural if it has one, and the template that says it."""
     found = extract_from_dir(
         folder,
         [("templates/**.html", "jinja2.ext:babel_extract")],
         {"templates/**.html": {"trimmed": "true", "silent": "false", "newstyle_gettext": "true"}},
     )
     for where, _line, message, _comments, _context in found:
-        yield _first(message), where
+        yield message, where
 
 
-def _first(message: str | Sequence[str | None] | None) -> str:
+def _first(message: Message | None) -> str:
     """Of what has a singular and a plural the singular, by which it is known; Chinese has one form."""
     return message or "" if message is None or isinstance(message, str) else message[0] or ""
