@@ -16,6 +16,7 @@ FILLED_IN: Final = re.compile(r"%\((\w+)\)")
 
 
 COUNTED: Final = re.compile(r"%\((\w+)\)s ([a-z-]+)(?: ([a-z-]+))?")
+CUT: Final = re.compile(r"\| (?:moment|minute|near|date|clock|seconds)\(zone\)\)*\[")
 NUMBERS: Final = frozenset({"n", "m", "num", "many", "count", "places", "times"})
 NO_PLURALS: Final = frozenset({"is", "was", "has", "as", "across", "this", "its", "cross", "less"})
 
@@ -35,6 +36,9 @@ def problems(root: Path) -> Iterator[str]:
             yield f"{CATALOGUE} does not have {message!r} of {where}"
         elif {*FILLED_IN.findall(message)} != {*FILLED_IN.findall(said[message])}:
             yield f"{CATALOGUE} fills in other things than {message!r}"
+    for path in sorted((root / CONSOLE / "templates").glob("*.html")):
+        if CUT.search(path.read_text("utf-8")):
+            yield f"{path.name} cuts a piece out of a time: there are filters for its parts (language.py)"
     yield from (f"{CATALOGUE} has {message!r}, which no page says" for message in sorted(said.keys() - used.keys()))
 
 
