@@ -523,8 +523,9 @@ class Station:
     def _look_at_desks(self, _now_ms: int) -> None:
         self.desk_watch.look()
 
-    def _erase_again(self, _now_ms: int) -> None:
+    def _erase_again(self, now_ms: int) -> None:
         self.privacy.erase_again()
+        self.database.forget_copies(now_ms)
 
     def _make_planned(self, now_ms: int) -> None:
         self.agenda.run(self.database, now_ms)

@@ -32,6 +32,7 @@ if TYPE_CHECKING:
     from api.privacy.erasures import Erased
 
 MARK: Final = "before-restore"
+_SQLITE: Final = b"SQLite format 3\x00"
 
 
 class RestoreError(Exception):
@@ -104,8 +105,41 @@ def restore(path: Path, target: Target, *, passphrase: str | None, now: datetime
     """Bring everything back that is in the backup at `path`. Raises BackupError, RestoreError, or what a store says."""
     target.state.mkdir(parents=True, exist_ok=True, mode=0o700)
     with backup.workplace(target.state) as folder:
-        manifest = backup.read(path, passphrase=passphrase, into=folder)
+        if _is_database(path):
+            manifest = _copy_of_tables(path, target, folder)
+        else:
+            manifest = backup.read(path, passphrase=passphrase, into=folder)
         return _Restoring(path, manifest, folder, target, now).run()
+
+
+def _is_database(path: Path) -> bool:
+    with path.open("rb") as file:
+        return file.read(len(_SQLITE)) == _SQLITE
+
+
+def _copy_of_tables(path: Path, target: Target, folder: Path) -> Manifest:
+    """What a station kept by itself before an update: its tables, and nothing else. Raises Unfit."""
+    from api.database import DatabaseError, copying
+
+    settings = target.state / "settings.json"
+    if not settings.is_file():
+        raise Unfit(settings, "is not here: tables alone go back only to where they were")
+    copy = folder / TABLES
+    copy.parent.mkdir(mode=0o700)
+    shutil.copyfile(path, copy)
+    try:
+        found = copying.look(f"sqlite:///{copy}", station="")
+    except DatabaseError as error:
+        raise backup.Unreadable(path, str(error)) from None
+    assert found is not None, "it was copied"
+    return Manifest(
+        made_ms=int(path.stat().st_mtime * 1_000),
+        made_by="",
+        station=str(json.loads(settings.read_text(encoding="utf-8"))["station"]),
+        tables={"kind": found.kind, "revision": found.revision, "rows": dict(found.rows), "head": [*found.head]},
+        gateways={},
+        files={},
+    )
 
 
 class _Restoring:
@@ -219,7 +253,8 @@ class _Restoring:
         if (found.revision, dict(found.rows), [*found.head]) != (tables["revision"], tables["rows"], tables["head"]):
             raise NotTheSame(spots.url.partition("@")[2] or spots.url, "what was restored is not what was kept")
         self._done.chain_ok = verifying.verify(spots.url, station=station).bad is None
-        self._put_attachments()
+        if SETTINGS in manifest.files:
+            self._put_attachments()
         adopted = restoring.adopt(
             spots.url,
             station=station,
@@ -231,7 +266,8 @@ class _Restoring:
         if erased:
             erasures.write(erasures.file_beside(self._attachments), {*erased})
         self._done.erasures = adopted.erasures
-        self._put_settings()
+        if SETTINGS in manifest.files:
+            self._put_settings()
         self._done.parts.append(f"station {station}")
 
     def _put_attachments(self) -> None:

@@ -89,6 +89,10 @@ class Database(ABC):
     def scrub(self) -> None:
         """Let what was deleted be in no file of the database any more, as far as the database can."""
 
+    @abstractmethod
+    def forget_copies(self, now_ms: int) -> None:
+        """Take away copies that were kept before an update, when nothing personal may stay in them any longer."""
+
     @property
     def awaited(self) -> bool:
         """Whether a person of this process waits to write, or did within the last second."""

@@ -9,6 +9,7 @@ What goes wrong later is SQLAlchemy's: OperationalError and InterfaceError when 
 moment (`api.problems` answers 503, ingest keeps everything and tries again), IntegrityError for rows that cannot be.
 """
 
+from collections.abc import Sequence
 from pathlib import Path
 
 
@@ -34,7 +35,17 @@ class DatabaseUnsafe(DatabaseError):
 
 
 class DatabaseNewer(DatabaseError):
-    """Its tables are those of a later version of this program, which alone may use them."""
+    """Its tables are those of a later version of this program, which alone may use them.
 
-    def __init__(self) -> None:
-        super().__init__("the tables are those of a later version of Shouwang: start that one")
+    Field: `copies`, kept before they were brought forward; the last is the newest.
+    """
+
+    def __init__(self, copies: Sequence[Path] = ()) -> None:
+        self.copies = tuple(copies)
+        back = (
+            f"`shouwang restore {copies[-1]} --replace`" if copies else "`shouwang restore` with the backup before it"
+        )
+        super().__init__(
+            "the tables are those of a later version of Shouwang: start that one; or, to go back without what came "
+            f"since, {back}"
+        )

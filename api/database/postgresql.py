@@ -95,6 +95,9 @@ class PostgreSQL(Database, backend="postgresql", shared=True):
     def scrub(self) -> None:
         """Left to autovacuum: rewriting tables would lock them, and an alarm does not wait (docs/privacy.md)."""
 
+    def forget_copies(self, now_ms: int) -> None:
+        """There are none: a server's backups are made by `shouwang backup` before an update."""
+
     def migrate(self, revision: str = "head") -> None:
         """Bring the tables forward to `revision`, the record of it included, in one transaction.
 

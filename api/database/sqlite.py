@@ -7,25 +7,32 @@ the file system's mode keeps from writing. A second process is refused: for that
 
 import fcntl
 import os
+import sqlite3
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import IO, Any, Final, Self
 
+import structlog
 from sqlalchemy import Connection, Engine, create_engine, event
 from sqlalchemy.engine import make_url
 
 from api.database.door import Database
-from api.database.errors import DatabaseError, DatabaseInUse, DatabaseUnsafe
-from api.database.upgrade import upgrade
+from api.database.errors import DatabaseError, DatabaseInUse, DatabaseNewer, DatabaseUnsafe
+from api.database.upgrade import HEAD, newest, present, upgrade
 
 BUSY_TIMEOUT_MS: Final = 5_000
 SCRUB_MS: Final = 250
 READERS: Final = 8
 READER_KIB: Final = 256
 """What a reader keeps of the file. Every commit makes it worthless, and the system keeps the file in memory anyway."""
+BEFORE: Final = "before-v"
+"""In the name of a copy that was kept before an update: `station.db.before-v0041`."""
+COPIES_MS: Final = 30 * 86_400_000
 FULL: Final = 2
 """PRAGMA synchronous: every commit is synced before it returns."""
+
+log = structlog.get_logger("api.database")
 
 
 class SQLite(Database, backend="sqlite", shared=False):
@@ -64,10 +71,58 @@ class SQLite(Database, backend="sqlite", shared=False):
 
     def migrate(self, revision: str = "head") -> None:
         """Bring the tables forward to `revision`, the record of it included, in one transaction."""
-        with self._turns.mine(patient=False), self._references_later() as connection:
-            current = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
-            assert current == 0, "user_version is not ours to use"
-            upgrade(connection, revision)
+        if revision == HEAD:
+            self._keep_copy()
+        try:
+            with self._turns.mine(patient=False), self._references_later() as connection:
+                current = connection.exec_driver_sql("PRAGMA user_version").scalar_one()
+                assert current == 0, "user_version is not ours to use"
+                upgrade(connection, revision)
+        except DatabaseNewer:
+            raise DatabaseNewer(self._copies()) from None
+
+    def _copies(self) -> list[Path]:
+        """What was kept before tables were brought forward, the newest last."""
+        return sorted(self.path.parent.glob(f"{self.path.name}.{BEFORE}[0-9][0-9][0-9][0-9]"))
+
+    def forget_copies(self, now_ms: int) -> None:
+        """Take away copies that are as old as a backup may become: nothing personal stays in them for longer."""
+        for copy in self._copies():
+            if now_ms - copy.stat().st_mtime * 1_000 > COPIES_MS:
+                copy.unlink(missing_ok=True)
+
+    def _keep_copy(self) -> None:
+        """Before tables of an earlier version are brought forward, keep them beside: there is no other way back.
+
+        Where there is no room they are brought forward all the same, in one transaction, and it is logged.
+        """
+        with self._reading() as connection:
+            was = present(connection)
+        if was is None or was >= newest():
+            return
+        copy = self.path.with_name(f"{self.path.name}.{BEFORE}{was}")
+        fresh = copy.with_name(f".{copy.name}.new")
+        fresh.unlink(missing_ok=True)
+        raw = self._writer.raw_connection()
+        try:
+            fresh.touch(mode=0o600)  # VACUUM INTO takes an empty file, and its mode
+            raw.execute("VACUUM INTO ?", (str(fresh),))
+            fresh.replace(copy)
+        except (OSError, sqlite3.Error) as error:
+            log.error("database.no_copy", trouble=str(error))  # noqa: TRY400 - the reason is enough
+            fresh.unlink(missing_ok=True)
+            return
+        finally:
+            raw.close()
+        for older in self._copies():
+            if older != copy:
+                older.unlink()
+        log.info("database.kept", copy=str(copy), version=was)
+
+    @contextmanager
+    def _reading(self) -> Iterator[Connection]:
+        with self._writer.connect() as connection, connection.begin():
+            yield connection
 
     @contextmanager
     def _references_later(self) -> Iterator[Connection]:

@@ -23,9 +23,15 @@ def upgrade(connection: Connection, revision: str = HEAD) -> None:
 
 def is_newest(connection: Connection) -> bool:
     """Whether the tables are of the last version that this program knows."""
+    return present(connection) == newest()
+
+
+def present(connection: Connection) -> str | None:
+    """Of which version the tables are; None when there are none."""
     if not inspect(connection).has_table("alembic_version"):
-        return False
-    return connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalars().all() == [newest()]
+        return None
+    found: str | None = connection.exec_driver_sql("SELECT version_num FROM alembic_version").scalar_one_or_none()
+    return found
 
 
 def newest() -> str:

@@ -1,8 +1,10 @@
 """One writer, commits that survive, tables that check themselves; on both databases."""
 
+import re
 import threading
 from contextlib import ExitStack, closing, suppress
 from dataclasses import fields
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +23,10 @@ from api.database.sqlite import SQLite
 from api.feed import repository as feed
 from api.ingest.models import StationRow
 from api.outgoing.models import Outgoing
+from deploy import restoring
+from deploy.restoring import Target
 from tests.api.conftest import only_sqlite
-from tests.api.databases import Databases
+from tests.api.databases import Databases, rows
 from tests.api.peers import STATION, eventually
 
 
@@ -224,6 +228,42 @@ class TestMigrations:
             session.connection().exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
         with pytest.raises(DatabaseNewer, match="a later version of Shouwang"):
             Database.open(database_url, station=STATION)
+
+    @only_sqlite
+    @pytest.mark.proves("F57")
+    def test_before_an_update_a_copy_is_kept_and_who_goes_back_is_told_which(
+        self, empty_url: str, tmp_path: Path
+    ) -> None:
+        with closing(Database.kind(empty_url).at(empty_url, STATION)) as old:
+            old.migrate("0043")
+            with old.write() as session:
+                add_alarms(session, [alarm(7)])
+        Database.open(empty_url, station=STATION).close()
+        (copy,) = tmp_path.glob("empty.db.before-*")
+        assert (copy.name, copy.stat().st_mode & 0o777) == ("empty.db.before-v0043", 0o600)
+        assert rows(f"sqlite:///{copy}", "SELECT key FROM alarm") == [("press:u1:1:7",)]
+        assert rows(f"sqlite:///{copy}", "SELECT version_num FROM alembic_version") == [("0043",)]
+        with closing(Database.open(empty_url, station=STATION)) as new, new.write() as session:
+            session.connection().exec_driver_sql("UPDATE alembic_version SET version_num = '9999'")
+        with pytest.raises(DatabaseNewer, match=re.escape(f"restore {copy} --replace")):
+            Database.open(empty_url, station=STATION)
+        now = datetime.now(UTC)
+        settings = tmp_path / "settings.json"
+        settings.write_text('{"station": "north"}')
+        for source in tmp_path.glob("empty.db*"):
+            source.rename(tmp_path / source.name.replace("empty", "station"))
+        kept = tmp_path / copy.name.replace("empty", "station")
+        done = restoring.restore(kept, Target(state=tmp_path, replace=True), passphrase=None, now=now)
+        assert (done.chain_ok, len(done.aside)) == (True, 1)
+        back = f"sqlite:///{tmp_path}/station.db"
+        assert rows(back, "SELECT key FROM alarm") == [("press:u1:1:7",)]
+        assert "9999" not in str(rows(back, "SELECT version_num FROM alembic_version"))
+        assert settings.read_text() == '{"station": "north"}'
+        with closing(Database.open(back, station=STATION)) as new:
+            new.forget_copies(round(now.timestamp() * 1_000))
+            assert [*tmp_path.glob("station.db.before-v*")] != []
+            new.forget_copies(round(now.timestamp() * 1_000) + 31 * 86_400_000)
+            assert [*tmp_path.glob("station.db.before-v*")] == []
 
     def test_the_scripts_are_found_without_a_file_of_configuration(self, database: Database) -> None:
         with database.write() as session:
