@@ -965,6 +965,56 @@ def doctor(
     raise typer.Exit(OK if doctors.worst(findings) is not doctors.State.BAD else BAD)
 
 
+@app.command("replace-gateway")
+def replace_gateway(
+    id: Annotated[str, typer.Argument(help="Which gateway of the site.")],  # noqa: A002
+    site: SiteFile,
+    out: Annotated[Path, typer.Option("--out", help="A new folder, which is carried to the new box.")],
+    ca: CaOption = None,
+    keys: KeysFolder = None,
+    tls: TlsFolder = None,
+    passphrase_file: PassphraseFile = None,
+    station: Annotated[str | None, typer.Option(help="The station's address: let it believe the new key now.")] = None,
+    token: Annotated[Path | None, typer.Option(help="A file with a token that may do that.")] = None,
+) -> None:
+    """Let a new box take the place of one whose card died; the old one is believed no more."""
+    from datetime import UTC, datetime
+
+    from deploy import check, replacing
+
+    if (station is None) != (token is None):
+        fail("--station and --token belong together", USAGE)
+    with _provisioning():
+        said = None if token is None else token.read_text(encoding="ascii").strip()
+        read, now = check.load(site), datetime.now(UTC)
+        signs = _authority(ca, passphrase_file, needed=read.broker.mutual)
+        done = replacing.replace(
+            read,
+            site.read_text(encoding="utf-8"),
+            id,
+            keyring=keys or site.parent / "keys",
+            out=out,
+            signs=signs,
+            now=now,
+        )
+        _say_made(done.made, signs, tls)
+    sys.stdout.write(f"gateway:{id} {done.public}\n")
+    sys.stderr.write(AFTER_REPLACING)
+    if station is not None and said is not None:
+        try:
+            replacing.tell(station, said, gateway=id, public=done.public)
+        except replacing.NotTold as error:
+            fail(f"{error}; the folder is made. Tell the station: PUT {error.url} with this public key", MISSING)
+
+
+AFTER_REPLACING = """\
+Whoever has this folder is this gateway: carry it yourself, put it into /etc/shouwang of the new box, erase the medium.
+The station must believe the new key, and the broker must know the new account (docs/operations.md, "A dead card").
+拿到此目录就等于拿到这台网关: 专人携带, 拷入新盒子的 /etc/shouwang 后清除介质。旧盒子的密钥和账号已作废。
+平台须认可新公钥, 消息服务器须更新账号, 见 docs/operations.md。
+"""
+
+
 BackupPassphrase = Annotated[
     Path | None, typer.Option(help="The backup's passphrase, first line of a file; default: it is asked for.")
 ]

@@ -224,6 +224,21 @@ def provision(site: Site, directory: Path, *, draw: Draw = secrets.token_bytes, 
         return Provisioned(keys=read(directory), added=tuple(maker.added), tokens=maker.tokens)
 
 
+def forget(directory: Path, kid: str) -> None:
+    """Let nobody be a gateway by what its box had: its signing key, its account, its certificate. Raises KeysError.
+
+    What it needs to speak with others stays: the units' keys, the password of its Zigbee broker. `provision` makes the
+    rest anew. In `public` first: while the key is there and its line is not, the next start mends that.
+    """
+    with _locked(directory):
+        read(directory)
+        public, folder = directory / "public", folder_of(directory, kid)
+        lines = (_text_of(public) or "").splitlines()
+        _write(public, "".join(f"{line}\n" for line in lines if not line.startswith(f"{kid} ")))
+        for name in ("seed", "account", BROKER_CERTIFICATE, BROKER_KEY):
+            (folder / name).unlink(missing_ok=True)
+
+
 class _Maker:
     def __init__(self, directory: Path, keys: Keys, draw: Draw) -> None:
         self._directory = directory

@@ -80,7 +80,7 @@ def provision_gateway(
     Raises UnknownGateway, ProvisioningError, AuthorityError, KeysError, OSError.
     """
     own = assembly.find_gateway(site, gateway)
-    _refuse_full(out)
+    refuse_full(out)
     made = keys.provision(site, keyring, officers=False).keys
     kid = gateway_kid(own.id)
     user = accounts.gateway_user(site, own.id)
@@ -123,7 +123,7 @@ def provision_user(site: Site, who: Principal, *, out: Path, signs: Authority, n
 
     Raises ProvisioningError, AuthorityError, OSError.
     """
-    _refuse_full(out)
+    refuse_full(out)
     pair = signs.client(who.user, now=now)
     _put(out / keys.BROKER_KEY, pair.key)
     _put(out / keys.BROKER_CERTIFICATE, pair.certificate)
@@ -261,7 +261,8 @@ def _label(unit: str, where: str, key: str) -> str:
     )
 
 
-def _refuse_full(out: Path) -> None:
+def refuse_full(out: Path) -> None:
+    """Nothing of ours is mixed with what is there. Raises ProvisioningError."""
     if out.exists() and (not out.is_dir() or any(out.iterdir())):
         raise ProvisioningError(out, "there is something already: give a new folder")
 
