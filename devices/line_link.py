@@ -127,7 +127,10 @@ class LinkCounts:
 
 @dataclass(frozen=True, slots=True)
 class UnitKey:
-    """What the gateway must know to talk with a unit. `next_key` is one that it has been offered."""
+    """What the gateway must know to talk with a unit. `next_key` is one that it has been offered.
+
+    `others` are keys that it was offered before that: it may have taken one of them.
+    """
 
     key: bytes
     next_key: bytes | None = None
@@ -135,6 +138,7 @@ class UnitKey:
     """Highest uplink counter (boot number << 16 | frame number) that was accepted before."""
     known: Iterable[tuple[int, int]] = ()
     """(boot, number) of messages that are on disk already."""
+    others: tuple[bytes, ...] = ()
 
 
 @dataclass(slots=True, eq=False)
@@ -175,6 +179,9 @@ class _Peer:
     owed: dict[_About, _Owed] = field(default_factory=dict)
     nonce: bytes | None = None
     nonce_until_ns: int = 0
+    others: tuple[tuple[bytes, Seal], ...] = ()
+    key_id: int | None = None
+    """Of the offer that is under way: halves of two offers never make a key."""
 
 
 def _claim(siren: Siren) -> tuple[int, bool]:
@@ -253,6 +260,8 @@ class LineLink:
             offered = key.next_key if key.next_key != peer.key else None
             if offered != peer.next_key:
                 peer.next_key, peer.next_seal = offered, None if offered is None else Seal(offered)
+                self._withdraw(peer)
+            peer.others = tuple((one, Seal(one)) for one in key.others if one not in (peer.key, peer.next_key))
             self._peers[unit] = peer
         for peer in before.values():
             for owed in list(peer.owed.values()):
@@ -260,6 +269,35 @@ class LineLink:
             self.silent.discard(peer.unit)
             self._challenges.pop(peer.unit, None)
         self._answers = {answer: None for answer in self._answers if answer[0] in self._peers}
+
+    def _withdraw(self, peer: _Peer) -> None:
+        """What is on its way of an offer is not said again."""
+        peer.key_id = None
+        for owed in [peer.owed[half] for half in _HALVES if half in peer.owed]:
+            self._settled(owed)
+
+    def key(self, unit: int) -> bytes:
+        """Return the key with which `unit` spoke last, or that it is believed to have."""
+        return self._peers[unit].key
+
+    def offer_keys(self, now_ns: int) -> None:
+        """Offer units their new keys where no offer is under way; call it from time to time.
+
+        One that lost half of its key with its power, and one that did not answer, are offered it again.
+        """
+        for peer in self._peers.values():
+            if peer.next_key is not None and not any(half in peer.owed for half in _HALVES):
+                before = peer.key_id
+                while peer.key_id == before:
+                    peer.key_id = self._random_bytes(1)[0]
+                self._offer_half(peer, 0, now_ns)
+
+    def _offer_half(self, peer: _Peer, half: int, now_ns: int) -> None:
+        assert peer.next_key is not None
+        assert peer.key_id is not None
+        middle = len(peer.next_key) // 2
+        material = peer.next_key[middle:] if half else peer.next_key[:middle]
+        self._owe(peer, _HALVES[half], KeyHalf(peer.key_id, half, material), _Rank.LATER, now_ns)
 
     def window(self, unit: int) -> int:
         """Return the highest uplink counter accepted from `unit`."""
@@ -321,15 +359,19 @@ class LineLink:
 
     def _open(self, peer: _Peer, header: bytes, sealed: bytes, readings: list[LinkReading]) -> bytes | None:
         body = peer.seal.open(header, sealed)
-        if body is None and peer.next_key is not None and peer.next_seal is not None:
-            body = peer.next_seal.open(header, sealed)
+        if body is not None:
+            return body
+        offered = [] if peer.next_key is None or peer.next_seal is None else [(peer.next_key, peer.next_seal)]
+        for key, new in (*offered, *peer.others):
+            body = new.open(header, sealed)
             if body is not None:
-                peer.key, peer.seal = peer.next_key, peer.next_seal
-                peer.next_key = peer.next_seal = None
-                for owed in [peer.owed[half] for half in _HALVES if half in peer.owed]:
-                    self._settled(owed)
+                peer.key, peer.seal, peer.others = key, new, ()
+                if key == peer.next_key:
+                    peer.next_key = peer.next_seal = None
+                self._withdraw(peer)  # halves are sealed anew where there is a newer key yet
                 readings.append(KeyTaken(peer.unit))
-        return body
+                return body
+        return None
 
     def _pass(self, peer: _Peer, said: Numbered, now_ns: int, readings: list[LinkReading]) -> None:
         key = _packed(said.boot, said.number)
@@ -394,6 +436,8 @@ class LineLink:
                 self._queue(owed, now_ns)  # the caller raises the counter above the unit's floor, then it goes again
             return
         self._settled(owed)
+        if owed.about is _About.KEY_0 and peer.key_id is not None and _About.KEY_1 not in peer.owed:
+            self._offer_half(peer, 1, now_ns)
         if owed.about is _About.SIREN:
             confirmed = owed.sent[said.counter]
             peer.playing = confirmed if isinstance(confirmed, Siren) else None

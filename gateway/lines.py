@@ -26,7 +26,7 @@ from devices.line_link import LineLink, UnitKey
 from devices.pn532 import Pn532
 from devices.radio433 import Form, Radio433
 from devices.rdm6300 import Rdm6300
-from devices.readings import CommandDone, Heartbeat, LinkReading, UnitHello
+from devices.readings import CommandDone, Heartbeat, KeyTaken, LinkReading, UnitHello
 from devices.wiegand import WiegandText
 from gateway.events import Entry, Event
 from gateway.intake import Told
@@ -408,13 +408,18 @@ class NativeLine(PortLine):
         open_port: OpenPort,
         commit_s: Callable[[], float],
         raise_above: Callable[[int], None],
+        key_taken: Callable[[UnitId, bytes], None] = lambda _unit, _key: None,
     ) -> None:
-        """`commit_s` tells how long the last commit took; `raise_above` moves the downlink counter."""
+        """`commit_s` tells how long the last commit took; `raise_above` moves the downlink counter.
+
+        `key_taken` is told of a unit that speaks with another key from now on.
+        """
         super().__init__(settings, hearing, open_port)
         self.link = link
         self._ids = {unit.address: unit.id for unit in units}
         self._commit_s = commit_s
         self._raise_above = raise_above
+        self._key_taken = key_taken
         self._timer: asyncio.TimerHandle | None = None
         self._hearing_now = False
         self._frames_before = (0, 0)
@@ -427,6 +432,8 @@ class NativeLine(PortLine):
         self.link.set_units({address: key for address, key in keys.items() if self._ids.get(address) == ids[address]})
         self.link.set_units(keys)
         self._ids = ids
+        self.link.offer_keys(self.hearing.clock().mono_ns)
+        self.flush()
 
     def heard(self, data: bytes) -> None:
         """Bytes were read: sound first, keep, answer later."""
@@ -441,6 +448,8 @@ class NativeLine(PortLine):
         for reading in readings:
             if isinstance(reading, UnitHello | Heartbeat | CommandDone):
                 self._raise_above(reading.floor)
+            elif isinstance(reading, KeyTaken):
+                self._key_taken(self._ids[reading.unit], self.link.key(reading.unit))
         if readings:
             batch = self.hearing.recorder.hear(self.name, readings)
             self.take(batch)
@@ -542,6 +551,8 @@ class NativeLine(PortLine):
             changes += self.hearing.supervision.state("does_not_confirm", unit, wrong=silent, unit=unit)
         changes += self.hearing.supervision.state("no_counters", self.name, wrong=self.link.starved)
         self.note(changes)
+        self.link.offer_keys(self.hearing.clock().mono_ns)
+        self.flush()
 
     def _supervise_seals(self) -> list[Change]:
         """Frames that do not open: a unit that is not in the register, a wrong key, or somebody who tries."""

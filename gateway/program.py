@@ -17,6 +17,7 @@ from functools import partial
 from typing import TYPE_CHECKING, Any
 
 import structlog
+from pydantic import SecretBytes
 
 from broker import ids
 from broker.ids import EventId, HouseholdId
@@ -64,11 +65,13 @@ from gateway.retelling import Retelling
 from gateway.road import Road
 from gateway.rounds import Rounds, Watched
 from gateway.settings import Contact, GatewaySettings, Line, Reader, Unit, public_keys
-from gateway.slices import Applied, Incoming, Kept, apply, keep
+from gateway.slices import Applied, Incoming, Kept, apply, keep, site_keys
 from gateway.stamps import Clock, SystemClock
 from gateway.stores import Stores, open_stores, reopen
 from gateway.supervision import Supervision
 from gateway.trust import Credential, Identity
+from gateway.unit_keys import MOST_OFFERED, SpokenKey, digest
+from gateway.unit_keys import keep as keep_keys
 from gateway.uplink import Uplink
 from gateway.watchdog import Watchdog
 
@@ -95,7 +98,9 @@ class Gateway:
         self._set_up = settings
         """As the site file says; what the station said of people and places since then is in `_settings`."""
         kept = stores.found.kept
-        applied = Applied(settings) if kept is None else apply(settings, kept.slice, kept.keys)
+        self._spoken = dict(stores.spoken)
+        """Keys of units that speak with another one by now than the site file says."""
+        applied = Applied(settings) if kept is None else apply(settings, kept.slice, kept.keys, self._spoken)
         self._unusable = applied.unusable
         self._drift = stores.found.drift
         self._incoming = (
@@ -297,6 +302,7 @@ class Gateway:
             open_port=open_port,
             commit_s=lambda: self._keeper.counts.last_commit_s,
             raise_above=self._keeper.counters.raise_above,
+            key_taken=self._key_taken,
         )
 
     def _units_on(self, line: str, known: Mapping[str, EventId]) -> tuple[tuple[Unit, ...], dict[int, UnitKey]]:
@@ -309,6 +315,7 @@ class Gateway:
                 None if unit.next_key is None else unit.next_key.get_secret_value(),
                 self._heard.get(unit.id, 0),
                 messages.get(unit.id, ()),
+                tuple(one.get_secret_value() for one in unit.other_keys),
             )
             for unit in units
         }
@@ -573,7 +580,8 @@ class Gateway:
 
     def _apply(self, kept: Kept) -> None:
         """Let a slice count, in one turn of the loop: no reading is judged by half of it."""
-        applied = apply(self._set_up, kept.slice, kept.keys)
+        self._remember_keys(kept.keys)
+        applied = apply(self._set_up, kept.slice, kept.keys, self._spoken)
         natives = [line for line in self._lines.values() if isinstance(line, NativeLine)]
         for line in natives:
             self._heard |= {str(unit): window for unit, window in line.windows.items()}
@@ -597,10 +605,48 @@ class Gateway:
         self._uplink.set_remote(tuple(sorted(self._remote)))
         log.info("register slice applied", version=kept.slice.version, units=len(units), unusable=len(self._unusable))
 
+    def _remember_keys(self, came: Mapping[str, bytes]) -> None:
+        """What units speak with, and what they were offered, before other keys come: no working key is lost."""
+        site = site_keys(self._set_up)
+        for unit in self._settings.units:
+            key, instead_of = unit.key.get_secret_value(), digest(site.get(unit.id))
+            offered = [one.get_secret_value() for one in unit.other_keys]
+            if unit.next_key is not None and came.get(unit.id) != unit.next_key.get_secret_value():
+                offered = [*offered, unit.next_key.get_secret_value()][-MOST_OFFERED:]
+            if offered or key not in (site.get(unit.id), came.get(unit.id)) or unit.id in self._spoken:
+                self._spoken[unit.id] = SpokenKey(key, instead_of, tuple(offered))
+
+    def _key_taken(self, unit: ids.UnitId, key: bytes) -> None:
+        """A unit speaks with its new key: that counts after a restart, too."""
+        self._spoken[unit] = SpokenKey(key, digest(site_keys(self._set_up).get(unit)))
+
+        def renewed(one: Unit) -> Unit:
+            later = None if one.next_key is None or one.next_key.get_secret_value() == key else one.next_key
+            return one.model_copy(update={"key": SecretBytes(key), "next_key": later, "other_keys": ()})
+
+        units = tuple(renewed(one) if one.id == unit else one for one in self._settings.units)
+        self._settings = self._settings.model_copy(update={"units": units})
+        log.info("a unit has taken its new key", unit=unit)
+        before = self._keeping_slice
+        self._keeping_slice = self._loop.create_task(self._keep_keys(after=before))
+
+    async def _keep_keys(self, *, after: asyncio.Task[None] | None) -> None:
+        if after is not None:
+            await asyncio.gather(after, return_exceptions=True)
+        await self._keep_spoken()
+
+    async def _keep_spoken(self) -> None:
+        try:
+            await self._loop.run_in_executor(None, keep_keys, self._set_up, dict(self._spoken))
+        except OSError as error:  # after a restart the unit is believed by either again
+            log.error("keys of units could not be kept", trouble=error.strerror)  # noqa: TRY400 - the reason is enough
+
     async def _keep_slice(self, kept: Kept, *, after: asyncio.Task[None] | None) -> None:
         """Keep it as the last known good one, and say that it runs."""
         if after is not None:
             await asyncio.gather(after, return_exceptions=True)
+        if self._spoken:
+            await self._keep_spoken()
         trouble = ""
         try:
             await self._loop.run_in_executor(None, keep, self._set_up, kept)
@@ -707,6 +753,7 @@ class Gateway:
             "told_again": self._retelling.count,
             "intake": _plain(self._intake.counts),
             "clock": self._clock().quality,
+            "keys_offered": sorted(unit.id for unit in self._settings.units if unit.next_key is not None),
             "certificate_ends_ms": None if self._credential is None else self._credential.ends_ms,
         }
 

@@ -57,6 +57,8 @@ class Unit(Settings):
     household: HouseholdId
     key: SecretBytes
     next_key: SecretBytes | None = None
+    other_keys: tuple[SecretBytes, ...] = ()
+    """Keys that it was offered before `next_key`, and may have taken."""
     silent: bool = False
     volume: Annotated[int, Field(ge=0, le=3)] = 3
     night_volume: Annotated[int, Field(ge=0, le=3)] = 3

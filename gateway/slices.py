@@ -34,6 +34,7 @@ from broker.signing import EnvelopeError, Verifier
 from broker.slices import Assembly, RegisterSlice, SliceRefused, SliceUnit, open_keys
 from devices.sealing import KEY_BYTES
 from gateway.settings import Contact, GatewaySettings, Group, Household, Remote, Unit, ZigbeeButton
+from gateway.unit_keys import SpokenKey, digest
 
 FILE: Final = "register.json"
 MOST_FILE: Final = 64 << 20
@@ -59,13 +60,18 @@ class Applied:
     unusable: dict[str, str] = field(default_factory=dict)
 
 
-def apply(settings: GatewaySettings, one: RegisterSlice, keys: Mapping[str, bytes] | None = None) -> Applied:
+def apply(
+    settings: GatewaySettings,
+    one: RegisterSlice,
+    keys: Mapping[str, bytes] | None = None,
+    spoken: Mapping[str, SpokenKey] | None = None,
+) -> Applied:
     """What the gateway shall work with: hardware as it is set up here, everything else from the slice.
 
-    `keys`: what came sealed in it or in an earlier one, by unit.
+    `keys`: what came sealed in it or in an earlier one, by unit; `spoken`: what units speak with by now.
     """
     by_id = {unit.id: unit for unit in one.units}
-    units, unusable = _units(settings, one.units, keys or {})
+    units, unusable = _units(settings, one.units, keys or {}, spoken or {})
     sounding = {sounder.household for sounder in settings.sounders}
     remote_here = {household.id for household in settings.households if household.remote and household.id in sounding}
     changed = {
@@ -110,11 +116,20 @@ def _believed(settings: GatewaySettings, one: RegisterSlice) -> dict[str, str]:
     return believed
 
 
+def site_keys(settings: GatewaySettings) -> dict[str, bytes]:
+    """Keys of units as the site's keys have them."""
+    keys = {unit.id: unit.key for unit in settings.units} | settings.unit_keys
+    return {str(unit): key.get_secret_value() for unit, key in keys.items()}
+
+
 def _units(
-    settings: GatewaySettings, said: Iterable[SliceUnit], sealed: Mapping[str, bytes]
+    settings: GatewaySettings,
+    said: Iterable[SliceUnit],
+    sealed: Mapping[str, bytes],
+    spoken: Mapping[str, SpokenKey],
 ) -> tuple[tuple[Unit, ...], dict[str, str]]:
     here = {unit.id: unit for unit in settings.units}
-    keys = {unit.id: unit.key for unit in settings.units} | settings.unit_keys
+    keys = site_keys(settings)
     lines = {line.name for line in settings.lines if line.kind == "native"}
     units: list[Unit] = []
     unusable: dict[str, str] = {}
@@ -122,9 +137,12 @@ def _units(
     for unit in said:
         if unit.sort != "native":
             continue
-        wired, key, other = here.get(unit.id), keys.get(unit.id), sealed.get(unit.id)
-        came = None if other is None else SecretBytes(other)
+        wired, key, came = here.get(unit.id), keys.get(unit.id), sealed.get(unit.id)
+        now, others = spoken.get(unit.id), tuple[bytes, ...]()
+        if now is not None and now.instead_of == digest(key):
+            key, others = now.key, now.offered
         was_offered = None if wired is None else wired.next_key
+        offered = None if key is None or came in (None, key) else came
         line = unit.line or (None if wired is None else wired.line)
         address = unit.address or (None if wired is None else wired.address)
         if line is None or address is None or line not in lines or (line, address) in taken:
@@ -139,8 +157,9 @@ def _units(
                     line=line,
                     address=address,
                     household=unit.household,
-                    key=key or came,
-                    next_key=was_offered if key is None or came in (None, key) else came,
+                    key=SecretBytes(key or came or b""),
+                    next_key=was_offered if offered is None else SecretBytes(offered),
+                    other_keys=tuple(SecretBytes(one) for one in others if one not in (key, offered)),
                     silent=unit.silent,
                     volume=unit.volume,
                     night_volume=unit.night_volume,

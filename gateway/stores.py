@@ -24,6 +24,8 @@ from gateway.opening import open_journal
 from gateway.settings import GatewaySettings, public_keys
 from gateway.slices import Found, load
 from gateway.stamps import Clock
+from gateway.unit_keys import SpokenKey
+from gateway.unit_keys import load as load_keys
 
 log = structlog.get_logger("gateway.stores")
 
@@ -43,6 +45,8 @@ class Stores:
     lately: list[tuple[Entry, bool]] = field(default_factory=list)
     found: Found = field(default_factory=Found)
     """The slice of the register that was kept."""
+    spoken: dict[str, SpokenKey] = field(default_factory=dict)
+    """Keys that units speak with by now."""
     counters_lost: bool = False
     """Whether there was a journal and no file of counters beside it."""
 
@@ -58,6 +62,7 @@ def open_stores(
     start = take_start(settings.state / "starts", wall_ms=clock().wall_ms, random_bytes=random_bytes)
     stores = Stores(counters, start, counters_lost=begun and counters.lost)
     stores.found = load(settings, Verifier(settings.station, public_keys(settings)))
+    stores.spoken = load_keys(settings)
     if stores.found.trouble is not None:
         log.error("the kept slice of the register is refused", trouble=stores.found.trouble)
     try:

@@ -881,6 +881,61 @@ def test_while_a_new_key_is_offered_a_third_one_opens_nothing() -> None:
     assert heard(end, up(a_press(4), BOOT_1 + 1, key=key_of(8))) == [SealRefused(UNIT, known=True)]
 
 
+def halves(frames: list[Frame]) -> list[tuple[int, int, bytes]]:
+    said = [frame.command for frame in frames]
+    return [(one.key_id, one.half, one.material) for one in said if isinstance(one, KeyHalf)]
+
+
+@pytest.mark.proves("N13")
+def test_a_new_key_is_offered_half_by_half_and_anew_until_a_frame_came_under_it() -> None:
+    end = a_gateway({UNIT: UnitKey(key_of(UNIT), next_key=NEW_KEY)})
+    end.link.offer_keys(end.now_ns)
+    end.link.offer_keys(end.now_ns)
+    frames = quiet(end, 60 * S)
+    assert len(frames) > CONFIRM_TRIES
+    [(first_id, half, material)] = set(halves(frames))
+    assert (half, material) == (0, NEW_KEY[:8])
+    confirm(end, frames[-1], BOOT_1 + 1)
+    frames = quiet(end)
+    assert set(halves(frames)) == {(first_id, 1, NEW_KEY[8:])}
+    confirm(end, frames[-1], BOOT_1 + 2)  # and the unit lacks the first one: its power was gone in between
+    assert quiet(end, 60 * S) == []
+    end.link.offer_keys(end.now_ns)
+    [(second_id, half, _)] = set(halves(quiet(end)))
+    assert half == 0
+    assert second_id != first_id, "halves of two offers make no key"
+    assert heard(end, up(a_press(4), BOOT_1 + 3, key=NEW_KEY)) == [KeyTaken(UNIT), a_press(4)]
+    assert end.link.key(UNIT) == NEW_KEY
+    end.keys[UNIT] = NEW_KEY
+    end.link.offer_keys(end.now_ns)
+    assert quiet(end, 60 * S) == []
+
+
+@pytest.mark.proves("N13")
+def test_a_unit_that_took_an_earlier_offer_is_believed_by_it_and_offered_the_newest() -> None:
+    earlier = bytes(range(100, 116))
+    end = a_gateway({UNIT: UnitKey(key_of(UNIT), next_key=NEW_KEY, others=(earlier,))})
+    end.link.offer_keys(end.now_ns)
+    assert heard(end, up(a_press(4), BOOT_1 + 1, key=earlier)) == [KeyTaken(UNIT), a_press(4)]
+    assert end.link.key(UNIT) == earlier
+    assert heard(end, up(a_press(5), BOOT_1 + 2)) == [SealRefused(UNIT, known=True)]
+    end.keys[UNIT] = earlier
+    end.link.offer_keys(end.now_ns)
+    assert {half for _, half, _ in halves(quiet(end))} == {0}
+    assert heard(end, up(a_press(6), BOOT_1 + 3, key=NEW_KEY)) == [KeyTaken(UNIT), a_press(6)]
+    assert heard(end, up(a_press(7), BOOT_1 + 4, key=earlier)) == [SealRefused(UNIT, known=True)]
+
+
+@pytest.mark.proves("N13", "N12")
+def test_a_frame_that_was_recorded_under_the_old_key_opens_nothing_after_the_new_one() -> None:
+    end = a_gateway({UNIT: UnitKey(key_of(UNIT), next_key=NEW_KEY)})
+    recorded = up(a_press(4), BOOT_1 + 9)
+    assert heard(end, up(a_press(5), BOOT_1 + 1, key=NEW_KEY)) == [KeyTaken(UNIT), a_press(5)]
+    assert heard(end, recorded) == [SealRefused(UNIT, known=True)]
+    end.link.set_units({UNIT: UnitKey(NEW_KEY, window=end.link.window(UNIT))})
+    assert heard(end, recorded) == [SealRefused(UNIT, known=True)]
+
+
 # The register changes
 
 

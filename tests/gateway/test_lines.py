@@ -12,9 +12,9 @@ import pytest
 
 from broker.ids import UnitId
 from broker.kinds import EventType, Kind
-from devices.commands import Lamp, Pattern
+from devices.commands import Lamp, Pattern, Siren
 from devices.frames import UP, build_frame, encode_uplink
-from devices.readings import Answer, AnswerGiven, CancelPressed, Key, Numbered, Proof, TagRead
+from devices.readings import Answer, AnswerGiven, ButtonPressed, CancelPressed, Key, Numbered, Proof, TagRead
 from devices.sealing import Seal
 from devices.unit_link import UnitLink
 from gateway import lines as line_rules
@@ -152,6 +152,48 @@ def spoken(link: UnitLink, message: Numbered) -> bytes:
     while not (data := link.data_to_send(now_ns)):
         now_ns = link.next_due() or 0
     return data
+
+
+def alarms(played: list[tuple[float, Siren | None]]) -> set[int]:
+    """For which alarms somebody's siren sounded; a frame may be said twice."""
+    return {siren.alarm for _, siren in played if siren is not None}
+
+
+@pytest.mark.proves("N12", "N3", "N13")
+async def test_frames_that_somebody_recorded_are_no_press_after_a_restart(wire: Wire) -> None:
+    """One that the gateway heard, and one that was kept from it; their unit is not there any more to be asked."""
+    heard, kept_back = (
+        build_frame(
+            Seal(seed("u01")[:16]),
+            UP,
+            1,
+            1 << 16 | counter,
+            encode_uplink(ButtonPressed(1, 1, number, Key.PANIC, 0, Proof.SEALED)),
+        )
+        for number, counter in ((8, 6), (7, 5))
+    )
+    async with town(wire) as (gateway, units):
+        wire.say(heard)
+        await until(lambda: units.plays(3))
+        await until(lambda: gateway._keeper.counts.events and not gateway._lines["line1"].unkept)
+    wire.data.clear()
+    lines = [{"name": "line1", "port": wire.name, "baud": 115200}]
+    async with running(settings(wire.name.parent / "state", lines=lines, siren_s=10)) as gateway:
+        others = Units(wire, range(3, 6))
+        try:
+            line = gateway._lines["line1"]
+            assert isinstance(line, line_rules.NativeLine)
+            await until(lambda: others.plays(3) and others.plays(4))  # the alarm goes on that the restart broke off
+            before = {unit: alarms(found) for unit, found in others.sirens.items()}
+            wire.say(heard)
+            wire.say(kept_back)
+            await until(lambda: (line.link.counts.repeats, line.link.counts.stale) == (1, 1))
+            await until(lambda: not line.unkept)
+            told = [(event.kind, event.verified) for event in await journalled(gateway) if event.kind]
+            assert told == [(Kind.PANIC, True), (Kind.UNVERIFIED, False)]
+            assert {unit: alarms(found) for unit, found in others.sirens.items()} == before
+        finally:
+            others.close()
 
 
 @pytest.mark.proves("N3")
