@@ -7,7 +7,7 @@ from hashlib import sha256
 from http import HTTPStatus
 from typing import Final
 
-from fastapi import APIRouter, Request, Response
+from fastapi import APIRouter, HTTPException, Request, Response
 from fastapi.responses import HTMLResponse, JSONResponse
 
 from api.access import anybody
@@ -124,7 +124,7 @@ def get_page(request: Request, name: str) -> Response:
     """A page's shell: who is signed in, it finds out by itself."""
     page = PAGES.get(name, name)
     if page not in SHELLS:
-        return Response(status_code=HTTPStatus.NOT_FOUND)
+        raise HTTPException(HTTPStatus.NOT_FOUND)
     return HTMLResponse(text_of(page), headers=headers(request) | {"Cache-Control": "no-cache"})
 
 

@@ -1,9 +1,13 @@
 """Pages as a browser without scripts gets them: who sees what, in which language, and with which guards around."""
 
 import re
+from typing import Any
 from urllib.parse import urljoin, urlsplit
 
 import pytest
+from fastapi import HTTPException
+from sqlalchemy.exc import OperationalError
+from starlette.testclient import TestClient
 
 from api.console import desk
 from api.rights.rules import Role
@@ -70,6 +74,43 @@ class TestComingIn:
         wrong = visitor.client.post("/patrol/cards", data={"csrf": csrf, "do": "issue"}, headers=headers)
         assert wrong.status_code == 422
         assert f'href="/language/en?to={back}"' in wrong.text
+
+
+class TestWhatWentWrong:
+    def test_a_browser_reads_it_as_a_page_with_a_way_on_and_a_program_as_before(self, served: Served) -> None:
+        def fails(what: Exception) -> Any:
+            def run() -> None:
+                raise what
+
+            return run
+
+        lost = OperationalError("SELECT 1", {}, Exception("secret of a row"))
+        served.app.add_api_route("/fails/mistake", fails(RuntimeError("secret of a row")))
+        served.app.add_api_route("/fails/database", fails(lost))
+        served.app.add_api_route("/fails/rights", fails(HTTPException(403)))
+        reads = {"Accept": "text/html,application/xhtml+xml"}
+        client = TestClient(served.app, raise_server_exceptions=False)
+        for path, status, zh, en in (
+            ("/no-such-page", 404, "没有这个页面", "There is no such page"),
+            ("/phone/nothing", 404, "没有这个页面", "There is no such page"),
+            ("/alarms/NOPE", 422, "没有这个页面", "There is no such page"),
+            ("/fails/rights", 403, "角色", "Your role may not"),
+            ("/fails/mistake", 500, "系统出错了", "A mistake of this system"),
+            ("/fails/database", 503, "请稍后再试", "Try again in a moment"),
+        ):
+            for language, words in (("zh-CN", zh), ("en-GB", en)):
+                answer = client.get(path, headers=reads | {"Accept-Language": language})
+                assert (answer.status_code, answer.headers["content-type"]) == (status, "text/html; charset=utf-8")
+                assert words in answer.text
+                assert "secret" not in answer.text
+                assert ("110" in answer.text) == (status >= 500)
+                seen = Seen(answer.text)
+                assert seen.inline == []
+                assert "/" in seen.addresses
+                assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+            for headers in ({}, reads | {"HX-Request": "true"}):
+                assert client.get(path, headers=headers).headers["content-type"] == "application/problem+json"
+        assert client.get("/api/v1/nothing", headers=reads).headers["content-type"] == "application/problem+json"
 
 
 class TestDesk:

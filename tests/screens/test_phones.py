@@ -305,6 +305,8 @@ def test_a_guards_round_without_a_network_is_listed_sent_later_and_judged_and_he
     page.locator("#tab-check").tap()
     check_in(page, "no tag")
     expect(page.locator("#type .problem")).to_contain_text("不像标签号")
+    page.locator("#tab-check").tap()  # everything is drawn anew, as it is every few seconds
+    expect(page.locator("#type .problem")).to_contain_text("不像标签号")
     assert page.locator("#type input[name=written]").input_value() == "no tag"
     check_in(page, codes["east"])
     expect(page.locator("#done li").first).to_contain_text("东门岗亭")
@@ -351,6 +353,10 @@ def answer_and_arrive(page: Page, officer: Somebody, hands: Hands, codes: dict[s
     expect(card).to_contain_text("派您去处置警情", timeout=15_000)
     card.get_by_role("button", name="看派单").tap()
     expect(page.locator("main")).to_contain_text("走北门")
+    expect(page.locator("#help-press")).to_be_visible()  # where he needs it most
+    page.locator("#tab-today").tap()
+    expect(page.locator("main")).not_to_contain_text("走北门")
+    card.get_by_role("button", name="看派单").tap()
     page.locator("#order-steps").get_by_role("button", name="接令").tap()
     page.locator("#order-steps").get_by_role("button", name="我已出发").tap()
     expect(page.locator("#order-steps a.main")).to_have_attribute("href", "#check")

@@ -6,7 +6,7 @@ import { checkTab, stopScanning } from "./guard_check.js";
 import { pointsTab, loadPoints } from "./guard_points.js";
 import { helpAnswered, helpKey, helpNear, helpNow, loadHelp, nearCards } from "./guard_help.js";
 import { loadMatters, reportTab, reportAnswered } from "./guard_report.js";
-import { checkIn, compareClocks, compared, exact, isOpen, lastHere, loadOwn, next, onTime, recall, state, waitingAt } from "./guard_state.js";
+import { checkIn, compareClocks, compared, exact, isOpen, lastHere, loadOwn, nameOf, next, onTime, recall, state, waitingAt } from "./guard_state.js";
 import { renew } from "./push.js";
 import { codeIn } from "./scan.js";
 import { ring, watcher } from "./ringing.js";
@@ -104,6 +104,7 @@ function orderView(order) {
       alarm?.notes?.length ? el("div", {}, el("h3", {}, t("order_notes")), el("ul", {}, alarm.notes.map((one) => el("li", { class: "pre" }, one)))) : "",
       el("p", { class: "warning" }, t("first_safety"))),
     el("section", { id: "order-steps", class: "sheet" }, orderSteps(order), el("p", { class: "aside" }, t("order_excused"))),
+    helpNow(), helpKey(lastHere()),
   ];
 }
 
@@ -189,11 +190,12 @@ const WHAT = { check_in: "tab_check", order: "order_title", call: "roll_call", r
 function clock() {
   if (state.skew === null) return t("clock_unknown");
   const seconds = Math.round(Math.abs(state.skew) / 1000);
-  return seconds < 2 ? t("clock_right") : t(state.skew > 0 ? "clock_ahead" : "clock_behind", { n: seconds });
+  const n = seconds < 120 ? t("for_seconds", { n: seconds }) : seconds < 7200 ? t("for_minutes", { n: Math.round(seconds / 60) }) : t("for_hours", { n: Math.round(seconds / 3600) });
+  return seconds < 2 ? t("clock_right") : t(state.skew > 0 ? "clock_ahead" : "clock_behind", { n });
 }
 
 const kept = () => waitingSection({
-  what: (item) => [t(WHAT[item.about] ?? "not_sent", { n: 1 }), item.more?.written ? el("code", {}, item.more.written) : "", item.more?.words ? ` ${item.more.words}` : ""],
+  what: (item) => [t(WHAT[item.about] ?? "not_sent", { n: 1 }), item.more?.point ? ` ${nameOf(item.more.point)}` : item.more?.written ? el("code", {}, item.more.written) : "", item.more?.words ? ` ${item.more.words}` : ""],
   more: [el("p", { class: "aside" }, clock()), el("p", { class: "aside" }, t("queue_aside"))],
 });
 

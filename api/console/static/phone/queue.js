@@ -182,8 +182,8 @@ export class Queue extends EventTarget {
     if (!this.#items.has(item.id)) return true; // dropped meanwhile
     if (answer.ok) {
       this.#items.delete(item.id);
+      this.dispatchEvent(new CustomEvent("answered", { detail: { item, answer } })); // what follows from it is kept before this is gone
       this.#forget(item.id);
-      this.dispatchEvent(new CustomEvent("answered", { detail: { item, answer } }));
       this.#changed();
     } else if (answer.status === 401 || answer.body?.type === "cross_site") {
       const known = item.state === "signed_out";

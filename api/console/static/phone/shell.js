@@ -105,9 +105,18 @@ export function field(word, name, attributes = {}, why = "") {
   return el("label", {}, t(word), input, why && el("span", { class: "problem", id: `${name}-wrong` }, why));
 }
 
+/** The same place in the document as it is now: it may have been drawn anew while the station was asked. */
+function standsNow(place) {
+  let top = place;
+  while (top.parentElement) top = top.parentElement;
+  if (top === document.documentElement) return place;
+  const at = [...top.querySelectorAll(".wrong")].indexOf(place);
+  return document.getElementById(top.id)?.querySelectorAll(".wrong")[at] ?? place;
+}
+
 /** A form: `work(values, form)` answers what was wrong, in words, or nothing. What was typed stays. */
 export function form(attributes, children, work) {
-  const place = el("p", { class: "problem", role: "alert", hidden: true });
+  const place = el("p", { class: "problem wrong", role: "alert", hidden: true, lang: language === "zh" ? "zh-Hans" : "en" });
   const made = el("form", attributes, place, children);
   made.addEventListener("submit", async (event) => {
     event.preventDefault();
@@ -121,9 +130,10 @@ export function form(attributes, children, work) {
       why = t("no_network");
     }
     made.removeAttribute("aria-busy");
-    place.textContent = why;
-    place.hidden = !why;
-    if (why) place.scrollIntoView({ block: "nearest" });
+    const shown = standsNow(place);
+    shown.textContent = why;
+    shown.hidden = !why;
+    if (why) shown.scrollIntoView({ block: "nearest" });
   });
   return made;
 }
@@ -158,6 +168,17 @@ export function tab() {
   return page.tabs.find((one) => one.id === wanted) ?? page.tabs[0];
 }
 
+/** What was wrong with a form stays beside it until it is sent again, or read in another language. */
+function keepWrong(had, next) {
+  const [before, anew] = [had, next].map((one) => [...one.querySelectorAll(".wrong")]);
+  if (before.length !== anew.length) return;
+  before.forEach((one, at) => {
+    if (one.hidden || one.lang !== anew[at].lang) return;
+    anew[at].textContent = one.textContent;
+    anew[at].hidden = false;
+  });
+}
+
 function reconcile(place, wanted) {
   const typed = new Map([...place.querySelectorAll("[name]")].map((one) => [one, one.type === "checkbox" || one.type === "radio" ? one.checked : one.value]));
   const old = new Map([...place.children].map((one) => [one.id, one]));
@@ -167,6 +188,7 @@ function reconcile(place, wanted) {
     const had = old.get(next.id);
     old.delete(next.id);
     let stays = next;
+    if (had) keepWrong(had, next);
     if (had?.isEqualNode(next)) stays = had;
     else if (had) {
       for (const [one, value] of typed) {
@@ -202,7 +224,8 @@ export function draw() {
   tabs.hidden = !(signedIn ? mine() && !signedIn.must.length : remembered()) || page.tabs.length < 2;
   reconcile(tabs, page.tabs.map((one) => {
     const badge = one.badge?.() ?? 0;
-    return el("a", { id: `tab-${one.id}`, href: `#${one.id}`, "aria-current": one === shown ? "page" : null },
+    return el("a", { id: `tab-${one.id}`, href: `#${one.id}`, "aria-current": one === shown ? "page" : null,
+      onclick: () => one === tab() && location.hash && dispatchEvent(new Event("hashchange")) }, // what was opened in it is closed
       icon(`phone/tabs.svg#${one.icon}`), el("span", {}, t(one.word)), badge ? el("b", { class: "badge" }, String(badge)) : "");
   }));
 }

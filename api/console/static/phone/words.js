@@ -2,7 +2,7 @@
 export const WORDS = {
   shouwang: ["守望", "Shouwang"],
   connected: ["已连接", "connected"],
-  not_connected: ["未连接", "not connected"],
+  not_connected: ["未连接", "offline"],
   connecting: ["连接中", "connecting"],
   pages: ["页面", "Pages"],
   other_language: ["English", "中文"],
