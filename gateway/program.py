@@ -64,6 +64,7 @@ from gateway.resumption import resume
 from gateway.retelling import Retelling
 from gateway.road import Road
 from gateway.rounds import Rounds, Watched
+from gateway.rung import keep as keep_rung
 from gateway.settings import Contact, GatewaySettings, Line, Reader, Unit, public_keys
 from gateway.slices import Applied, Incoming, Kept, apply, keep, site_keys
 from gateway.stamps import Clock, SystemClock
@@ -109,6 +110,8 @@ class Gateway:
         self._sealing_key = sealing_key(settings.signing_seed.get_secret_value()).hex()
         self._settings = settings = applied.settings
         self._keeping_slice: asyncio.Task[None] | None = None
+        self._keeping_rung: asyncio.Task[None] | None = None
+        self._rung_again = False
         self._clock = clock
         self._wrap = wrap
         self._loop = asyncio.get_running_loop()
@@ -171,7 +174,7 @@ class Gateway:
         self._zigbee: ZigbeeLink | None = None
         self._remote = {household.id for household in settings.households if household.remote}
         self._verifier = Verifier(settings.station, public_keys(settings))
-        self._uplink = self._make_uplink()
+        self._uplink = self._make_uplink(stores.rung)
         self._road = self._make_road()
         self._history = History(self._keeper, told=self._history_told, refused=self._uplink.count)
         self._retelling = Retelling(self._keeper, clock=clock, owed_again=self._uplink.owed_again)
@@ -238,6 +241,8 @@ class Gateway:
             await asyncio.gather(self._renewing, return_exceptions=True)
         if self._keeping_slice is not None:
             await asyncio.gather(self._keeping_slice, return_exceptions=True)
+        if self._keeping_rung is not None:
+            await asyncio.gather(self._keeping_rung, return_exceptions=True)
         await self._history.close()
         await self._retelling.close()
         await self._keeper.close()
@@ -326,7 +331,7 @@ class Gateway:
         port.write = self._wrap(f"link.write.{name}", port.write)  # type: ignore[method-assign] # a kill point
         return port
 
-    def _make_uplink(self) -> Uplink:
+    def _make_uplink(self, rung: Mapping[str, Sequence[EventId]]) -> Uplink:
         settings = self._settings
         broker = settings.broker
         return Uplink(
@@ -354,7 +359,26 @@ class Gateway:
             remote=tuple(sorted(self._remote)),
             jitter=lambda: random.uniform(0.7, 1.3),  # noqa: S311 - spreads reconnects, guards nothing
             wrap=self._wrap,
+            rung=rung,
+            rang=self._rang,
         )
+
+    def _rang(self) -> None:
+        """An alarm of another gateway rings here. It sounds at once; that it did is known after a restart."""
+        if self._keeping_rung is None or self._keeping_rung.done():
+            self._keeping_rung = self._loop.create_task(self._keep_rung())
+        else:
+            self._rung_again = True
+
+    async def _keep_rung(self) -> None:
+        while True:
+            self._rung_again = False
+            try:
+                await self._loop.run_in_executor(None, keep_rung, self._set_up.state, self._uplink.rung)
+            except OSError as error:
+                log.error("what rang could not be kept", trouble=error.strerror)  # noqa: TRY400 - the reason is enough
+            if not self._rung_again:
+                return
 
     def _make_road(self) -> Road | None:
         """The road to the station by HTTPS, where the site file has one."""

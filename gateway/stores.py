@@ -21,6 +21,7 @@ from gateway.counters import Counters, take_start
 from gateway.events import Entry
 from gateway.journal import Carried, Damaged, InUse, Journal, JournalError
 from gateway.opening import open_journal
+from gateway.rung import load as load_rung
 from gateway.settings import GatewaySettings, public_keys
 from gateway.slices import Found, load
 from gateway.stamps import Clock
@@ -47,6 +48,8 @@ class Stores:
     """The slice of the register that was kept."""
     spoken: dict[str, SpokenKey] = field(default_factory=dict)
     """Keys that units speak with by now."""
+    rung: dict[str, list[EventId]] = field(default_factory=dict)
+    """Alarms of other gateways that rang here."""
     counters_lost: bool = False
     """Whether there was a journal and no file of counters beside it."""
 
@@ -63,6 +66,7 @@ def open_stores(
     stores = Stores(counters, start, counters_lost=begun and counters.lost)
     stores.found = load(settings, Verifier(settings.station, public_keys(settings)))
     stores.spoken = load_keys(settings)
+    stores.rung = load_rung(settings.state)
     if stores.found.trouble is not None:
         log.error("the kept slice of the register is refused", trouble=stores.found.trouble)
     try:

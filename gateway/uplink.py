@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import asyncio
 from collections import OrderedDict
-from collections.abc import Callable
+from collections.abc import Callable, Mapping, Sequence
 from typing import Final, Protocol
 
 import structlog
@@ -94,8 +94,12 @@ class Uplink:
         remote: tuple[HouseholdId, ...],
         jitter: Callable[[], float],
         wrap: Callable[[str, Callable[..., object]], Callable[..., object]] = lambda _name, call: call,
+        rung: Mapping[str, Sequence[EventId]] | None = None,
+        rang: Callable[[], None] = lambda: None,
     ) -> None:
         """`status(session, generation)` tells the present state; `wrap` puts something around named points.
+
+        `rung`: alarms of others that rang before, by audience, oldest first; `rang` is called when one more did.
 
         `remote`: households here that other gateways ring by message. Generations rise from `first_generation`,
         by one a connect.
@@ -116,8 +120,9 @@ class Uplink:
         self._station_status = build(Name.STATION_STATUS, station)
         self._station = station
         self._own = self._topics_of(remote)
-        self._rung: dict[str, OrderedDict[EventId, None]] = {}
+        self._rung = {audience: OrderedDict.fromkeys(alarms) for audience, alarms in (rung or {}).items()}
         """The alarms that rang before, by audience: two households here may be told of the same one."""
+        self._rang = rang
         self._publish_parcel = wrap("uplink.publish", self._send)
         self.session = new_session()
         self.generation = first_generation
@@ -133,7 +138,7 @@ class Uplink:
         self._loop = asyncio.get_running_loop()
         self.link = MqttLink(
             access,
-            client_id=gateway,
+            client_id=access.user or gateway,
             listener=self,
             subscriptions=self._subscriptions,
             will=self._will,
@@ -335,7 +340,13 @@ class Uplink:
         rung[alarm] = None
         while len(rung) > KNOWN_RUNG:
             rung.popitem(last=False)
+        self._rang()
         return True
+
+    @property
+    def rung(self) -> dict[str, list[EventId]]:
+        """The alarms of others that rang here, by audience, oldest first."""
+        return {audience: list(alarms) for audience, alarms in self._rung.items()}
 
     def _act(self, body: Body, *, retained: bool) -> None:
         match body:

@@ -574,6 +574,26 @@ async def test_a_household_here_is_rung_by_another_gateways_message_and_only_if_
     assert station is not None
 
 
+@pytest.mark.proves("N12", "F30")
+async def test_an_alarm_that_somebody_recorded_rings_nobody_after_a_restart_either(
+    broker: PrivateBroker, station: Station, tmp_path: Path
+) -> None:
+    body = view("h08", new_id())
+    with Peer(broker, OTHER, f"sw1/{STATION}/gateway/gw2/receipt") as other:
+        async with sending(broker, tmp_path, **remote()) as gateway:
+            other.publish(body.topic, OTHER_SIGNER.envelope(body))
+            await until(lambda: len(gateway._alert.ringing) == 1)
+        async with sending(broker, tmp_path, **remote()) as gateway:
+            before = len(gateway._alert.ringing)
+            other.publish(body.topic, OTHER_SIGNER.envelope(body))
+            await until(lambda: gateway._uplink.refused.get("already_known") == 1)
+            assert len(gateway._alert.ringing) == before
+            fresh = view("h08", new_id())
+            other.publish(fresh.topic, OTHER_SIGNER.envelope(fresh))
+            await until(lambda: len(gateway._alert.ringing) == before + 1)
+    assert station is not None
+
+
 @pytest.mark.proves("A9")
 async def test_what_became_of_it_stops_the_sound_or_says_stand_back(
     broker: PrivateBroker, station: Station, tmp_path: Path
