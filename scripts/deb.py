@@ -35,8 +35,8 @@ PREFIX: Final = PurePosixPath("usr/lib/shouwang")
 PLATFORMS: Final = {"amd64": "x86_64", "arm64": "aarch64"}
 GLIBC_NEWEST: Final = 36
 """Debian 12 has glibc 2.36: a wheel for a later one would not load there."""
-WITHOUT_WHEEL: Final = frozenset({"cobs"})
-"""These have no wheel for anything, so their Python source is taken; cobs falls back to it from its C by itself."""
+WITHOUT_WHEEL: Final = {"cobs": "src/cobs", "http-ece": "http_ece"}
+"""These have no wheel for anything: the folder of their Python in their source. cobs does without its C by itself."""
 OURS: Final = frozenset({"shouwang"})
 
 
@@ -185,13 +185,14 @@ def unpack(path: Path, site: Path) -> None:
                     continue
                 _put(site, place, wheel.read(name))
         return
+    about = re.sub(r"\.tar\.gz$", "", path.name)
+    package = PurePosixPath(WITHOUT_WHEEL[canonical(re.split(r"-\d", about, maxsplit=1)[0])])
+    into = {"PKG-INFO": f"{about}.dist-info/METADATA", "LICENSE.txt": f"{about}.dist-info/licenses/LICENSE.txt"}
     with tarfile.open(path) as source:
         for member in source.getmembers():
             place = PurePosixPath(*PurePosixPath(member.name).parts[1:])
-            about = re.sub(r"\.tar\.gz$", "", path.name) + ".dist-info"
-            into = {"PKG-INFO": f"{about}/METADATA", "LICENSE.txt": f"{about}/licenses/LICENSE.txt"}
-            if place.parts[:1] == ("src",) and place.suffix == ".py":
-                place = PurePosixPath(*place.parts[1:])
+            if place.suffix == ".py" and place.is_relative_to(package):
+                place = place.relative_to(package.parent)
             elif str(place) in into:
                 place = PurePosixPath(into[str(place)])
             else:

@@ -141,8 +141,7 @@ def test_what_the_programs_need_is_not_taken_from_them() -> None:
     for unit in UNITS:
         settings = settings_of(unit)
         assert "ProcSubset" not in settings  # /proc/sys/kernel/random/boot_id
-        speaks = unit.stem != "shouwang-rights"  # which only reads, writes and sends a signal
-        assert settings["RestrictAddressFamilies"] == ["AF_UNIX AF_INET AF_INET6" if speaks else "AF_UNIX"]
+        assert settings["RestrictAddressFamilies"] == ["AF_UNIX AF_INET AF_INET6"]
     gateway = settings_of(PACKAGING / "systemd" / "shouwang-gateway.service")
     assert "ProtectClock" not in gateway  # it takes adjtimex(2) away, by which a clock is known to be kept right
     assert "adjtimex clock_adjtime" in gateway["SystemCallFilter"]
