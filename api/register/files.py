@@ -11,6 +11,7 @@ from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import suppress
 from datetime import date, datetime, time
 from enum import StrEnum
+from functools import partial
 from http import HTTPStatus
 from itertools import zip_longest
 from typing import Any, Final, TypeVar
@@ -72,7 +73,7 @@ def tables(data: bytes, form: Format, *, sheet: Sheet | None, tell: Tell = untol
         raise FileRefused("too_large")
     match form:
         case Format.XLSX:
-            return _pages(data, lambda page: _worksheet(page, tell))
+            return _pages(data, _worksheet, tell)
         case Format.CSV:
             if sheet is None:
                 raise FileRefused("no_sheet")
@@ -89,7 +90,7 @@ def grid(data: bytes, form: Format) -> list[list[Any]]:
     if len(data) > BYTES_MOST:
         raise FileRefused("too_large")
     if form is Format.XLSX:
-        return _pages(data, lambda page: [[*row] for row in page.iter_rows(max_col=COLUMNS_MOST, values_only=True)])[0]
+        return _pages(data, _values)[0]
     for encoding in ("utf-8-sig", "gb18030"):
         with suppress(UnicodeDecodeError):
             return _lines(data.decode(encoding))
@@ -103,7 +104,8 @@ def _lines(text: str) -> list[list[Any]]:
         raise FileRefused("not_csv") from None
 
 
-def _pages(data: bytes, read: Callable[[Any], T]) -> list[T]:
+def _pages(data: bytes, read: Callable[[Any, Tell], T], tell: Tell = untold) -> list[T]:
+    """What `read` makes of each sheet. What it tells is told as part of the whole file."""
     import openpyxl  # noqa: PLC0415 - 5 MiB, for what is done once a year
     from openpyxl.utils.exceptions import InvalidFileException  # noqa: PLC0415
 
@@ -113,7 +115,11 @@ def _pages(data: bytes, read: Callable[[Any], T]) -> list[T]:
     except (InvalidFileException, KeyError, ValueError, OSError, SyntaxError, zipfile.BadZipFile):
         raise FileRefused("not_xlsx") from None
     try:
-        found = [read(page) for page in book.worksheets]
+        many = [min(page.max_row or 0, ROWS_MOST) for page in book.worksheets]
+        found = [
+            read(page, partial(_in_all, tell, sum(many[:number]), sum(many)))
+            for number, page in enumerate(book.worksheets)
+        ]
     except (KeyError, ValueError, TypeError, SyntaxError, zipfile.BadZipFile):
         raise FileRefused("not_xlsx") from None
     finally:
@@ -121,6 +127,14 @@ def _pages(data: bytes, read: Callable[[Any], T]) -> list[T]:
     if not found:
         raise FileRefused("empty")
     return found
+
+
+def _in_all(tell: Tell, before: int, whole: int, phase: str, done: int, _of: int) -> None:
+    tell(phase, before + done, whole)
+
+
+def _values(page: Any, _tell: Tell) -> list[list[Any]]:
+    return [[*row] for row in page.iter_rows(max_col=COLUMNS_MOST, values_only=True)]
 
 
 def _look_inside(data: bytes) -> None:

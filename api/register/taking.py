@@ -66,6 +66,7 @@ class Takes:
             made, version = self.see(tables, tell=tell)
             if if_match is not None:
                 expect(if_match, version)
+            tell("writing", 0, len(made.changes))
             try:
                 return self._write(tables, made, version if once_more else None, by=by, tell=tell, also=also)
             except _Moved:

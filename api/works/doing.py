@@ -34,7 +34,7 @@ from api.works.rules import WHOLE, Kind, State, thousandths
 from api.works.service import ASKED, File, Works, reach_digest
 
 WRITING: Final = "writing"
-"""The phase in which the work itself has the tables: then nothing is said, and only looked whether it goes on."""
+"""The phase in which the work itself has the tables from its first row on: nothing is said then, only looked."""
 SAY_S: Final = 0.5
 LOOK_S: Final = 0.5
 """How often it is looked whether another process has asked for something."""
@@ -90,6 +90,7 @@ class Task:
         self._lane = lane
         self._number = row.number
         self._said_s = 0.0
+        self._phase = ""
         self._part = 0
         self.finished = False
 
@@ -125,15 +126,16 @@ class Task:
         self.finished = True
 
     def _tell(self, phase: str, done: int, of: int) -> None:
-        lane, writes = self._lane, phase == WRITING
+        lane, writes = self._lane, phase == WRITING and done > 0
         if lane.stopping.is_set():
             raise Stopped
         self._part = max(self._part, min(thousandths(self.kind, phase, done, of), WHOLE - 1))
         if not writes and lane.database.awaited:
             lane.stopping.wait(GIVE_WAY_S)
-        if monotonic() - self._said_s < SAY_S:
+        another = phase != self._phase and not writes
+        if not another and monotonic() - self._said_s < SAY_S:
             return
-        self._said_s = monotonic()
+        self._said_s, self._phase = monotonic(), phase
         if writes:
             with lane.database.read() as session:
                 goes_on = repository.goes_on(session, self._number, lane.holder)

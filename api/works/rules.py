@@ -50,12 +50,12 @@ ACTIONS: Final[Mapping[Kind, str]] = {
 """What whoever asks must be allowed to do: when he asks, when it is done, and when he reads what came of it."""
 
 KIND_WORDS: Final[Mapping[Kind, Words]] = {
-    Kind.IMPORT_TRIAL: Words("导入试算", "trial of an import"),
-    Kind.IMPORT: Words("导入登记", "import into the register"),
-    Kind.POINTS: Words("积分复算", "recomputation of points"),
-    Kind.REPORT_ALARMS: Words("警情统计", "alarm report"),
-    Kind.REPORT_CARDS: Words("考核评分", "scorecards"),
-    Kind.REPORT_POINTS: Words("积分统计", "points report"),
+    Kind.IMPORT_TRIAL: Words("导入试算", "Trial of an import"),
+    Kind.IMPORT: Words("导入登记", "Import into the register"),
+    Kind.POINTS: Words("积分复算", "Recomputation of points"),
+    Kind.REPORT_ALARMS: Words("警情统计", "Alarm report"),
+    Kind.REPORT_CARDS: Words("考核评分", "Scorecards"),
+    Kind.REPORT_POINTS: Words("积分统计", "Points report"),
 }
 
 STATE_WORDS: Final[Mapping[State, Words]] = {
@@ -69,7 +69,7 @@ STATE_WORDS: Final[Mapping[State, Words]] = {
 
 _REPORT: Final = (("reading", 400), ("reckoning", 400), ("filing", 200))
 PHASES: Final[Mapping[Kind, tuple[tuple[str, int], ...]]] = {
-    Kind.IMPORT_TRIAL: (("reading", 650), ("comparing", 200), ("judging", 150)),
+    Kind.IMPORT_TRIAL: (("reading", 700), ("comparing", 150), ("judging", 150)),
     Kind.IMPORT: (("reading", 500), ("comparing", 150), ("judging", 100), ("writing", 250)),
     Kind.POINTS: (("reading", 400), ("judging", 550), ("months", 50)),
     Kind.REPORT_ALARMS: _REPORT,
@@ -79,13 +79,13 @@ PHASES: Final[Mapping[Kind, tuple[tuple[str, int], ...]]] = {
 """What each consists of, and how many thousandths of the time each part takes, as measured roughly."""
 
 PHASE_WORDS: Final[Mapping[str, Words]] = {
-    "reading": Words("读取", "reading"),
-    "comparing": Words("与现有登记比较", "comparing with what is there"),
-    "judging": Words("核对规则", "asking the rules"),
-    "writing": Words("写入", "writing"),
-    "months": Words("核对月份", "checking months"),
-    "reckoning": Words("计算", "reckoning"),
-    "filing": Words("生成文件", "making the file"),
+    "reading": Words("读取", "Reading"),
+    "comparing": Words("与现有登记比较", "Comparing with what is there"),
+    "judging": Words("核对规则", "Asking the rules"),
+    "writing": Words("写入", "Writing"),
+    "months": Words("核对月份", "Checking months"),
+    "reckoning": Words("计算", "Reckoning"),
+    "filing": Words("生成文件", "Making the file"),
 }
 
 WHY_WORDS: Final[Mapping[str, Words]] = {
