@@ -37,6 +37,7 @@ __all__ = [
     "presented",
     "proof_of",
     "still",
+    "whole_station",
 ]
 
 SESSION_COOKIE: Final = "shouwang_session"
@@ -86,6 +87,12 @@ class Anybody:
 def may(action: str) -> Any:
     """The dependency of a route whose action this is. It yields an Authority."""
     return Depends(May(action))
+
+
+def whole_station(station: Station, by: Authority) -> None:
+    """For what belongs to no area: refuse whoever is not granted the whole station. Raises MayNot."""
+    if not by.reach.covers(station.register.subject_of_area(station.register.station)):
+        raise MayNot(by.action)
 
 
 def anybody(action: str) -> Any:

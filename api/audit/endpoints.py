@@ -9,11 +9,11 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Query
 
-from api.access import Authority, may
+from api.access import Authority, may, whole_station
 from api.audit import repository, schemas, service
 from api.pages import PAGE, Cursor, Limit, below, cursor
-from api.problems import MayNot, answers
-from api.station import CurrentStation, Station
+from api.problems import answers
+from api.station import CurrentStation
 
 router: Final = APIRouter(
     prefix="/api/v1/audit",
@@ -25,11 +25,6 @@ router: Final = APIRouter(
         HTTPStatus.SERVICE_UNAVAILABLE,
     ),
 )
-
-
-def _whole_station(station: Station, by: Authority) -> None:
-    if not by.reach.covers(station.register.subject_of_area(station.register.station)):
-        raise MayNot(by.action)
 
 
 About = Annotated[str | None, Query(max_length=80, description="Such as `place:h01` or `account:li`")]
@@ -47,7 +42,7 @@ def list_entries(
     after: Cursor = None,
 ) -> schemas.EntryPage:
     """The whole chain of this station: for whoever is granted the whole station."""
-    _whole_station(station, by)
+    whole_station(station, by)
     with station.database.read() as session:
         rows = repository.page(
             session, below=below(after), about=about, account=account, action=action, limit=limit + 1
@@ -65,7 +60,7 @@ def list_entries_about_accounts(
     limit: Limit = PAGE,
 ) -> list[schemas.EntryAnswer]:
     """Sessions, accounts, rights, tokens, desks, joining, privacy: nothing that has to do with an alarm."""
-    _whole_station(station, by)
+    whole_station(station, by)
     with station.database.read() as session:
         rows = repository.of_actions(session, schemas.WITHOUT_ALARMS, before_ms=before, limit=limit)
     return [schemas.entry_answer(*row) for row in rows]
@@ -74,7 +69,7 @@ def list_entries_about_accounts(
 @router.get("/head", summary="Where the chain ends")
 def get_head(station: CurrentStation, by: Annotated[Authority, may("audit.read")]) -> schemas.HeadAnswer:
     """Write it down elsewhere: from then on nobody can change what is before it unnoticed."""
-    _whole_station(station, by)
+    whole_station(station, by)
     with station.database.read() as session:
         return schemas.head_answer(service.head(session))
 
@@ -82,7 +77,7 @@ def get_head(station: CurrentStation, by: Annotated[Authority, may("audit.read")
 @router.get("/witnesses", summary="What the gateways were told of the chain, and whether it holds that")
 def list_witnesses(station: CurrentStation, by: Annotated[Authority, may("audit.read")]) -> list[schemas.WitnessAnswer]:
     """Each gateway keeps the newest head that it was told and tells it back: nobody can change both unnoticed."""
-    _whole_station(station, by)
+    whole_station(station, by)
     with station.database.read() as session:
         return [schemas.witness_answer(row) for row in repository.witnesses(session)]
 
@@ -97,6 +92,6 @@ def explain_witnesses(
     station: CurrentStation, by: Annotated[Authority, may("audit.explain")], explanation: schemas.Explanation
 ) -> None:
     """After a copy was restored, say. It is an entry of the chain that names the heads; then the fault is over."""
-    _whole_station(station, by)
+    whole_station(station, by)
     with station.database.write() as session:
         station.witnesses.explain(session, by, {*explanation.gateways}, reason=explanation.reason)

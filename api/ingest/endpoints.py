@@ -5,7 +5,7 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter
 
-from api.access import Authority, may
+from api.access import Authority, may, whole_station
 from api.ingest import repository
 from api.ingest.schemas import (
     DeadLetterPage,
@@ -38,9 +38,10 @@ MayRead = Annotated[Authority, may("ingest.read")]
 
 @router.get("/dead-letters", summary="Messages that could not be taken in, newest first")
 def list_dead_letters(
-    station: CurrentStation, _by: MayRead, limit: Limit = PAGE, after: Cursor = None
+    station: CurrentStation, by: MayRead, limit: Limit = PAGE, after: Cursor = None
 ) -> DeadLetterPage:
-    """Nothing that arrived disappears: it is stored, or it stands here with the reason."""
+    """Nothing that arrived disappears: it is stored, or it stands here with the reason. For the whole station's."""
+    whole_station(station, by)
     with station.database.read() as session:
         found = repository.dead_letters(session, below=below(after), limit=limit + 1)
         return DeadLetterPage(
@@ -53,11 +54,12 @@ def list_dead_letters(
 @router.get("/events", summary="What the gateways recorded, newest first")
 def list_events(
     station: CurrentStation,
-    _by: MayRead,
+    by: MayRead,
     type: EventType | None = None,  # noqa: A002 - as in the messages
     limit: Limit = PAGE,
 ) -> EventList:
-    """Check-ins, answers, tests, faults: everything that has a row of its own in the inbox."""
+    """Check-ins, answers, tests, faults: everything that has a row of its own in the inbox. For the whole station's."""
+    whole_station(station, by)
     with station.database.read() as session:
         found = repository.events(session, event=None if type is None else type.value, limit=limit)
         return EventList(items=[event_answer(row) for row in found])
