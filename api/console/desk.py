@@ -9,6 +9,7 @@ from fastapi import APIRouter, Form, Path, Query, Request, Response
 from api.access import anybody
 from api.console.acts import offered
 from api.console.interface import Interface
+from api.console.known import every
 from api.console.page import Reader, go, hand_on, reader
 from api.console.rules import in_order, may_be_help
 from api.orders.rules import STAGE_WORDS
@@ -49,9 +50,9 @@ async def live_desk(request: Request, after: Cursor = None) -> Response:
 
 async def _helps(one: Reader, alarms: Sequence[Mapping[str, Any]]) -> dict[str, Any]:
     """Who on patrol called for help by which of these alarms, and where he was last; few of them are such calls."""
-    some = [alarm["id"] for alarm in alarms if may_be_help(alarm)] if one.may("help.read") else []
-    replies = [await one.ask.get(f"/help-calls/{alarm}") for alarm in some]
-    return {alarm: reply.body for alarm, reply in zip(some, replies, strict=True) if reply.good}
+    some = {alarm["id"] for alarm in alarms if may_be_help(alarm)} if one.may("help.read") else set()
+    calls = await every(one, "/help-calls", open="true") if some else []
+    return {call["alarm"]: call for call in calls if call["alarm"] in some}
 
 
 async def _desk(one: Reader, after: str | None = None, **more: object) -> Response:

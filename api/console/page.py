@@ -98,8 +98,7 @@ class Reader:
 
     def may(self, action: str) -> bool:
         """Whether one of his roles has an action over anything: for what is offered, never for what is allowed."""
-        row = rights().actions[action]
-        return not isinstance(row, Without) and any(Role(grant["role"]) in row for grant in self.who["grants"])
+        return may(self.who, action)
 
     @property
     def ways(self) -> list[str]:
@@ -121,6 +120,22 @@ class Reader:
         return await _filled(
             self.request, self.language, template, status, {"reader": self, "ways": self.ways, **values}
         )
+
+
+def may(who: Mapping[str, Any], action: str) -> bool:
+    """Whether one of the roles of an account (`SessionAnswer`) has an action over anything."""
+    row = rights().actions[action]
+    return not isinstance(row, Without) and any(Role(grant["role"]) in row for grant in who["grants"])
+
+
+def first_page(who: Mapping[str, Any], asked: str) -> str:
+    """Where somebody who has just signed in goes: to the page that was asked for, unless its part is not for him.
+
+    The address may be a colleague's, who worked here before him; a page that says no is no beginning.
+    """
+    path = urlsplit(asked).path
+    part = next((actions for where, *actions in WAYS if path == where or path.startswith(f"{where}/")), [])
+    return asked if all(may(who, action) for action in part) else "/"
 
 
 async def reader(request: Request, *, csrf: str | None = None) -> Reader:

@@ -3,12 +3,13 @@
 from http import HTTPStatus
 from typing import Annotated, Any, Final
 
+from anyio import to_thread
 from fastapi import APIRouter, Form, Request, Response
 
 from api.access import anybody
 from api.console.interface import Interface
 from api.console.language import COOKIE
-from api.console.page import Elsewhere, go, hand_on, plain, reader
+from api.console.page import Elsewhere, first_page, go, hand_on, plain, reader
 
 router: Final = APIRouter(include_in_schema=False, dependencies=[anybody("console.read")])
 
@@ -41,7 +42,7 @@ async def sign_in(
     body: dict[str, Any] = {"login": login, "password": password} | ({"code": code} if code else {})
     reply = await Interface(request).ask("POST", "/session", body=body)
     if reply.good:
-        return hand_on(reply, go(to))
+        return hand_on(reply, go(await to_thread.run_sync(first_page, reply.body, to)))
     needs_code = code != "" or reply.body.get("type") == "code_needed"
     return await plain(
         request,

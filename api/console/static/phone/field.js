@@ -213,6 +213,7 @@ queue.addEventListener("answered", ({ detail: { item, answer } }) => helpAnswere
 const waiting = () => alarms?.filter((one) => light(one.state) === "sent" && !one.mark).length ?? 0;
 
 start({
+  name: "page_field",
   title: () => (waiting() ? `(${waiting()}) ` : ""),
   roles: ["grid_worker", "community"],
   load,

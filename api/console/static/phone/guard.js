@@ -233,6 +233,7 @@ if (scanned) {
 }
 
 start({
+  name: "page_guard",
   title: () => (urgent() ? `(${urgent()}) ` : ""),
   roles: ["guard"],
   load,

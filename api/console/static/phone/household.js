@@ -507,6 +507,7 @@ function signedOut() {
 const joins = (drawTab) => () => (joining.code === null ? drawTab() : joining());
 
 start({
+  name: "page_household",
   roles: ["household"],
   tabs: [
     { id: "alarm", word: "tab_alarm", icon: "alarm", draw: joins(alarmTab), badge: () => (queue.list("press").length || current().length ? "!" : 0) },

@@ -257,6 +257,7 @@ opened = unitIn(new URLSearchParams(location.search).get("unit") ?? ""); // a la
 if (location.search) history.replaceState(null, "", `${location.pathname}${location.hash}`);
 
 start({
+  name: "page_install",
   roles: ["installer", "grid_worker", "community", "officer", "duty_officer"],
   load: () => load(opened),
   busy: () => opened !== null && hanging(opened) !== null && windowOf(hanging(opened)) !== null,

@@ -2,7 +2,7 @@
 // pushed to; a browser in which somebody else has signed in meanwhile is let go.
 import { ask, get, who } from "./api.js";
 import { language, learn, t } from "./language.js";
-import { beforeLeaving, button, draw, el, say } from "./shell.js";
+import { beforeLeaving, button, draw, el, say, toTrust } from "./shell.js";
 import { WORDS } from "./push_words.js";
 
 learn(WORDS);
@@ -98,7 +98,7 @@ export function pushSheet(page) {
   if (!who()) return null;
   const now = state();
   if (now === "unknown" || now === "unoffered") return null;
-  return el("section", { id: "push", class: "sheet" }, el("h2", {}, t("push")), el("p", {}, t(`push_${now}`)),
+  return el("section", { id: "push", class: "sheet" }, el("h2", {}, t("push")), el("p", {}, t(`push_${now}`)), now === "insecure" ? toTrust() : null,
     now === "off" ? button(t("push_turn_on"), () => turnOn(page), { id: "push-on" }) : null,
     now === "on" ? el("div", { class: "choices two" }, button(t("push_try"), async () => say(t((await ask("POST", "/push/test")).ok ? "push_tried" : "refused")), { id: "push-try" }), button(t("push_turn_off"), turnOff, { id: "push-off" })) : null,
     el("p", { class: "aside" }, t(`push_extra_${page}`)));

@@ -8,6 +8,7 @@
 //     busy: () => false,             whether to ask more often than every `pause` ms (30,000)
 //     signedOut: () => [element, ...], what stands above the sign-in form; alone: () => true instead of it
 //     title: () => "",               what stands before the name in the title
+//     name: "page_guard",            what the page is called
 //   })
 //
 // `draw` makes the whole tab anew each time; every top element has an `id`, and only those that differ are put in place.
@@ -211,7 +212,8 @@ export function draw() {
   const shown = tab();
   const main = document.getElementById("main");
   const signedIn = who();
-  document.title = `${(page.title?.() ?? "")}${t("shouwang")}`;
+  const part = signedIn ? (signedIn.must.length || !mine() ? "" : `${t(shown.word)} · `) : begun && !page.alone?.() ? `${t("sign_in")} · ` : "";
+  document.title = `${(page.title?.() ?? "")}${part}${t(page.name)}`;
   reconcile(document.getElementById("head"), head());
   let content;
   if (signedIn?.must.length) content = [first()];
@@ -281,12 +283,16 @@ function signInForm() {
     el("details", {}, el("summary", {}, t("code_if")), field("code_if", "code", { inputmode: "numeric", autocomplete: "one-time-code" })),
     el("button", { class: "main" }, t("sign_in")),
     page.roles.includes("household") ? el("a", { class: "button", href: "/phone/join" }, t("have_code")) : "",
+    toTrust(),
   ], async ({ login, password, code }) => {
     const answer = await signIn(login.trim(), password, code.trim());
     if (!answer.ok) return wrong(answer);
     await arrived();
   });
 }
+
+/** The way to the certificate that the camera, working offline and push need; nothing where there is HTTPS already. */
+export const toTrust = () => (window.isSecureContext ? "" : el("a", { class: "button", href: "/trust" }, t("to_trust")));
 
 /** Somebody has signed in. */
 export async function arrived() {

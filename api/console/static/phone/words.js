@@ -1,6 +1,11 @@
 // What the phone pages say, Chinese first. One line a word: tests/api/test_console_phone.py reads them.
 export const WORDS = {
   shouwang: ["守望", "Shouwang"],
+  page_household: ["守望 · 一键报警", "Shouwang · one-key alarm"],
+  page_guard: ["守望 · 保安", "Shouwang · guard"],
+  page_field: ["守望 · 网格与社区", "Shouwang · grid and community"],
+  page_install: ["守望 · 安装", "Shouwang · installing"],
+  to_trust: ["给这部手机装证书（HTTPS）", "Install this station's certificate (HTTPS)"],
   connected: ["已连接", "connected"],
   not_connected: ["未连接", "offline"],
   connecting: ["连接中", "connecting"],
