@@ -18,6 +18,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
+from broker.kinds import Words
 from deploy import interference
 
 if TYPE_CHECKING:
@@ -965,6 +966,98 @@ def doctor(
     raise typer.Exit(OK if doctors.worst(findings) is not doctors.State.BAD else BAD)
 
 
+class MachineKind(StrEnum):
+    """What a machine is to be."""
+
+    box = "box"
+    station = "station"
+    gateway = "gateway"
+
+
+@app.command()
+def init(
+    out: Annotated[Path, typer.Option("--out", help="Where the site file is to be.")] = Path("/etc/shouwang"),
+    kind: Annotated[MachineKind | None, typer.Option(help="What this machine is to be.")] = None,
+    answers: Annotated[Path | None, typer.Option(help="A TOML file with answers; nothing is asked.")] = None,
+    set_: Annotated[
+        list[str] | None, typer.Option("--set", metavar="NAME=VALUE", help="One answer; again for more.")
+    ] = None,
+    from_: Annotated[Path | None, typer.Option("--from", help="What `provision gateway` made for this box.")] = None,
+    devices: Annotated[Path, typer.Option(hidden=True)] = Path("/dev"),
+    state: StateFolder = None,
+    lang: Annotated[Language, typer.Option(help="Chinese or English.")] = Language.zh,
+) -> None:
+    """Set a machine up: ask a few questions, write the site file and the keys, look, and say what is left to do."""
+    import tomllib
+
+    from deploy import check as checking
+    from deploy import keys as keyring
+    from deploy import wizard
+
+    def say(words: Words) -> str:
+        return words.zh if lang is Language.zh else words.en
+
+    def ask(name: str, default: str) -> str:
+        return str(typer.prompt(say(wizard.QUESTIONS[name]), default=default, show_default=bool(default), err=True))
+
+    def tell(name: str, why: str) -> None:
+        sys.stderr.write(f"{say(wizard.BAD)}{name}: {why}\n")
+
+    quiet, keys = answers is not None or not sys.stdin.isatty(), out / "keys"
+    home = state or Path("/var/lib/shouwang/box")
+    try:
+        given: dict[str, object] = {}
+        if answers is not None:
+            given |= tomllib.loads(answers.read_text(encoding="utf-8"))
+        given |= dict(_pair(one) for one in set_ or ())
+        if kind is not None:
+            given["kind"] = kind.value
+        if from_ is not None:
+            given["kind"] = wizard.Kind.GATEWAY.value
+        if "kind" not in given and not quiet:
+            given["kind"] = ask("kind", wizard.Kind.BOX.value)
+        what = wizard.answers_of({"kind": given.get("kind", "box")}).kind
+        if what is wizard.Kind.GATEWAY:
+            if from_ is None:
+                fail(say(FROM_THE_OFFICE), USAGE)
+            path, gateway = wizard.adopt(from_, out)
+        else:
+            ports = wizard.found_ports(devices)
+            if quiet:
+                said = wizard.answers_of({"ports": ports[:1], **given})
+            else:
+                sys.stderr.write("".join(f"  {port}\n" for port in ports))
+                said = wizard.converse(what, ports, given, ask=ask, tell=tell)
+            wrong = [one for one in checking.check_text(wizard.site_text(said)).problems if one.severity == "error"]
+            if wrong:
+                fail("; ".join(f"{one.place}: {say(Words(one.zh, one.en))}" for one in wrong), USAGE)
+            path, gateway = wizard.write(said, out), wizard.GATEWAY
+            if what is wizard.Kind.BOX:  # `shouwang box` keeps everything of its own in one folder
+                keys = home / "keys"
+            made = keyring.provision(checking.load(path), keys)
+            for officer, token in made.tokens.items():
+                sys.stdout.write(f"{officer}: {token}   (shown once, kept nowhere / 仅显示一次)\n")
+    except wizard.WizardError as error:
+        fail(say(error.words), USAGE)
+    except (ValueError, checking.SiteError, keyring.KeysError) as error:
+        fail(error, USAGE)
+    except OSError as error:
+        fail(error, STORE)
+    if what is wizard.Kind.BOX:
+        state = home / f"gateway-{gateway}"
+    sys.stdout.write(f"{path}\n{say(wizard.next_steps(what, path, gateway, home=home))}\n")
+    id_ = None if what is wizard.Kind.STATION else gateway
+    doctor(site=path, id=id_, state=state, keys=keys, broker_port=None, port=None, bundle=None,
+           json_=False, lang=lang)  # fmt: skip
+
+
+def _pair(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        fail(f"{text!r}: NAME=VALUE", USAGE)
+    return name, value
+
+
 @app.command("replace-gateway")
 def replace_gateway(
     id: Annotated[str, typer.Argument(help="Which gateway of the site.")],  # noqa: A002
@@ -1007,6 +1100,10 @@ def replace_gateway(
             fail(f"{error}; the folder is made. Tell the station: PUT {error.url} with this public key", MISSING)
 
 
+FROM_THE_OFFICE = Words(
+    "网关的密钥由机关生成: 请用 --from 指明 shouwang provision gateway 所建的目录",
+    "a gateway gets its keys from the office: give the folder of `shouwang provision gateway` by --from",
+)
 AFTER_REPLACING = """\
 Whoever has this folder is this gateway: carry it yourself, put it into /etc/shouwang of the new box, erase the medium.
 The station must believe the new key, and the broker must know the new account (docs/operations.md, "A dead card").

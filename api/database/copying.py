@@ -104,7 +104,7 @@ def set_aside(url: str, *, station: str, mark: str) -> str:
                 part.rename(aside.with_name(aside.name + side))
         _sync(path.parent)
         return str(aside)
-    name = f"station-{station}.{mark}"
+    name = f"{mark}.{station}"  # 63 octets are room for the longest of both
     with _connected(url) as server:
         rename = sql.SQL("ALTER SCHEMA {} RENAME TO {}")
         server.execute(rename.format(sql.Identifier(f"station-{station}"), sql.Identifier(name)))

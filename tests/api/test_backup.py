@@ -133,7 +133,7 @@ def test_a_running_station_is_kept_and_brought_back_row_for_row(  # noqa: PLR091
             restoring.restore(during, target, passphrase=PASSPHRASE, now=NOW)
         other = Target(state=target.state, database=target.database, replace=True)
         done = restoring.restore(during, other, passphrase=PASSPHRASE, now=NOW + timedelta(seconds=1))
-        assert [name.partition(".before-restore-")[2] for name in done.aside] == ["20261122T120001Z"] * 2
+        assert ["before-restore-20261122T120001Z" in name for name in done.aside] == [True, True]
         assert rows(url_of(target), "SELECT count(*) FROM inbox") == [(counted["inbox"],)]
 
 
