@@ -37,6 +37,9 @@ deb-test: # installs them in a clean Debian, boots it with systemd, and uses it;
 	@scripts/setup deb
 	@python -m scripts.deb_trial $(ARGS)
 
+power: setup # four tiers of power cuts, 200 of them on a real file system: half an hour, root, and not in CI
+	@shouwang faults --tier T1 --tier T2 --tier T3 --tier T4 $(ARGS)
+
 test: setup # three files at a time on the two cores of CI, since most of a test is waiting
 	@pytest -n 3 --dist loadfile $(ARGS)
 

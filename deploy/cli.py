@@ -1355,11 +1355,17 @@ def faults(
     keep: Annotated[
         Path | None, typer.Option(help="Where everything goes when something is found; else var/faults-SEED.")
     ] = None,
+    tier: Annotated[
+        list[str] | None, typer.Option(help="Cut power instead: T1, T2, T3 or T4; may be given several times.")
+    ] = None,
+    size: Annotated[
+        int | None, typer.Option(min=1, help="How many cuts, kills of a kind or batches a tier takes.")
+    ] = None,
     json_: AsJson = False,
 ) -> None:
     """Attack a whole village with every fault that this machine can make. Exit code 1 when anything was lost."""
     try:
-        from faults import nemeses, program
+        from faults import nemeses, power, program
     except ModuleNotFoundError as error:
         if error.name != "faults":
             raise
@@ -1371,8 +1377,15 @@ def faults(
 
     if strangers := [text for text in only or () if not nemeses.called(text)]:
         fail(f"there is no fault {', '.join(strangers)}, only {', '.join(nemeses.NEMESES)}", USAGE)
+    if strangers := sorted(set(tier or ()) - power.TIERS.keys()):
+        fail(f"there is no tier {', '.join(strangers)}, only {', '.join(power.TIERS)}", USAGE)
     drawn = randbits(32) if seed is None else seed
     try:
+        if tier:
+            tell = partial(typer.echo, err=True)
+            tallies = [power.run(one, size=size, seed=drawn, tell=tell) for one in tier]
+            typer.echo(power.as_json(tallies, drawn) if json_ else "\n".join(map(power.as_text, tallies)))
+            raise typer.Exit(program.UNHURT if all(one.unhurt for one in tallies) else program.HURT)
         report = program.run(
             length_s=program.SMOKE_S if smoke else minutes * 60,
             seed=drawn,

@@ -204,18 +204,19 @@ class Journal:
         self._pruned_to = 0
         self.head = ChainHead(0, GENESIS)
         self._lock = _lock(path)
+        self._db: sqlite3.Connection | None = None
         try:
-            self._db: sqlite3.Connection | None = self._connect()
+            self._db = self._connect()
             self._prepare()
             self.epoch = Epoch(self._meta("epoch"))
             self.audit = _read_witness(self._row("SELECT value FROM meta WHERE name = 'audit'"))
             """The newest head of the station's own record that is kept here."""
             last = self._row("SELECT seq, head FROM event ORDER BY seq DESC LIMIT 1")
         except (sqlite3.Error, OSError) as error:
-            self._lock.close()
+            self._let_go()
             raise self._blame(error) from error
-        except JournalError:
-            self._lock.close()
+        except BaseException:
+            self._let_go()
             raise
         if last is not None:
             self.head = ChainHead(*last)
@@ -465,6 +466,13 @@ class Journal:
             self._lock.close()
 
     # Inside
+
+    def _let_go(self) -> None:
+        """Close what cannot be used: as long as it is open, nobody can read what is left of the file."""
+        with suppress(sqlite3.Error):
+            if self._db is not None:
+                self._db.close()
+        self._lock.close()
 
     def _connect(self) -> sqlite3.Connection:
         db = sqlite3.connect(self.path, isolation_level=None, check_same_thread=False, cached_statements=64)

@@ -210,6 +210,18 @@ def test_a_journal_of_a_later_version_is_refused_and_left_alone(path: Path) -> N
     assert path.read_bytes() == before
 
 
+@pytest.mark.proves("N14", "F05")
+def test_what_could_not_be_opened_is_let_go_of_for_whoever_reads_what_is_left(path: Path) -> None:
+    """It was held as long as anybody held the error, and nothing of a damaged file could be taken along."""
+    opened(path).close()
+    change(path, "PRAGMA user_version = 99")
+    with pytest.raises(Refused) as held:
+        opened(path)
+    with closing(sqlite3.connect(path, timeout=0)) as db:
+        assert db.execute("SELECT count(*) FROM meta").fetchone() == (1,)
+    assert held.value.path == path
+
+
 def test_a_folder_that_cannot_be_written_is_refused(tmp_path: Path) -> None:
     with pytest.raises(Refused, match="locked"):
         opened(tmp_path / "nowhere" / "journal.db")

@@ -9,16 +9,13 @@ from random import Random
 
 import pytest
 
-from faults.audiences import DOORS
 from faults.disks import CuttableDisk, NoSuchDisk
+from faults.power import SERVICE_S, lose_power, storm
 from faults.sets import Damaged, confirmed, read_journal
-from faults.town import Town, town
+from faults.town import town
 
 CUTS = 20
 SEED = 20260
-PRESSES_EACH = 6
-SERVICE_S = 60.0
-"""N14: presses are accepted again within this."""
 
 
 @pytest.fixture
@@ -83,24 +80,3 @@ def test_a_journal_that_does_not_sync_is_caught_by_one_power_cut(disk: CuttableD
         with suppress(Damaged, sqlite3.Error):
             kept = {row.message for row in read_journal(disk.mountpoint)}
         assert confirmed(careless.village.events).keys() - kept
-
-
-def storm(struck: Town, dice: Random) -> None:
-    """Press at many units, and return when so many of them were answered as the dice say."""
-    before = len(confirmed(struck.village.events))
-    for unit in dice.sample(sorted(DOORS), PRESSES_EACH):
-        struck.press(unit, dice.choice(["panic", "fire", "help", "medical", "intrusion"]), hold_ms=30)
-    wanted = before + dice.randrange(PRESSES_EACH)
-    struck.box.wait_until(
-        lambda: len(confirmed(struck.village.events)) >= wanted, "some were confirmed", timeout_s=SERVICE_S
-    )
-
-
-def lose_power(struck: Town, disk: CuttableDisk) -> None:
-    """Program and disk go together, and the power comes back.
-
-    The program goes first: a kernel that is cut off by ioctl lives on, and may tell a sync under way that it is done.
-    """
-    struck.gateway.kill()
-    disk.cut()
-    disk.restore()
