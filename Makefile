@@ -7,7 +7,7 @@ unexport PYTHONDONTWRITEBYTECODE
 ARGS ?=
 CODE := api broker deploy devices firmware_sim gateway tests $(wildcard bench faults scripts)
 
-.PHONY: demo bench bench-large deb deb-test faults fuzz test check sbom screenshots format lock setup
+.PHONY: demo bench bench-large deb deb-test faults fuzz power test check sbom screenshots format lock setup
 
 demo: # a village of ten households, live: press a key and see who learns it
 	@scripts/setup run

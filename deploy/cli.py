@@ -1361,10 +1361,14 @@ def faults(
     size: Annotated[
         int | None, typer.Option(min=1, help="How many cuts, kills of a kind or batches a tier takes.")
     ] = None,
+    crowd: Annotated[
+        int | None, typer.Option(min=1, max=900, help="Let so many gateways come back at once instead.")
+    ] = None,
     json_: AsJson = False,
 ) -> None:
     """Attack a whole village with every fault that this machine can make. Exit code 1 when anything was lost."""
     try:
+        from faults import crowd as crowds
         from faults import nemeses, power, program
     except ModuleNotFoundError as error:
         if error.name != "faults":
@@ -1381,6 +1385,10 @@ def faults(
         fail(f"there is no tier {', '.join(strangers)}, only {', '.join(power.TIERS)}", USAGE)
     drawn = randbits(32) if seed is None else seed
     try:
+        if crowd:
+            came = crowds.come_back(gateways=crowd, tell=partial(typer.echo, err=True))
+            typer.echo(crowds.as_json(came) if json_ else crowds.as_text(came))
+            raise typer.Exit(program.UNHURT if came.unhurt else program.HURT)
         if tier:
             tell = partial(typer.echo, err=True)
             tallies = [power.run(one, size=size, seed=drawn, tell=tell) for one in tier]

@@ -18,6 +18,8 @@ from typing import Self
 FS_IOC_SHUTDOWN = 0x8004587D
 NO_LOG_FLUSH = 2
 IMAGE_BYTES = 48 << 20
+MENDED = 1
+"""What e2fsck ends with when it had to mend something."""
 SMALL_BYTES = 2 << 20
 SBIN = "/usr/local/sbin:/usr/sbin:/sbin"
 
@@ -70,9 +72,15 @@ class CuttableDisk:
         """Let the file system find an error: from now on it is read-only, as a worn card becomes."""
         _run("mount", "-o", "remount,abort", str(self.mountpoint))
 
-    def restore(self) -> None:
-        """The power is back: mount what the disk really has. Nobody may have it in use."""
+    def restore(self, *, checked: bool = False) -> None:
+        """The power is back: mount what the disk really has. Nobody may have it in use.
+
+        `checked`: look it through first, as a box does when it starts. Without it, a file system that once found an
+        error gathers more of them.
+        """
         _run("umount", str(self.mountpoint))
+        if checked:
+            _run("e2fsck", "-p", str(self.image), fine=MENDED)
         self._mount()
 
     def _mount(self) -> None:
@@ -114,8 +122,8 @@ def fill(folder: Path) -> Path:
     return filled
 
 
-def _run(*command: str) -> None:
+def _run(*command: str, fine: int = 0) -> None:
     path = f"{os.environ.get('PATH', '')}:{SBIN}"
     done = subprocess.run(command, capture_output=True, text=True, check=False, env={**os.environ, "PATH": path})
-    if done.returncode:
+    if done.returncode > fine:
         raise NoSuchDisk(f"{' '.join(command)}: {done.stderr.strip()}")

@@ -379,7 +379,7 @@ def _without_power(field: Field) -> Iterator[None]:
     disk.cut()
     field.town.gateway.kill()
     yield
-    disk.restore()
+    disk.restore(checked=True)
     field.town.box.start_gateway()
 
 
@@ -412,7 +412,7 @@ def disk_read_only(field: Field, _dice: Random) -> Iterator[None]:
     disk.fail()
     yield
     field.town.gateway.kill()
-    disk.restore()
+    disk.restore(checked=True)
     field.town.box.start_gateway()
 
 

@@ -222,9 +222,12 @@ class Town:
 
     def _journal(self) -> list[Row]:
         for _ in range(5):
-            with contextlib.suppress(sqlite3.Error, Damaged):  # copied while it wrote
+            with contextlib.suppress(sqlite3.Error, Damaged, OSError):  # copied while it wrote
                 return read_journal(self.state)
-        return read_journal(self.state)
+        try:
+            return read_journal(self.state)
+        except OSError as error:
+            raise BoxError("gateway-gw1", f"its disk cannot be read: {error}") from error
 
     def _alarms(self) -> Iterator[str]:
         after = ""

@@ -61,7 +61,10 @@ def read_boot_id() -> str:
 
 
 class SystemClock:
-    """The machine's clocks. The kernel is asked about synchronisation at most once in 10 s."""
+    """The machine's clocks. The kernel is asked about synchronisation at most once in 10 s.
+
+    The monotonic one counts while the machine sleeps as well: a press from before is not fresh when it wakes.
+    """
 
     def __init__(self) -> None:
         self._boot = read_boot_id()
@@ -69,7 +72,7 @@ class SystemClock:
         self._asked_ns = -(10**11)
 
     def __call__(self) -> Stamp:
-        mono_ns = time.monotonic_ns()
+        mono_ns = time.clock_gettime_ns(time.CLOCK_BOOTTIME)
         wall_ms = time.time_ns() // 1_000_000
         if mono_ns - self._asked_ns > 10_000_000_000:
             self._asked_ns = mono_ns

@@ -14,14 +14,13 @@ from array import array
 from bisect import bisect_left
 from collections.abc import Callable, Iterable, Sequence
 from itertools import islice
-from time import monotonic
 from typing import Final
 
 import structlog
 from sqlmodel import Session
 
 from api.alarms import repository as alarms
-from api.clock import Clock
+from api.clock import Clock, running_s
 from api.database import Database
 from api.escalation import repository, rules
 from api.escalation.repository import Key
@@ -48,7 +47,7 @@ class LadderClock:
         *,
         station: str,
         clock: Clock,
-        monotonic_s: Callable[[], float] = monotonic,
+        monotonic_s: Callable[[], float] = running_s,
         fired: Callable[[], None] = lambda: None,
     ) -> None:
         """`fired` is called after a commit that may owe something."""

@@ -674,6 +674,22 @@ class TestPersistence:
         assert [row.outcome for row in hill.rows()] == ["told", "passed", "passed", "passed", "told"]
         assert len([1 for _, _, id_ in hill.told if id_ == last]) == 2
 
+    @pytest.mark.proves("N11", "F17")
+    def test_what_fell_due_while_the_machine_slept_is_told_once_when_it_wakes(self, hill: Hill) -> None:
+        hill.open()
+        hill.clock.look()
+        hill.passes(10)
+        told = len(hill.told)
+        hill.passes(86_400)  # the clock that counts has gone on: api.clock.running_s
+        rows = hill.rows()
+        assert [row.outcome for row in rows] == ["told", "passed", "passed", "passed", "told"]
+        last = f"{rows[4].alarm}:acknowledge:0:4"
+        assert [people for people, _, id_ in hill.told[told:] if id_ == last] == [("desk",), ("zhi",)]
+        hill.passes(60)
+        hill.clock.look()
+        assert [row.outcome for row in hill.rows()] == ["told", "passed", "passed", "passed", "told"]
+        assert len([1 for _, _, id_ in hill.told if id_ == last]) == 2
+
     @pytest.mark.proves("N11", "F51")
     def test_once_per_level_however_many_clocks_and_however_often_they_start(self, hill: Hill) -> None:
         for number in range(1, 6):

@@ -8,7 +8,7 @@ from tests.fuzz.targets import TARGETS
 
 
 @pytest.mark.parametrize("target", TARGETS)
-@pytest.mark.proves("N9")
+@pytest.mark.proves("N9", "F37")
 def test_nothing_that_a_stranger_writes_breaks_anything(target: str) -> None:
     inputs = corpora.kept(target)
     assert len(inputs) > 1, f"{target} was never tried: make fuzz ARGS={target}"

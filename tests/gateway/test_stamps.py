@@ -1,3 +1,6 @@
+import subprocess
+import sys
+
 import pytest
 
 from gateway.stamps import EARLIEST_UNIX_MS, Stamp, SystemClock, age_ms, kernel_synced, read_boot_id
@@ -38,3 +41,21 @@ def test_the_system_clock_names_its_boot_and_moves_on() -> None:
 def test_a_clock_is_synced_only_when_the_kernel_says_so_and_the_year_can_be() -> None:
     stamp = SystemClock()()
     assert stamp.quality == ("synced" if kernel_synced() and stamp.wall_ms >= EARLIEST_UNIX_MS else "unsynced")
+
+
+@pytest.mark.proves("N6", "N11", "N12", "F17")
+def test_clocks_of_gateway_and_station_count_while_the_machine_sleeps() -> None:
+    """A clock of its own for one process, two hours on by the kernel's count of sleep: as if it had slept so long."""
+    ask = (
+        "import time; from api.clock import running_s; from gateway.stamps import SystemClock;"
+        "print(SystemClock()().mono_ns / 1e9 - time.monotonic(), running_s() - time.monotonic())"
+    )
+    asleep = ["unshare", "-T", "--boottime", "7200", "--fork"]
+    here, there = (
+        subprocess.run([*before, sys.executable, "-c", ask], capture_output=True, text=True, check=False)
+        for before in ([], asleep)
+    )
+    if there.returncode and "unshare" in there.stderr:
+        pytest.skip(f"NO CLOCK WAS MOVED, F17 IS SHOWN IN PARTS ONLY: {there.stderr}")
+    for then, now in zip(here.stdout.split(), there.stdout.split(), strict=True):
+        assert float(now) - float(then) == pytest.approx(7_200, abs=5)
