@@ -1137,7 +1137,8 @@ def backup(
     from datetime import UTC, datetime
 
     from api.database import DatabaseError
-    from api.settings import SettingsError
+    from api.health.metrics import BACKED_UP
+    from api.settings import SettingsError, load
     from deploy import backup as backups
     from deploy.locked import LEAST_CHARS
     from gateway.journal import JournalError
@@ -1150,6 +1151,8 @@ def backup(
         place = backups.find(state, site=site, keys=keys, gateway=id)
         path, manifest = backups.make(place, out, passphrase=passphrase, now=now)
         gone = backups.end_old(out, place, keep_days=keep_days, now=now)
+        if place.station is not None:
+            (load(place.station / "settings.json").attachments_folder.parent / BACKED_UP).touch()
     except (backups.NothingToKeep, SettingsError) as error:
         fail(error, USAGE)
     except (backups.BackupError, DatabaseError, JournalError, OSError) as error:

@@ -14,6 +14,7 @@ from typer.testing import CliRunner
 
 from api.alarms.attaching import path_of
 from api.database import Database
+from api.health.metrics import BACKED_UP
 from api.privacy import erasures
 from api.privacy.erasures import Erased
 from api.rights.rules import Role
@@ -254,6 +255,7 @@ def test_the_commands_keep_lock_thin_out_and_bring_back(
         assert done.exit_code == 0, done.output
         said = json.loads(done.stdout)
         assert said["deleted"] == [str(old)]
+        assert (settings.attachments_folder.parent / BACKED_UP).is_file()  # of which `/metrics` tells the age
         secret.write_text("short\n")
         assert runner.invoke(app, [*keeping, "--passphrase-file", str(secret)]).exit_code == 2
         assert runner.invoke(app, ["backup", "--state", str(out), "--out", str(out), "--unprotected"]).exit_code == 2
