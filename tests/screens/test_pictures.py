@@ -18,6 +18,7 @@ from tests.api.peers import HOUSEHOLDS, Gateway
 from tests.api.people import Hands
 from tests.api.signing_in import code
 from tests.screens.pages import WITH_PAGES, askers, is_page, paths
+from tests.screens.sample import Furnisher
 from tests.screens.seeing import Screen, Serving
 
 LARGEST: Final = 200_000
@@ -126,6 +127,10 @@ def review(browser: Browser, busy: Serving, now: int, folder: Path, first: list[
     """Each page in each of LOOKS, as long as it is. What a browser says against them."""
     wrong: list[str] = []
     screens: dict[str, Screen] = {}
+    for scene in first:
+        if scene.login not in screens:
+            screens[scene.login] = Screen(browser, busy.origin, service_workers="block")
+            screens[scene.login].enter(scene.login, code=code(busy.station))
     scenes = [*first, *(scene for scene in SCENES if "{" not in scene.path), *others(browser, busy, screens)]
     for one in screens.values():
         one.page.clock.set_system_time(now / 1_000)
@@ -175,7 +180,9 @@ def test_pictures_are_small_enough_to_keep(
     folder = Path(SCREENS) if SCREENS else tmp_path
     folder.mkdir(exist_ok=True)
     if LOOKS:
-        alarms = [Scene(f"alarm-{one.kind}", "", "wang", f"/alarms/{one.id}") for one in made]
+        own = Furnisher(busy, hands).everything(gateway)
+        alarms = [Scene("alarm-going", "", "lin", f"/alarms/{own}")]
+        alarms += [Scene(f"alarm-{one.kind}", "", "wang", f"/alarms/{one.id}") for one in made]
         assert review(browser, busy, now, folder, alarms) == []
         return
     page = [HEAD]
