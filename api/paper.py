@@ -31,8 +31,11 @@ def civil(unix_ms: int | None, zone: ZoneInfo) -> str:
 
 
 def picture(text: str, *, scale: int = 4) -> Markup:
-    """A QR code of `text`, as a picture within the page; `scale`: pixels a module."""
-    return Markup(segno.make(text, error="m", micro=False).svg_inline(scale=scale))  # noqa: S704 - modules, no words
+    """A QR code of `text`, as a picture within the page; `scale`: pixels a module, where no style says otherwise."""
+    code = segno.make(text, error="m", micro=False)
+    wide, high = code.symbol_size(scale)
+    drawn = code.svg_inline(scale=scale).replace("<svg ", f'<svg viewBox="0 0 {wide} {high}" ', 1)
+    return Markup(drawn)  # noqa: S704 - modules, no words
 
 
 def environment(package: str, *, messages: NullTranslations | None = None) -> Environment:

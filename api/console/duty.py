@@ -141,6 +141,7 @@ async def _handover(one: Reader, number: int, *, problem: Any = None) -> Respons
         one,
         "duty_handover.html",
         sheet=reply.body,
+        names=await known(one, "areas"),
         etag=reply.etag or f'"{reply.body["version"]}"',
         problem=problem,
         fault_words=FAULT_WORDS,

@@ -5,7 +5,7 @@ from typing import Any, Final
 from fastapi import APIRouter, Request, Response
 
 from api.access import anybody
-from api.console.known import Form, Typed, every, now_of
+from api.console.known import Form, Typed, every, known, now_of
 from api.console.page import Reader, go, reader
 from api.console.sections import Number, Text, nothing, section
 
@@ -30,6 +30,7 @@ async def faults(request: Request, state: Text = "", gateway: Text = "", after: 
     return await section(
         one,
         "health.html",
+        names=await known(one, "areas"),
         groups=sorted(groups.items()),
         gaps=reply.body["gaps"],
         next=reply.body["next"],
@@ -45,7 +46,13 @@ async def _fault(one: Reader, number: int, *, typed: Typed | None = None, proble
     if not reply.good:
         return await nothing(one, reply)
     return await section(
-        one, "health_fault.html", fault_=reply.body, etag=reply.etag or "", problem=problem, typed=typed or Typed()
+        one,
+        "health_fault.html",
+        fault_=reply.body,
+        etag=reply.etag or "",
+        names=await known(one, "areas"),
+        problem=problem,
+        typed=typed or Typed(),
     )
 
 

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Request, Response
 
 from api.access import anybody
 from api.console.interface import Reply
-from api.console.known import Form
+from api.console.known import Form, known
 from api.console.page import Reader, go, hand_on, reader
 from api.paper import picture
 
@@ -20,6 +20,7 @@ async def _own(one: Reader, *, did: str = "", problem: Any = None, **values: Any
         "me.html",
         status=int(problem["status"]) if problem else 200,
         account=account.body if account.good else None,
+        names=await known(one, "areas", "companies"),
         did=did,
         problem=problem,
         **(blank | values),

@@ -7,6 +7,7 @@ from fastapi import APIRouter, Query, Response
 from fastapi.responses import HTMLResponse
 
 from api.access import Authority, may
+from api.accounts.naming import names
 from api.alarms.doing import people_of
 from api.alarms.schemas import person
 from api.duty.schemas import (
@@ -63,7 +64,8 @@ def list_shifts(
     at_ms = None if at is None else round(at.timestamp() * 1_000)
     with station.database.read() as session:
         rows = station.duty.roster(session, by, area=area, at_ms=at_ms, below=below(after), limit=limit + 1)
-        items = tuple(shift_answer(row) for row in rows[:limit])
+        called = names(session, {id_ for row in rows for id_ in (row.account, row.deputy_of) if id_})
+        items = tuple(shift_answer(row, called) for row in rows[:limit])
     return ShiftPage(items=items, next=cursor(items[-1].number) if len(rows) > limit else None)
 
 
@@ -73,7 +75,8 @@ def put_on_duty(
 ) -> ShiftAnswer:
     """A community keeps the roster of its grid workers and group leaders. The same line twice is one line."""
     with station.database.write() as session:
-        made = shift_answer(station.duty.put_on(session, by, new))
+        row = station.duty.put_on(session, by, new)
+        made = shift_answer(row, names(session, [row.account, row.deputy_of or ""]))
     response.headers["ETag"] = etag(made.version)
     return made
 
@@ -94,7 +97,8 @@ def end_shift(
 ) -> ShiftAnswer:
     """It stays in the roster with its end."""
     with station.database.write() as session:
-        ended = shift_answer(station.duty.end(session, by, number, at=asked.at, if_match=if_match))
+        row = station.duty.end(session, by, number, at=asked.at, if_match=if_match)
+        ended = shift_answer(row, names(session, [row.account, row.deputy_of or ""]))
     response.headers["ETag"] = etag(ended.version)
     return ended
 
@@ -120,7 +124,8 @@ def list_leaves(
     """Of accounts on rosters within reach. Why somebody is away is not kept."""
     with station.database.read() as session:
         rows = station.duty.leaves(session, by, below=below(after), limit=limit + 1)
-        items = tuple(leave_answer(row) for row in rows[:limit])
+        called = names(session, {id_ for row in rows for id_ in (row.account, row.stand_in) if id_})
+        items = tuple(leave_answer(row, called) for row in rows[:limit])
     return LeavePage(items=items, next=cursor(items[-1].number) if len(rows) > limit else None)
 
 
@@ -130,7 +135,8 @@ def grant_leave(
 ) -> LeaveAnswer:
     """The stand-in serves instead; without one, the deputies."""
     with station.database.write() as session:
-        made = leave_answer(station.duty.grant_leave(session, by, new))
+        row = station.duty.grant_leave(session, by, new)
+        made = leave_answer(row, names(session, [row.account, row.stand_in or ""]))
     response.headers["ETag"] = etag(made.version)
     return made
 
@@ -149,7 +155,8 @@ def end_leave(
 ) -> LeaveAnswer:
     """From now on; what was is not changed."""
     with station.database.write() as session:
-        ended = leave_answer(station.duty.end_leave(session, by, number, if_match=if_match))
+        row = station.duty.end_leave(session, by, number, if_match=if_match)
+        ended = leave_answer(row, names(session, [row.account, row.stand_in or ""]))
     response.headers["ETag"] = etag(ended.version)
     return ended
 
@@ -176,8 +183,8 @@ def list_handovers(
     """For police only: a sheet names every open alarm."""
     with station.database.read() as session:
         rows = station.duty.handovers(session, below=below(after), limit=limit + 1)
-        names = station.duty.people(session, rows)
-        items = tuple(handover_answer(row, names) for row in rows[:limit])
+        people = station.duty.people(session, rows)
+        items = tuple(handover_answer(row, people) for row in rows[:limit])
     return HandoverPage(items=items, next=cursor(items[-1].number) if len(rows) > limit else None)
 
 

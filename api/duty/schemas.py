@@ -86,10 +86,12 @@ class ShiftAnswer(Answer):
 
     number: int
     account: str
+    name: str | None
     role: Role
     role_words: WordsAnswer
     area: str
     deputy_of: str | None
+    deputy_of_name: str | None
     zone: str
     weekdays: tuple[int, ...]
     starts_min: int
@@ -111,7 +113,9 @@ class LeaveAnswer(Answer):
 
     number: int
     account: str
+    name: str | None
     stand_in: str | None
+    stand_in_name: str | None
     begins: datetime
     ends: datetime
     version: int
@@ -207,16 +211,18 @@ class HandoverPage(Answer):
     next: str | None
 
 
-def shift_answer(row: DutyShift) -> ShiftAnswer:
-    """A row as HTTP shows it."""
+def shift_answer(row: DutyShift, names: Mapping[str, str]) -> ShiftAnswer:
+    """A row as HTTP shows it. `names`: of accounts."""
     assert row.number is not None
     return ShiftAnswer(
         number=row.number,
         account=row.account,
+        name=names.get(row.account),
         role=Role(row.role),
         role_words=words_answer(ROLE_WORDS[Role(row.role)]),
         area=row.area,
         deputy_of=row.deputy_of,
+        deputy_of_name=names.get(row.deputy_of or ""),
         zone=row.zone,
         weekdays=tuple(int(day) for day in row.weekdays),
         starts_min=row.starts_min,
@@ -227,13 +233,15 @@ def shift_answer(row: DutyShift) -> ShiftAnswer:
     )
 
 
-def leave_answer(row: DutyLeave) -> LeaveAnswer:
-    """A row as HTTP shows it."""
+def leave_answer(row: DutyLeave, names: Mapping[str, str]) -> LeaveAnswer:
+    """A row as HTTP shows it. `names`: of accounts."""
     assert row.number is not None
     return LeaveAnswer(
         number=row.number,
         account=row.account,
+        name=names.get(row.account),
         stand_in=row.stand_in,
+        stand_in_name=names.get(row.stand_in or ""),
         begins=iso(row.from_ms),
         ends=iso(row.to_ms),
         version=row.version,

@@ -67,8 +67,10 @@ class KeptCommentAnswer(Answer):
     version: int
     edited: datetime
     edited_by: str
+    edited_by_name: str | None
     published: datetime | None
     published_by: str | None
+    published_by_name: str | None
     corrects: str | None
     corrected_by: str | None
     sentences: tuple[KeptSentenceAnswer, ...]
@@ -96,8 +98,10 @@ def kept_comment_answer(found: Read) -> KeptCommentAnswer:
         version=row.version,
         edited=iso(row.edited_ms),
         edited_by=row.edited_by,
+        edited_by_name=found.names.get(row.edited_by),
         published=None if row.published_ms is None else iso(row.published_ms),
         published_by=row.published_by,
+        published_by_name=found.names.get(row.published_by or ""),
         corrects=row.corrects,
         corrected_by=found.corrected_by,
         sentences=tuple(

@@ -7,12 +7,13 @@ be wrong is corrected by a comment of its own, which names the one before it.
 
 import json
 from collections.abc import Collection, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from datetime import date
 from typing import Final
 
 from sqlmodel import Session
 
+from api.accounts.naming import names
 from api.audit.service import record
 from api.etags import expect
 from api.points import repository
@@ -51,6 +52,8 @@ class Read:
     sentences: tuple[PointsSentence, ...]
     outdated: frozenset[str]
     corrected_by: str | None
+    names: Mapping[str, str] = field(default_factory=dict)
+    """What its editors are called, by account; for whom the whole is."""
 
 
 class Publishing:
@@ -221,6 +224,7 @@ class Publishing:
         cited = {one.id: [pair for row in said[one.id] for pair in cites(row)] for one in rows}
         now = repository.newest(session, self._points.station, {key for pairs in cited.values() for key, _ in pairs})
         corrections = repository.correction_of(session, [row.id for row in rows])
+        called = names(session, {id_ for row in rows for id_ in (row.edited_by, row.published_by) if id_})
         found = []
         for row in rows:
             later = corrections.get(row.id)
@@ -231,6 +235,7 @@ class Publishing:
                     sentences=tuple(said[row.id]),
                     outdated=outdated,
                     corrected_by=None if later is None or later.published_ms is None else later.id,
+                    names=called,
                 )
             )
         return found

@@ -59,6 +59,7 @@ class RewardStepAnswer(Answer):
 
     state: RewardState
     by: str
+    by_name: str | None
     at: datetime
     words: str | None
 
@@ -107,7 +108,9 @@ def reward_answer(row: Reward) -> RewardAnswer:
 def reward_detail(seen: Seen) -> RewardDetail:
     """With its steps."""
     steps = tuple(
-        RewardStepAnswer(state=RewardState(one.state), by=one.by, at=iso(one.at_ms), words=one.words)
+        RewardStepAnswer(
+            state=RewardState(one.state), by=one.by, by_name=seen.names.get(one.by), at=iso(one.at_ms), words=one.words
+        )
         for one in seen.steps
     )
     return RewardDetail(**dict(reward_answer(seen.row)), steps=steps)

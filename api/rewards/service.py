@@ -7,12 +7,13 @@ RewardProblem
 +-- FundTooLow              409: .balance_fen
 """
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from http import HTTPStatus
 
 from sqlmodel import Session
 
+from api.accounts.naming import names
 from api.audit.service import record
 from api.clock import Clock
 from api.guards import service as guards
@@ -78,6 +79,14 @@ class Seen:
 
     row: Reward
     steps: tuple[RewardStep, ...]
+    names: Mapping[str, str]
+    """What those who took the steps are called, by account; a company is not told."""
+
+
+def _seen(session: Session, by: Authority, row: Reward, number: int) -> Seen:
+    steps = tuple(repository.steps(session, number))
+    company = by.reach.over(Over.COMPANY)
+    return Seen(row, steps, {} if company else names(session, {step.by for step in steps}))
 
 
 class Rewards:
@@ -135,7 +144,7 @@ class Rewards:
 
     def one(self, session: Session, by: Authority, number: int) -> Seen:
         """A reward that the account reaches. Raises NotThere."""
-        return Seen(self._find(session, by, number), tuple(repository.steps(session, number)))
+        return _seen(session, by, self._find(session, by, number), number)
 
     def listed(self, session: Session, by: Authority, *, below: int | None, limit: int) -> Sequence[Reward]:
         """Those that the account reaches, newest first."""
@@ -173,7 +182,7 @@ class Rewards:
         repository.add(session, RewardStep(reward=row.number, state=state.value, by=account, at_ms=now, words=words))
         about, detail = f"reward:{row.number}", {"state": state.value}
         record(session, at_ms=now, by=account, action=by.action, about=about, detail=detail)
-        return Seen(row, tuple(repository.steps(session, row.number)))
+        return _seen(session, by, row, row.number)
 
     def _find(self, session: Session, by: Authority, number: int) -> Reward:
         row = repository.find(session, number)

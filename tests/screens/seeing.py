@@ -13,6 +13,7 @@ from playwright.sync_api import Browser, BrowserContext, ConsoleMessage, Page, R
 from starlette.testclient import TestClient
 
 from api.clock import Clock, wall_ms
+from api.console.language import COOKIE as LANGUAGE
 from api.program import build, listen, listen_tls, server_of
 from api.settings import StationSettings
 from api.station import Station
@@ -23,6 +24,12 @@ AXE: Final = Path(__file__).parents[2] / "node_modules/axe-core/axe.min.js"
 SERIOUS: Final = frozenset({"serious", "critical"})
 RUN_AXE: Final = """async () => (await axe.run(document, {resultTypes: ["violations"]})).violations
     .map(({id, impact, nodes}) => ({id, impact, where: nodes.map((node) => node.target.join(" ")).slice(0, 5)}))"""
+CLIPPED: Final = """() => [...document.querySelectorAll("main *, .head .who *")].filter((one) => {
+    const said = [...one.childNodes].some((node) => node.nodeType === 3 && node.textContent.trim());
+    const style = getComputedStyle(one);
+    return said && one.clientWidth > 1 && one.scrollWidth > one.clientWidth + 1 && style.textOverflow !== "ellipsis"
+        && !["auto", "scroll"].includes(style.overflowX) && !one.closest("select, svg, textarea, .leaflet-container");
+}).map((one) => `${one.localName}.${one.className} ${one.textContent.trim().slice(0, 40)}`)"""
 CHROMIUM: Final = ("chromium", "chromium-browser", "google-chrome")
 LOOKS: Final[tuple[tuple[Literal["light", "dark"], int, int], ...]] = (
     ("light", 1440, 900),
@@ -154,6 +161,20 @@ class Screen:
             if width != SIZE_ALONE:
                 wrong += [f"{path} at {width} {scheme}: {one}" for one in self.violations()]
         return wrong
+
+    def speak(self, language: str) -> None:
+        """Whatever is opened from now on is in this language."""
+        self.context.add_cookies([{"name": LANGUAGE, "value": language, "url": self.origin}])
+
+    def narrow(self, path: str) -> list[str]:
+        """What sticks out of the window, or of its own box without a way to see it, at the width of now."""
+        wide = self.overflow()
+        return [f"{path}: {wide} px too wide"] * (wide > 0) + [f"{path}: cut off: {one}" for one in self.clipped()]
+
+    def clipped(self) -> list[str]:
+        """Words that are wider than what they stand in, where nobody can push them sideways."""
+        found: list[str] = self.page.evaluate(CLIPPED)
+        return found
 
     def connected(self) -> None:
         """Wait until the desk hears of alarms."""

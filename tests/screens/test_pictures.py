@@ -87,7 +87,7 @@ def others(browser: Browser, busy: Serving, screens: dict[str, Screen]) -> list[
                 if login not in screens:
                     screens[login] = Screen(browser, busy.origin, service_workers="block")
                     screens[login].enter(login, code=code(busy.station))
-                answer = screens[login].context.request.get(path, max_redirects=0)
+                answer = screens[login].context.request.get(path, max_redirects=0, max_retries=2)
                 if is_page(answer):
                     name = path.strip("/").replace("/", "-")
                     words = re.search(r"<title>([^<]*?)( · [^<·]*)?</title>", answer.text())
@@ -112,9 +112,9 @@ def deeper(screens: dict[str, Screen], found: list[Scene]) -> list[Scene]:
     while ahead:
         scene = ahead.pop(0)
         ask = screens[scene.login].context.request
-        for href in map(unescape, re.findall(r'href="(/[^"#]*)', ask.get(scene.path).text())):
+        for href in map(unescape, re.findall(r'href="(/[^"#]*)', ask.get(scene.path, max_retries=2).text())):
             route = next((one for one, pattern in wanted.items() if pattern.match(href.partition("?")[0])), None)
-            if route is None or not is_page(ask.get(href, max_redirects=0)):
+            if route is None or not is_page(ask.get(href, max_redirects=0, max_retries=2)):
                 continue
             del wanted[route]
             name = re.sub(r"[{}:]", "", route).strip("/").replace("/", "-")
@@ -141,7 +141,7 @@ def review(browser: Browser, busy: Serving, now: int, folder: Path, first: list[
         one = screens[scene.login]
         for look in LOOKS:
             language, theme, width = look.split("-")
-            one.context.request.get(f"/language/{language}?to=/me")
+            one.speak(language)
             one.page.emulate_media(color_scheme="dark" if theme == "dark" else "light")
             one.page.set_viewport_size({"width": int(width), "height": 844 if int(width) < 600 else 900})
             one.page.goto(scene.path)
@@ -154,8 +154,7 @@ def review(browser: Browser, busy: Serving, now: int, folder: Path, first: list[
                 full_page=True,
                 clip={"x": 0, "y": 0, "width": int(width), "height": min(tall, TALLEST)},
             )
-            if (wide := one.overflow()) > 0:
-                wrong.append(f"{scene.path} {look}: {wide} px too wide")
+            wrong += one.narrow(f"{scene.path} {look}")
     for one in screens.values():
         wrong += one.wrong
         one.close()

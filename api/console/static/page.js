@@ -23,6 +23,25 @@ function growOlder() {
   }
 }
 
+/** On a phone a row of a table is a card: what its head says stands before each value. */
+function label() {
+  for (const table of document.querySelectorAll(".wide table")) {
+    const heads = [...table.querySelectorAll("thead th")].map((head) => head.textContent.trim());
+    for (const row of table.tBodies[0]?.rows ?? []) {
+      for (const cell of row.cells) {
+        const said = cell.childElementCount > 0 || cell.textContent.trim() !== "";
+        if (said && cell.cellIndex > 0 && cell.colSpan === 1 && heads[cell.cellIndex]) cell.dataset.label = heads[cell.cellIndex];
+      }
+    }
+  }
+}
+
+for (const one of document.querySelectorAll(".head nav [aria-current], .ways [aria-current]")) {
+  one.parentElement.scrollLeft = one.offsetLeft - (one.parentElement.clientWidth - one.offsetWidth) / 2;
+}
+label();
+document.addEventListener("fresh", label);
+document.addEventListener("htmx:after:swap", label);
 growOlder();
 document.addEventListener("fresh", growOlder); // said by whoever put something new on the page
 setInterval(growOlder, 1000);
