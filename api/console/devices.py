@@ -100,10 +100,12 @@ async def _device(one: Reader, id_: str, **values: Any) -> Response:
     reply = await one.ask.get(f"/register/units/{id_}")
     if not reply.good:
         return await nothing(one, reply)
+    records = await one.ask.get(f"/installations/{id_}") if one.may("install.read") else None
     return await section(
         one,
         "device.html",
         unit=reply.body,
+        records=records.body if records is not None and records.good else [],
         sorts=SORTS,
         gateways=await _gateways(one),
         picture=paper.picture(f"{str(one.request.base_url).rstrip('/')}/register/devices/{id_}", scale=4),

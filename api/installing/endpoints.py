@@ -6,7 +6,15 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Path
 
 from api.access import Authority, may
-from api.installing.schemas import InstallationAnswer, InstallationPage, ReadBackAsked, WindowAnswer, WindowAsked
+from api.installing.schemas import (
+    InstallationAnswer,
+    InstallationPage,
+    ReadBackAsked,
+    RecordAnswer,
+    SirenHeard,
+    WindowAnswer,
+    WindowAsked,
+)
 from api.pages import PAGE, Limit
 from api.problems import answers
 from api.register.endpoints import After
@@ -66,6 +74,24 @@ def close_window(
         closed = station.installing.close(session, by, number)
     station.sender.wake()
     return closed
+
+
+@router.get("/{unit}", summary="What was done about a unit wherever it was installed")
+def list_records(
+    station: CurrentStation, by: Annotated[Authority, may("install.read")], unit: Unit
+) -> list[RecordAnswer]:
+    """Also of one that is handed over; of places that you reach, by their ids."""
+    with station.database.read() as session:
+        return station.installing.records(session, by, unit)
+
+
+@router.post("/{unit}/siren", summary="Say whether the siren sounded at the test press")
+def hear_siren(
+    station: CurrentStation, by: Annotated[Authority, may("install.sign")], unit: Unit, asked: SirenHeard
+) -> RecordAnswer:
+    """The last that was heard counts, whenever it arrives; also after the unit was handed over."""
+    with station.database.write() as session:
+        return station.installing.hear(session, by, unit, asked)
 
 
 @router.post(

@@ -26,7 +26,10 @@ class InstallationWindow(SQLModel, table=True):
 
 
 class Installation(SQLModel, table=True):
-    """How far a unit's installation in a place is: when it chirped, who read the address back."""
+    """How far a unit's installation in a place is: when it chirped, who read the address back, who heard the siren.
+
+    `siren`: whether it sounded, as somebody beside it heard; None: nobody said. `siren_ms`: when it was heard.
+    """
 
     __table_args__ = (
         ForeignKeyConstraint(["station", "unit"], ["unit.station", "unit.id"]),
@@ -41,3 +44,6 @@ class Installation(SQLModel, table=True):
     chirped_ms: int | None = Field(sa_type=BigInteger, default=None)
     read_ms: int | None = Field(sa_type=BigInteger, default=None)
     read_by: str | None = None
+    siren: bool | None = None
+    siren_ms: int | None = Field(sa_type=BigInteger, default=None)
+    siren_by: str | None = None

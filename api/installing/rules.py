@@ -28,11 +28,26 @@ LEFT_WORDS: Final = {
     Left.HAND_OVER: Words("移交使用", "hand it over"),
 }
 
+SIREN_WORDS: Final = {
+    True: Words("警报器叫了", "the siren sounded"),
+    False: Words("警报器没叫", "the siren did not sound"),
+    None: Words("没人说警报器叫没叫", "nobody said whether the siren sounded"),
+}
+"""What whoever installed a unit heard of its siren."""
+
 
 def left(*, wired: bool, chirped: bool, read_back: bool) -> tuple[Left, ...]:
     """What is left, the last step always among it: a unit that is handed over is on no list."""
     done = {Left.WIRE: wired, Left.PRESS: chirped, Left.READ_BACK: read_back, Left.HAND_OVER: False}
     return tuple(step for step, is_done in done.items() if not is_done)
+
+
+def heard_ms(now_ms: int, *, at_ms: int | None, phone_now_ms: int | None) -> int:
+    """When it was heard, of what a phone says about its own clock as it sends; now where it says nothing.
+
+    Never later than now. What was kept for long without a network was heard then.
+    """
+    return now_ms if at_ms is None or phone_now_ms is None else now_ms - max(0, phone_now_ms - at_ms)
 
 
 def same_address(read: str, known: str) -> bool:

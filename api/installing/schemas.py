@@ -7,7 +7,7 @@ from pydantic import Field, StringConstraints
 
 from api.installing.rules import LONGEST_MS, Left
 from api.register.schemas import Id, Line
-from api.shapes import Answer, Asked, WordsAnswer
+from api.shapes import Answer, Asked, Moment, WordsAnswer
 
 
 class WindowAsked(Asked):
@@ -38,6 +38,18 @@ class ReadBackAsked(Asked):
     address: Annotated[Line, StringConstraints(min_length=1)]
 
 
+class SirenHeard(Asked):
+    """Whether the siren sounded at the test press, by somebody beside it.
+
+    `at`: when, and `now`: when it is sent, both by the phone's clock; a phone may keep it for long.
+    """
+
+    place: Id
+    heard: bool
+    at: Moment | None = None
+    now: Moment | None = None
+
+
 class LeftAnswer(Answer):
     """Something that is left to do."""
 
@@ -45,20 +57,29 @@ class LeftAnswer(Answer):
     words: WordsAnswer
 
 
-class InstallationAnswer(Answer):
-    """A unit that is being installed."""
+class RecordAnswer(Answer):
+    """What was done about a unit in a place. `siren`: whether it sounded; null: nobody said."""
 
     unit: str
     place: str
+    chirps: int
+    chirped: datetime | None
+    siren: bool | None
+    siren_words: WordsAnswer
+    siren_said: datetime | None
+    siren_said_by: str | None
+    read_back: datetime | None
+    read_back_by: str | None
+
+
+class InstallationAnswer(RecordAnswer):
+    """A unit that is being installed."""
+
     address: str
     gateway: str | None
     line: str | None
     line_address: int | None
     since: datetime
-    chirps: int
-    chirped: datetime | None
-    read_back: datetime | None
-    read_back_by: str | None
     left: list[LeftAnswer]
 
 

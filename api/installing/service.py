@@ -5,6 +5,7 @@ open; else it was somebody in need, whatever the gateway took it for, and it goe
 """
 
 from collections.abc import Callable, Sequence
+from typing import Any
 
 from sqlalchemy import Table, or_, select, update
 from sqlmodel import Session, SQLModel
@@ -15,7 +16,14 @@ from api.ingest.models import Gateway
 from api.installing import rules
 from api.installing.models import Installation, InstallationWindow
 from api.installing.problems import BadWindow, NotReady, OtherAddress
-from api.installing.schemas import InstallationAnswer, LeftAnswer, WindowAnswer, WindowAsked
+from api.installing.schemas import (
+    InstallationAnswer,
+    LeftAnswer,
+    RecordAnswer,
+    SirenHeard,
+    WindowAnswer,
+    WindowAsked,
+)
 from api.outgoing import service as outgoing
 from api.problems import NotThere
 from api.register.registrar import Edit
@@ -30,6 +38,23 @@ from broker.messages import Action, GatewayEvent, GatewayStatus
 
 def _table(name: str) -> Table:
     return SQLModel.metadata.tables[name]
+
+
+def _said_of(row: Installation | None, unit: str, place: str) -> dict[str, Any]:
+    """The fields of a RecordAnswer."""
+    row = row or Installation(station="", unit=unit, place=place)
+    return {
+        "unit": unit,
+        "place": place,
+        "chirps": row.chirps,
+        "chirped": None if row.chirped_ms is None else iso(row.chirped_ms),
+        "siren": row.siren,
+        "siren_words": words_answer(rules.SIREN_WORDS[row.siren]),
+        "siren_said": None if row.siren_ms is None else iso(row.siren_ms),
+        "siren_said_by": row.siren_by,
+        "read_back": None if row.read_ms is None else iso(row.read_ms),
+        "read_back_by": row.read_by,
+    }
 
 
 class Installing:
@@ -158,6 +183,40 @@ class Installing:
         self._record(session, by, f"unit:{unit}", now_ms, {"place": there.place})
         return self._answer(session, there)
 
+    def hear(self, session: Session, by: Authority, unit: str, asked: SirenHeard) -> RecordAnswer:
+        """Keep whether the siren sounded, the last that was heard. Raises NotThere where it does not hang, nor did."""
+        there = self._register.unit(unit)
+        row = session.get(Installation, (self._station, unit, asked.place))
+        hangs = there is not None and there.place == asked.place
+        if (row is None and not hangs) or not by.reach.covers(self._register.subject(asked.place)):
+            raise NotThere(f"no unit {unit!r} is being installed here")
+        if row is None:
+            row = Installation(station=self._station, unit=unit, place=asked.place)
+            session.add(row)
+        now_ms = self._clock()
+        heard_ms = rules.heard_ms(
+            now_ms,
+            at_ms=None if asked.at is None else round(asked.at.timestamp() * 1_000),
+            phone_now_ms=None if asked.now is None else round(asked.now.timestamp() * 1_000),
+        )
+        if row.siren_ms is None or heard_ms >= row.siren_ms:
+            said = (row.siren, row.siren_by)
+            row.siren, row.siren_ms, row.siren_by = asked.heard, heard_ms, by.principal.account
+            session.flush()
+            if said != (row.siren, row.siren_by):
+                self._record(session, by, f"unit:{unit}", now_ms, {"place": asked.place, "siren": asked.heard})
+        return RecordAnswer(**_said_of(row, unit, asked.place))
+
+    def records(self, session: Session, by: Authority, unit: str) -> list[RecordAnswer]:
+        """What was done about a unit in each place that is reached, also after it was handed over."""
+        one = _table("installation")
+        found = select(one.c.place).where(one.c.station == self._station, one.c.unit == unit).order_by(one.c.place)
+        return [
+            RecordAnswer(**_said_of(session.get(Installation, (self._station, unit, place)), unit, place))
+            for place in session.connection().execute(found).scalars()
+            if by.reach.covers(self._register.subject(place))
+        ]
+
     def hand_over(self, edit: Edit, by: Authority, unit: str) -> None:
         """From now on the unit is in earnest. Raises NotThere or NotReady."""
         there = self._unit(by, unit)
@@ -192,17 +251,12 @@ class Installing:
         row = session.get(Installation, (self._station, str(unit.id), str(unit.place)))
         place = self._register.place(unit.place)
         return InstallationAnswer(
-            unit=unit.id,
-            place=unit.place,
+            **_said_of(row, unit.id, unit.place),
             address="" if place is None else place.address or place.label,
             gateway=unit.gateway,
             line=unit.line,
             line_address=unit.address,
             since=iso(unit.since_ms),
-            chirps=0 if row is None else row.chirps,
-            chirped=None if row is None or row.chirped_ms is None else iso(row.chirped_ms),
-            read_back=None if row is None or row.read_ms is None else iso(row.read_ms),
-            read_back_by=None if row is None else row.read_by,
             left=[
                 LeftAnswer(step=step, words=words_answer(rules.LEFT_WORDS[step])) for step in self._left(unit, row)
             ],

@@ -4,11 +4,14 @@ from typing import Any
 
 import pytest
 
-from api.installing.rules import Left, left, same_address
+from api.installing.rules import Left, heard_ms, left, same_address
+from api.rights.rules import Role
 from broker.kinds import EventType
 from broker.messages import Action, Command
+from tests.api.browsing import Visitor
 from tests.api.conftest import Served
-from tests.api.peers import HOUSEHOLDS, Gateway, eventually
+from tests.api.peers import COMMUNITY, HOUSEHOLDS, Gateway, eventually
+from tests.api.signing_in import account
 
 ZHAO = {"Authorization": "Bearer token-of-zhao"}
 
@@ -62,8 +65,37 @@ class TestInstalling:
         assert other["type"] == "other_address"
         read = ask(served, "POST", "/installations/n1/read-back", address=" 第 1户 ")
         assert (read["read_back_by"], [step["step"] for step in read["left"]]) == ("zhao", ["hand_over"])
+        assert (read["siren"], read["siren_words"]["zh"]) == (None, "没人说警报器叫没叫")  # and nothing waits for it
+
+        def say(heard: bool, **at: str) -> Any:
+            said: dict[str, Any] = {"place": HOUSEHOLDS[1], "heard": heard} | at
+            return ask(served, "POST", "/installations/n1/siren", **said)
+
+        phone = {"at": "2030-01-01T10:00:00Z", "now": "2030-01-01T10:00:00Z"}  # a clock that is wrong, and none asks
+        assert say(False, **phone)["siren"] is False
+        account(served.station, "lao", (Role.INSTALLER, COMMUNITY))
+        visitor = Visitor(served)
+        visitor.sign_in("lao")
+        for path in ("/register/installations", "/register/devices/n1"):
+            assert "警报器没叫" in visitor.get(path), path
+        assert say(True)["siren_said_by"] == "zhao"
         ask(served, "POST", "/installations/n1/hand-over", status=204)
         assert listed(served) == []
+        late = {"at": "2030-01-01T09:00:00Z", "now": "2030-01-01T10:00:00Z"}
+        assert say(False, **late)["siren"] is True  # heard an hour before, and kept by a phone without a network
+        assert say(False)["siren"] is False  # also of a unit that is handed over
+        (record,) = ask(served, "GET", "/installations/n1")
+        assert (record["siren"], record["siren_words"]) == (
+            False,
+            {"zh": "警报器没叫", "en": "the siren did not sound"},
+        )
+        assert "警报器没叫" in visitor.get("/register/devices/n1")
+        audited = served.rows(
+            "SELECT words FROM audit_words JOIN audit USING (seq) WHERE action = 'install.sign' AND about = 'unit:n1'"
+        )
+        assert sum('"siren"' in str(words) for (words,) in audited) == 3
+        ask(served, "POST", "/installations/n1/siren", status=404, place=HOUSEHOLDS[0], heard=True)
+        ask(served, "GET", "/installations/x9")
         unit = served.station.register.unit("n1")
         assert unit is not None
         assert unit.handed
@@ -128,3 +160,11 @@ def test_what_is_left_stands_in_its_order() -> None:
 def test_an_address_is_the_same_whatever_the_spaces() -> None:
     assert same_address("东街 9 号 A座", "东街9号a座")
     assert not same_address("东街 9 号", "东街 8 号")
+
+
+def test_what_was_heard_is_dated_by_how_long_the_phone_kept_it_and_never_later_than_now() -> None:
+    assert heard_ms(10_000, at_ms=500_000, phone_now_ms=504_000) == 6_000
+    assert heard_ms(10_000, at_ms=900, phone_now_ms=100) == 10_000
+    assert (heard_ms(10_000, at_ms=900, phone_now_ms=None), heard_ms(10_000, at_ms=None, phone_now_ms=1)) == (
+        10_000,
+    ) * 2

@@ -34,7 +34,7 @@ function why(answer) {
 
 // The list
 
-const STEPS = { install: "install_place", read_back: "install_read", hand_over: "install_over" };
+const STEPS = { install: "install_place", siren: "install_siren", read_back: "install_read", hand_over: "install_over" };
 
 const kept = () => waitingSection({
   why, what: (item) => [t(STEPS[item.about] ?? "not_sent", { n: 1 }), item.more?.unit ? el("code", {}, item.more.unit) : ""],

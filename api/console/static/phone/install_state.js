@@ -60,6 +60,7 @@ export async function load(unit) {
   if (left.ok) {
     state.items = left.items;
     state.at = Date.now();
+    for (const one of left.items) if ((one.siren ?? null) !== null && !pending(one.unit, "siren")) state.heard[`${one.unit} ${one.place}`] = one.siren; // another phone may have said it
   }
   state.windows = windows ?? [];
   state.faults = faults?.items ?? [];
@@ -67,10 +68,15 @@ export async function load(unit) {
   keep();
 }
 
-/** Somebody beside the siren says whether it chirped. */
+/** Somebody beside the siren says whether it chirped. It is kept and sent like everything; the last that was heard counts. */
 export function hear(item, yes) {
+  if (heard(item) === yes && (item.siren ?? null) === yes) return;
   state.heard[`${item.unit} ${item.place}`] = yes;
   keep();
+  const before = pending(item.unit, "siren");
+  if (before) queue.drop(before.id);
+  const now = new Date().toISOString();
+  queue.add({ path: `/installations/${encodeURIComponent(item.unit)}/siren`, body: { place: item.place, heard: yes, at: now, now }, about: "siren", more: { unit: item.unit, place: item.place } });
 }
 
 export const heard = (item) => state.heard[`${item.unit} ${item.place}`] ?? null;
