@@ -52,6 +52,7 @@ class PassportAnswer(Answer):
     """A company on one page. `share`: of its guards that took part in the month, in percent, rounded down."""
 
     company: str
+    name: str
     left_tenths: int
     grade: str
     checks_a_month: int
@@ -149,6 +150,7 @@ def passport_answer(found: Passport) -> PassportAnswer:
     share = found.grade.share
     return PassportAnswer(
         company=found.company,
+        name=found.name,
         left_tenths=found.grade.left_tenths,
         grade=found.grade.grade,
         checks_a_month=found.grade.checks,

@@ -32,6 +32,7 @@ class Passport:
     """A company on one page. `review`: so many of its appeals were upheld that the rules should be looked at (C02)."""
 
     company: str
+    name: str
     grade: Grade
     guards: int
     active: int
@@ -148,8 +149,10 @@ class Standings:
         )
         grading = self._grading(session)
         share = Fraction(len(active), len(employed)) if employed else None
+        row = companies.row(session, "company", self._points.station, company)
         return Passport(
             company=company,
+            name=company if row is None else str(row["name"]),
             grade=grade(grading, demerits, share=share),
             guards=len(employed),
             active=len(active),
