@@ -350,5 +350,6 @@ def gateway(broker: PrivateBroker) -> Iterator[Gateway]:
 def as_json(settings: StationSettings) -> str:
     """Settings as `deploy` writes them, secrets included."""
     values = settings.model_dump(mode="json")
+    assert settings.broker.password is not None
     values["broker"]["password"] = settings.broker.password.get_secret_value()
     return json.dumps(values)

@@ -313,7 +313,16 @@ def test_rankings_grades_and_the_company_s_home_say_how_each_stands(station: Ser
     assert "参加排名 n = 0" in ranking
     assert "安宁保安" in officer.get("/points/grades?day=2027-01-15")
     home = boss.get("/company")
-    for said in ("<h1>安宁保安</h1>", "值班表", "晚班", "漏巡", "北线 · 车棚", "公示中，可申诉", "月度报表", "&lt;b&gt;张强&lt;/b&gt;"):
+    for said in (
+        "<h1>安宁保安</h1>",
+        "值班表",
+        "晚班",
+        "漏巡",
+        "北线 · 车棚",
+        "公示中，可申诉",
+        "月度报表",
+        "&lt;b&gt;张强&lt;/b&gt;",
+    ):
         assert said in home, said
     assert boss.client.get(f"/api/v1/points/reports/{STATION}?day=2027-01-15&format=html").status_code == 200
     listed = boss.get("/patrol/rounds?day=2027-01-15")  # a company reads no list of routes, and names all the same

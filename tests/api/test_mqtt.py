@@ -5,6 +5,7 @@ from pathlib import Path
 from typing import TypeVar
 
 import pytest
+from pydantic import SecretStr
 
 from api.mqtt import Arrival, Connected, Incoming, Link, NotConnected, Refused, Stopped, Will
 from api.settings import BrokerAccess, StationSettings
@@ -164,7 +165,7 @@ def test_a_broker_that_starts_later_is_found(settings: StationSettings, broker: 
 
 
 def test_a_wrong_password_is_told_in_words_and_tried_again(settings: StationSettings) -> None:
-    wrong = settings.broker.model_copy(update={"password": type(settings.broker.password)("wrong")})
+    wrong = settings.broker.model_copy(update={"password": SecretStr("wrong")})
     link = make_link(wrong)
     link.start()
     eventually(lambda: link.trouble == "broker refused the connection: Not authorized", "it has tried")

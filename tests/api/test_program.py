@@ -58,6 +58,7 @@ def test_its_log_names_no_person_no_place_and_no_secret(
             headers={"Authorization": f"Bearer {TOKENS['li']}"},
         )
     assert station.stop() == 0
+    assert settings.broker.password is not None
     secret = settings.broker.password.get_secret_value()
     for word in ("老王家", "13800138000", "李警官", "h01", "101", TOKENS["li"], secret):
         assert word not in {value for line in station.log for value in line.values() if isinstance(value, str)}

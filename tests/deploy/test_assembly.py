@@ -258,6 +258,7 @@ def test_both_come_to_the_broker_under_their_own_accounts(village_keys: Keys) ->
     station = assembly.station_settings(VILLAGE, village_keys, state=STATE, broker=ADDRESS)
     known = {principal.user: password for principal, password in assembly.principals(VILLAGE, village_keys).items()}
     for access in (gateway.broker, station.broker):
+        assert access.password is not None
         assert known[access.user] == access.password.get_secret_value()
         assert (access.host, access.port, access.ca) == ("127.0.0.1", 40_001, None)
     assert known == village_keys.passwords
@@ -406,6 +407,7 @@ def test_the_stations_settings_pass_through_their_file(village_keys: Keys) -> No
     settings = assembly.station_settings(VILLAGE, village_keys, state=STATE)
     again = StationSettings.model_validate_json(assembly.station_text(settings))
     assert again == settings
+    assert again.broker.password is not None
     assert again.broker.password.get_secret_value() == village_keys.password("north.station")
 
 

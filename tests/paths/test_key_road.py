@@ -44,8 +44,8 @@ def test_keys_are_renewed_under_presses_and_a_gateway_that_died_rings_with_the_n
         running.wait_greeted()
         refused = health(running)["lines"]["line1"]["link"]["refused"]
         pressed = [running.press(unit) for unit in ROTATED]
-        for unit, key in NEW.items():
-            put_key(running, unit, key)
+        for unit, new in NEW.items():
+            put_key(running, unit, new)
         for key in islice(cycle(("fire", "help", "medical", "panic")), 100):
             if taken(running) == len(ROTATED):
                 break
