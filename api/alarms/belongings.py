@@ -9,7 +9,6 @@ from api.alarms import answering, repository
 from api.alarms.models import StepRecord
 from api.alarms.rules import Action, Part, State
 from api.alarms.schemas import (
-    ACTION_WORDS,
     AttachmentAnswer,
     Belongings,
     ContactAnswer,
@@ -17,6 +16,7 @@ from api.alarms.schemas import (
     EventAnswer,
     StepAnswer,
     TransferAnswer,
+    action_words,
     at,
 )
 from api.alarms.service import Alarms
@@ -41,7 +41,10 @@ def belongings(session: Session, alarms: Alarms, by: Authority, seen: Seen) -> B
             EventAnswer(event=one.event, part=Part(one.part), gateway=one.gateway, received=iso(one.received_ms))
             for one in (repository.parts(session, alarm.id) if eyes in {Audience.POLICE, Audience.COMMUNITY} else [])
         ],
-        steps=[_step(one, police=police) for one in (repository.steps(session, alarm.id) if official else [])],
+        steps=[
+            _step(one, police=police, himself=seen.shown.himself)
+            for one in (repository.steps(session, alarm.id) if official else [])
+        ],
         dispatches=[
             DispatchAnswer(
                 account=one.account,
@@ -95,11 +98,11 @@ def contacts(session: Session, register: Register, seen: Seen) -> list[ContactAn
     ]
 
 
-def _step(step: StepRecord, *, police: bool) -> StepAnswer:
+def _step(step: StepRecord, *, police: bool, himself: bool) -> StepAnswer:
     detail = json.loads(step.detail) if step.detail is not None and police else None
     return StepAnswer(
         action=Action(step.action),
-        words=words_answer(ACTION_WORDS[Action(step.action)]),
+        words=words_answer(action_words(Action(step.action), himself=himself)),
         state=State(step.state),
         officer=step.officer,
         behalf=step.behalf if police else None,

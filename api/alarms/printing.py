@@ -10,7 +10,7 @@ from api import paper
 from api.access import Authority, may
 from api.alarms.belongings import contacts
 from api.alarms.doing import AlarmId, people_of
-from api.alarms.schemas import STATE_WORDS
+from api.alarms.schemas import state_words
 from api.alarms.sight import Seen
 from api.audit import service as audit
 from api.problems import answers
@@ -65,7 +65,7 @@ def sheet(station: Station, session: Session, seen: Seen, *, printed_by: str) ->
         "sheet.html",
         shown=shown,
         mark=None if shown.mark is None else MARK_WORDS[shown.mark],
-        state=STATE_WORDS[shown.state],
+        state=state_words(shown.state, himself=shown.himself),
         address=shown.address or ("" if place is None else place.address),
         contacts=contacts(session, station.register, seen) if police else [],
         notes=station.alarms.notes(session, seen.alarm) if police or shown.dispatched else [],

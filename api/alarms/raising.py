@@ -82,7 +82,7 @@ def by_staff(
 
 
 def cancel(session: Session, alarms: Alarms, alarm: AlarmRecord, by: Actor) -> AlarmRecord:
-    """The household takes its alarm back on its page: sirens stop, and it stays open until somebody has verified."""
+    """Whoever raised it takes it back on his page: sirens stop, and it stays open until somebody has verified."""
     if alarm.cancelled_ms is not None:
         return alarm
     now = alarms.clock()

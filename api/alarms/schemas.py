@@ -298,6 +298,18 @@ STATE_WORDS: Final = {
     State.ARCHIVED: Words("归档", "archived"),
 }
 
+HIMSELF_WORDS: Final = {
+    State.CANCELLED_BY_HOUSEHOLD: Words("本人撤销·待核实", "taken back by whoever called, to be verified"),
+    Action.CANCEL: Words("本人撤销", "taken back by whoever called"),
+}
+"""Where somebody on patrol called for help for himself there is no household."""
+
+
+def state_words(state: State, *, himself: bool) -> Words:
+    """A state in words. `himself`: whoever raised it did so for himself, and not for a household."""
+    return HIMSELF_WORDS.get(state, STATE_WORDS[state]) if himself else STATE_WORDS[state]
+
+
 ACTION_WORDS: Final = {
     Action.RECEIVE: Words("接收", "receive"),
     Action.CANCEL: Words("住户撤销", "cancelled by household"),
@@ -419,6 +431,11 @@ def person(account: str, people: People) -> PersonAnswer:
     )
 
 
+def action_words(action: Action, *, himself: bool) -> Words:
+    """An action in words, as `state_words`."""
+    return HIMSELF_WORDS.get(action, ACTION_WORDS[action]) if himself else ACTION_WORDS[action]
+
+
 _SAME: Final = (
     "id", "number", "kind", "state", "mark", "do_not_call", "source", "address", "whereabouts", "verified", "reason",
     "late", "place", "group", "door", "label", "unit", "gateway", "clock", "age_ms", "presses", "incident", "ring",
@@ -444,7 +461,7 @@ def _fields(shown: Shown, people: People) -> dict[str, object]:
         **{name: getattr(shown, name) for name in _SAME},
         **{name: at(getattr(shown, column)) for name, column in _TIMES.items()},
         "words": words_answer(shown.kind_words),
-        "state_words": words_answer(STATE_WORDS[shown.state]),
+        "state_words": words_answer(state_words(shown.state, himself=shown.himself)),
         "ring_words": None if shown.ring is None else words_answer(RING_WORDS[Ring(shown.ring)]),
         "outcome_words": None if shown.outcome is None else words_answer(OUTCOME_WORDS[shown.outcome]),
         "said": shown.words,

@@ -11,7 +11,7 @@ from starlette.datastructures import FormData, UploadFile
 
 from api.access import anybody
 from api.alarms.attaching import MOST
-from api.alarms.schemas import ACTION_WORDS, OUTCOME_WORDS
+from api.alarms.schemas import ACTION_WORDS, OUTCOME_WORDS, action_words
 from api.bodies import JSON_MOST, holds
 from api.console import acts
 from api.console.interface import Reply
@@ -218,7 +218,7 @@ async def audit(request: Request, alarm: Id, after: Annotated[str, Query(max_len
         rows=reply.body["items"] if reply.good else [],
         next=reply.body["next"] if reply.good else None,
         called=people,
-        did_words={f"alarm.{action}": words for action, words in ACTION_WORDS.items()},
+        did_words={f"alarm.{one}": action_words(one, himself=may_be_help(found.body)) for one in ACTION_WORDS},
         problem=None if reply.good else reply.body,
     )
 

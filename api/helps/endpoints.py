@@ -9,11 +9,11 @@ from api.access import Authority, may
 from api.alarms.doing import AlarmId
 from api.alarms.raised import MustKey
 from api.alarms.rules import COARSE, State
-from api.alarms.schemas import STATE_WORDS
+from api.alarms.schemas import state_words
 from api.clock import iso
 from api.helps import rules
 from api.helps.rules import READS, Eyes, Seen
-from api.helps.schemas import CalledForHelp, HelpAnswer, HelpPage, SeenAnswer
+from api.helps.schemas import CalledForHelp, HelpAnswer, HelpPage, SeenAnswer, TakenBack
 from api.helps.service import Called
 from api.pages import PAGE, Cursor, Limit, below, cursor
 from api.problems import answers
@@ -82,6 +82,18 @@ def get_help_call(station: CurrentStation, by: Reads, alarm: AlarmId) -> HelpAns
         return _answer(station, station.helps.one(session, by, alarm))
 
 
+@router.post("/help-calls/{alarm}/cancel", summary="Take one's own call for help back (本人撤销)")
+def cancel_help_call(
+    station: CurrentStation, by: Annotated[Authority, may("help.call")], alarm: AlarmId, what: TakenBack
+) -> HelpAnswer:
+    """As a household's: it closes nothing, and stays open until somebody has verified it. Twice is once."""
+    with station.database.write() as session:
+        known_ms = round(what.called.timestamp() * 1_000)
+        done = _answer(station, station.helps.cancel(session, by, alarm, known_ms=known_ms))
+    station.sender.wake()
+    return done
+
+
 def _answer(station: CurrentStation, one: Called) -> HelpAnswer:
     state = State(one.alarm.state) if one.eyes is Eyes.POLICE else COARSE[State(one.alarm.state)]
     row, person = one.row, one.person
@@ -96,7 +108,8 @@ def _answer(station: CurrentStation, one: Called) -> HelpAnswer:
         "called": iso(row.at_ms),
         "open": one.is_open,
         "state": state,
-        "state_words": words_answer(STATE_WORDS[state]),
+        "state_words": words_answer(state_words(state, himself=True)),
+        "cancelled": None if one.alarm.cancelled_ms is None else iso(one.alarm.cancelled_ms),
         "own": one.own,
         "role": row.role,
         "guard": row.guard,

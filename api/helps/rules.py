@@ -5,7 +5,8 @@ Theory:
 1. Whoever goes on patrol may call for help for himself, on duty or not: nobody in danger is asked for his roster.
 2. His place is his last check-in. His phone may know of a newer one than the station, which was not sent yet: the newer
    one counts (`place`). A phone whose clock is fast was there now, not later.
-3. Presses of one kind within 10 minutes are one alarm while it is open; help that becomes danger is another alarm.
+3. Presses of one kind within 10 minutes are one alarm while it is open; help that becomes danger is another alarm, and
+   so is a press after he took one back: nobody's need is lost in what was taken back.
 4. It is no household's: its group is not known, so that by the policy it is for the police alone. No siren sounds, and
    no neighbour reads it, since whom he is afraid of may live there. Beside the audiences learn of it, while it is open:
    the nearest on duty (`told`), his company, and he himself how far it got; READS says what each reads. What has become
@@ -64,9 +65,14 @@ def place(station: Iterable[Seen], phone: Seen | None, *, now_ms: int) -> Seen |
     return max(near, key=lambda one: one.at_ms, default=None)
 
 
-def joins(kind: Kind, *, before: Kind, state: State, last_ms: int, now_ms: int) -> bool:
-    """Whether a press belongs to his earlier alarm, whose last press was at `last_ms`."""
-    return kind is before and state in OPEN and now_ms - last_ms < INCIDENT_MS
+def joins(kind: Kind, *, before: Kind, state: State, cancelled: bool, last_ms: int, now_ms: int) -> bool:
+    """Whether a press belongs to his earlier alarm, whose last press was at `last_ms`. `cancelled`: he took it back."""
+    return kind is before and state in OPEN and not cancelled and now_ms - last_ms < INCIDENT_MS
+
+
+def takes_back(known_ms: int, last_ms: int) -> bool:
+    """Whether what he takes back is all that he pressed: a press later than the one that he knew of stands."""
+    return last_ms <= known_ms
 
 
 def told(near: Iterable[str], *, caller: str | None, accounts: Mapping[str, str | None]) -> list[str]:

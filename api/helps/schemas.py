@@ -32,6 +32,12 @@ class CalledForHelp(Asked):
     now: Moment | None = None
 
 
+class TakenBack(Asked):
+    """`called`: when he called, as it was answered. A press of his that came later stands."""
+
+    called: Moment
+
+
 class SeenAnswer(Answer):
     """Where he checked in last, and how many minutes ago."""
 
@@ -51,6 +57,8 @@ class HelpAnswer(Answer):
     open: bool
     state: State
     state_words: WordsAnswer
+    cancelled: datetime | None
+    """When he took it back himself. It closes nothing."""
     own: bool
     role: Role | None
     guard: str | None

@@ -129,7 +129,14 @@ class Helps:
         if (
             before is not None
             and alarm is not None
-            and rules.joins(kind, before=Kind(alarm.kind), state=State(alarm.state), last_ms=before.at_ms, now_ms=now)
+            and rules.joins(
+                kind,
+                before=Kind(alarm.kind),
+                state=State(alarm.state),
+                cancelled=alarm.cancelled_ms is not None,
+                last_ms=before.at_ms,
+                now_ms=now,
+            )
         ):
             self._join(session, alarm, row, now)
         else:
@@ -141,6 +148,20 @@ class Helps:
             row.alarm = alarm.id
             repository.add(session, row)
             self._tell(session, row, alarm, position, now)
+        return self._called(session, row, Eyes.OWN, own=True)
+
+    def cancel(self, session: Session, by: Authority, alarm: str, *, known_ms: int) -> Called:
+        """Take his own call back, of which he knows the press at `known_ms`; one that was pressed later stands.
+
+        Raises NotThere where it is not his own, or is for the police alone.
+        """
+        row, record = repository.of_alarm(session, alarm), alarm_rows.find(session, alarm, lock=True)
+        if row is None or record is None or row.account != by.principal.account:
+            raise NotThere("no such help call of yours")
+        self._shown(session, by, row)
+        row = repository.of_alarm(session, alarm) or row  # a press may have come before the lock
+        if rules.takes_back(known_ms, row.at_ms):
+            raising.cancel(session, self._alarms, record, Actor(account=row.account, role=by.reach.held[0].role.value))
         return self._called(session, row, Eyes.OWN, own=True)
 
     def one(self, session: Session, by: Authority, alarm: str) -> Called:

@@ -56,11 +56,12 @@ class TestRules:
     @pytest.mark.parametrize("state", State)
     def test_presses_join_while_it_is_open_and_danger_is_another_alarm(self, state: State) -> None:
         def joined(kind: Kind, after_ms: int) -> bool:
-            return joins(kind, before=Kind.HELP, state=state, last_ms=NOW, now_ms=NOW + after_ms)
+            return joins(kind, before=Kind.HELP, state=state, cancelled=False, last_ms=NOW, now_ms=NOW + after_ms)
 
         assert joined(Kind.HELP, INCIDENT_MS - 1) is (state in OPEN)
         assert not joined(Kind.HELP, INCIDENT_MS)
         assert not joined(Kind.PANIC, 1)
+        assert not joins(Kind.HELP, before=Kind.HELP, state=state, cancelled=True, last_ms=NOW, now_ms=NOW + 1)
 
     def test_a_few_near_are_told_who_can_read_it_and_never_himself(self) -> None:
         accounts = {"me": "a", "b": None, "c": "c", "d": "d", "e": "e", "f": "f"}
@@ -216,3 +217,47 @@ def test_the_desk_reads_who_called_and_where_he_was_last(station: Served, hands:
         page = desk.get(path)
         assert "保安 王一" in page, path
         assert re.search(r"最后打卡： <b>cp2</b>, <time [^>]*>5 分钟前</time>", page), path
+
+
+@only_sqlite
+@pytest.mark.proves("A6", "P10")
+def test_he_takes_his_own_call_back_which_closes_nothing_and_a_later_press_is_not_lost(
+    station: Served, officer: Somebody, hands: Hands, team: Team
+) -> None:
+    first = press(team.own)
+    path = f"{CALLS}/{first['alarm']}/cancel"
+    other = somebody(station, "ge", Role.GRID_WORKER, GRID)
+    other.post(path, {"called": first["called"]}, status=404)
+    somebody(station, "home", Role.HOUSEHOLD, HOUSEHOLDS[0]).post(path, {"called": first["called"]}, status=403)
+    hands.pass_(minutes=1)
+    again = press(team.own, "press-number-2")
+    stands = team.own.post(path, {"called": first["called"]})
+    assert (stands["state"], stands["cancelled"]) == ("received", None)  # he pressed again since
+    hands.pass_(minutes=1)
+    at = iso_of(hands.now_ms)
+    back, twice = (team.own.post(path, {"called": again["called"]}) for _ in range(2))
+    assert back == twice
+    assert (back["open"], back["state"], back["state_words"]["zh"]) == (
+        True, "cancelled_by_household", "本人撤销·待核实",
+    )  # fmt: skip
+    assert back["cancelled"] == at.replace("+00:00", "Z")
+    assert station.rows("SELECT count(*) FROM outgoing WHERE command_to IS NOT NULL") == [(0,)]
+    shown = officer.get(f"/api/v1/alarms/{first['alarm']}")
+    (step,) = [one for one in shown["steps"] if one["action"] == "cancel"]
+    assert (step["officer"], step["words"]) == ("wang", {"zh": "本人撤销", "en": "taken back by whoever called"})
+    assert (shown["state_words"]["en"], shown["cancelled"]) == (
+        "taken back by whoever called, to be verified", back["cancelled"],
+    )  # fmt: skip
+    assert team.company.get(CALLS)["items"][0]["cancelled"] == back["cancelled"]
+    account(station.station, "ma", (Role.DUTY_OFFICER, STATION))
+    desk = Visitor(station)
+    desk.sign_in("ma")
+    for page in ("/desk", f"/alarms/{first['alarm']}", f"/api/v1/alarms/{first['alarm']}/sheet"):
+        text = desk.get(page)
+        assert "本人撤销" in text, page
+        assert "住户撤销" not in text, page
+    assert "求助人" in desk.get(f"/alarms/{first['alarm']}")
+    needed = press(team.own, "press-number-3")
+    assert needed["alarm"] != first["alarm"]  # and is not lost in what was taken back
+    assert (needed["state"], needed["cancelled"]) == ("received", None)
+    officer.post(f"/api/v1/alarms/{first['alarm']}/resolve", {"outcome": "false", "cause": "mistake"}, status=409)

@@ -472,6 +472,11 @@ def test_a_guard_calls_for_help_without_a_network_and_the_desk_reads_where_he_wa
     expect(card).to_contain_text("最后打卡： 东门岗亭")
     card.get_by_role("button", name="签收").click()
     expect(page.locator("#help-now li.reached")).to_have_count(3)
+    page.locator("#help-cancel").tap()
+    page.get_by_role("dialog").get_by_role("button", name="撤销", exact=True).tap()
+    expect(page.locator("#help-cancelled")).to_contain_text("已由本人撤销，派出所仍会核实")
+    expect(page.locator("#help-now li.reached")).to_have_count(3)  # it closes nothing
+    expect(card).to_contain_text("本人撤销")
     expect(card).to_contain_text("最后打卡： 东门岗亭")  # it stands on the card that was taken as well
     assert desk.overflow() == 0
     assert desk.wrong == []

@@ -185,7 +185,7 @@ const urgent = () => state.orders.length + state.calls.length + helpNear().lengt
 
 // The queue
 
-const WHAT = { check_in: "tab_check", order: "order_title", call: "roll_call", report: "report_title", photo: "report_photo", appeal: "appealed", help: "help_mine" };
+const WHAT = { check_in: "tab_check", order: "order_title", call: "roll_call", report: "report_title", photo: "report_photo", appeal: "appealed", help: "help_mine", help_cancel: "help_cancel" };
 
 function clock() {
   if (state.skew === null) return t("clock_unknown");

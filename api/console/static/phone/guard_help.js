@@ -36,6 +36,8 @@ function seek() {
 function call(kind, last) {
   const position = fix && Date.now() - fix.at < FIX_MS ? fix.position : null;
   const now = new Date();
+  for (const one of queue.list("help_cancel")) queue.drop(one.id); // he needs help after all
+  for (const one of pressed()) if (one.more.cancel) queue.note(one.id, { cancel: false });
   queue.add({
     path: "/help-calls", about: "help", urgent: true, until: now.getTime() + LATE_MS, more: { kind },
     body: { kind, now: now.toISOString(), words: `手机 ${now.toTimeString().slice(0, 8)} 按下`, ...(last ? { last } : {}), ...(position ? { position } : {}) },
@@ -47,21 +49,26 @@ function call(kind, last) {
 
 /** The station has it. */
 export function helpAnswered(item, answer) {
-  if (item.about === "help") calls = [answer.body, ...calls.filter((one) => one.alarm !== answer.body.alarm)];
+  if (item.about !== "help" && item.about !== "help_cancel") return;
+  calls = [answer.body, ...calls.filter((one) => one.alarm !== answer.body.alarm)];
+  if (item.about === "help" && item.more.cancel) cancelOne(answer.body);
 }
 
 function rung(word, reached) {
   return el("li", { class: reached ? "reached" : "" }, el("span", { class: "tick", "aria-hidden": "true" }, reached ? "✓" : ""), el("b", {}, t(word)));
 }
 
-const ORDER = ["received", "acknowledged", "on_the_way"];
+const REACHED = { received: 0, cancelled_by_household: 0, acknowledged: 1, on_the_way: 2 };
 
 function where(seen) {
   return seen ? t("help_seen", { point: seen.name, at: moment(seen.at) }) : t("help_nowhere");
 }
 
 function waiting(item) {
-  const again = () => queue.again(item.id, LATE_MS);
+  const again = () => {
+    queue.note(item.id, { cancel: false }); // he needs help after all
+    queue.again(item.id, LATE_MS);
+  };
   if (item.state === "late") return [el("p", { class: "large" }, t("help_late", { at: moment(new Date(item.made).toISOString()) })), button(t("help_late_yes"), again, { type: "danger" }), button(t("drop"), () => queue.drop(item.id))];
   if (item.state === "refused") return [el("p", { class: "large" }, t("help_refused")), el("p", {}, wrong(item.answer)), button(t("close"), () => queue.drop(item.id))];
   if (item.state === "signed_out") return [el("p", { class: "large" }, t("help_signed_out"))];
@@ -69,23 +76,46 @@ function waiting(item) {
   return [];
 }
 
+const taking = () => queue.list("help_cancel").filter((one) => one.state !== "refused");
+
+/** `called` says which press he knows of: one that comes later stands, in whatever order the two arrive. */
+function cancelOne({ alarm, called }) {
+  if (!taking().some((one) => one.more.alarm === alarm)) queue.add({ path: `/help-calls/${alarm}/cancel`, body: { called }, about: "help_cancel", urgent: true, more: { alarm } });
+}
+
+async function cancel() {
+  if (!(await sure(t("help_cancel_sure"), t("help_cancel_yes"), t("no")))) return;
+  for (const item of pressed()) item.tries ? queue.note(item.id, { cancel: true }) : queue.drop(item.id);
+  for (const one of own()) if (!one.cancelled) cancelOne(one);
+  draw();
+}
+
+function takeBack(sending, mine) {
+  const refused = queue.list("help_cancel").filter((one) => one.state === "refused");
+  if (refused.length) return [el("p", { class: "problem" }, wrong(refused[0].answer)), button(t("close"), () => refused.forEach((one) => queue.drop(one.id)))];
+  if (taking().length || sending.some((one) => one.more.cancel)) return el("p", { id: "help-cancelling" }, t("help_cancelling"));
+  if (!sending.length && mine.every((one) => one.cancelled)) return el("p", { id: "help-cancelled", class: "large" }, t("help_cancelled", { at: moment(mine[0].cancelled) }));
+  return button(t("help_cancel"), cancel, { id: "help-cancel", type: "key" });
+}
+
 /** What became of it, before everything else on the page; null: nothing goes on. */
 export function helpNow() {
   const [sending, mine] = [pressed(), own()];
   if (!sending.length && !mine.length) return null;
   const [newest] = mine;
-  const far = newest ? ORDER.indexOf(newest.state) : -1;
+  const far = newest ? REACHED[newest.state] ?? -1 : -1;
   const trouble = sending.flatMap(waiting);
   return el("section", { id: "help-now", class: "sheet urgent", "aria-live": "polite" },
     el("div", { class: "title" }, icon(`kinds.svg#${newest?.kind ?? sending[0].more.kind}`, "kind"), el("h1", {}, t("help_mine"))),
     trouble.length ? el("div", { class: "alert", role: "alert" }, trouble, el("a", { class: "button danger", href: "tel:110" }, t("help_110"))) : "",
     el("ol", { class: "ladder" }, rung(newest ? "help_sent" : "help_sending", Boolean(newest)), rung("help_received", far >= 0), rung("help_taken", far >= 1), rung("help_coming", far >= 2)),
-    newest ? [el("p", {}, where(newest.seen)), el("p", {}, t("help_told", { n: newest.told ?? 0 })), el("p", { class: "aside" }, t("help_mistake"))] : "");
+    newest ? [el("p", {}, where(newest.seen)), el("p", {}, t("help_told", { n: newest.told ?? 0 }))] : "", takeBack(sending, mine));
 }
 
 /** Who nearby calls for help. */
 export const nearCards = () => helpNear().map((one) => el("section", { id: `help-${one.alarm}`, class: "sheet urgent" },
   el("p", { class: "urgent-word" }, t("help_near")), el("h2", {}, [one.name, one.service_number].filter(Boolean).join(" ") || t("help_colleague")),
+  one.cancelled ? el("p", { class: "warning" }, t("help_taken_back", { at: moment(one.cancelled) })) : "",
   el("p", { class: "large" }, where(one.seen)), el("p", { class: "aside" }, `${said(one.words)} · ${ago(one.called)}`), el("p", { class: "warning" }, t("help_near_do"))));
 
 /** The key itself. `last`: as for `call`, with the name of the checkpoint. */
