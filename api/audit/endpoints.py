@@ -4,13 +4,17 @@ Auditors see of the chain what says nothing about alarms, and neither numbers no
 between two others would tell that there is an alarm which they are not shown.
 """
 
+from collections.abc import Sequence
 from http import HTTPStatus
 from typing import Annotated, Final
 
 from fastapi import APIRouter, Query
+from sqlmodel import Session
 
 from api.access import Authority, may, whole_station
+from api.accounts.naming import names
 from api.audit import repository, schemas, service
+from api.audit.rules import Entry, Words
 from api.pages import PAGE, Cursor, Limit, below, cursor
 from api.problems import answers
 from api.station import CurrentStation
@@ -47,7 +51,7 @@ def list_entries(
         rows = repository.page(
             session, below=below(after), about=about, account=account, action=action, limit=limit + 1
         )
-    items = [schemas.entry_answer(*row) for row in rows[:limit]]
+        items = _answers(session, rows[:limit])
     more = len(rows) > limit
     return schemas.EntryPage(items=items, next=cursor(rows[limit - 1][0].seq) if more else None)
 
@@ -62,8 +66,13 @@ def list_entries_about_accounts(
     """Sessions, accounts, rights, tokens, desks, joining, privacy: nothing that has to do with an alarm."""
     whole_station(station, by)
     with station.database.read() as session:
-        rows = repository.of_actions(session, schemas.WITHOUT_ALARMS, before_ms=before, limit=limit)
-    return [schemas.entry_answer(*row) for row in rows]
+        return _answers(session, repository.of_actions(session, schemas.WITHOUT_ALARMS, before_ms=before, limit=limit))
+
+
+def _answers(session: Session, rows: Sequence[tuple[Entry, Words | None]]) -> list[schemas.EntryAnswer]:
+    """Entries with who acted by name: whoever may read that an account did something may know whose it is."""
+    called = names(session, {entry.account for entry, _ in rows if entry.account is not None})
+    return [schemas.entry_answer(entry, words, called) for entry, words in rows]
 
 
 @router.get("/head", summary="Where the chain ends")

@@ -1,6 +1,7 @@
 """What the audit chain gives over HTTP."""
 
 import json
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated, Any, Final
 
@@ -8,8 +9,9 @@ from pydantic import BaseModel, ConfigDict, Field, StringConstraints
 
 from api.audit.models import AuditWitness
 from api.audit.rules import IN_WORDS, Entry, Head, Why, Words
+from api.audit.words import words_of_action
 from api.clock import iso
-from api.shapes import Answer, Asked
+from api.shapes import Answer, Asked, WordsAnswer, words_answer
 from broker.ids import SEGMENT
 
 WITHOUT_ALARMS: Final = ("session.", "account.", "grant.", "token.", "desk.", "joining.", "privacy.")
@@ -17,11 +19,16 @@ WITHOUT_ALARMS: Final = ("session.", "account.", "grant.", "token.", "desk.", "j
 
 
 class EntryAnswer(BaseModel):
-    """Who did what. `detail` and `reason` are empty once they were erased."""
+    """Who did what. `detail` and `reason` are empty once they were erased.
+
+    `by`: an account, with its name of today; null: the station itself. `words`: the action, for people.
+    """
 
     at: datetime
     by: str | None
+    by_name: str | None
     action: str
+    words: WordsAnswer
     about: str
     detail: dict[str, Any] | None
     reason: str | None
@@ -78,13 +85,15 @@ def witness_answer(row: AuditWitness) -> WitnessAnswer:
     )
 
 
-def entry_answer(entry: Entry, words: Words | None) -> EntryAnswer:
-    """An entry with its words."""
+def entry_answer(entry: Entry, words: Words | None, names: Mapping[str, str]) -> EntryAnswer:
+    """An entry with its words. `names`: what accounts are called."""
     said = {} if words is None else json.loads(words.words)
     return EntryAnswer(
         at=iso(entry.at_ms),
         by=entry.account,
+        by_name=None if entry.account is None else names.get(entry.account),
         action=entry.action,
+        words=words_answer(words_of_action(entry.action)),
         about=entry.about,
         detail=said.get("detail"),
         reason=said.get("reason"),

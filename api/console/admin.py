@@ -7,6 +7,7 @@ from fastapi import APIRouter, Request, Response
 from api.access import anybody
 from api.console.known import Form, Typed, every, known
 from api.console.page import Reader, go, reader
+from api.console.recorded import things
 from api.console.sections import Id, Text, nothing, section
 from api.rights.rules import Role
 
@@ -117,5 +118,4 @@ async def audit(request: Request) -> Response:
     reply = await one.ask.get("/audit/accounts", limit=SHOWN)
     if not reply.good:
         return await nothing(one, reply)
-    names = {row["id"]: row["name"] for row in await every(one, "/accounts")}
-    return await section(one, "admin_audit.html", rows=reply.body, called=names)
+    return await section(one, "admin_audit.html", rows=reply.body, about=await things(one, reply.body))

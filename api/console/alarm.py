@@ -11,7 +11,7 @@ from starlette.datastructures import FormData, UploadFile
 
 from api.access import anybody
 from api.alarms.attaching import MOST
-from api.alarms.schemas import ACTION_WORDS, OUTCOME_WORDS, action_words
+from api.alarms.schemas import HIMSELF_WORDS, OUTCOME_WORDS
 from api.bodies import JSON_MOST, holds
 from api.console import acts
 from api.console.interface import Reply
@@ -210,15 +210,15 @@ async def audit(request: Request, alarm: Id, after: Annotated[str, Query(max_len
         return await one.page("alarm_gone.html", status=HTTPStatus.NOT_FOUND)
     id_ = found.body["id"]
     reply = await one.ask.get("/audit", about=f"alarm:{id_}", limit=AUDIT, after=after or None)
-    people = {person["by"]: person["name"] or person["by"] for person in found.body["people"]}
+    himself = {f"alarm.{action}": {"words": {"zh": said.zh, "en": said.en}} for action, said in HIMSELF_WORDS.items()}
+    if not may_be_help(found.body):
+        himself = {}
     return await one.page(
         "alarm_audit.html",
         status=reply.status,
         alarm=found.body,
-        rows=reply.body["items"] if reply.good else [],
+        rows=[row | himself.get(row["action"], {}) for row in reply.body["items"]] if reply.good else [],
         next=reply.body["next"] if reply.good else None,
-        called=people,
-        did_words={f"alarm.{one}": action_words(one, himself=may_be_help(found.body)) for one in ACTION_WORDS},
         problem=None if reply.good else reply.body,
     )
 

@@ -7,19 +7,15 @@ from fastapi import APIRouter, Request, Response
 
 from api.access import anybody
 from api.audit.rules import AUDIT_CHANGED
-from api.console.known import Form, every
+from api.audit.words import LOOKS, PARTS, WORDS
+from api.console.known import Form
 from api.console.page import Reader, go, reader
+from api.console.recorded import things
 from api.console.sections import Text, nothing, section
 
 router: Final = APIRouter(include_in_schema=False, dependencies=[anybody("console.read")])
 
 SHOWN: Final = 50
-LOOK_UPS: Final = ("track.look_up", "register.people.read", "alarm.contacts", "register.export", "privacy.export")
-"""What somebody looked at that is not everybody's to see."""
-
-
-async def _names(one: Reader) -> dict[str, str]:
-    return {row["id"]: row["name"] for row in await every(one, "/accounts")}
 
 
 @router.get("/audit")
@@ -56,8 +52,11 @@ async def entries(
         action=action,
         account=account,
         about=about,
-        look_ups=LOOK_UPS,
-        called=await _names(one),
+        parts=PARTS,
+        known=action in WORDS,
+        look_ups=LOOKS,
+        acted={row["by"]: row["by_name"] for row in rows if row["by_name"]},
+        things=await things(one, rows),
         broken=await _broken(one),
     )
 

@@ -17,6 +17,7 @@ from api.database import Database
 from api.rights.rules import Role
 from api.settings import StationSettings
 from deploy.cli import app
+from tests.api import signing_in
 from tests.api.conftest import Served, as_json
 from tests.api.peers import GRID, STATION
 from tests.api.signing_in import machine
@@ -269,4 +270,19 @@ class TestReading:
         answer = served.client.get("/api/v1/audit/accounts", headers=headers, params={"limit": 200})
         assert "duress-1" not in answer.text
         assert "seq" not in answer.text
-        assert any(entry["action"] == "account.open" for entry in answer.json())
+        [opened, *_] = [entry for entry in answer.json() if entry["action"] == "account.open"]
+        assert opened["words"] == {"zh": "开立账号", "en": "opened an account"}
+
+    def test_whoever_reads_an_entry_is_told_who_acted_by_name(self, served: Served) -> None:
+        hua = signing_in.account(served.station, "hua", (Role.OFFICER, STATION))
+        with served.station.database.write() as session:
+            for at_ms, by in ((1, hua), (2, None), (3, "nobody-any-more")):
+                service.record(session, at_ms=at_ms, by=by, action="desk.pair", about="account:desk1")
+        for role, scope, path in (
+            (Role.DUTY_LEADER, STATION, "/api/v1/audit?action=desk.pair"),
+            (Role.AUDITOR, "", "/api/v1/audit/accounts?limit=200"),
+        ):
+            body = served.client.get(path, headers=machine(served.station, f"{role}", (role, scope))).json()
+            rows = body["items"] if isinstance(body, dict) else body
+            said = {entry["by"]: entry["by_name"] for entry in rows if entry["action"] == "desk.pair"}
+            assert said == {hua: "hua的名字", None: None, "nobody-any-more": None}

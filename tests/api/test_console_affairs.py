@@ -7,6 +7,7 @@ from typing import Any
 
 import pytest
 
+from api.audit import service as audit
 from api.rights.rules import Role
 from broker.kinds import Mark
 from tests.api.browsing import Seen, Visitor, csrf_of
@@ -328,13 +329,35 @@ def test_the_audit_is_searched_and_an_auditor_reads_nothing_of_alarms(station: S
     gateway.receipted([event])
     lin, auditor = visit(station, "lin"), visit(station, "shen")
     post(lin, f"/desk/alarms/{event.id}/acknowledge")
+    gu = account(station.station, "gu", (Role.OFFICER, STATION))
+    ma = account(station.station, "ma", (Role.OFFICER, STATION))
+    with station.station.database.write() as session:
+        audit.record(session, at_ms=1, by=gu, action="joining.invite", about="place:h01")
+        audit.record(session, at_ms=1, by=gu, action="grant.give", about=f"account:{ma}")
+        audit.record(session, at_ms=1, by=None, action="of.an_older_version", about="forgotten:7")
     whole = lin.get("/audit")
-    assert event.id in whole
-    assert event.id not in lin.get("/audit?action=session.begin")
-    assert "session.begin" in lin.get("/audit?action=session.begin")
+    assert f'href="/alarms/{event.id}"' in whole
+    assert Seen(whole).inline == []
+    for said in ("lin的名字", "签收", "登录", "本站", "of.an_older_version", "forgotten"):
+        assert f">{said}" in whole, said
+    place = station.station.register.place("h01")
+    assert place is not None
+    label = place.label
+    assert f'<a href="/register/places/h01">{label}</a> <span class="exact mono">h01</span>' in whole
+    assert f'<a href="/admin/accounts/{ma}">ma的名字</a>' in whole
+    assert f'<a href="/audit?account={gu}">gu的名字</a>' in whole
+    begun = lin.get("/audit?action=session.begin")
+    assert f'href="/alarms/{event.id}"' not in begun
+    assert '<option value="session.begin" selected>登录</option>' in begun
+    assert '<option value="of.an_older_version" selected>' in lin.get("/audit?action=of.an_older_version")
+    assert '<span class="exact mono">session.begin</span>' in begun
     assert "没有这样的记录" in lin.get("/audit?action=track.look_up")
     seen = auditor.get("/audit")
-    assert "session.begin" in seen
+    assert "登录" in seen
+    assert "gu的名字" in seen  # who may read what was done may know by whom
+    assert '<span class="mono">h01</span>' in seen  # and is told no place that is not his to read
+    assert label not in seen
+    assert f'<span class="mono">{ma}</span>' in seen
     assert event.id not in seen
     assert "没有网关报告审计链被改动" in seen
     auditor.get("/audit/chain", status=403)

@@ -69,7 +69,8 @@ def test_an_alarm_shows_where_it_is_and_its_audit_to_a_leader(station: Served, o
     assert "vendor/leaflet.js" in page
     audit = leader.get(f"/alarms/{alarm}/audit")
     assert Seen(audit).inline == []
-    assert "签收" in audit
+    assert '签收 <span class="exact mono">alarm.acknowledge</span>' in audit
+    assert '徐 <span class="exact mono">' not in audit
     leader.get("/alarms/0000/audit", status=404)
     account(station.station, "bai", (Role.DUTY_OFFICER, STATION))
     other = Visitor(station)

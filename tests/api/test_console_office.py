@@ -123,7 +123,9 @@ def test_an_account_is_opened_its_password_shown_once_and_closed(served: Served)
     done = other.post("/me/password", csrf=csrf_of(asked), password=secret[1], new=NEW, again=NEW)
     assert "warning" not in done
     assert "已注销" in admin.post(path[1], csrf=csrf, do="close", reason="调离")
-    assert "account.open" in admin.get("/admin/audit")
+    told = admin.get("/admin/audit")
+    assert '开立账号 <span class="exact mono">account.open</span>' in told
+    assert "&lt;i&gt;周&lt;/i&gt;" in told
 
 
 @pytest.mark.proves("G5")

@@ -6,7 +6,19 @@ With --write the catalogue of docs/faults.md names the tests that there are.
 import sys
 from pathlib import Path
 
-from tests.checks import catalogue, commands, links, migrations, places, proofs, provisions, requirements, status, words
+from tests.checks import (
+    actions,
+    catalogue,
+    commands,
+    links,
+    migrations,
+    places,
+    proofs,
+    provisions,
+    requirements,
+    status,
+    words,
+)
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -26,6 +38,7 @@ def main() -> int:
         *places.problems(ROOT),
         *migrations.problems(ROOT),
         *words.problems(ROOT),
+        *actions.problems(ROOT),
     ]
     without = proofs.without_one(proven, rows)
     print(f"{len(rows) - len(without)} of {len(rows)} rows and invariants have a `proves` test; these have none:")

@@ -1,5 +1,6 @@
 """Each check is shown a tree with one thing wrong, and must say so."""
 
+import ast
 import subprocess
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -8,7 +9,19 @@ import pytest
 import typer
 
 from faults.nemeses import NEMESES
-from tests.checks import catalogue, commands, links, migrations, places, proofs, provisions, requirements, status, words
+from tests.checks import (
+    actions,
+    catalogue,
+    commands,
+    links,
+    migrations,
+    places,
+    proofs,
+    provisions,
+    requirements,
+    status,
+    words,
+)
 
 ROWS = ("A1", "N1")
 Write = Callable[[Mapping[str, str]], Path]
@@ -246,3 +259,44 @@ def test_every_provision_of_the_standard_is_answered_by_something_that_is_there(
 )
 def test_a_message_that_counts_something_in_one_form_is_found(message: str, word: str | None) -> None:
     assert words.without_plural(message) == word
+
+
+ROUTED = """
+Asks = Annotated[Authority, may("gate.open")]
+def route(station, by: Asks): station.gates.open(1, by)
+def other(station, by: Annotated[Authority, may("gate.read")]): station.gates.show(by)
+"""
+RECORDING = """
+def open(self, number, by): record(session, by=by.account, action=by.action, about=f"gate:{number}")
+def show(self, by): return by
+def close(self, done): self._record("gate.close" if done else "gate.leave", f"gate:{done}")
+def _record(self, action, about): record(session, by=None, action=action, about=about)
+def paint(self, colour): record(session, by=None, action=f"gate.{colour}", about="gate")
+"""
+
+
+def sources(*texts: str) -> list[actions.Source]:
+    return [actions.Source(f"api/gates/{n}.py", "gates", ast.parse(text)) for n, text in enumerate(texts)]
+
+
+def test_what_is_recorded_is_read_out_of_the_sources_and_held_against_the_words() -> None:
+    found = actions.collect(sources(ROUTED, RECORDING), {"gate.{colour}": ["red"]})
+    assert found.unclear == ()
+    assert found.actions == {"gate.open", "gate.close", "gate.leave", "gate.red"}
+    assert found.sorts == {"gate"}
+    assert [*actions.against(found.actions, found.sorts, found)] == []
+    missing, left = actions.against((found.actions - {"gate.red"}) | {"gate.blue"}, found.sorts, found)
+    assert "no words for 'gate.red'" in missing
+    assert "'gate.blue', which nothing records" in left
+
+
+def test_an_action_that_cannot_be_made_out_is_an_error() -> None:
+    unclear = actions.collect(sources(RECORDING), {}).unclear
+    assert [one.partition(": ")[2] for one in unclear] == [
+        "no action was found for by.action",  # no route leads there
+        "no action was found for f'gate.{colour}'",
+    ]
+
+
+def test_the_words_of_the_audit_are_total() -> None:
+    assert [*actions.problems(Path(__file__).resolve().parents[2])] == []
