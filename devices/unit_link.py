@@ -154,24 +154,25 @@ class UnitLink:
         self._number = self._number % LAST_NUMBER + 1
         return self._number
 
-    def say(self, message: Numbered, now_ns: int) -> None:
+    def say(self, message: Numbered, now_ns: int) -> Numbered | None:
         """Repeat `message` until it is answered. Its number must come from `take_number`.
 
         A heartbeat takes the place of one that waits. When more than MOST_WAITING wait, the newest of the
-        least urgent kind is dropped.
+        least urgent kind is dropped, and returned.
         """
         if isinstance(message, Heartbeat):
             for waiting in self._waiting:
                 if isinstance(waiting.message, Heartbeat):
                     waiting.message = message
-                    return
+                    return None
         if not self._waiting:
             self._slots = self._draw(self._window)
         self._waiting.append(_Waiting(message, now_ns, now_ns))
         self._waiting.sort(key=lambda waiting: _rank(waiting.message))  # stable: oldest first within a rank
-        if len(self._waiting) > MOST_WAITING:
-            self._waiting.pop()
-            self.dropped += 1
+        if len(self._waiting) <= MOST_WAITING:
+            return None
+        self.dropped += 1
+        return self._waiting.pop().message
 
     def confirm(self, confirmation: Confirmation) -> None:
         """Say once that a downlink frame was carried out (or could not be)."""

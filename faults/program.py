@@ -30,7 +30,7 @@ from faults.audiences import DOORS, SILENT, may_sound
 from faults.disks import CuttableDisk, NoSuchDisk, SmallDisk
 from faults.nemeses import NEMESES, Field, Nemesis, called, shortened, within_reach
 from faults.schedule import Blow, Struck, plan
-from faults.sets import Evidence, Verdict, confirmed, pressed
+from faults.sets import Evidence, Verdict, confirmed, given_up, pressed
 from faults.town import Town, town
 
 UNHURT, HURT = 0, 1
@@ -246,6 +246,7 @@ def _look(running: Town, attack: _Attack, tell: Callable[[str], None]) -> tuple[
         "journalled": sum(row.type == "press" for row in evidence.journal),
         "stored": sum(row.type == "press" for row in evidence.inbox),
         "alarms": len(evidence.alarms),
+        "no room for, at the unit": len(given_up(evidence.events)),
         "told": sum(map(len, evidence.delivered.values())),
         "sounded": sum(event["event"] in {"siren", "siren_changed"} for event in evidence.events),
         "copies": copies,

@@ -162,6 +162,11 @@ def confirmed(events: Events) -> dict[str, int]:
     }
 
 
+def given_up(events: Events) -> set[str]:
+    """What the units had no room for: they hold 64 messages while nobody answers, and nobody was told otherwise."""
+    return {_key(event) for event in events if event["event"] == "given_up" and event["what"] not in UNKEPT}
+
+
 def _key(event: Mapping[str, Any]) -> str:
     return f"{event['unit']}:{event['boot']}:{event['number']}"
 

@@ -27,6 +27,7 @@ from faults.sets import (
     Row,
     Verdict,
     confirmed,
+    given_up,
     judge,
     open_deliveries,
     pressed,
@@ -123,10 +124,14 @@ class Town:
     def wait_confirmed(self, *messages: str, timeout_s: float = SETTLE_S) -> None:
         """Wait until units were told that these are kept; none: everything that any unit said."""
         self.box.wait_until(
-            lambda: (set(messages) or pressed(self.village.events).keys()) <= confirmed(self.village.events).keys(),
+            lambda: (set(messages) or self._waiting_to_be_kept()) <= confirmed(self.village.events).keys(),
             f"{', '.join(messages) or 'everything'} is confirmed",
             timeout_s=timeout_s,
         )
+
+    def _waiting_to_be_kept(self) -> set[str]:
+        """Everything that any unit said and had room for."""
+        return pressed(self.village.events).keys() - given_up(self.village.events)
 
     def wait_said(self, what: str, times: int) -> None:
         """Wait until the units have meant to say something so often."""

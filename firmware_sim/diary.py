@@ -79,6 +79,16 @@ class Confirmed(Entry):
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
+class GivenUp(Entry):
+    """Too much waits to be said: there is no room for this message, and the gateway will never hear of it."""
+
+    event: ClassVar[str] = "given_up"
+    boot: int
+    number: int
+    what: str
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
 class LampChanged(Entry):
     event: ClassVar[str] = "lamp"
     lamp: Lamp

@@ -63,6 +63,7 @@ from firmware_sim.diary import (
     Confirmed,
     Entry,
     FrameSent,
+    GivenUp,
     KeyStuck,
     LampChanged,
     PoweredUp,
@@ -393,7 +394,10 @@ class Unit:
 
     def _utter(self, message: Numbered, now_ns: int) -> None:
         self._said[message.number] = message
-        self._link.say(message, now_ns)
+        gone = self._link.say(message, now_ns)
+        if gone is not None:
+            self._said.pop(gone.number, None)
+            self._note(GivenUp(at_ns=now_ns, boot=gone.boot, number=gone.number, what=_what(gone)))
 
     def _tell_part(self, part: Part, failed: bool, now_ns: int) -> None:  # noqa: FBT001
         if self.powered:

@@ -40,15 +40,18 @@ from devices.readings import (
 )
 from devices.sealing import Seal
 from devices.timing import LineTiming
+from devices.unit_link import MOST_WAITING
 from firmware_sim.diary import (
     Confirmed,
     Entry,
+    GivenUp,
     KeyStuck,
     LampChanged,
     PoweredUp,
     PowerLost,
     Pressed,
     Released,
+    Said,
     SirenChanged,
     SirenIgnored,
     SirenStarted,
@@ -136,6 +139,21 @@ class Bench:
 
     def heard(self, kind: type[Numbered] | type[Confirmation]) -> list[object]:
         return [one for one in self.said if type(one) is kind]
+
+
+@pytest.mark.proves("N7", "N9")
+def test_what_a_unit_has_no_room_for_stands_in_its_diary() -> None:
+    bench = Bench()
+    for _ in range(MOST_WAITING):
+        bench.press(Key.PANIC, hold_ms=100)
+        bench.run(S)
+    meant = {one.number for one in (*bench.diary(Pressed), *bench.diary(Said))}
+    kept = {one.number for one in bench.diary(Confirmed)}
+    no_room = {one.number for one in bench.diary(GivenUp)}
+    assert bench.unit.unanswered == MOST_WAITING
+    assert no_room <= meant - kept
+    assert len(meant - kept - no_room) == MOST_WAITING
+    assert not no_room & {one.number for one in bench.diary(Pressed)}, "presses go before what is less urgent"
 
 
 def test_a_press_is_told_when_the_contact_is_certain() -> None:
