@@ -218,6 +218,11 @@ class Town:
         inbox = read_inbox(self.database)
         alarms = list(self._alarms())
         journal = self._journal()
+        noted = {row.message for row in journal if row.message is not None}
+        with contextlib.suppress(BoxError):  # a diary is read by a thread, which a busy machine keeps waiting
+            self.box.wait_until(
+                lambda: noted <= pressed(self.village.events).keys(), "diaries say what journals have", timeout_s=3
+            )
         events = [
             event
             for number, event in enumerate(list(self.village.events))

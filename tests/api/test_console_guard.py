@@ -82,7 +82,7 @@ def test_a_code_is_an_address_that_leads_a_guard_through_signing_in_to_his_check
 @only_sqlite
 @pytest.mark.proves("P1")
 def test_what_is_typed_is_marked_and_what_was_wrong_stands_beside_it(station: Served, guard: Visitor) -> None:
-    csrf = csrf_of(guard.sign_in("wang"))
+    csrf = csrf_of(guard.sign_in("wang", to="/phone/c/"))
     form = guard.get("/phone/c/")
     assert Seen(form).inline == []
     assert "请先输入" in guard.post("/phone/c/", written=" ", key=key_of(form), csrf=csrf, status=422)
@@ -96,7 +96,7 @@ def test_what_is_typed_is_marked_and_what_was_wrong_stands_beside_it(station: Se
     assert "这不是巡查点的码" in broken
     assert "<i>" not in broken
     english = Visitor(station, "en-GB")
-    english.sign_in("wang")
+    english.sign_in("wang", to="/phone/c/")
     assert "I am here: check in" in english.get("/phone/c/")
 
 
@@ -104,7 +104,7 @@ def test_what_is_typed_is_marked_and_what_was_wrong_stands_beside_it(station: Se
 @pytest.mark.proves("G5")
 def test_whoever_may_not_check_in_is_told_so(station: Served, guard: Visitor) -> None:
     account(station.station, "sun", (Role.COMMUNITY, "c1"))
-    csrf = csrf_of(guard.sign_in("sun"))
+    csrf = csrf_of(guard.sign_in("sun", to="/phone/c/"))
     assert "没有对应的巡逻人员" in guard.get("/phone/c/")
     assert "您的角色不能" in guard.post("/phone/c/", written=TAG, csrf=csrf, status=403)
 
@@ -114,13 +114,13 @@ def test_whoever_may_not_check_in_is_told_so(station: Served, guard: Visitor) ->
 def test_a_label_is_printed_by_whoever_looks_after_the_checkpoints(station: Served, guard: Visitor) -> None:
     account(station.station, "ma", (Role.DUTY_LEADER, STATION))
     police = Visitor(station)
-    police.sign_in("ma")
+    police.sign_in("ma", to="/phone/c/")
     page = police.get("/checkpoints/east/label")
     assert "http://testserver/phone/c/PT1:east:1:" in page
     assert "<svg" in page
     assert Seen(page).inline == []
     police.get("/checkpoints/nowhere/label", status=404)
-    guard.sign_in("wang")
+    guard.sign_in("wang", to="/phone/c/")
     guard.get("/checkpoints/east/label", status=403)
 
 

@@ -28,8 +28,7 @@ FAR: Final = {"area": "c2", "place": "h-far", "company": "dongmen"}
 NEAR: Final = {"area": "c1", "place": HOUSE, "company": "beiguan"}
 PICTURE: Final = jpeg(behind=b"")[:-2] + b"\xff\xd9"
 ROLES: Final = (
-    Role.HOUSEHOLD, Role.GROUP_LEADER, Role.GRID_WORKER, Role.COMMUNITY, Role.INSTALLER, Role.GUARD,
-    Role.GUARD_COMPANY, Role.DUTY_LEADER,
+    Role.HOUSEHOLD, Role.GRID_WORKER, Role.COMMUNITY, Role.GUARD, Role.GUARD_COMPANY, Role.DUTY_LEADER,
 )  # fmt: skip
 """Those that see different things: a township as a community, officers as their leader and less."""
 ENDLESS: Final = "/api/v1/feed"

@@ -193,7 +193,8 @@ def faults(served: Served, mode: GenerationMode, most: int) -> list[str]:
                 led(case, dice, there)
             if number % 3 == 2:
                 spoilt(case, dice)
-            found += [fault for asking in ASKING if (fault := answered(served, case, asking)) is not None]
+            askers = ASKING if number == 0 else [asking for asking in ASKING if ASKING[asking] is not None]
+            found += [fault for asking in askers if (fault := answered(served, case, asking)) is not None]
     return found
 
 
