@@ -147,7 +147,7 @@ def test_what_a_unit_has_no_room_for_stands_in_its_diary() -> None:
     for _ in range(MOST_WAITING):
         bench.press(Key.PANIC, hold_ms=100)
         bench.run(S)
-    meant = {one.number for one in (*bench.diary(Pressed), *bench.diary(Said))}
+    meant = {one.number for one in bench.diary(Pressed)} | {one.number for one in bench.diary(Said)}
     kept = {one.number for one in bench.diary(Confirmed)}
     no_room = {one.number for one in bench.diary(GivenUp)}
     assert bench.unit.unanswered == MOST_WAITING
