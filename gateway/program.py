@@ -650,14 +650,15 @@ class Gateway:
 
         units = tuple(renewed(one) if one.id == unit else one for one in self._settings.units)
         self._settings = self._settings.model_copy(update={"units": units})
-        log.info("a unit has taken its new key", unit=unit)
         before = self._keeping_slice
-        self._keeping_slice = self._loop.create_task(self._keep_keys(after=before))
+        self._keeping_slice = self._loop.create_task(self._keep_key_of(unit, after=before))
 
-    async def _keep_keys(self, *, after: asyncio.Task[None] | None) -> None:
+    async def _keep_key_of(self, unit: ids.UnitId, *, after: asyncio.Task[None] | None) -> None:
+        """Say so when it is on disk: from then on it counts whatever happens."""
         if after is not None:
             await asyncio.gather(after, return_exceptions=True)
         await self._keep_spoken()
+        log.info("a unit has taken its new key", unit=unit)
 
     async def _keep_spoken(self) -> None:
         try:
