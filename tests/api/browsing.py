@@ -2,6 +2,7 @@
 
 import re
 from html.parser import HTMLParser
+from typing import Any
 
 from starlette.testclient import TestClient
 
@@ -53,3 +54,17 @@ def csrf_of(text: str) -> str:
     found = re.search(r'data-csrf="([^"]+)"', text)
     assert found is not None
     return found[1]
+
+
+def visit(station: Served, login: str) -> Visitor:
+    one = Visitor(station)
+    one.sign_in(login, to="/me")
+    return one
+
+
+def post(who: Visitor, path: str, *, status: int = 200, **fields: Any) -> str:
+    """Send a form of a page with that page's token; a list is sent as several fields of one name."""
+    csrf = csrf_of(who.get("/me"))
+    answer = who.client.post(path, data={"csrf": csrf, **fields}, headers={"Origin": ORIGIN})
+    assert answer.status_code == status, answer.text
+    return answer.text

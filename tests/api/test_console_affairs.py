@@ -10,7 +10,7 @@ import pytest
 from api.audit import service as audit
 from api.rights.rules import Role
 from broker.kinds import Mark
-from tests.api.browsing import Seen, Visitor, csrf_of
+from tests.api.browsing import Seen, Visitor, csrf_of, post, visit
 from tests.api.conftest import Serve, Served, only_sqlite
 from tests.api.peers import COMMUNITY, GRID, HOUSEHOLDS, STATION, Gateway
 from tests.api.people import MOMENT, Hands, somebody
@@ -40,20 +40,6 @@ def station(serve: Serve, hands: Hands) -> Iterator[Served]:
         ):
             account(one.station, login, (role, scope))
         yield one
-
-
-def visit(station: Served, login: str) -> Visitor:
-    one = Visitor(station)
-    one.sign_in(login, to="/me")
-    return one
-
-
-def post(who: Visitor, path: str, *, status: int = 200, **fields: Any) -> str:
-    """Send a form of a page with that page's token; a list is sent as several fields of one name."""
-    csrf = csrf_of(who.get("/me"))
-    answer = who.client.post(path, data={"csrf": csrf, **fields}, headers={"Origin": ORIGIN})
-    assert answer.status_code == status, answer.text
-    return answer.text
 
 
 def send_photo(who: Visitor, path: str, content: bytes, *, status: int = 200) -> str:

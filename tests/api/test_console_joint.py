@@ -7,7 +7,7 @@ from typing import Any
 import pytest
 
 from api.rights.rules import Role
-from tests.api.browsing import Seen, Visitor, csrf_of
+from tests.api.browsing import Seen, csrf_of, post, visit
 from tests.api.conftest import Serve, Served, only_sqlite
 from tests.api.peers import COMMUNITY, STATION
 from tests.api.people import MOMENT, Hands, add_companies, somebody
@@ -29,18 +29,6 @@ def station(serve: Serve, hands: Hands) -> Iterator[Served]:
         ):
             account(one.station, login, (role, scope))
         yield one
-
-
-def visit(station: Served, login: str) -> Visitor:
-    one = Visitor(station)
-    one.sign_in(login, to="/me")
-    return one
-
-
-def post(who: Visitor, path: str, *, status: int = 200, **fields: Any) -> str:
-    answer = who.client.post(path, data={"csrf": csrf_of(who.get("/me")), **fields}, headers={"Origin": ORIGIN})
-    assert answer.status_code == status, answer.text
-    return answer.text
 
 
 def civil(moment: datetime) -> str:
