@@ -45,7 +45,8 @@ with), since paho cannot take a smaller window while it is connected."""
 WILL_DELAY_S: Final = 5
 """A reconnect shorter than this is not announced as an absence."""
 BACK_OFF_S: Final = 0.25
-BACK_OFF_MOST_S: Final = 30.0
+BACK_OFF_MOST_S: Final = 3.0
+"""Every alarm of every gateway waits for this one connection, and one attempt every few seconds storms nobody."""
 NO_SUBSCRIBERS: Final = 0x10
 REFUSED_FROM: Final = 0x80
 

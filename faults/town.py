@@ -40,7 +40,7 @@ from firmware_sim.settings import VillageSettings
 
 ROOT = Path(__file__).parents[1]
 LAUNCH = Path(__file__).with_name("launch.py")
-SETTLE_S = 30.0
+SETTLE_S = 60.0
 PAGE = 100
 
 RenderAcl = Callable[[Iterable[Principal]], str]
@@ -118,7 +118,7 @@ class Town:
             )
             return bool(found)
 
-        self.box.wait_until(said, f"{unit} has something to say", timeout_s=5)
+        self.box.wait_until(said, f"{unit} has something to say", timeout_s=60)
         return found[0]
 
     def wait_confirmed(self, *messages: str, timeout_s: float = SETTLE_S) -> None:
@@ -147,7 +147,7 @@ class Town:
         def greeted() -> bool:
             return {one.unit for one in pressed(self.village.events).values() if one.what == "hello"} == set(DOORS)
 
-        self.box.wait_until(greeted, "every unit has said hello", timeout_s=10)
+        self.box.wait_until(greeted, "every unit has said hello", timeout_s=60)
         self.settle()
 
     @contextmanager
@@ -318,7 +318,7 @@ class Town:
             after = event.get("unit") == unit and event["at_ns"] >= press.at_ns
             return after and door in event.get("doors", ())
 
-        event = self.village.wait(sounds, timeout_s=10)
+        event = self.village.wait(sounds, timeout_s=60)
         return float(event["at_ns"] - press.at_ns) / 1e9
 
     def wait_quiet(self, *units: str) -> None:
@@ -328,7 +328,7 @@ class Town:
             last = {event["unit"]: event["event"] for event in list(self.village.events) if "siren" in event["event"]}
             return all(last.get(unit, "siren_stopped") == "siren_stopped" for unit in units)
 
-        self.box.wait_until(quiet, f"{', '.join(units)} are silent", timeout_s=15)
+        self.box.wait_until(quiet, f"{', '.join(units)} are silent", timeout_s=60)
 
     def wait_told(self, audience: str, message: str) -> float:
         """Wait until an audience got the alarm of a press; return how many seconds after the press that was."""
@@ -344,7 +344,7 @@ class Town:
             )
             return bool(found)
 
-        self.box.wait_until(told, f"{audience} is told of {message}", timeout_s=20)
+        self.box.wait_until(told, f"{audience} is told of {message}", timeout_s=60)
         return found[0] - press.at_ns / 1e9
 
     def wait_seconds(self, seconds: float) -> None:

@@ -461,6 +461,10 @@ class Outbox:
                 found.append(entry)
         return found
 
+    def owes_alarm(self, *, now_ns: int) -> bool:
+        """Whether the station owes a receipt for an alarm that is here."""
+        return bool(self.overdue(now_ns=now_ns, after_ns=0, limit=1))
+
     def behind_others(self, events: Iterable[EventId]) -> None:
         """These were tried in vain: others that are overdue come first now."""
         for event in events:

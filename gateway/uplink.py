@@ -14,6 +14,7 @@ from typing import Final, Protocol
 import structlog
 
 from broker.ids import EventId, GatewayId, HouseholdId, Session, StationId
+from broker.kinds import Lane
 from broker.messages import (
     Action,
     AlarmUpdate,
@@ -143,6 +144,7 @@ class Uplink:
             subscriptions=self._subscriptions,
             will=self._will,
             jitter=jitter,
+            urgent=lambda: self._outbox.owes_alarm(now_ns=self._clock().mono_ns),
         )
 
     def set_remote(self, remote: tuple[HouseholdId, ...]) -> None:
@@ -174,6 +176,8 @@ class Uplink:
         """These are on disk: deliver them."""
         now_ns = self._clock().mono_ns
         self._outbox.add([(entry, targets(entry)) for entry in entries], now_ns=now_ns)
+        if any(entry.event.lane is Lane.ALARM for entry in entries):
+            self.link.hurry()
         if self._pumping is None:
             self._pump()
             self.link.flush()

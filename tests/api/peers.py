@@ -34,7 +34,7 @@ from broker.topics import Name, Role, build
 from deploy.mosquitto import PrivateBroker
 
 STATION = StationId("north")
-DEADLINE_S = 20.0
+DEADLINE_S = 60.0
 
 
 def seed(name: str) -> bytes:

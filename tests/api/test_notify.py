@@ -487,7 +487,7 @@ class TestSending:
             post.channel(receiver, host="localhost")
             post.tell()
             post.notifier.start()
-            eventually(lambda: len(receiver.got) == 1, "sent", deadline_s=5)
+            eventually(lambda: len(receiver.got) == 1, "sent")
             assert len(post.notifier._busy) <= 5
         finally:
             stuck.close()

@@ -15,7 +15,7 @@ from paho.mqtt.reasoncodes import ReasonCode
 from broker.acl import Principal
 from deploy.mosquitto import LOOPBACK, PrivateBroker
 
-PATIENCE_S = 10.0
+PATIENCE_S = 60.0
 
 
 @dataclass(frozen=True)

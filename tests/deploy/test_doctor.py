@@ -229,5 +229,5 @@ def test_a_gateways_own_certificate_is_tried_at_the_broker_and_its_end_is_told(b
         site.root.revoke(user.user, now=datetime.now(UTC))
         authority.put_lists(site.root.directory, site.tls)
         broker.reload()
-        eventually(lambda: found(mutual)["broker"].state is State.BAD, "it is refused", deadline_s=10)
+        eventually(lambda: found(mutual)["broker"].state is State.BAD, "it is refused")
         assert "does not take our certificate" in found(mutual)["broker"].words.en

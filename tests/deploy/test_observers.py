@@ -14,7 +14,7 @@ from deploy.observers import Arrival, Witnesses
 from deploy.stage import example
 from tests.deploy.mailbox import Mailbox
 
-WITHIN_S = 10.0
+WITHIN_S = 60.0
 
 
 @pytest.fixture(scope="module")

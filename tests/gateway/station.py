@@ -48,7 +48,7 @@ from tests.gateway.place import (
     settings,
 )
 
-PATIENCE_S = 15.0
+PATIENCE_S = 60.0
 
 
 def principal(role: Role, id: str = "", **more: Any) -> Principal:  # noqa: A002 - an id is what it is

@@ -73,18 +73,17 @@ async def test_a_commit_that_takes_five_seconds_delays_no_siren(wire: Wire) -> N
 
     def slow(append: Callable[..., Any]) -> Callable[..., Any]:
         def wrapped(*args: Any, **named: Any) -> Any:
-            gate.wait(5)
+            gate.wait(30)
             return append(*args, **named)
 
         return wrapped
 
-    async with town(wire, wrap=around("journal.append", slow)) as (_, units):
-        began = time.monotonic()
+    async with town(wire, wrap=around("journal.append", slow)) as (gateway, units):
         first = units.press(1)
         await until(lambda: units.plays(3))
         second = units.press(3, Key.FIRE)
         await until(lambda: (siren := units.plays(4)) and siren.pattern is Pattern.FIRE)
-        assert time.monotonic() - began < 1.0
+        assert not gateway._keeper.counts.events, "nothing is written yet"
         assert not units.is_kept(1, first)
         gate.set()
         await until(lambda: units.is_kept(1, first) and units.is_kept(3, second))
@@ -483,10 +482,8 @@ async def test_a_press_on_a_full_wire_rings_however_much_waits_for_the_disk(
             wire.say(b"".join(frames[first : first + 16]))
             await asyncio.sleep(0.05)
         assert line.held_back == 1
-        began = time.monotonic()
         number = units.press(1)
         await until(lambda: units.plays(3) and units.plays(4))
-        assert time.monotonic() - began < 1.0
         assert not units.is_kept(1, number)
         gate.set()
         await until(lambda: units.is_kept(1, number))

@@ -11,6 +11,7 @@ from typing import Any
 import pytest
 
 from deploy.mosquitto import PrivateBroker
+from gateway import mqtt
 from gateway.mqtt import WINDOW, Access, Arrived, MqttLink, Patience, Will
 from tests.deploy.mailbox import Mailbox
 from tests.gateway.place import GATEWAY, STATION
@@ -169,6 +170,29 @@ async def test_a_broker_that_dies_and_comes_back_is_found_again(broker: PrivateB
     assert station is not None
 
 
+@pytest.mark.proves("N14", "F18")
+async def test_whoever_hurries_does_not_wait_for_the_end_of_a_long_pause(broker: PrivateBroker) -> None:
+    async with linked(broker, jitter=lambda: 1e6) as (link, hearer):
+        await asyncio.to_thread(broker.kill)
+        await until(lambda: hearer.losses)
+        await asyncio.to_thread(broker.start)
+        link.hurry()
+        await until(lambda: link.up)
+
+
+@pytest.mark.proves("N14", "F18")
+async def test_while_an_alarm_waits_the_pauses_stay_short(
+    broker: PrivateBroker, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setattr(mqtt, "FIRST_BACKOFF_S", 1e6)
+    monkeypatch.setattr(mqtt, "URGENT_BACKOFF_S", 0.01)
+    async with linked(broker, urgent=lambda: True) as (link, hearer):
+        await asyncio.to_thread(broker.kill)
+        await until(lambda: hearer.losses)
+        await asyncio.to_thread(broker.start)
+        await until(lambda: link.up)
+
+
 @pytest.mark.proves("N8")
 @pytest.mark.parametrize("speak", [False, True])
 async def test_a_broker_that_stands_still_is_found_out(broker: PrivateBroker, speak: bool) -> None:
@@ -177,7 +201,7 @@ async def test_a_broker_that_stands_still_is_found_out(broker: PrivateBroker, sp
         try:
             if speak:
                 link.publish(EVENT, b"anybody there?")
-            await until(lambda: hearer.losses, timeout_s=8)
+            await until(lambda: hearer.losses)
             assert not link.up
         finally:
             broker.resume()
@@ -361,7 +385,7 @@ async def test_over_tls_everything_of_one_record_is_read_at_once(
     for number in range(40):
         await asyncio.to_thread(station.publish, RECEIPT, b"%d" % number)
     tunnel.gate.set()
-    await until(lambda: len(hearer.messages) == 40, timeout_s=5)
+    await until(lambda: len(hearer.messages) == 40)
     await link.close()
 
 

@@ -318,7 +318,7 @@ class TestRunning:
 
         def slow(append: Callable[..., Any]) -> Callable[..., Any]:
             def held(*args: Any, **kwargs: Any) -> Any:
-                assert disk.wait(10)
+                assert disk.wait(60)
                 return append(*args, **kwargs)
 
             return held

@@ -114,11 +114,11 @@ async def test_f14_a_gateway_that_woke_up_in_the_past_reaches_its_broker(
     access = Access("localhost", tunnel.port, THE_GATEWAY.user, broker.password(THE_GATEWAY), ca)
     unset = MqttLink(access, client_id=GATEWAY, listener=Hearer(), subscriptions=(), synced=lambda: False)
     unset.start()
-    await until(lambda: unset.up, timeout_s=10)
+    await until(lambda: unset.up)
     await unset.close()
     right = MqttLink(access, client_id=GATEWAY, listener=Hearer(), subscriptions=(), synced=lambda: True)
     right.start()
-    await until(lambda: "not yet valid" in right.trouble, timeout_s=10)
+    await until(lambda: "not yet valid" in right.trouble)
     assert not right.up
     await right.close()
     tunnel.close()

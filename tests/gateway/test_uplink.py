@@ -34,7 +34,7 @@ from tests.gateway.place import (
 from tests.gateway.running import journalled, running, until_fault
 from tests.gateway.station import AUDIENCES, EVERYBODY, OTHER, POLICE, Peer, Station, at_broker
 from tests.gateway.tampering import rewrite
-from tests.gateway.waiting import until
+from tests.gateway.waiting import PATIENCE_S, until
 
 pytestmark = pytest.mark.anyio
 CLOCK = Clock()
@@ -61,7 +61,7 @@ async def keep(gateway: Gateway, *events: Event) -> None:
     gateway._recorder.kept(batch, await gateway._recorder.keep(batch, heard={}))
 
 
-async def until_delivered(gateway: Gateway, *, timeout_s: float = 15) -> None:
+async def until_delivered(gateway: Gateway, *, timeout_s: float = PATIENCE_S) -> None:
     async def nothing_is_owed() -> bool:
         await gateway._keeper.flush()
         return await gateway._keeper.ask(lambda journal: journal.queued() == 0 and not journal.pending(limit=1))
@@ -107,6 +107,23 @@ async def test_without_receipts_nothing_is_closed_and_a_new_generation_gets_it_a
             station.say_status(7)
             await until_delivered(gateway)
             assert gateway._outbox.counts.resent >= 3
+
+
+@pytest.mark.proves("N2", "N14", "F18")
+async def test_a_press_during_a_long_pause_of_the_link_ends_the_pause(
+    broker: PrivateBroker, station: Station, tmp_path: Path
+) -> None:
+    async with sending(broker, tmp_path) as gateway:
+        link = gateway._uplink.link
+        link._jitter = lambda: 1e6  # it would not try again this week
+        await asyncio.to_thread(broker.kill)
+        await until(lambda: not link.up)
+        await asyncio.to_thread(broker.start)
+        await keep(gateway, plain(CLOCK, EventType.FAULT))
+        assert not link.up
+        pressed = press(CLOCK)
+        await keep(gateway, pressed)
+        await until(lambda: pressed.id in station.stored)
 
 
 @pytest.mark.proves("N2", "N3")
@@ -189,7 +206,7 @@ async def test_a_backlog_of_thousands_goes_out_alarms_first_and_all_of_it(
         for _ in range(20):
             await keep(gateway, *(plain(CLOCK, EventType.FAULT) for _ in range(100)))
         await keep(gateway, press(CLOCK, kind=Kind.DURESS))
-        await until_delivered(gateway, timeout_s=50)
+        await until_delivered(gateway)
         assert len([event for event in station.stored.values() if event.event is EventType.FAULT]) >= 2_000
         assert max(event.seq for event in station.stored.values()) >= 2_002
 
@@ -227,9 +244,9 @@ async def test_its_presence_is_retained_and_its_farewell_ends_it(
 async def test_a_fault_is_in_the_status_within_seconds(broker: PrivateBroker, station: Station, tmp_path: Path) -> None:
     async with sending(broker, tmp_path) as gateway:
         gateway._supervision.state("line_lost", "line9", wrong=True)
-        await until(lambda: any("line_lost" in status.faults for status in station.statuses()), timeout_s=5)
+        await until(lambda: any("line_lost" in status.faults for status in station.statuses()))
         gateway._supervision.state("line_lost", "line9", wrong=False)
-        await until(lambda: "line_lost" not in station.statuses()[-1].faults, timeout_s=5)
+        await until(lambda: "line_lost" not in station.statuses()[-1].faults)
 
 
 @pytest.mark.proves("N8")

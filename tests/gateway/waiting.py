@@ -4,7 +4,7 @@ import asyncio
 from collections.abc import Awaitable, Callable
 from inspect import isawaitable
 
-PATIENCE_S = 15.0
+PATIENCE_S = 60.0
 LOOK_S = 0.002
 
 

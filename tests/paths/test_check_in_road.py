@@ -29,7 +29,7 @@ def test_in_peace_a_check_in_reaches_the_station_once_and_nobody_else(running_to
     running_town.hold_tag("u02", tag())
     running_town.village.do("tag", unit="gate", tag=PATROL_TAG)
     running_town.box.wait_until(
-        lambda: len(running_town.stored("check_in")) == 2, "both check-ins are stored", timeout_s=10
+        lambda: len(running_town.stored("check_in")) == 2, "both check-ins are stored", timeout_s=60
     )
     running_town.settle()
     verdict = running_town.verdict()

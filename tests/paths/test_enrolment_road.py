@@ -22,7 +22,7 @@ from firmware_sim.settings import LineSettings, UnitSettings, VillageSettings
 
 KEY = bytes(range(50, 50 + 16))
 DOOR = 911
-WITHIN_S = 20.0
+WITHIN_S = 60.0
 LEADER = '\n[[officer]]\nid = "leader"\nlabel = "所长"\nrole = "duty_officer"\n'
 SITE = """
 [station]

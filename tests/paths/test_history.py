@@ -23,12 +23,12 @@ def test_a_journal_that_was_changed_is_a_fault_that_the_station_shows_and_a_pres
     own_town: Town,
 ) -> None:
     recorded = len(read_journal(own_town.state))
-    own_town.box.wait_until(lambda: told_head(own_town) >= recorded, "the station was told the head", timeout_s=20)
+    own_town.box.wait_until(lambda: told_head(own_town) >= recorded, "the station was told the head", timeout_s=60)
     own_town.gateway.stop()
     rewrite(own_town.state / "journal.db")
     own_town.restart(own_town.gateway)
     # The gateway finds it by what the station says. The station itself does only if the gateway's head is as it was.
-    own_town.box.wait_until(lambda: "journal" in changes(own_town), "the station knows", timeout_s=20)
+    own_town.box.wait_until(lambda: "journal" in changes(own_town), "the station knows", timeout_s=60)
     own_town.press("u03")
     own_town.settle()
     own_town.box.wait_until(lambda: witnessed(own_town) > 0, "the gateway told the station's head back", timeout_s=60)

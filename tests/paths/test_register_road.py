@@ -58,7 +58,7 @@ def test_who_is_excluded_at_the_station_is_not_rung_by_the_next_press(own_town: 
     own_town.wait_greeted()
     assert runs(own_town) == 0
     exclude(own_town, "h03", "h01", "h02")
-    own_town.box.wait_until(lambda: runs(own_town) == 1, "the gateway runs the new slice", timeout_s=20)
+    own_town.box.wait_until(lambda: runs(own_town) == 1, "the gateway runs the new slice", timeout_s=60)
     message = own_town.press("u03")
     for unit in ("u04", "u05", "u06", "u07", "u08", "u09", "u10"):
         own_town.wait_siren(unit, message)
@@ -76,7 +76,7 @@ def test_a_gateway_that_is_killed_goes_on_with_its_slice_and_one_that_missed_it_
     own_town.wait_greeted()
     before = runs(own_town)
     exclude(own_town, "h05", "h01")
-    own_town.box.wait_until(lambda: runs(own_town) == before + 1, "the gateway runs the new slice", timeout_s=20)
+    own_town.box.wait_until(lambda: runs(own_town) == before + 1, "the gateway runs the new slice", timeout_s=60)
     own_town.gateway.kill()
     exclude(own_town, "h06", "h01")
     own_town.restart(own_town.gateway)
@@ -91,7 +91,7 @@ def quieted(town: Town, place: str, verb: str = "quiet") -> None:
     body = {"reason": "一周内第三次误报"} | ({"minutes": 60} if verb == "quiet" else {})
     version = runs(town)
     ask(town, "POST", f"/places/{place}/{verb}", body)
-    town.box.wait_until(lambda: runs(town) > version, f"the gateway knows of {verb} {place}", timeout_s=20)
+    town.box.wait_until(lambda: runs(town) > version, f"the gateway knows of {verb} {place}", timeout_s=60)
 
 
 @pytest.mark.proves("A7", "N6", "N14")

@@ -17,7 +17,7 @@ from tests.deploy.mailbox import Mailbox, Refused
 
 KEY = bytes(range(100, 116))
 DOOR = 511
-WITHIN_S = 5.0
+WITHIN_S = 60.0
 """How long it may take from an answer of the station until it is so at the broker."""
 
 
@@ -97,7 +97,7 @@ def test_a_household_and_a_unit_that_are_put_down_at_the_station_count_within_se
         running.box.wait_until(
             lambda: any(one.startswith("u11:") for one in confirmed(running.village.events)),
             "the gateway opens what u11 says",
-            timeout_s=20,
+            timeout_s=60,
         )
         with let_in(running, given["user"], given["password"]) as post:
             post.subscribe(*given["topics"])
@@ -114,7 +114,7 @@ def test_a_household_and_a_unit_that_are_put_down_at_the_station_count_within_se
 
             desk.act("/register/units/u11", "/removed")
             desk.act("/register/places/h11", method="PUT", group="ten2", door=DOOR)
-            running.box.wait_until(lambda: runs_what_it_should(running, desk), "the gateway knows", timeout_s=20)
+            running.box.wait_until(lambda: runs_what_it_should(running, desk), "the gateway knows", timeout_s=60)
             message = running.press("u04")
             running.wait_siren("u08", message)
             running.settle()

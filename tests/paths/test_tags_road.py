@@ -46,7 +46,7 @@ def answered(town: Town) -> int:
     before = len(town.village.events)
     stored = len(town.stored("check_in"))
     town.wait_confirmed(town.hold_tag(UNIT, CARD))
-    town.box.wait_until(lambda: len(town.stored("check_in")) > stored, "the check-in is stored", timeout_s=10)
+    town.box.wait_until(lambda: len(town.stored("check_in")) > stored, "the check-in is stored", timeout_s=60)
     town.wait_seconds(1.5)  # the second tone comes 1.2 s after the first
     said = [one for one in town.village.events[before:] if one.get("unit") == UNIT]
     return sum(one.get("pattern") == "chirp" for one in said)
@@ -58,10 +58,10 @@ def test_a_card_that_is_issued_at_the_station_is_known_at_the_reader_within_seco
 ) -> None:
     assert answered(own_town) == 2
     guard = ask(own_town, "/guards", {"force": "police", "service_number": "P001", "name": "钱七"})["id"]
-    own_town.box.wait_until(lambda: runs(own_town) == 1, "the gateway knows of its reader", timeout_s=10)
+    own_town.box.wait_until(lambda: runs(own_town) == 1, "the gateway knows of its reader", timeout_s=60)
     card = ask(own_town, f"/guards/{guard}/cards", {"tag": CARD})["number"]
     message = own_town.press("u05")  # somebody needs help while the slice is on its way
-    own_town.box.wait_until(lambda: runs(own_town) == 2, "the gateway knows the card", timeout_s=10)
+    own_town.box.wait_until(lambda: runs(own_town) == 2, "the gateway knows the card", timeout_s=60)
     own_town.wait_siren("u06", message)
     own_town.wait_told("police", message)
     own_town.village.do("cancel", unit="u05")
@@ -69,7 +69,7 @@ def test_a_card_that_is_issued_at_the_station_is_known_at_the_reader_within_seco
     own_town.wait_quiet(UNIT)
     assert answered(own_town) == 1
     ask(own_town, f"/guards/{guard}/cards/{card}/end", {"how": "lost"})
-    own_town.box.wait_until(lambda: runs(own_town) == 3, "the gateway knows it no more", timeout_s=10)
+    own_town.box.wait_until(lambda: runs(own_town) == 3, "the gateway knows it no more", timeout_s=60)
     assert answered(own_town) == 2
     own_town.settle()
     assert not own_town.verdict().wrong

@@ -175,8 +175,9 @@ def test_whoever_may_publish_everything_makes_nothing_ring_and_nobody_but_the_po
     }, "the police alone are told that somebody speaks for a gateway whom nobody can verify (N13)"
     assert sorted(one["gateway"] for one in unreadable) == ["gw1", "gw2"], "once for each, whatever is said"
     assert [one["state"] for one in alarms.values() if one["place"] == "h03"] == [before[0][first_id]["state"]]
-    box.wait_until(lambda: sum(running.refused().values()) > 100, "they came as far as the gateway", timeout_s=20)
-    assert running.refused().keys() >= {"unknown_key", "bad_signature", "wrong_topic", "malformed"}
+    every_way = {"unknown_key", "bad_signature", "wrong_topic", "malformed"}
+    box.wait_until(lambda: running.refused().keys() >= every_way, "they came as far as the gateway", timeout_s=60)
+    assert sum(running.refused().values()) > 100
 
 
 def attack(running: Town, *, heard: list[Arrival], by: Mailbox) -> None:
@@ -197,7 +198,7 @@ def attack(running: Town, *, heard: list[Arrival], by: Mailbox) -> None:
 
 def acknowledge(running: Town) -> None:
     """An officer takes the alarm, so that there are commands, updates and lamps to be said again."""
-    running.box.wait_until(lambda: bool(running.box.get("/api/v1/alarms")["items"]), "the alarm is there", timeout_s=20)
+    running.box.wait_until(lambda: bool(running.box.get("/api/v1/alarms")["items"]), "the alarm is there", timeout_s=60)
     [found] = running.box.get("/api/v1/alarms")["items"]
     running.box.post(f"/api/v1/alarms/{found['id']}/acknowledge")
-    running.village.wait(lambda one: one["event"] == "lamp" and one["lamp"] == "police_have_it", timeout_s=10)
+    running.village.wait(lambda one: one["event"] == "lamp" and one["lamp"] == "police_have_it", timeout_s=60)

@@ -86,7 +86,7 @@ def village(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Town]:
         ask(running, "/patrol-duties", {"area": "w1", "shift": "夜班", "guards": [guard], **hours})
         running.wait_greeted()
         running.wait_confirmed(running.hold_tag(YARD, CARD))
-        running.box.wait_until(lambda: len(running.stored("check_in")) == 1, "he was seen", timeout_s=10)
+        running.box.wait_until(lambda: len(running.stored("check_in")) == 1, "he was seen", timeout_s=60)
         yield running
 
 
@@ -96,7 +96,7 @@ def lamp(running: Town, shows: str) -> None:
     def shown(event: Mapping[str, Any]) -> bool:
         return (event["event"], event.get("unit"), event.get("lamp")) == ("lamp", UNIT, shows)
 
-    running.village.wait(shown, timeout_s=20)
+    running.village.wait(shown, timeout_s=60)
 
 
 def opened(page: Page, form: str) -> None:
@@ -162,7 +162,7 @@ def test_a_key_is_pressed_and_everybody_does_his_part_on_a_screen_until_it_is_fi
     expect(page.locator("#count")).to_have_text("0")
     alarm = page.locator("#detail .alarm").get_attribute("data-alarm")
     village.box.wait_until(
-        lambda: village.box.get(f"/api/v1/alarms/{alarm}")["state"] == "resolved", "closed", timeout_s=10
+        lambda: village.box.get(f"/api/v1/alarms/{alarm}")["state"] == "resolved", "closed", timeout_s=60
     )
     lamp(village, "idle")
 
