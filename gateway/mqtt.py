@@ -34,6 +34,9 @@ log = structlog.get_logger("gateway.mqtt")
 
 WINDOW: Final = 20
 """Publishes in flight: what mosquitto announces as its Receive Maximum; more gains nothing."""
+NO_SUBSCRIBERS: Final = 0x10
+"""MQTT 5, 3.4.2.1: the broker has taken it, and there is nobody whom it could give it to. No failure to the broker."""
+UNHEARD: Final = "nobody listens"
 FIRST_BACKOFF_S: Final = 0.25
 LAST_BACKOFF_S: Final = 30.0
 URGENT_BACKOFF_S: Final = 3.0
@@ -100,7 +103,10 @@ class Listener(Protocol):
         """A message came in."""
 
     def published(self, ticket: int, refusal: str | None) -> None:
-        """The broker has answered publish `ticket`; `refusal` is its reason when it would not take it."""
+        """The broker has answered publish `ticket`; `refusal` is its reason when it would not take it.
+
+        It is UNHEARD when the broker took it and had nobody to give it to.
+        """
 
 
 class MqttLink:
@@ -426,4 +432,10 @@ class MqttLink:
         if mid == self._farewell:
             self._said.set()
         elif self._sent.pop(mid, None) is not None:
-            self._guarded(self._listener.published, mid, str(reason) if reason.is_failure else None)
+            self._guarded(self._listener.published, mid, _refusal(reason))
+
+
+def _refusal(reason: ReasonCode) -> str | None:
+    if reason.value == NO_SUBSCRIBERS:
+        return UNHEARD
+    return str(reason) if reason.is_failure else None

@@ -328,13 +328,18 @@ class Outbox:
         heapq.heappush(self._resend, (now_ns + wait_ns, parcel.entry.seq, event))
         return [parcel.delivery], []
 
-    def refused(self, parcel: Parcel, *, now_ns: int) -> None:
-        """The broker would not take it: it stays, and its target backs off. Others may fare better."""
+    def refused(self, parcel: Parcel, *, now_ns: int, for_ns: int | None = None) -> None:
+        """The broker would not take it: it stays, and its target backs off. Others may fare better.
+
+        `for_ns`: how long, where longer each time is wrong.
+        """
         if not self._landed(parcel):
             return
         self.counts.refused += 1
         pause = self._pauses.get(parcel.target)
-        if pause is None:
+        if for_ns is not None:
+            self._pauses[parcel.target] = _Pause(now_ns + for_ns, FIRST_PAUSE_NS)
+        elif pause is None:
             self._pauses[parcel.target] = _Pause(now_ns + FIRST_PAUSE_NS, FIRST_PAUSE_NS)
         elif now_ns >= pause.until_ns:  # else it flew together with one that was refused already
             pause.wait_ns = min(pause.wait_ns * 2, LAST_PAUSE_NS)
@@ -492,7 +497,9 @@ class Outbox:
         return None if awaited is None else awaited.entry
 
     def station_started(self, generation: int, *, now_ns: int) -> None:
-        """The station tells its generation; for a new one everything without a receipt goes again, once."""
+        """The station is there, and tells its generation; for a new one what has no receipt goes again, once."""
+        if self._pauses.pop(STATION, None) is not None:
+            self._unpark_ns = now_ns
         if generation <= self.generation:
             return
         self.generation = generation

@@ -35,7 +35,7 @@ from gateway import stamps
 from gateway.events import STATION, Composer, Entry
 from gateway.journal import Delivery, JournalError
 from gateway.keeping import Keeper
-from gateway.mqtt import Access, Arrived, MqttLink, Will
+from gateway.mqtt import UNHEARD, Access, Arrived, MqttLink, Will
 from gateway.outbox import ROOM, Outbox, Parcel
 from gateway.stamps import Clock, Stamp
 
@@ -47,6 +47,9 @@ than that is in flight no more is sent: one write wakes the broker for all of th
 FIRST: Final = 2
 """When nothing is in flight: the event and its first audience go by themselves, and wait for no other signature."""
 KNOWN_RUNG: Final = 1_000
+UNHEARD_PAUSE_NS: Final = 5_000_000_000
+"""Where nobody listened to an event: what waits for the station waits here, in the order of its urgency, until the
+station says that it is there. The pause is for a station that says nothing."""
 
 
 class Hearer(Protocol):
@@ -216,9 +219,11 @@ class Uplink:
             parcel = self._tickets.pop(ticket, None)
             if parcel is None:
                 continue  # a status
-            if refusal is not None:
+            unheard = refusal == UNHEARD
+            # A household's page is open or it is not; the station has to be there.
+            if refusal is not None and not (unheard and parcel.target != STATION):
                 self.count(f"broker: {refusal}")
-                self._outbox.refused(parcel, now_ns=now_ns)
+                self._outbox.refused(parcel, now_ns=now_ns, for_ns=UNHEARD_PAUSE_NS if unheard else None)
                 self._loop.call_later(5.0, self.pump)
                 continue
             now_handed, now_done = self._outbox.handed(parcel, now_ns=now_ns)
@@ -365,7 +370,9 @@ class Uplink:
                 self.pump()
             case StationStatus(online=online, generation=generation):
                 if online:
-                    self._outbox.station_started(generation, now_ns=self._clock().mono_ns)
+                    now_ns = self._clock().mono_ns
+                    self._hear_answers(now_ns)  # they came before
+                    self._outbox.station_started(generation, now_ns=now_ns)
                     self.pump()
             case StationHello():
                 self._hearer.greeted(body)

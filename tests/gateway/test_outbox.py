@@ -360,6 +360,25 @@ def test_refusals_that_were_in_flight_together_count_as_one_and_the_wait_grows_t
     assert waited == [5, 10, 20, 40, 60, 60]
 
 
+@pytest.mark.proves("F27")
+def test_a_station_that_nobody_has_seen_is_tried_every_five_seconds_and_at_once_when_it_says_that_it_is_there() -> None:
+    road = Road()
+    road.keep(*(fault() for _ in range(3)))
+    for _ in range(3):
+        parcel = road.take()
+        assert parcel is not None
+        road.outbox.refused(parcel, now_ns=road.now_ns, for_ns=5 * S)
+        assert road.take() is None
+        road.now_ns += 5 * S
+    parcel = taken(road)
+    road.outbox.refused(parcel, now_ns=road.now_ns, for_ns=5 * S)
+    assert road.take() is None
+    road.outbox.station_started(
+        road.outbox.generation, now_ns=road.now_ns
+    )  # as before: its link was gone
+    assert len(road.send_all()) == 3
+
+
 def test_a_new_connection_ends_every_pause() -> None:
     road = Road()
     road.keep(fault())

@@ -109,6 +109,25 @@ async def test_without_receipts_nothing_is_closed_and_a_new_generation_gets_it_a
             assert gateway._outbox.counts.resent >= 3
 
 
+@pytest.mark.proves("N2", "F27", "F18")
+async def test_what_nobody_listens_to_stays_here_and_goes_with_the_alarms_first_when_the_station_comes(
+    broker: PrivateBroker, tmp_path: Path
+) -> None:
+    async with sending(broker, tmp_path) as gateway:
+        await keep(gateway, *(plain(CLOCK, EventType.FAULT) for _ in range(40)))
+        await until(lambda: gateway._uplink.refused.get("broker: nobody listens"))
+        pressed = press(CLOCK)
+        await keep(gateway, pressed)
+        await gateway._keeper.look()
+        assert gateway._keeper.queued >= 41
+        assert gateway._outbox.counts.handed <= len(AUDIENCES), "only neighbours' and the police's views are done with"
+        with Station(broker) as station:
+            station.say_status(1)
+            await until_delivered(gateway)
+            assert next(iter(station.stored)) == pressed.id
+            assert set(station.copies.values()) == {1}
+
+
 @pytest.mark.proves("N2", "N14", "F18")
 async def test_a_press_during_a_long_pause_of_the_link_ends_the_pause(
     broker: PrivateBroker, station: Station, tmp_path: Path
