@@ -112,7 +112,9 @@ def come_back(
         crowds = [stack.enter_context(_crowd(box, folder, first + 1, last)) for first, last in pairwise(bounds)]
         began = time.monotonic()
         _wait(lambda: sum(one.said("up") for one in crowds) == gateways, "all have connected", crowds)
-        tell(f"{gateways} gateways are there after {time.monotonic() - began:.1f} s; the broker is killed")
+        tell(f"{gateways} gateways are there after {time.monotonic() - began:.1f} s")
+        _wait(lambda: all(one.said("even") for one in crowds), "nothing of the beginning is owed any more", crowds)
+        tell("the station has all that they said when they began; the broker is killed")
         box.broker.kill()
         for one in crowds:
             one.order(backlog)
@@ -273,6 +275,10 @@ async def _live(site_path: Path, keys: Path, port: int, state: Path, numbers: ra
     while True:
         await asyncio.sleep(LOOK_S)
         told["up"] = sum(gateway._uplink.link.up for _, gateway in gateways)
+        if not ordered and told["up"] == len(gateways):
+            for _, gateway in gateways:
+                await gateway._keeper.look()
+            told["even"] = int(not any(gateway._keeper.queued for _, gateway in gateways))
         if orders.done() and not ordered:
             if not orders.result():
                 return

@@ -1,9 +1,10 @@
 """Reading and writing what came in. Never commits."""
 
+from collections import Counter
 from collections.abc import Collection, Iterable, Mapping, Sequence
 from typing import Any, Final, NamedTuple
 
-from sqlalchemy import bindparam, func, literal, union_all
+from sqlalchemy import bindparam, func, literal, tuple_, union_all
 from sqlalchemy import select as sql_select
 from sqlmodel import Session, SQLModel, col, select
 
@@ -38,6 +39,8 @@ _INBOX: Final = SQLModel.metadata.tables["inbox"]
 _HELD: Final = sql_select(_INBOX.c.id, _INBOX.c.gateway, _INBOX.c.epoch, _INBOX.c.seq).where(
     _INBOX.c.id.in_(bindparam("ids", expanding=True))
 )
+_PLACE: Final = _INBOX.c.gateway, _INBOX.c.epoch, _INBOX.c.seq
+_STANDING: Final = sql_select(*_PLACE).where(tuple_(*_PLACE).in_(bindparam("places", expanding=True)))
 _SAVE_EPOCHS: Final = BulkUpdate("gateway_epoch", ["highest", "checked"], by=["gateway", "epoch"])
 _SEE: Final = BulkUpdate("gateway", ["seen_ms"], by=["id"])
 _ADD_INBOX: Final = Bulk(
@@ -52,14 +55,11 @@ def held(session: Session, ids: Collection[str]) -> dict[str, Place]:
     return {row[0]: Place(*row[1:]) for row in session.connection().execute(_HELD, {"ids": [*ids]})}
 
 
-def copies(session: Session, gateway: str, epoch: str, seqs: Collection[int]) -> dict[int, int]:
-    """How many events stand at these places of the order already."""
-    found = (
-        select(Inbox.seq, func.count())
-        .where(Inbox.gateway == gateway, Inbox.epoch == epoch, col(Inbox.seq).in_(seqs))
-        .group_by(col(Inbox.seq))
-    )
-    return dict(session.exec(found).all())
+def copies(session: Session, places: Collection[Place]) -> "Counter[Place]":
+    """How many events stand at these places already."""
+    if not places:
+        return Counter()
+    return Counter(Place(*row) for row in session.connection().execute(_STANDING, {"places": [*places]}))
 
 
 def add_inbox(session: Session, rows: Sequence[tuple[object, ...]]) -> None:

@@ -27,7 +27,7 @@ from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, S
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field, replace
 from hashlib import sha256
-from itertools import groupby
+from itertools import groupby, islice
 from queue import Empty, SimpleQueue
 from time import monotonic
 from typing import Final
@@ -79,6 +79,8 @@ TRIES: Final = 3
 """How often a message may break the writing of itself."""
 DEAD_LETTERS_MOST: Final = 10_000
 """Rows kept of what could not be taken in; beyond it a refusal is only counted, so that nobody fills the disk."""
+GREETED_BETWEEN: Final = 5
+"""Hellos after a batch, while more arrives."""
 PAUSE_S: Final = 0.5
 PAUSE_MOST_S: Final = 2.0
 """Between attempts to write to a database that cannot be written."""
@@ -199,6 +201,8 @@ class Ingest:
         self._falls: dict[GatewayId, deque[int]] = {}
         """When the connections of a gateway went back, as far as this process saw it: two boxes go on doing so."""
         self._greeted = False
+        self._ungreeted: dict[GatewayId, None] = {}
+        """Whom a hello is owed, longest first: what arrives goes before them."""
         self._counting = threading.Lock()
         self._stopping = threading.Event()
         self._opener = threading.Thread(target=self._open_all, name="ingest-open", daemon=True)
@@ -322,13 +326,20 @@ class Ingest:
             if isinstance(following, Stopped):
                 return
             try:
-                if isinstance(following, Connected):
+                if following is None:
+                    self._greet_some(1)
+                elif isinstance(following, Connected):
                     self._announce_patiently(following)
                 else:
                     self._oldest = following[0].arrival.at
                     self._settle(following)
+                    self._greet_some(GREETED_BETWEEN)
                     if self._database.awaited:
                         self._stopping.wait(LET_PAST_S)
+            except SQLAlchemyError:  # of a hello; the gateway stays on the list
+                self.trouble = "database"
+                log.exception("ingest.database")
+                self._stopping.wait(PAUSE_S)
             except Exception:  # whatever it is, the next alarm must not find nobody here
                 log.exception("ingest.bug")
             self._oldest = None
@@ -356,10 +367,16 @@ class Ingest:
         for opened in self._open(arrivals) if arrivals else ():
             self._opened.put(opened)
 
-    def _next(self) -> Connected | Stopped | list[_Opened]:
-        """What comes next: as many messages as are there, up to the limit, or one thing of another kind."""
+    def _next(self) -> Connected | Stopped | list[_Opened] | None:
+        """What comes next: as many messages as are there, up to the limit, or one thing of another kind.
+
+        None: nothing is there, and somebody is owed a hello.
+        """
         if not self._backlog:
-            self._backlog.append(self._opened.get())
+            try:
+                self._backlog.append(self._opened.get(block=not self._ungreeted))
+            except Empty:
+                return None
         with suppress(Empty):
             while len(self._backlog) < self._limit:
                 self._backlog.append(self._opened.get_nowait())
@@ -534,15 +551,19 @@ class Ingest:
         copies: dict[EventId, int] = {}
         changed: dict[tuple[str, str], Heads] = {}
         seen: set[str] = set()
-        ordered = sorted(events, key=lambda event: (event.gateway, event.epoch, event.seq))
+        ordered = sorted(events, key=_place)
+        old = {
+            _place(event)
+            for event in ordered
+            if event.seq <= self._heads_of(session, event.gateway, event.epoch, now_ms=now_ms).highest
+        }
+        taken = repository.copies(session, old)
         for (gateway, epoch), group in groupby(ordered, key=lambda event: (event.gateway, event.epoch)):
             members = [*group]
             heads = self._heads_of(session, gateway, epoch, now_ms=now_ms)
-            old = [event.seq for event in members if event.seq <= heads.highest]
-            taken = repository.copies(session, gateway, epoch, old) if old else {}
             for event in members:
-                copies[event.id] = taken.get(event.seq, 0)
-                taken[event.seq] = copies[event.id] + 1
+                copies[event.id] = taken[_place(event)]
+                taken[_place(event)] += 1
                 if copies[event.id]:
                     detail = f"{event.seq} of {epoch} came with two ids"
                     self._raise(session, CLONE, gateway, detail=detail, now_ms=now_ms)
@@ -565,6 +586,7 @@ class Ingest:
         if heads is None:
             repository.gateway(session, gateway, now_ms=now_ms)
             heads = repository.epoch(session, gateway, epoch, now_ms=now_ms)
+            self._heads[gateway, epoch] = heads
         return heads
 
     def _note_technical(self, session: Session, event: GatewayEvent, *, now_come: Collection[str], now_ms: int) -> None:
@@ -746,8 +768,7 @@ class Ingest:
                 outcome.rejected.get(gateway, []),
                 outcome.holds.get(gateway),
             )
-        for gateway in sorted(outcome.greet):
-            self._greet(gateway)
+        self._ungreeted |= dict.fromkeys(sorted(outcome.greet))
         for gateway, told in outcome.tell.items():
             self._tell_audit(gateway, told)
         if outcome.owes:
@@ -843,9 +864,15 @@ class Ingest:
             self._link.publish(presence.topic, presence.payload, retain=True)
         with self._database.read() as session:
             known = {GatewayId(gateway.id) for gateway in repository.gateways(session)}
-        for gateway in sorted(known | self._register.gateways):
-            self._greet(gateway)
+        self._ungreeted |= dict.fromkeys(sorted(known | self._register.gateways))
         self._owes()
+
+    def _greet_some(self, most: int) -> None:
+        """Say hello to whom it is owed longest. Five hundred at once would be seconds in which nothing is kept."""
+        for gateway in [*islice(self._ungreeted, most)]:
+            self._greet(gateway)
+            del self._ungreeted[gateway]
+            self.trouble = None
 
     def _greet(self, gateway: GatewayId) -> None:
         with self._database.read() as session:
