@@ -28,7 +28,7 @@ from typing import Any, Final
 from deploy.box import BoxError
 from faults.audiences import DOORS, SILENT, may_sound
 from faults.disks import CuttableDisk, NoSuchDisk, SmallDisk
-from faults.nemeses import NEMESES, Field, Nemesis, called, shortened, within_reach
+from faults.nemeses import GATEWAY, NEMESES, Field, Nemesis, called, shortened, within_reach
 from faults.schedule import Blow, Struck, plan
 from faults.sets import Evidence, Verdict, confirmed, given_up, pressed
 from faults.town import Town, town
@@ -39,6 +39,8 @@ KEYS: Final = (*("panic",) * 6, *("help", "medical", "fire", "intrusion", "dures
 """What is pressed, as often as it stands here."""
 HOLD_MS: Final = 50
 SETTLE_S: Final = 90.0
+NOTED_EACH_S: Final = 10.0
+"""A gateway on a full disk keeps the words of the last thousand events."""
 SMOKE_S: Final = 40.0
 """With the start, the peace afterwards and the verdict a smoke takes a minute."""
 SMOKE_MOST_S: Final = 4.0
@@ -223,7 +225,11 @@ def _fight(
     threads.append(threading.Thread(target=attack.press, args=(Random(dice.getrandbits(32)), each_s)))
     for thread in threads:
         thread.start()
-    attack.over.wait(max(0.0, attack.began + length_s - time.monotonic()))
+    while (left_s := attack.began + length_s - time.monotonic()) > 0 and not attack.over.wait(
+        min(left_s, NOTED_EACH_S)
+    ):
+        with attack.locks.get(GATEWAY, threading.Lock()):  # nobody looks at a disk that is being pulled out
+            where.town.note_journal()
     attack.over.set()
     for thread in threads:
         thread.join()

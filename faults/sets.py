@@ -30,6 +30,8 @@ ANSWERED_NS = 10_000_000_000
 """A card is answered within 5 s of being held to a unit, an unknown one by a second tone a little later."""
 """A siren frame names so many doors; a further one pushes the oldest out."""
 UNKEPT = {"heartbeat"}
+PRUNED = "pruned"
+"""The type of a row of which the gateway keeps the place and the digest, and no words any more."""
 """Messages that are answered without being kept."""
 
 Events = Sequence[Mapping[str, Any]]
@@ -349,6 +351,9 @@ def _rows_of_journal(path: Path) -> list[Row]:
         found = db.execute("SELECT seq, id, payload, message FROM event ORDER BY seq").fetchall()
     rows = []
     for seq, id_, payload, message in found:
+        if payload is None:  # the station has it, and the words were let go of to make room
+            rows.append(Row(epoch, seq, id_, PRUNED, message, True))
+            continue
         event = json.loads(payload)
         rows.append(Row(epoch, seq, id_, event["type"], message, event.get("verified", True)))
     return rows

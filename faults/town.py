@@ -22,6 +22,7 @@ from deploy.mosquitto import free_port
 from faults.audiences import DOORS
 from faults.proxy import Proxy
 from faults.sets import (
+    PRUNED,
     Damaged,
     Evidence,
     Row,
@@ -94,6 +95,8 @@ class Town:
         self.village = village
         self.witnesses = witnesses
         self._judged: set[str] = set()
+        self._noted: dict[str, Row] = {}
+        """What the journal said of its rows whenever it was looked at: on a full disk it lets go of words."""
 
     # Doing
 
@@ -230,12 +233,22 @@ class Town:
         ]
         return Evidence(events=events, journal=journal, inbox=inbox, alarms=alarms, delivered=delivered)
 
+    def note_journal(self) -> None:
+        """Keep in mind what the gateway's journal says now, where it can be read."""
+        with contextlib.suppress(sqlite3.Error, Damaged, OSError):
+            self._remembered(read_journal(self.state))
+
+    def _remembered(self, rows: Sequence[Row]) -> list[Row]:
+        """The rows, with the words of those that have lost theirs since they were looked at."""
+        self._noted |= {row.id: row for row in rows if row.type != PRUNED}
+        return [self._noted.get(row.id, row) for row in rows]
+
     def _journal(self) -> list[Row]:
         for _ in range(5):
             with contextlib.suppress(sqlite3.Error, Damaged, OSError):  # copied while it wrote
-                return read_journal(self.state)
+                return self._remembered(read_journal(self.state))
         try:
-            return read_journal(self.state)
+            return self._remembered(read_journal(self.state))
         except OSError as error:
             raise BoxError("gateway-gw1", f"its disk cannot be read: {error}") from error
 

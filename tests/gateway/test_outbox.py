@@ -373,9 +373,7 @@ def test_a_station_that_nobody_has_seen_is_tried_every_five_seconds_and_at_once_
     parcel = taken(road)
     road.outbox.refused(parcel, now_ns=road.now_ns, for_ns=5 * S)
     assert road.take() is None
-    road.outbox.station_started(
-        road.outbox.generation, now_ns=road.now_ns
-    )  # as before: its link was gone
+    road.outbox.station_started(road.outbox.generation, now_ns=road.now_ns)  # as before: its link was gone
     assert len(road.send_all()) == 3
 
 
