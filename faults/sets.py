@@ -342,6 +342,12 @@ def read_journal(state: Path) -> list[Row]:
     return rows
 
 
+def recall(rows: Sequence[Row], noted: dict[str, Row]) -> list[Row]:
+    """The rows with the words that they had when they were looked at before; `noted` keeps them, by id."""
+    noted |= {row.id: row for row in rows if row.type != PRUNED}
+    return [noted.get(row.id, row) for row in rows]
+
+
 def _rows_of_journal(path: Path) -> list[Row]:
     with closing(sqlite3.connect(path)) as db:
         found = db.execute("PRAGMA integrity_check").fetchone()

@@ -22,7 +22,6 @@ from deploy.mosquitto import free_port
 from faults.audiences import DOORS
 from faults.proxy import Proxy
 from faults.sets import (
-    PRUNED,
     Damaged,
     Evidence,
     Row,
@@ -35,6 +34,7 @@ from faults.sets import (
     read_deliveries,
     read_inbox,
     read_journal,
+    recall,
 )
 from faults.witnesses import Watch
 from firmware_sim.settings import VillageSettings
@@ -236,19 +236,14 @@ class Town:
     def note_journal(self) -> None:
         """Keep in mind what the gateway's journal says now, where it can be read."""
         with contextlib.suppress(sqlite3.Error, Damaged, OSError):
-            self._remembered(read_journal(self.state))
-
-    def _remembered(self, rows: Sequence[Row]) -> list[Row]:
-        """The rows, with the words of those that have lost theirs since they were looked at."""
-        self._noted |= {row.id: row for row in rows if row.type != PRUNED}
-        return [self._noted.get(row.id, row) for row in rows]
+            recall(read_journal(self.state), self._noted)
 
     def _journal(self) -> list[Row]:
         for _ in range(5):
             with contextlib.suppress(sqlite3.Error, Damaged, OSError):  # copied while it wrote
-                return self._remembered(read_journal(self.state))
+                return recall(read_journal(self.state), self._noted)
         try:
-            return self._remembered(read_journal(self.state))
+            return recall(read_journal(self.state), self._noted)
         except OSError as error:
             raise BoxError("gateway-gw1", f"its disk cannot be read: {error}") from error
 

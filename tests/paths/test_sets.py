@@ -2,12 +2,17 @@
 
 from collections.abc import Mapping
 from dataclasses import replace
+from pathlib import Path
 from typing import Any
 
 import pytest
 
+from broker.kinds import Lane
 from faults.audiences import DOORS, may_know, may_sound
-from faults.sets import Delivery, Evidence, Row, judge
+from faults.sets import PRUNED, Delivery, Evidence, Row, judge, read_journal, recall
+from gateway.journal import Delivery as Owed
+from gateway.journal import Journal, Marks
+from tests.gateway.place import DICE, GATEWAY, STATION, Clock, press
 
 S = 1_000_000_000
 PRESS = "u03:1:1"
@@ -159,3 +164,18 @@ def test_a_sounder_that_plays_already_need_not_begin_again_for_the_next_press() 
     verdict = judge(replace(ALL_WELL, events=events, journal=rows, inbox=rows, alarms=("id1", "id2"), delivered={}))
     assert not verdict.wrong
     assert not verdict.missing
+
+
+def test_what_a_full_disk_took_the_words_of_is_judged_by_what_it_said_before(tmp_path: Path) -> None:
+    clock = Clock()
+    journal = Journal(tmp_path / "journal.db", station=STATION, gateway=GATEWAY, random_bytes=DICE)
+    journal.append([press(clock, number=number) for number in (1, 2, 3)])
+    noted: dict[str, Row] = {}
+    before = recall(read_journal(tmp_path), noted)
+    first, targets = journal.pending(limit=1)[0]
+    journal.mark(Marks(done=[Owed(journal.epoch, Lane.ALARM, first.seq, target) for target in targets]))
+    assert journal.prune(1) == 1
+    assert [row.type for row in read_journal(tmp_path)] == [PRUNED, "press", "press"]
+    assert recall(read_journal(tmp_path), noted) == before
+    assert [row.message for row in before] == ["u01:1:1", "u01:1:2", "u01:1:3"]
+    journal.close()
