@@ -1367,6 +1367,9 @@ def faults(
     crowd: Annotated[
         int | None, typer.Option(min=1, max=900, help="Let so many gateways come back at once instead.")
     ] = None,
+    backlog: Annotated[
+        int, typer.Option(min=1, max=20_000, help="Check-ins that each gateway of a crowd heard meanwhile.")
+    ] = 20,
     json_: AsJson = False,
 ) -> None:
     """Attack a whole village with every fault that this machine can make. Exit code 1 when anything was lost."""
@@ -1389,7 +1392,7 @@ def faults(
     drawn = randbits(32) if seed is None else seed
     try:
         if crowd:
-            came = crowds.come_back(gateways=crowd, tell=partial(typer.echo, err=True))
+            came = crowds.come_back(gateways=crowd, backlog=backlog, tell=partial(typer.echo, err=True))
             typer.echo(crowds.as_json(came) if json_ else crowds.as_text(came))
             raise typer.Exit(program.UNHURT if came.unhurt else program.HURT)
         if tier:
