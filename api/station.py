@@ -382,6 +382,7 @@ class Station:
                 takes=self.takes,
                 reports=self.reports,
                 standings=self.standings,
+                clock=clock,
             ),
             station=settings.station,
             holder=this_process(),

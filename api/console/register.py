@@ -10,10 +10,10 @@ from starlette.datastructures import UploadFile
 from api.access import anybody
 from api.bodies import holds
 from api.console.interface import Reply
-from api.console.known import Form, Typed, every, known, now_of
+from api.console.known import Form, Typed, every, known
 from api.console.page import Reader, go, reader
 from api.console.sections import Id, Number, Text, nothing, section
-from api.console.works import OPEN, page_of, until_done
+from api.console.works import OPEN, follow, page_of, until_done
 from api.register.files import BYTES_MOST
 
 router: Final = APIRouter(include_in_schema=False, dependencies=[anybody("console.read")])
@@ -274,15 +274,12 @@ async def import_sheets(request: Request) -> Response:
 
 @router.post("/register/sheets/export")
 async def export_sheets(request: Request, typed: Form) -> Response:
-    """The register as a file, with a reason."""
+    """The register as a file, with a reason: at once where it is made at once, else on the page of the work."""
     one = await reader(request, csrf=typed.csrf)
     format_, sheet = typed.text("format") or "xlsx", typed.maybe("sheet") if typed.text("format") == "csv" else None
-    reply = await one.ask.get("/register/export", format=format_, sheet=sheet, reason=typed.text("reason"))
-    if not reply.good:
-        return await _sheets(one, typed=typed, problem=reply.body)
-    name = f"register-{one.station.settings.station}-{now_of(one).astimezone(one.zone):%Y%m%d}.{format_}"
-    kept = {"Content-Disposition": f'attachment; filename="{name}"', "Cache-Control": "no-store"}
-    return Response(reply.raw, media_type=reply.headers["content-type"], headers=kept)
+    body = {"format": format_, "sheet": sheet, "reason": typed.text("reason")}
+    begun = await one.ask.ask("POST", "/works/exports", body=body)
+    return await follow(one, begun) if begun.good else await _sheets(one, typed=typed, problem=begun.body)
 
 
 # Planned ahead

@@ -1,19 +1,25 @@
 """Figures of a day, a week, a month and a year: plots, and beside each the same numbers as a table."""
 
 import json
+import re
 from collections import defaultdict
 from collections.abc import Iterable, Mapping, Sequence
 from datetime import date, datetime, timedelta
+from http import HTTPStatus
 from typing import Annotated, Any, Final
+from urllib.parse import urlencode
 
 from fastapi import APIRouter, Query, Request, Response
 
 from api.access import anybody
 from api.colours.rules import COLOUR_WORDS
-from api.console.known import every, known, now_of
-from api.console.page import Reader, reader
+from api.console.interface import Reply
+from api.console.known import Form, every, known, now_of
+from api.console.page import Reader, go, reader
+from api.console.works import follow
 from api.reports.rules import MEASURE_WORDS, Period
 from api.reports.schemas import Whose
+from broker.ids import EVENT_ID
 from broker.kinds import KIND_WORDS
 
 router: Final = APIRouter(include_in_schema=False, dependencies=[anybody("console.read")])
@@ -38,9 +44,6 @@ def own_area(one: Reader, *roles: str) -> str:
 
 def days_of(period: str, begins: date, ends: date) -> list[tuple[date, str, str]]:
     """Into which pieces a time is cut to show how it went: a day of each, its period, and what it is called."""
-    if period == Period.YEAR:
-        months = [(begins.replace(day=1) + timedelta(days=31 * nth)).replace(day=1) for nth in range(12)]
-        return [(first, Period.MONTH.value, f"{first:%m}") for first in months]
     if period == Period.DAY:
         begins = ends - timedelta(days=7)
     days = [begins + timedelta(days=nth) for nth in range((ends - begins).days)]
@@ -119,18 +122,69 @@ async def _repeated(one: Reader, places: Mapping[str, int]) -> list[dict[str, An
     return rows
 
 
+async def _read(one: Reader, area: str, period: str, day: str, cards: str) -> tuple[Reply, list[Any]]:
+    """Figures of a time, and scorecards."""
+    reply = await one.ask.get(f"/reports/{area or '-'}/alarms", day=day, period=period)
+    if not reply.good:
+        return reply, []
+    carded = await one.ask.get(f"/reports/{area}/cards", day=day, period=period, whose=cards)
+    return reply, carded.body["cards"] if carded.good else []
+
+
+@router.post("/reports")
+async def choose(request: Request, typed: Form) -> Response:
+    """Another area or time: a year is reckoned beside the request, all else when it is looked at."""
+    one = await reader(request, csrf=typed.csrf)
+    asked = {name: typed.text(name) for name in ("area", "period", "day", "cards")}
+    if asked["period"] != Period.YEAR:
+        return go(f"/reports?{urlencode(asked)}")
+    begun = await one.ask.ask("POST", "/works/year-reports", body={"area": asked["area"], "day": asked["day"]})
+    return await follow(one, begun) if begun.good else await _reports(one, **asked, problem=begun)
+
+
 @router.get("/reports")
-async def reports(
-    request: Request, area: Text = "", period: Text = "month", day: Text = "", cards: Text = ""
+async def reports(  # noqa: PLR0917 - parameters of HTTP
+    request: Request, area: Text = "", period: Text = "month", day: Text = "", cards: Text = "", work: Text = ""
 ) -> Response:
-    """Figures of an area and a time."""
+    """Figures of an area and a time; of a year (`work`) when they are reckoned."""
     one = await reader(request)
+    if not work:
+        return await _reports(one, area=area, period=period, day=day, cards=cards)
+    reply = await one.ask.get(f"/works/{work}/file") if re.fullmatch(EVENT_ID, work) else None
+    year = reply.body if reply is not None and reply.good else None
+    if not isinstance(year, dict) or "alarms" not in year:  # kept no more, not his, or another sort of file
+        gone = Reply(HTTPStatus.NOT_FOUND, {"status": HTTPStatus.NOT_FOUND, "type": "not_there", "detail": ""})
+        return await _reports(one, area="", period=Period.YEAR.value, day="", cards=cards, problem=gone)
+    day = datetime.fromisoformat(year["alarms"]["begins"]).astimezone(one.zone).date().isoformat()
+    return await _reports(
+        one, area=year["alarms"]["area"], period=Period.YEAR.value, day=day, cards=cards, year=year, work=work
+    )  # fmt: skip
+
+
+async def _reports(
+    one: Reader,
+    *,
+    area: str,
+    period: str,
+    day: str,
+    cards: str,
+    year: Any = None,
+    work: str = "",
+    problem: Reply | None = None,
+) -> Response:
+    """`year`: what was reckoned of one, in a work; `problem`: what was wrong with the question."""
     names = await known(one, "areas")
     area = area or own_area(one)
     today = now_of(one).astimezone(one.zone).date().isoformat()
     day = day or today
     cards = cards if cards in CARDS else CARDS[0]
-    reply = await one.ask.get(f"/reports/{area or '-'}/alarms", day=day, period=period)
+    carded: list[Any] = []
+    if year is not None:
+        reply, carded = Reply(HTTPStatus.OK, year["alarms"]), year["cards"][cards]
+    elif period == Period.YEAR:
+        reply = problem or Reply(HTTPStatus.OK, None)
+    else:
+        reply, carded = await _read(one, area, period, day, cards)
     choice = [row for row in names.rows("areas") if row["meaning"] != "group"]
     values: dict[str, Any] = {
         "called": names,
@@ -142,17 +196,21 @@ async def reports(
         "cards": cards,
         "whose": CARDS,
         "problem": None if reply.good else reply.body,
+        "work": work,
     }
-    if not reply.good:
+    if reply.body is None or not reply.good:
         return await one.page("reports.html", status=reply.status, found=None, **values)
     found = reply.body
     begins, ends = (datetime.fromisoformat(found[name]).astimezone(one.zone) for name in ("begins", "ends"))
     now = now_of(one)
     installed = await one.ask.get(f"/reports/{area}/installation")
-    carded = await one.ask.get(f"/reports/{area}/cards", day=day, period=period, whose=cards)
     until = min(ends, now.astimezone(one.zone))
     covered = await _coverage(one, max(begins, until - COVERAGE_MOST), until)
-    points = await _points(one, area, period, begins.date(), ends.date())
+    points = (
+        [{**row, "label": row["month"][5:7]} for row in year["points"]]
+        if year is not None
+        else await _points(one, area, period, begins.date(), ends.date())
+    )
     figures = found["figures"]
     below = sorted(found["below"].items(), key=lambda row: (-row[1]["alarms"], names("areas", row[0])))
     kinds = sorted(figures["by_kind"].items(), key=lambda row: (-row[1], row[0]))
@@ -170,7 +228,7 @@ async def reports(
         measure_words=MEASURE_WORDS,
         shares=SHARES,
         installed=installed.body if installed.good else None,
-        carded=carded.body["cards"] if carded.good else [],
+        carded=carded,
         covered=covered,
         clipped=until - begins > COVERAGE_MOST,
         points=points,

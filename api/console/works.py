@@ -31,6 +31,8 @@ BACK: Final = {
     Kind.REPORT_ALARMS.value: "/reports",
     Kind.REPORT_CARDS.value: "/reports",
     Kind.REPORT_POINTS.value: "/reports",
+    Kind.REPORT_YEAR.value: "/reports?period=year",
+    Kind.EXPORT.value: "/register/sheets",
 }
 """From where each is asked for."""
 
@@ -54,12 +56,17 @@ def page_of(work: Any) -> str:
     return f"/works/{work['id']}"
 
 
+def result_of(work: Any) -> str | None:
+    """Where what came of it is shown, where that is a page of its own."""
+    return f"/reports?work={work['id']}" if work["file"] and work["kind"] == Kind.REPORT_YEAR else None
+
+
 async def follow(one: Reader, begun: Reply) -> Response:
-    """The file itself where it is made already; else the page of the work. What could not be begun says why."""
+    """What came of it where that is there already; else the page of the work. What could not be begun says why."""
     if not begun.good:
         return await _list(one, problem=begun.body)
     work = await until_done(one, begun)
-    return go(f"/api/v1/works/{work['id']}/file" if work["file"] else page_of(work))
+    return go(result_of(work) or (f"/api/v1/works/{work['id']}/file" if work["file"] else page_of(work)))
 
 
 async def _shown(one: Reader, work: Any) -> dict[str, Any]:
@@ -71,6 +78,7 @@ async def _shown(one: Reader, work: Any) -> dict[str, Any]:
         "kept": (ended + timedelta(milliseconds=KEPT_MS)).isoformat() if ended else None,
         "names": await known(one, "areas") if work["area"] else None,
         "back": BACK[work["kind"]],
+        "page": result_of(work),
     }
 
 

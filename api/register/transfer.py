@@ -9,8 +9,9 @@ from api.access import Authority, may
 from api.audit.service import record
 from api.bodies import holds, whole
 from api.problems import NotThere, answers
-from api.register import files, importing
+from api.register import files
 from api.register.endpoints import EDITED, REASON_CHARS, IfMatchIfThere, Reason
+from api.register.exporting import MEDIA, exported
 from api.register.files import BYTES_MOST, Format
 from api.register.importing import ImportRefused
 from api.register.problems import NeedsReason
@@ -30,13 +31,6 @@ router: Final = APIRouter(
         HTTPStatus.SERVICE_UNAVAILABLE,
     ),
 )
-
-MEDIA: Final = {
-    Format.XLSX: "application/vnd.openxmlformats-officedocument.spreadsheetml.sheet",
-    Format.CSV: "text/csv; charset=utf-8",
-    Format.TOML: "application/toml",
-}
-
 
 OneSheet = Annotated[Sheet | None, Query(description="Which sheet a CSV file is")]
 BODY: Final = {"content": {media: {"schema": {"type": "string", "format": "binary"}} for media in MEDIA.values()}}
@@ -95,19 +89,12 @@ def export_register(
     _whole_station(station, by)
     if len((reason or "").strip()) < REASON_CHARS:
         raise NeedsReason
-    register = station.register
     if form is Format.CSV and sheet is None:
         raise files.FileRefused("no_sheet")
     with station.database.write() as session:
         record(
             session, at_ms=station.clock(), by=by.principal.account, action=by.action, about="register", reason=reason
         )
-        rows = importing.book(session, register.now, register.station)
-    if form is Format.CSV and sheet is not None:
-        data = files.write_csv(sheet, rows[sheet].values())
-    elif form is Format.TOML:
-        data = files.write_toml(rows[Sheet.AREAS].values(), rows[Sheet.PLACES].values())
-    else:
-        data = files.write_xlsx({name: found.values() for name, found in rows.items()})
+        data = exported(session, station.register, form, sheet)
     name = f"register-{sheet.value}.{form.value}" if sheet is not None else f"register.{form.value}"
     return Response(data, media_type=MEDIA[form], headers={"Content-Disposition": f'attachment; filename="{name}"'})

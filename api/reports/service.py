@@ -4,7 +4,7 @@ ReportProblem
 +-- NoSuchOwner             422: these cards are for whoever leads
 """
 
-from collections.abc import Mapping
+from collections.abc import Iterator, Mapping
 from datetime import date
 from zoneinfo import ZoneInfo
 
@@ -87,15 +87,30 @@ class Reports:
                 raise MayNot(by.action)
             handlers = {case.handler for case in found if case.handler is not None}
             return cards(found, handlers, now_ms=now, zone=self.zone, owns=lambda owner, case: case.handler == owner)
-        meaning = _MEANINGS[whose]
-        areas = sorted(one for one in self._register.within(area) if self._register.now.areas[one].meaning is meaning)
+        areas = self._of_meaning(area, _MEANINGS[whose])
         return cards(
-            found,
-            told(areas, tell, "reckoning", of=len(areas)),
-            now_ms=now,
-            zone=self.zone,
-            owns=lambda owner, case: owner in case.areas,
-        )
+            found, told(areas, tell, "reckoning", of=len(areas)), now_ms=now, zone=self.zone, owns=_lay_in
+        )  # fmt: skip
+
+    def year(
+        self, session: Session, by: Authority, area: str, when: Span, *, tell: Tell = untold
+    ) -> tuple[Figures, dict[str, Figures], dict[Whose, list[Card]]]:
+        """What `area` and `cards` of areas say, with the alarms read once. Raises NotThere."""
+        found = self.cases(session, when, self._eyes(by, area), area, tell=tell)
+        now, ids = self._clock(), sorted(self._below(area))
+        owners = {whose: self._of_meaning(area, meaning) for whose, meaning in _MEANINGS.items()}
+        many = len(ids) + sum(map(len, owners.values()))
+        steps = told(range(many), tell, "reckoning", of=many)
+
+        def stepped(areas: list[str]) -> Iterator[str]:
+            return (one for one, _ in zip(areas, steps, strict=False))
+
+        below = {one: self._figures([case for case in found if one in case.areas]) for one in stepped(ids)}
+        scored = {
+            whose: cards(found, stepped(areas), now_ms=now, zone=self.zone, owns=_lay_in)
+            for whose, areas in owners.items()
+        }
+        return self._figures(found), below, scored
 
     def departments(self, session: Session, by: Authority, area: str, when: Span) -> dict[str, Share]:
         """On-time shares of the departments in whose name tasks were done in an area. Raises NotThere."""
@@ -152,6 +167,10 @@ class Reports:
         lay = repository.trees(session, self._register.station)
         return [case for case in repository.cases(session, when, eyes, lay=lay, tell=tell) if area in case.areas]
 
+    def _of_meaning(self, area: str, meaning: Meaning) -> list[str]:
+        areas = self._register.now.areas
+        return sorted(one for one in self._register.within(area) if areas[one].meaning is meaning)
+
     def _below(self, area: str) -> list[str]:
         areas = self._register.now.areas.values()
         return [one.id for one in areas if area in (one.parent, one.police_parent)]
@@ -166,3 +185,7 @@ class Reports:
         if not held:
             raise NotThere(f"no area {area!r} of yours")
         return held[0].eyes
+
+
+def _lay_in(owner: str, case: Case) -> bool:
+    return owner in case.areas

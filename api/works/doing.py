@@ -31,7 +31,7 @@ from api.rights.rules import Authority
 from api.works import repository
 from api.works.models import LongWork
 from api.works.rules import WHOLE, Kind, State, thousandths
-from api.works.service import ASKED, File, Works, reach_digest
+from api.works.service import ASKED, File, Works
 
 WRITING: Final = "writing"
 """The phase in which the work itself has the tables from its first row on: nothing is said then, only looked."""
@@ -102,6 +102,10 @@ class Task:
         if file is None:
             raise Failed("file_gone")
         return file.content
+
+    def authority(self, action: str) -> Authority:
+        """How far whoever asked reaches with another action."""
+        return self._lane.works.authority_for(self.by.principal, action)
 
     @property
     def tell(self) -> Tell:
@@ -312,7 +316,7 @@ class _Lane:
             assert row is not None
             who = acting(session, row.by, now_ms=self.clock(), via="work")
             by = self.works.authority(who, Kind(row.kind))
-            row.reach = reach_digest(by.reach)
+            row.reach = self.works.reached(who, Kind(row.kind))
             session.flush()
             session.expunge(row)
         if not by.reach.held:

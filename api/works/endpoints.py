@@ -1,6 +1,7 @@
 """Long works over HTTP: begun with 202 and a Location, looked at, given up, begun again; what came of them."""
 
 from collections.abc import Collection, Sequence
+from datetime import datetime
 from http import HTTPStatus
 from typing import Annotated, Final
 
@@ -12,14 +13,24 @@ from api.accounts.repository import ACCOUNT, one
 from api.bodies import file_of, whole
 from api.pages import PAGE, Cursor, Limit, below, cursor
 from api.problems import NotThere, answers
-from api.register.files import BYTES_MOST, Format
+from api.register.endpoints import REASON_CHARS
+from api.register.files import BYTES_MOST, FileRefused, Format
+from api.register.problems import NeedsReason
 from api.register.sheets import Sheet
 from api.reports.rules import Period
 from api.station import CurrentStation, Station
 from api.works import repository
 from api.works.models import LongWork
 from api.works.rules import Kind, State
-from api.works.schemas import PointsReportAsked, ReportAsked, WorkAnswer, WorkPage, work_answer
+from api.works.schemas import (
+    ExportAsked,
+    PointsReportAsked,
+    ReportAsked,
+    WorkAnswer,
+    WorkPage,
+    YearReportAsked,
+    work_answer,
+)
 from api.works.service import HEAVY_OCTETS, File
 from broker.ids import EVENT_ID
 
@@ -37,6 +48,8 @@ router: Final = APIRouter(
 )
 
 NAME_CHARS: Final = 120
+HEAVY_PLACES: Final = 300
+"""An export of more households is not made before smaller works."""
 
 Id = Annotated[str, Path(pattern=EVENT_ID)]
 Own = Annotated[Authority, may("work.own")]
@@ -152,6 +165,46 @@ def make_points_report(
     words = asked.model_dump(mode="json")
     with station.database.write() as session:
         row = station.long_works.ask(session, by, Kind.REPORT_POINTS, words, heavy=asked.period is Period.YEAR)
+        (answer,) = _show(station, session, by, [row])
+    return _begun(station, response, answer)
+
+
+@router.post("/year-reports", summary="Make the report of a year, as pages show it", status_code=BEGUN)
+def make_year_report(
+    station: CurrentStation, by: Annotated[Authority, may("report.read")], asked: YearReportAsked, response: Response
+) -> WorkAnswer:
+    """Alarms, scorecards of areas, and points by month for whoever may read them. The file is a `YearReport`."""
+    _area(station, asked.area)
+    if not by.reach.covers(station.register.subject_of_area(asked.area)):
+        raise NotThere(f"no area {asked.area!r} of yours")
+    words = asked.model_dump(mode="json") | {"period": Period.YEAR.value}
+    with station.database.write() as session:
+        row = station.long_works.ask(session, by, Kind.REPORT_YEAR, words, heavy=True)
+        (answer,) = _show(station, session, by, [row])
+    return _begun(station, response, answer)
+
+
+@router.post("/exports", summary="Export the register as a file", status_code=BEGUN)
+def make_export(
+    station: CurrentStation, by: Annotated[Authority, may("register.export")], asked: ExportAsked, response: Response
+) -> WorkAnswer:
+    """What GET /api/v1/register/export does. Recorded with its reason when it is read, and given to nobody else."""
+    if not by.reach.covers(station.register.subject_of_area(station.register.station)):
+        raise NotThere("the register of the whole station is not yours")
+    if len(asked.reason.strip()) < REASON_CHARS:
+        raise NeedsReason
+    if asked.format is Format.CSV and asked.sheet is None:
+        raise FileRefused("no_sheet")
+    sheet = asked.sheet.value if asked.format is Format.CSV and asked.sheet is not None else None
+    day = datetime.fromtimestamp(station.clock() / 1_000, station.settings.zone)
+    part = "" if sheet is None else f"-{sheet}"
+    words = {
+        "format": asked.format.value, "sheet": sheet, "reason": asked.reason,
+        "name": f"register{part}-{station.settings.station}-{day:%Y%m%d}.{asked.format.value}",
+    }  # fmt: skip
+    heavy = len(station.register.now.places) > HEAVY_PLACES
+    with station.database.write() as session:
+        row = station.long_works.ask(session, by, Kind.EXPORT, words, heavy=heavy)
         (answer,) = _show(station, session, by, [row])
     return _begun(station, response, answer)
 

@@ -7,13 +7,16 @@ from typing import Any, Final
 
 from sqlmodel import Session
 
+from api.audit.service import record
+from api.clock import Clock, iso
 from api.database import Database
 from api.etags import StaleVersion, etag
 from api.points.aside import RecomputingFailed, recompute_aside
 from api.points.standing_schemas import report_tables
 from api.points.standings import Standings
-from api.problems import MayNot
+from api.problems import MayNot, NotThere
 from api.register import files
+from api.register.exporting import MEDIA, exported
 from api.register.files import FileRefused, Format
 from api.register.importing import Plan
 from api.register.reporting import report
@@ -29,6 +32,7 @@ from api.reports.tables import Table
 from api.settings import StationSettings
 from api.works.doing import Do, Failed, Outcome, Task
 from api.works.rules import Kind
+from api.works.schemas import MonthOfPoints, YearReport
 from api.works.service import File
 
 DIFFERENCES_SHOWN: Final = 200
@@ -42,6 +46,7 @@ def kinds(
     takes: Takes,
     reports: Reports,
     standings: Standings,
+    clock: Clock,
 ) -> Mapping[Kind, Do]:
     """Every kind with what does it."""
     return {
@@ -51,6 +56,8 @@ def kinds(
         Kind.REPORT_ALARMS: lambda task: _report_alarms(task, database, reports),
         Kind.REPORT_CARDS: lambda task: _report_cards(task, database, reports),
         Kind.REPORT_POINTS: lambda task: _report_points(task, database, standings),
+        Kind.REPORT_YEAR: lambda task: _report_year(task, database, reports, standings, clock=clock),
+        Kind.EXPORT: lambda task: _export(task, database, register, clock=clock),
     }
 
 
@@ -102,6 +109,19 @@ def _take(task: Task, register: Register, takes: Takes) -> Outcome:
     return Outcome()
 
 
+def _export(task: Task, database: Database, register: Register, *, clock: Clock) -> Outcome:
+    _whole_station(task, register)
+    by, form, sheet = task.by, Format(task.asked["format"]), task.asked["sheet"]
+    with database.write() as session:  # before it is read, so that nothing is read that is not recorded
+        record(
+            session, at_ms=clock(), by=by.principal.account, action="register.export", about="register",
+            reason=task.asked["reason"],
+        )  # fmt: skip
+    with database.read() as session:
+        content = exported(session, register, form, None if sheet is None else Sheet(sheet), tell=task.tell)
+    return Outcome(file=File(name=task.asked["name"], media=MEDIA[form], content=content))
+
+
 # Points
 
 
@@ -143,6 +163,51 @@ def _report_points(task: Task, database: Database, standings: Standings) -> Outc
             session, task.by, task.asked["area"], standings.span(*_span(task)), tell=task.tell
         )  # fmt: skip
     return _filed(task, "points", report_tables(found))
+
+
+def _report_year(
+    task: Task, database: Database, reports: Reports, standings: Standings, *, clock: Clock
+) -> Outcome:  # fmt: skip
+    area, when, now = task.asked["area"], reports.span(*_span(task)), clock()
+    with database.read() as session:
+        whole, below, scored = reports.year(session, task.by, area, when, tell=task.tell)
+        points = _months(task, session, standings, now_ms=now)
+    begins, ends = schemas.span_words(when)
+    found = YearReport(
+        alarms=schemas.AreaReport(
+            area=area,
+            begins=begins,
+            ends=ends,
+            as_of=iso(now),
+            figures=schemas.figures_answer(whole),
+            below={one: schemas.figures_answer(figures) for one, figures in below.items()},
+        ),
+        cards={whose: tuple(map(schemas.card_answer, made)) for whose, made in scored.items()},
+        points=points,
+    )
+    name = f"year-{area}-{begins.astimezone(reports.zone):%Y}.json"
+    return Outcome(file=File(name=name, media="application/json", content=found.model_dump_json().encode()))
+
+
+def _months(task: Task, session: Session, standings: Standings, *, now_ms: int) -> tuple[MonthOfPoints, ...]:
+    """The months that have begun, for whoever may read points of the area."""
+    by, found = task.authority("points.report"), list[MonthOfPoints]()
+    if not by.reach.held:
+        return ()
+    year = date.fromisoformat(task.asked["day"]).year
+    for month in range(1, 13):
+        task.tell("points", month - 1, 12)
+        first = date(year, month, 1)
+        when = standings.span(Period.MONTH, first)
+        if when.from_ms > now_ms:
+            break
+        try:
+            sums = standings.report(session, by, task.asked["area"], when).guards
+        except NotThere:
+            return ()
+        told = {name: sum(getattr(one, name) for one in sums) for name in ("earned", "lost", "reversed", "total")}
+        found.append(MonthOfPoints(month=first, **told))
+    return tuple(found)
 
 
 def _span(task: Task) -> tuple[Period, date]:

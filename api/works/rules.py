@@ -23,6 +23,8 @@ class Kind(StrEnum):
     REPORT_ALARMS = "report_alarms"
     REPORT_CARDS = "report_cards"
     REPORT_POINTS = "report_points"
+    REPORT_YEAR = "report_year"
+    EXPORT = "export"
 
 
 class State(StrEnum):
@@ -46,8 +48,13 @@ ACTIONS: Final[Mapping[Kind, str]] = {
     Kind.REPORT_ALARMS: "report.read",
     Kind.REPORT_CARDS: "report.read",
     Kind.REPORT_POINTS: "points.report",
+    Kind.REPORT_YEAR: "report.read",
+    Kind.EXPORT: "register.export",
 }
 """What whoever asks must be allowed to do: when he asks, when it is done, and when he reads what came of it."""
+
+ALSO: Final[Mapping[Kind, tuple[str, ...]]] = {Kind.REPORT_YEAR: ("points.report",)}
+"""What more of what he may do has made the result what it is: without it the result is another one."""
 
 KIND_WORDS: Final[Mapping[Kind, Words]] = {
     Kind.IMPORT_TRIAL: Words("导入试算", "Trial of an import"),
@@ -56,6 +63,8 @@ KIND_WORDS: Final[Mapping[Kind, Words]] = {
     Kind.REPORT_ALARMS: Words("警情统计", "Alarm report"),
     Kind.REPORT_CARDS: Words("考核评分", "Scorecards"),
     Kind.REPORT_POINTS: Words("积分统计", "Points report"),
+    Kind.REPORT_YEAR: Words("年度报表", "Report of a year"),
+    Kind.EXPORT: Words("导出登记", "Export of the register"),
 }
 
 STATE_WORDS: Final[Mapping[State, Words]] = {
@@ -75,6 +84,8 @@ PHASES: Final[Mapping[Kind, tuple[tuple[str, int], ...]]] = {
     Kind.REPORT_ALARMS: _REPORT,
     Kind.REPORT_CARDS: _REPORT,
     Kind.REPORT_POINTS: _REPORT,
+    Kind.REPORT_YEAR: (("reading", 400), ("reckoning", 400), ("points", 200)),
+    Kind.EXPORT: (("reading", 400), ("filing", 600)),
 }
 """What each consists of, and how many thousandths of the time each part takes, as measured roughly."""
 
@@ -86,6 +97,7 @@ PHASE_WORDS: Final[Mapping[str, Words]] = {
     "months": Words("核对月份", "Checking months"),
     "reckoning": Words("计算", "Reckoning"),
     "filing": Words("生成文件", "Making the file"),
+    "points": Words("汇总积分", "Adding points up"),
 }
 
 WHY_WORDS: Final[Mapping[str, Words]] = {

@@ -8,10 +8,11 @@ from typing import Annotated, Any, Final, Literal
 from pydantic import Field, StringConstraints
 
 from api.clock import iso
-from api.register.files import WHY
+from api.register.files import WHY, Format
 from api.register.schemas import ReportAnswer
+from api.register.sheets import Sheet
 from api.reports.rules import Period
-from api.reports.schemas import Whose
+from api.reports.schemas import AreaReport, CardAnswer, Whose
 from api.shapes import Answer, Asked, CivilDay, WordsAnswer, words_answer
 from api.works.models import LongWork
 from api.works.rules import KIND_WORDS, OPEN, PHASE_WORDS, STATE_WORDS, WHY_WORDS, Kind, State, left_s
@@ -40,6 +41,39 @@ class PointsReportAsked(Asked):
     day: CivilDay = Field(description="Any day of the period")
     period: Period = Period.YEAR
     format: Literal["csv", "xlsx"] = "xlsx"
+
+
+class YearReportAsked(Asked):
+    """A year of an area, as pages show it."""
+
+    area: Area
+    day: CivilDay = Field(description="Any day of the year")
+
+
+class ExportAsked(Asked):
+    """The register as a file. There are names and phones in it: the reason is recorded."""
+
+    format: Format = Format.XLSX
+    sheet: Sheet | None = Field(default=None, description="Which sheet, as CSV")
+    reason: str = Field(max_length=200)
+
+
+class MonthOfPoints(Answer):
+    """Points of a month, in tenths."""
+
+    month: date
+    earned: int
+    lost: int
+    reversed: int
+    total: int
+
+
+class YearReport(Answer):
+    """What comes of a report of a year: its file is this. `points`: up to now; none for whoever may not read them."""
+
+    alarms: AreaReport
+    cards: dict[Whose, tuple[CardAnswer, ...]]
+    points: tuple[MonthOfPoints, ...]
 
 
 class FileAnswer(Answer):
@@ -83,7 +117,7 @@ class WorkAnswer(Answer):
     by: str
     by_name: str
     sent: str
-    """Of an import: what the file is called."""
+    """Of an import or an export: what the file is called."""
     area: str | None
     """Of a report: which, of what time."""
     period: Period | None

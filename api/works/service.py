@@ -21,7 +21,7 @@ from api.rights.rules import Authority, Principal, Reach, Subject, rights
 from api.works import repository
 from api.works.models import LongWork, LongWorkFile
 from api.works.problems import NoFile, NotAgain, NothingToTake, TooManyWorks
-from api.works.rules import ACTIONS, OPEN, Kind, State
+from api.works.rules import ACTIONS, ALSO, OPEN, Kind, State
 from broker.ids import EVENT_ID_RANDOM_BYTES, event_id
 
 UNFINISHED_MOST: Final = 5
@@ -144,9 +144,10 @@ class Works:
 
     def shows(self, who: Principal, row: LongWork) -> bool:
         """Whether what came of a work is shown to somebody who may know of it."""
-        reach = self.authority(who, Kind(row.kind)).reach
+        kind = Kind(row.kind)
+        reach = self.authority(who, kind).reach
         if row.by == who.account:
-            return bool(reach.held) and row.reach in {"", reach_digest(reach)}
+            return bool(reach.held) and row.reach in {"", self.reached(who, kind)}
         return reach.everything
 
     def file(self, session: Session, by: Authority, id_: str) -> LongWorkFile:
@@ -160,8 +161,15 @@ class Works:
 
     def authority(self, who: Principal, kind: Kind) -> Authority:
         """How far somebody reaches with what a kind of work needs."""
-        action = ACTIONS[kind]
+        return self.authority_for(who, ACTIONS[kind])
+
+    def authority_for(self, who: Principal, action: str) -> Authority:
+        """How far somebody reaches with an action."""
         return Authority(who, action, rights().reach(who, action, groups=self._register.groups_of_places))
+
+    def reached(self, who: Principal, kind: Kind) -> str:
+        """A digest of all that somebody reaches and that makes the result of such a work what it is."""
+        return reach_digest(*(self.authority_for(who, one).reach for one in (ACTIONS[kind], *ALSO.get(kind, ()))))
 
     def keep(self, session: Session, number: int, file: File) -> None:
         """Keep what came of a work."""
@@ -201,9 +209,9 @@ class Works:
         record(session, at_ms=self._clock(), by=by, action=action, about=f"work:{row.id}", detail=detail)
 
 
-def reach_digest(reach: Reach) -> str:
-    """What tells two reaches apart."""
-    return sha256(repr(sorted(map(repr, map(astuple, reach.held)))).encode()).hexdigest()
+def reach_digest(*reaches: Reach) -> str:
+    """What tells reaches apart."""
+    return sha256("\n".join(repr(sorted(map(repr, map(astuple, one.held)))) for one in reaches).encode()).hexdigest()
 
 
 def _digest(kind: str, asked: Mapping[str, Any], content: bytes) -> str:

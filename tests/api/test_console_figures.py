@@ -16,6 +16,7 @@ from tests.api.conftest import Serve, Served, only_sqlite
 from tests.api.peers import COMMUNITY, HOUSEHOLDS, STATION, Gateway
 from tests.api.people import MOMENT, Hands, Somebody, add_companies, somebody
 from tests.api.signing_in import account
+from tests.api.test_console_works import wait_long
 
 pytestmark = only_sqlite
 
@@ -94,8 +95,11 @@ def test_a_report_shows_the_figures_of_the_interface_as_plots_and_the_same_numbe
 
 @pytest.mark.proves("G4")
 @pytest.mark.parametrize("period", ["day", "month", "year"])
-def test_every_period_has_its_report(station: Served, period: str) -> None:
-    page = signed_in(station, "wang").get(f"/reports?period={period}&cards=community")
+def test_every_period_has_its_report(station: Served, period: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    wait_long(monkeypatch)
+    wang = signed_in(station, "wang")
+    csrf, day = csrf_of(wang.get("/reports?period=year")), str(MOMENT.date())
+    page = wang.post("/reports", csrf=csrf, area=STATION, period=period, day=day, cards="community")
     assert "这段时间没有报警" in page
     points = plots(page)[-1]
     assert len(points["labels"]) == {"day": 7, "month": 15, "year": 1}[period]

@@ -82,11 +82,26 @@ def test_what_takes_long_is_watched_left_and_come_back_to(
 
 @pytest.mark.proves("G3")
 def test_a_year_is_downloaded_at_once_where_it_is_made_at_once(
-    visitor: Visitor, monkeypatch: pytest.MonkeyPatch
+    served: Served, visitor: Visitor, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     wait_long(monkeypatch)
     page = visitor.get("/reports?period=year")
     csrf = csrf_of(page)
+    assert 'class="tiles"' not in page  # a year is reckoned when it is asked for
+    assert "没有这个区域" in visitor.post("/reports", csrf=csrf, area=STATION, period="year", day="never", status=422)
+    page = visitor.post("/reports", csrf=csrf, area=STATION, period="year", day="2026-11-22", cards="grid")
+    assert 'class="tiles"' in page
+    (community,) = re.findall(r'href="(/reports\?work=[^"]+cards=community)"', page)
+    community = community.replace("&amp;", "&")
+    assert 'class="tiles"' in visitor.get(community)
+    year = re.findall(r"work=([^&]+)", community)[0]
+    assert f'href="/reports?work={year}"' in visitor.get(f"/works/{year}")
+    sun = Visitor(served)
+    sun.sign_in("sun")
+    for there in (f"/reports?work={year}", "/reports?work=nothing"):
+        nothing = sun.get(there, status=404)
+        assert "已经没有了" in nothing
+        assert 'class="tiles"' not in nothing
     forms = re.findall(r'<form class="files" method="post" action="([^"]+)">(.*?)</form>', page)
     assert [action for action, _ in forms] == ["/works/reports", "/works/reports", "/works/points-reports"]
     assert "/works/reports" not in visitor.get("/reports?period=month")
@@ -100,7 +115,7 @@ def test_a_year_is_downloaded_at_once_where_it_is_made_at_once(
     assert answer.content.startswith(b"PK")
     assert "points" in answer.headers["content-disposition"]
     listed = visitor.get("/works")
-    assert listed.count("已完成") == 4
+    assert listed.count("已完成") == 5
     work = re.findall(r'href="(/works/[^"]+)"', listed)[0]
     assert "保留到" in visitor.get(work)
     bad = visitor.client.post("/works/reports", data={**asked, "report": "alarms", "area": "nowhere"},

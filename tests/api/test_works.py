@@ -1,7 +1,9 @@
 """Long works: begun, looked at, left, come back to, given up, broken off; and what came of them for whom."""
 
+import json
 import threading
 from collections.abc import Callable
+from datetime import datetime
 from typing import Any, Final
 
 import pytest
@@ -17,7 +19,7 @@ from api.works.models import LongWork
 from api.works.rules import Kind, left_s, thousandths
 from api.works.service import UNFINISHED_MOST
 from tests.api.conftest import Serve, Served, only_sqlite
-from tests.api.peers import STATION, eventually
+from tests.api.peers import COMMUNITY, STATION, eventually
 from tests.api.people import Somebody, somebody
 from tests.api.test_points import a_round, employed, guard_of, note
 from tests.api.test_register_import import NEW, village, workbook
@@ -300,6 +302,69 @@ class TestReading:
         assert leader.ask("GET", f"{WORKS}/{alarms['id']}/file", status=404)["type"] == "no_file"
 
     @only_sqlite
+    @pytest.mark.proves("G4", "G5")
+    def test_a_year_says_what_its_parts_say_and_points_to_those_who_may_read_them(self, served: Served) -> None:
+        leader, company = officer(served, "leader"), officer(served, "north", Role.GUARD_COMPANY, "beiguan")
+        with served.station.registrar.edit("li") as edit:
+            edit.put_company("beiguan", name="北关保安", code=None, if_match=None)
+        wang = employed(served, company, "beiguan", "B001", "王一")
+        note(served, a_round(wang, Happened.MISSED, occurred_ms=served.station.clock()))
+        day = str(datetime.fromtimestamp(served.station.clock() / 1_000, served.station.settings.zone).date())
+        asked: dict[str, Any] = {"area": STATION, "day": day}
+        begun = leader.ended(leader.begin("year-reports", **asked))
+        found = leader.get(f"{WORKS}/{begun['id']}/file")
+        path = f"/api/v1/reports/{STATION}"
+        assert found["alarms"] | {"as_of": ""} == leader.get(f"{path}/alarms", **asked, period="year") | {"as_of": ""}
+        assert set(found["cards"]) == {"grid", "community", "station"}
+        for whose, cards in found["cards"].items():
+            assert cards == leader.get(f"{path}/cards", **asked, period="year", whose=whose)["cards"]
+        (guard,) = leader.get(f"/api/v1/points/reports/{STATION}", **asked)["guards"]
+        assert len(found["points"]) == int(day[5:7])  # months to come are not on it
+        assert found["points"][-1] == {"month": f"{day[:7]}-01"} | {
+            name: guard[name] for name in ("earned", "lost", "reversed", "total")
+        }
+        assert guard["lost"]
+
+        sun = officer(served, "sun", Role.COMMUNITY, COMMUNITY)
+        sun.begin("year-reports", **asked, status=404)
+        of_sun = sun.ended(sun.begin("year-reports", area=COMMUNITY, day=day))
+        chen = officer(served, "chen", Role.COMMUNITY, COMMUNITY)  # of the same role and area: yet it is not his
+        for other in (leader, chen):
+            assert other.ask("GET", f"{WORKS}/{of_sun['id']}/file", status=404)["type"] == "not_there"
+        company.begin("year-reports", **asked, status=403)
+        with served.station.database.write() as session:
+            session.connection().exec_driver_sql("UPDATE account_grant SET to_ms = 2 WHERE account = 'sun'")
+        sun.ask("GET", f"{WORKS}/{of_sun['id']}/file", status=403)  # his role ended since
+
+    @only_sqlite
+    @pytest.mark.proves("G5")
+    def test_an_export_is_recorded_with_its_reason_and_nobody_elses(self, served: Served) -> None:
+        one, other = officer(served, "one"), officer(served, "other")
+        admin = officer(served, "admin", Role.ADMINISTRATOR, "")
+        asked: dict[str, Any] = {"format": "toml", "reason": "年度核对"}
+        made: Any = None
+        for form, sheet in (("xlsx", None), ("csv", "places"), ("toml", None)):
+            made = one.ended(one.begin("exports", format=form, sheet=sheet, reason="年度核对"))
+            file = one.ask("GET", f"{WORKS}/{made['id']}/file", status=200)
+            query = {"format": form, "reason": "核对一下"} | ({"sheet": sheet} if sheet else {})
+            assert file.content == one.ask("GET", "/api/v1/register/export", status=200, params=query).content
+            assert file.headers["content-disposition"] == f'attachment; filename="{made["sent"]}"'
+            assert made["sent"].startswith("register")
+            assert made["part"] == 1000
+        said = served.rows(
+            "SELECT words FROM audit JOIN audit_words USING (seq) WHERE action = 'register.export' AND account = 'one'"
+        )
+        assert [json.loads(words)["reason"] for (words,) in said] == ["年度核对", "核对一下"] * 3
+        assert other.ask("GET", f"{WORKS}/{made['id']}/file", status=404)["type"] == "not_there"
+        assert admin.work(made)["file"] is None  # he sees that it was asked for, and gets nothing
+        assert admin.ask("GET", f"{WORKS}/{made['id']}/file", status=404)["type"] == "no_file"
+        assert one.begin("exports", **asked | {"reason": " x "}, status=422)["type"] == "needs_reason"
+        assert one.begin("exports", format="csv", reason="年度核对", status=422)["type"] == "file_refused"
+        one.begin("exports", format="pdf", reason="年度核对", status=422)
+        officer(served, "sun", Role.COMMUNITY, COMMUNITY).begin("exports", **asked, status=403)
+        officer(served, "gridded", Role.DUTY_OFFICER, "gr1").begin("exports", **asked, status=404)
+
+    @only_sqlite
     @pytest.mark.proves("N16")
     def test_after_a_day_nothing_of_it_is_there_any_more(self, served: Served) -> None:
         leader = officer(served, "leader")
@@ -327,5 +392,5 @@ class TestReading:
 def test_every_kind_is_done_and_has_its_words(served: Served) -> None:
     station = served.station
     done = kinds(station.settings, station.database, station.register, takes=station.takes, reports=station.reports,
-                 standings=station.standings)  # fmt: skip
+                 standings=station.standings, clock=station.clock)  # fmt: skip
     assert set(done) == set(Kind) == set(rules.ACTIONS) == set(rules.KIND_WORDS) == set(rules.PHASES)
