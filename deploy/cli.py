@@ -750,6 +750,35 @@ def assess(
     raise typer.Exit(OK if found.agrees else BAD)
 
 
+@app.command()
+def scrub(
+    settings: Annotated[Path | None, typer.Option(help="The station's settings as JSON.")] = None,
+    state: Annotated[Path, typer.Option("--state", help="Or: its state folder.")] = Path("/var/lib/shouwang/station"),
+    database: Annotated[
+        str | None,
+        typer.Option(envvar="SHOUWANG_DATABASE", help="As another account of the server, which may do more."),
+    ] = None,
+    json_: AsJson = False,
+) -> None:
+    """Take what was erased out of the files of a PostgreSQL too. The station is ended meanwhile (docs/privacy.md)."""
+    from api import settings as station_settings
+    from api.clock import wall_ms
+    from api.database import DatabaseError
+    from api.privacy import scrubbing
+
+    try:
+        read = station_settings.load(settings or state / "settings.json")
+        found = scrubbing.scrub(database or read.database, station=read.station, now_ms=wall_ms())
+    except station_settings.SettingsError as error:
+        fail(error, USAGE)
+    except scrubbing.StationRuns as error:
+        fail(error, MISSING)
+    except DatabaseError as error:
+        fail(error, STORE)
+    sys.stdout.write((scrubbing.as_json(found) if json_ else scrubbing.as_text(found)) + "\n")
+    raise typer.Exit(BAD if found.left else OK)
+
+
 points = typer.Typer(help="The points ledger (积分台账).", no_args_is_help=True)
 app.add_typer(points, name="points")
 

@@ -98,6 +98,16 @@ def of_actions(
     return [_both(row) for row in session.connection().execute(found)]
 
 
+def changed_after(session: Session, seq: int, beginnings: Sequence[str], *, but: str) -> bool:
+    """Whether an entry above `seq` has an action that begins so and does not end with `but`."""
+    found = select(AUDIT.c.seq).where(
+        AUDIT.c.seq > seq,
+        or_(*(AUDIT.c.action.startswith(beginning, autoescape=True) for beginning in beginnings)),
+        AUDIT.c.action.not_like(f"%{but}"),
+    )
+    return session.connection().execute(found.limit(1)).first() is not None
+
+
 def digest_at(session: Session, seq: int) -> str | None:
     """The digest of one entry; None when there is none of this number."""
     return session.connection().execute(select(AUDIT.c.digest).where(AUDIT.c.seq == seq)).scalar_one_or_none()

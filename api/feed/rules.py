@@ -9,7 +9,10 @@ Theory:
 3. What tells of an alarm is judged anew for each hearer by the alarm as it is now (`api.alarms.sight`), whatever was
    true when it happened: what has become a duress alarm meanwhile is heard by nobody but the police. A neighbour hears
    of a step only when it changes what neighbours read (`coarse`).
-4. What waits for one viewer is bounded (`Queue`). Whoever is too slow loses what waits, is told to look at the lists
+4. Nothing is told before it is known that whoever listens still may: each batch is read together with the record of
+   who did what, and when that says that somebody's rights, account, session or home changed, everybody is asked again
+   first, as is whose grant has run out by now. Sessions and tokens that end by time alone end here within seconds.
+5. What waits for one viewer is bounded (`Queue`). Whoever is too slow loses what waits, is told to look at the lists
    again (`resync`), and is cut: the others wait for nobody.
 """
 
@@ -26,6 +29,12 @@ from broker.policy import Audience
 ANY_EYES: Final[frozenset[Audience | None]] = frozenset({*Audience, None})
 """For what is made from no alarm: reach alone decides."""
 NO_EYES: Final = "none"
+
+RIGHTS_CHANGE: Final = (
+    "account.", "desk.", "grant.", "joining.", "register.", "session.begin", "session.end", "token.",
+)  # fmt: skip
+"""What the record of who did what says when somebody's reach or sign-in may have changed; reading changes nothing."""
+READING: Final = ".read"
 
 KEPT_MS: Final = 86_400_000
 """How long entries are kept."""

@@ -28,6 +28,8 @@ from api.alarms.models import AlarmRecord
 from api.alarms.repository import by_ids as alarms_by_ids
 from api.alarms.schemas import People, alarm_answer
 from api.alarms.sight import Ties, look, ties
+from api.audit import repository as chain
+from api.audit import service as audit
 from api.clock import Clock, iso
 from api.database import Database
 from api.feed import repository, rules
@@ -40,7 +42,7 @@ from broker.policy import Audience
 LOOK_S: Final = 0.1
 HEARTBEAT_S: Final = 10.0
 AGAIN_S: Final = 3.0
-"""How long somebody may go on listening whose session or grants ended."""
+"""How long a stream stays open that has nothing to tell, or a session's that ended by time alone."""
 LEAVE_S: Final = 3.0
 """How long a viewer that is cut has to take the word of it."""
 PRUNE_S: Final = 600.0
@@ -178,6 +180,8 @@ class Feed:
         self._top = 0
         """The highest number that was handed out. A higher one was committed later (`api.database`)."""
         self._asked = monotonic()
+        self._known = 0
+        """Up to where the record of who did what was looked at for changes of rights."""
         self._pruned = 0.0
         self._wake = threading.Event()
         self._stopping = False
@@ -257,15 +261,17 @@ class Feed:
                 log.exception("feed.bug")
 
     def _look(self) -> None:
-        """Hand out what is new, and let those in who wait to be."""
+        """Hand out what is new, and let those in who wait to be; those wait on where the database does not answer."""
         with self._lock:
-            joining, self._joining = self._joining, []
+            joining = [*self._joining]
             viewers = [*self._viewers]
         told: dict[Viewer, list[bytes]] = {}
         with self._database.read() as session:
             if not viewers:  # nobody has listened: what is there is old
                 self._top = repository.top(session)
             fresh = repository.after(session, self._top, limit=AT_ONCE)
+            if fresh or joining:
+                viewers, joining = self._still(session, viewers, joining)
             self._tell(_Batch.of(session, fresh), viewers, told)
             if fresh:
                 self._top = fresh[-1].number
@@ -273,11 +279,30 @@ class Feed:
                 if viewer.place is not None or viewer.lost:
                     self._resume(session, viewer, told)
         with self._lock:
-            self._viewers.update(joining)
+            still = [one for one in joining if one in self._joining]  # who left meanwhile is not let in
+            self._joining = [one for one in self._joining if one not in still]
+            self._viewers.update(still)
         for loop in {viewer.loop for viewer in told}:
             loop.call_soon_threadsafe(_offer, {one: frames for one, frames in told.items() if one.loop is loop})
         if len(fresh) == AT_ONCE:
             self._wake.set()
+
+    def _still(
+        self, session: Session, viewers: Sequence[Viewer], joining: list[Viewer]
+    ) -> tuple[list[Viewer], list[Viewer]]:
+        """Those who still may listen, and sit where they sit now, as of the moment of this batch or later."""
+        known, now_ms = audit.head(session).seq, self._clock()
+        changed = known != self._known and chain.changed_after(
+            session, self._known, rules.RIGHTS_CHANGE, but=rules.READING
+        )
+
+        def stays(viewer: Viewer) -> bool:
+            ended = any(not grant.holds(now_ms) for grant in viewer.seat.principal.grants)
+            return self._sits(viewer) if changed or ended else True
+
+        still = [one for one in viewers if stays(one)], [one for one in joining if stays(one)]
+        self._known = known  # not before everybody was asked
+        return still
 
     def _tell(self, batch: _Batch, viewers: Sequence[Viewer], told: dict[Viewer, list[bytes]]) -> None:
         """Judge each entry once for all viewers that sit alike."""
@@ -347,12 +372,17 @@ class Feed:
         with self._lock:
             viewers = [*self._viewers]
         for viewer in viewers:
-            seat = viewer.again()
-            if seat is None:
-                viewer.loop.call_soon_threadsafe(viewer.cut, ended("not_known"))
-                self.leave(viewer)
-            else:
-                viewer.seat = seat
+            self._sits(viewer)
+
+    def _sits(self, viewer: Viewer) -> bool:
+        """Ask whether a viewer still may listen, and how far; if not, it is cut."""
+        seat = viewer.again()
+        if seat is None:
+            viewer.loop.call_soon_threadsafe(viewer.cut, ended("not_known"))
+            self.leave(viewer)
+            return False
+        viewer.seat = seat
+        return True
 
     def _prune(self) -> None:
         self._pruned = monotonic()

@@ -39,12 +39,15 @@ class Live:
 class Screen:
     """Listens in a thread of its own, and keeps what it hears."""
 
-    def __init__(self, port: int, token: str, *, last: str | None = None, path: str = "/api/v1/feed") -> None:
+    def __init__(
+        self, port: int, token: str, *, last: str | None = None, path: str = "/api/v1/feed", cookie: str | None = None
+    ) -> None:
         self.events: list[Event] = []
         self.over = False
         self._changed = threading.Condition()
         self._connection = HTTPConnection("127.0.0.1", port, timeout=DEADLINE_S)
-        headers = {"Authorization": f"Bearer {token}"} | ({} if last is None else {"Last-Event-ID": last})
+        headers = {"Authorization": f"Bearer {token}"} if cookie is None else {"Cookie": cookie}
+        headers |= {} if last is None else {"Last-Event-ID": last}
         self._connection.request("GET", path, headers=headers)
         assert self._connection.sock is not None
         self._socket = self._connection.sock

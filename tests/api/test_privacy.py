@@ -7,6 +7,7 @@ from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
+import psycopg
 import pytest
 from sqlalchemy import insert, inspect, select
 from sqlmodel import Session, SQLModel
@@ -14,7 +15,9 @@ from sqlmodel import Session, SQLModel
 import api
 from api.alarms.models import AlarmRecord
 from api.audit import service as audit
-from api.privacy import rules, sheets
+from api.database import DatabaseError
+from api.database.rewriting import LOG, rewrite
+from api.privacy import rules, scrubbing, sheets
 from api.privacy.repository import blank, table
 from api.privacy.rules import RegisterError, Then
 from api.register.models import How, Note, Purpose
@@ -22,7 +25,8 @@ from api.register.registrar import Person, PlaceFields
 from api.rights.rules import Role
 from api.settings import StationSettings
 from broker.kinds import UPDATE_WORDS, UpdateState
-from tests.api.conftest import Serve, Served
+from tests.api.conftest import Serve, Served, only_postgresql
+from tests.api.databases import Databases, dsn
 from tests.api.peers import GRID, HOUSEHOLDS, STATION
 from tests.api.signing_in import machine
 
@@ -236,6 +240,69 @@ class TestRegister:
         assert {"table": "contact", "column": "phone"}.items() <= next(
             item for item in items if (item["table"], item["column"]) == ("contact", "phone")
         ).items()
+
+
+def in_folder(folder: Path, word: str = CANARY) -> set[str]:
+    """Files below a folder in whose octets it is found, by the part of a PostgreSQL in which they lie."""
+    words = (word.encode(), json.dumps(word)[1:-1].encode())
+    return {
+        str(path.relative_to(folder).parts[0])
+        for path in folder.rglob("*")
+        if path.is_file() and any(one in path.read_bytes() for one in words)
+    }
+
+
+@pytest.mark.proves("N16")
+@only_postgresql
+def test_after_its_step_nothing_that_was_erased_is_in_any_file_of_a_server(
+    serve: Serve, time: Time, settings: StationSettings, databases: Databases
+) -> None:
+    folder, url, name = databases.cluster.directory / "data", settings.database, settings.station
+    with serve(clock=time, wait=False) as station:
+        plant(station, time)
+        with station.station.database.write() as session:
+            session.connection().exec_driver_sql("ANALYZE")  # frequent values are written down, too
+        headers = leader(station)
+        answer = station.client.post(f"/api/v1/places/{HOUSE}/erase", json={"reason": "住户要求"}, headers=headers)
+        assert answer.status_code == 204, answer.text
+        station.station.privacy.retain(time.ms)
+        assert where(station) == set()
+        with pytest.raises(scrubbing.StationRuns):
+            scrubbing.scrub(url, station=name, now_ms=time.ms)
+    with psycopg.connect(dsn(url), autocommit=True) as server:
+        server.execute("CHECKPOINT")
+    assert in_folder(folder) == {"base", "pg_wal"}, "it has to be there first"
+    done = scrubbing.scrub(url, station=name, now_ms=time.ms)
+    assert done.left == {}
+    assert {"alarm", "contact", "audit_words"} <= done.tables.keys()
+    assert in_folder(folder) == set()
+    with serve(clock=time, wait=False) as station:
+        assert station.get("/api/v1/alarms")["items"]
+        with station.station.database.read() as session:
+            assert audit.verify(session).bad is None
+
+
+@pytest.mark.proves("N16")
+@only_postgresql
+def test_what_an_account_of_the_server_may_not_do_is_said(database_url: str, databases: Databases) -> None:
+    del databases
+    with psycopg.connect(dsn(database_url), autocommit=True) as server:
+        server.execute("DROP ROLE IF EXISTS small")
+        server.execute("CREATE ROLE small LOGIN")
+    small = database_url.replace("://shouwang@", "://small@")
+    try:
+        done = rewrite(small, station=STATION, tables={"alarm", "contact"})
+        assert done.tables == {}
+        assert done.left.keys() == {"alarm", "contact", "pg_catalog.pg_statistic", LOG}
+        assert all(done.left.values())
+    finally:
+        with psycopg.connect(dsn(database_url), autocommit=True) as server:
+            server.execute("DROP ROLE small")
+
+
+def test_a_file_is_scrubbed_by_the_station_itself(tmp_path: Path) -> None:
+    with pytest.raises(DatabaseError, match="by itself"):
+        scrubbing.scrub(f"sqlite:///{tmp_path}/station.db", station=STATION, now_ms=NOW)
 
 
 @pytest.mark.proves("N16")
