@@ -231,6 +231,8 @@ class StationSettings(Settings):
     """In which plans, rosters and reports say what day it is (IANA)."""
     quiet_days: Annotated[int, Field(ge=0, le=90)] = 7
     """A reader that read nothing for so long, though visits were due there, is a fault; 0: only walked rounds count."""
+    lost_within_s: Literal[20, 90] = 90
+    """So soon after its last word a gateway is called lost at the latest. 20 takes gateways that speak every 5 s."""
     gateway_keys: dict[GatewayKid, PublicKey] = {}
     """Public keys by kid (`gateway:g1`, after a rotation `gateway:g1#2`): whoever has one here is believed."""
     accounts: AccountSettings = AccountSettings()

@@ -236,7 +236,7 @@ class Station:
             consequences=(self.escalation.follow, self.feed.follow, end_orders),
         )
         self.link = Link(settings.broker, filters=filters(self.register), will=self._will)
-        self.faults = Faults(self.database, self.register, self.link, clock=clock)
+        self.faults = Faults(self.database, self.register, self.link, clock=clock, lost_within_s=settings.lost_within_s)
         look_s = LOOK_S if self.database.shared else SENDER_S
         self.sender = Sender(self.database, self.link, signer, clock=clock, wrap=wrap, look_s=look_s)
         self.duty = Duty(self.register, clock=clock, look=opened, change_owner=owners(self.alarms.changing))

@@ -23,6 +23,9 @@ from devices.radio433 import Form
 from gateway import settings as gateway_side
 from gateway.settings import GatewaySettings
 
+CLOSE_S: Final = 20
+CLOSE_STATUS_S: Final = 5
+"""A site that wants to know within 20 s of a lost gateway has gateways that tell their state every 5 s."""
 FORMER: Final = "seed.former"
 """Beside the station's signing key: the one that it had before."""
 
@@ -195,7 +198,7 @@ def gateway_settings(
         heartbeat_s=own.heartbeat_s,
         siren_s=own.siren_s,
         not_reached_s=own.not_reached_s,
-        status_s=own.status_s,
+        status_s=min(own.status_s, CLOSE_STATUS_S) if site.station.lost_within_s == CLOSE_S else own.status_s,
         night=own.night,
         utc_offset_min=site.station.utc_offset_min,
         gpio=gpio or own.factory,
@@ -249,6 +252,7 @@ def station_settings(
     seed = keys.seed_path(STATION_KID)
     return station_side.StationSettings(
         station=site.station.id,
+        lost_within_s=site.station.lost_within_s,
         broker=station_side.BrokerAccess(
             host=address.host,
             port=address.port,

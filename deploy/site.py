@@ -77,6 +77,7 @@ class Station(Entry):
     host: Word = "127.0.0.1"
     port: PortNumber = 8080
     utc_offset_min: Annotated[int, Field(strict=True, ge=-720, le=840)] = 480
+    lost_within_s: Literal[20, 90] = 90
 
 
 class Broker(Entry):

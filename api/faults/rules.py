@@ -19,6 +19,9 @@ from typing import Final
 COMES_BACK_MS: Final = 86_400_000
 LOST_MS: Final = 75_000
 """A gateway tells its status every 20 s (60 at most). Silent for longer it is lost: with LOOK_S that is within 90 s."""
+CLOSE_S: Final = 20
+LOST_CLOSE_MS: Final = 14_500
+"""The same for a site that wants to know within 20 s, whose gateways tell theirs every 5 s."""
 TOGETHER_MS: Final = 600_000
 """Heartbeats are spread over minutes: what one cut takes away is missed one by one."""
 MANY_LEAST: Final = 3
@@ -153,9 +156,9 @@ def comes_back(cleared_ms: int, now_ms: int) -> bool:
     return now_ms - cleared_ms <= COMES_BACK_MS
 
 
-def is_lost(seen_ms: int, now_ms: int) -> bool:
-    """Whether a gateway that was heard of then is lost."""
-    return now_ms - seen_ms > LOST_MS
+def is_lost(seen_ms: int, now_ms: int, *, within_s: int) -> bool:
+    """Whether a gateway that was heard of then is lost. `within_s`: the site's profile, 90 or 20."""
+    return now_ms - seen_ms > (LOST_CLOSE_MS if within_s == CLOSE_S else LOST_MS)
 
 
 def _together(silences: Sequence[Silence]) -> list[Silence]:

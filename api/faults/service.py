@@ -6,6 +6,7 @@ fell silent at once.
 """
 
 from collections.abc import Collection, Mapping, Sequence
+from functools import partial
 from time import monotonic
 from typing import Final
 
@@ -115,7 +116,11 @@ def areas_of(register: Register, gateway: str, about: str) -> frozenset[str]:
 class Faults:
     """What people do about faults, and the look at what nobody tells."""
 
-    def __init__(self, database: Database, register: Register, link: Link, *, clock: Clock) -> None:
+    def __init__(
+        self, database: Database, register: Register, link: Link, *, clock: Clock, lost_within_s: int = 90
+    ) -> None:
+        """`lost_within_s`: so soon after its last word a gateway is called lost at the latest, 90 or 20."""
+        self._lost_within_s = lost_within_s
         self._database = database
         self._register = register
         self._link = link
@@ -240,7 +245,8 @@ class Faults:
         offline = {row.gateway for row in repository.silent(session, [GATEWAY_OFFLINE])}
         heard = repository.heard(session)
         known = self._register.gateways
-        return [id_ for id_, seen in heard if id_ in known and id_ not in offline and rules.is_lost(seen, now_ms)]
+        silent = partial(rules.is_lost, now_ms=now_ms, within_s=self._lost_within_s)
+        return [id_ for id_, seen in heard if id_ in known and id_ not in offline and silent(seen)]
 
     def _note_lost(self, session: Session, *, now_ms: int) -> None:
         for gateway in self._lost(session, now_ms):

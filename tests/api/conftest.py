@@ -325,8 +325,10 @@ def serve(settings: StationSettings) -> Serve:
     """Run the station as often as a test likes, one at a time."""
 
     @contextmanager
-    def serving(*, wrap: Wrap = unwrapped, clock: Clock = wall_ms, wait: bool = True) -> Iterator[Served]:
-        app = build(settings, wrap=wrap, clock=clock)
+    def serving(
+        *, wrap: Wrap = unwrapped, clock: Clock = wall_ms, wait: bool = True, **otherwise: Any
+    ) -> Iterator[Served]:
+        app = build(settings.model_copy(update=otherwise), wrap=wrap, clock=clock)
         with TestClient(app) as client:
             if wait:
                 assert app.state.station.link.ready.wait(20)

@@ -103,8 +103,10 @@ class TestTable:
         assert {*TABLE} == {*product(Work, [act for act in Act if act is not Act.BEGAN])}
 
     def test_a_fault_is_lost_within_90_s(self) -> None:
-        assert not rules.is_lost(0, LOST_MS)
-        assert rules.is_lost(0, LOST_MS + 1)
+        assert not rules.is_lost(0, LOST_MS, within_s=90)
+        assert rules.is_lost(0, LOST_MS + 1, within_s=90)
+        assert not rules.is_lost(0, rules.LOST_CLOSE_MS, within_s=20)
+        assert rules.is_lost(0, rules.LOST_CLOSE_MS + 1, within_s=20)
         assert LOST_MS + 5_000 < 90_000
 
 
@@ -273,13 +275,13 @@ def test_every_code_has_words_in_both_languages_and_the_table_names_every_fault_
 
 @only_sqlite
 @pytest.mark.proves("N8", "A10")
-@pytest.mark.parametrize("phase_s", [0.0, 1.3, LOOK_S - 0.01])
-def test_a_gateway_is_called_lost_within_90_s_of_its_last_word_whenever_the_station_looks(
-    serve: Serve, gateway: Gateway, monkeypatch: pytest.MonkeyPatch, phase_s: float
+@pytest.mark.parametrize(("within_s", "phase_s"), [(90, 0.0), (90, 1.3), (90, LOOK_S - 0.01), (20, LOOK_S - 0.01)])
+def test_a_gateway_is_called_lost_in_time_after_its_last_word_whenever_the_station_looks(
+    serve: Serve, gateway: Gateway, monkeypatch: pytest.MonkeyPatch, within_s: int, phase_s: float
 ) -> None:
-    """Its status comes every 20 s (60 s at most): it may have died right after one. The figure is 80 s at the most."""
+    """Its status comes every 20 s (60 s at most), or every 5 s: it may have died right after one. 80 or 19.5 s."""
     now = [1_800_000_000_000]
-    with serve(clock=lambda: now[0]) as served:
+    with serve(clock=lambda: now[0], lost_within_s=within_s) as served:
         faults = served.station.faults
         said_ms = now[0]
         gateway.say_status()
@@ -290,6 +292,7 @@ def test_a_gateway_is_called_lost_within_90_s_of_its_last_word_whenever_the_stat
         now[0] += round(phase_s * 1_000)
         while not served.rows("SELECT 1 FROM fault WHERE code = 'gateway_offline'"):
             now[0] += round(LOOK_S * 1_000)
-            assert now[0] - said_ms <= 90_000
+            assert now[0] - said_ms <= within_s * 1_000
             faults.supervise(now[0])
-        assert LOST_MS < now[0] - said_ms <= LOST_MS + LOOK_S * 1_000
+        lost_ms = {90: LOST_MS, 20: rules.LOST_CLOSE_MS}[within_s]
+        assert lost_ms < now[0] - said_ms <= lost_ms + LOOK_S * 1_000

@@ -474,3 +474,12 @@ def test_a_household_in_no_group_is_known_where_its_unit_hangs(folder: Path) -> 
     assert HouseholdId("h03") in {household.id for household in part.households}
     assert part.rings == {"h02"}
     assert GatewayRegister(told(lonely, known, "gw1")).household(HouseholdId("h03")) is None
+
+
+@pytest.mark.proves("N8")
+def test_a_site_that_wants_to_know_sooner_of_a_lost_gateway_has_gateways_that_speak_as_often(two_keys: Keys) -> None:
+    close = TWO.model_copy(update={"station": TWO.station.model_copy(update={"lost_within_s": 20})})
+    for site, within_s, status_s in ((TWO, 90, 20), (close, 20, 5)):
+        assert assembly.station_settings(site, two_keys, state=STATE).lost_within_s == within_s
+        for id_ in ("gw1", "gw2"):
+            assert assembly.gateway_settings(site, two_keys, id_, state=STATE).status_s == status_s

@@ -1,5 +1,6 @@
 """docs/site.md and the program have the same tables, keys, values and defaults."""
 
+import json
 import re
 import tomllib
 from collections.abc import Iterator
@@ -120,7 +121,7 @@ def _words(annotation: Any, limits: list[Any]) -> str:
     if origin is dict:
         return f"table: {_words(inside[0], [])} = {_words(inside[1], [])}"
     if inside:
-        return ", ".join(f'`"{choice}"`' for choice in inside)
+        return ", ".join(f"`{json.dumps(choice)}`" for choice in inside)
     if annotation is bool:
         return "`true`, `false`"
     if annotation is int:
