@@ -33,6 +33,8 @@ from broker.kinds import Words
 from broker.signing import STATION_KID, gateway_kid
 from deploy import assembly, check
 from deploy import keys as keyring
+from deploy.listening import Listener, listeners
+from deploy.rules import UNSTABLE_PORT
 from deploy.site import Gateway, Site
 
 WITHIN_S: Final = 5.0
@@ -50,6 +52,22 @@ OLD_S: Final = 180
 """A gateway tells its health every minute at the least."""
 QUEUE_LONG: Final = 1_000
 ENDS_SOON_MS: Final = 30 * 86_400_000
+NAMES: Final = ("shouwang", "serial/by-id", "serial/by-path")
+"""Folders of /dev with names of ports that stay, the one first in which nothing can have another's name."""
+SEE_PORTS: Final = "ls -l /dev/shouwang /dev/serial/by-id"
+NUMBER: Final = "ID_SERIAL_SHORT"
+"""What udev knows of an adapter that has a number of its own."""
+ADDRESS_ITSELF: Final = frozenset({("udp", 68), ("udp", 546)})
+"""Clients of DHCP: a machine that gets its address has to listen for it."""
+NEEDLESS: Final = {
+    ("tcp", 22): ("ssh", "远程登录", "remote login: on purpose? Otherwise close it"),
+    ("udp", 5353): ("avahi-daemon.socket avahi-daemon", "mDNS 名字广播", "tells its name to the network (mDNS)"),
+    ("tcp", 5900): ("wayvnc vncserver-x11-serviced", "远程桌面", "a remote desktop"),
+    ("tcp", 631): ("cups.socket cups", "打印服务", "printing"),
+    ("tcp", 111): ("rpcbind.socket rpcbind", "RPC 端口映射", "the map of RPC"),
+    ("udp", 111): ("rpcbind.socket rpcbind", "RPC 端口映射", "the map of RPC"),
+}
+"""What Raspberry Pi OS and Debian start, by protocol and port: units, and what it is."""
 SAID: Final = frozenset({
     "id", "kind", "line", "baud", "address", "form", "gpio", "port", "role", "group", "grid", "community", "gateway",
     "silent", "volume", "heartbeat_s", "status_s", "siren_s", "after_s", "private", "mqtt", "pin", "pins", "household",
@@ -101,6 +119,8 @@ class Patient:
     broker_port: int | None = None
     http_port: int | None = None
     now_ms: int
+    root: Path = Path("/")
+    """Below it are dev, proc, run and sys."""
 
 
 def examine(patient: Patient) -> list[Finding]:
@@ -124,10 +144,11 @@ def examine(patient: Patient) -> list[Finding]:
     findings += [_keys(patient, site), _clock(patient.now_ms), *_disk(patient.state), _broker(patient, site)]
     findings += _certificates(patient, site)
     if gateway is not None:
-        findings += [*_lines(patient, site), *_pins(gateway), *_road(patient, site), *_health(patient)]
+        findings += [*_lines(patient, site), *_pins(gateway), _watchdog(patient.root), *_road(patient, site)]
+        findings += _health(patient)
     else:
         findings += _station(patient, site)
-    return findings
+    return [*findings, *_doors(patient, site)]
 
 
 # What any box has
@@ -323,15 +344,50 @@ def _lines(patient: Patient, site: Site) -> Iterator[Finding]:
         except OSError:
             yield bad(
                 what, f"没有串口 {port}：线没插好，或换了口", f"there is no port {port}: unplugged, or another name",
-                "ls -l /dev/serial/by-id",
+                SEE_PORTS,
             )  # fmt: skip
             continue
         if not stat.S_ISCHR(found.st_mode):
-            yield bad(what, f"{port} 不是串口", f"{port} is no port", "ls -l /dev/serial/by-id")
+            yield bad(what, f"{port} 不是串口", f"{port} is no port", SEE_PORTS)
         elif not os.access(port, os.R_OK | os.W_OK):
             yield bad(what, f"没有权限使用 {port}", f"{port} may not be used by this user", "adduser $USER dialout")
         else:
-            yield good(what, f"{port} 可用", f"{port} is there")
+            yield _name(what, port, patient.root)
+
+
+def _name(what: str, port: Path, root: Path) -> Finding:
+    """Whether a port that is there will be called so tomorrow."""
+    unstable = UNSTABLE_PORT.fullmatch(f"/dev/{port.name}") is not None and port.parent == root / "dev"
+    twice = port.parent == root / "dev/serial/by-id" and not _has_number(port, root)
+    if not (unstable or twice):
+        return good(what, f"{port} 可用", f"{port} is there")
+    names = [
+        f'port = "/{name.relative_to(root)}"'
+        for folder in NAMES
+        for name in sorted((root / "dev" / folder).glob("*"))
+        if name != port and name.resolve() == port.resolve() and not (twice and folder == "serial/by-id")
+    ]
+    mend = names[0] if names else "udevadm trigger --settle --subsystem-match=tty; ls -l /dev/shouwang"
+    if unstable:
+        return doubtful(
+            what, f"{port} 可用，但重启后这个名字可能是另一个设备，站点文件应写：",
+            f"{port} is there, but may be another device after a restart; write into the site file:", mend,
+        )  # fmt: skip
+    return doubtful(
+        what, f"{port} 可用，但这个转换器没有自己的编号，再插一个同型号的就会重名，站点文件应写：",
+        f"{port} is there, but this adapter has no number of its own, and the next of its kind has the same name; "
+        "write into the site file:", mend,
+    )  # fmt: skip
+
+
+def _has_number(port: Path, root: Path) -> bool:
+    """What udev wrote down of it. Where it wrote nothing nobody knows better, and nothing is said against it."""
+    try:
+        device = port.stat().st_rdev
+        known = (root / f"run/udev/data/c{os.major(device)}:{os.minor(device)}").read_text(encoding="utf-8")
+    except OSError:
+        return True
+    return f"E:{NUMBER}=" in known
 
 
 def _pins(gateway: Gateway) -> Iterator[Finding]:
@@ -344,6 +400,32 @@ def _pins(gateway: Gateway) -> Iterator[Finding]:
         yield bad("pins", "没有权限使用 GPIO", "GPIO pins may not be used by this user", "adduser $USER gpio")
     else:
         yield good("pins", "GPIO 可用", "GPIO pins are there")
+
+
+def _watchdog(root: Path) -> Finding:
+    """Whether the board starts itself anew when nothing on it runs any more."""
+    kernels = sorted((root / "sys/class/watchdog").glob("watchdog[0-9]*"))
+    if not kernels:
+        return doubtful(
+            "watchdog", "没有硬件看门狗：系统卡死后要有人断电重启",
+            "there is no watchdog: when the system stands still somebody has to pull the plug",
+            "echo dtparam=watchdog=on >> /boot/firmware/config.txt; reboot",
+        )  # fmt: skip
+    for kernel in kernels:
+        if _word(kernel / "state") == "active":
+            seconds = _word(kernel / "timeout") or "?"
+            return good("watchdog", f"硬件看门狗已启用（{seconds} 秒）", f"the board's watchdog is armed ({seconds} s)")
+    return doubtful(
+        "watchdog", "有硬件看门狗，但没有启用", "the board has a watchdog, and nothing arms it",
+        "apt install shouwang-board && systemctl daemon-reexec",
+    )  # fmt: skip
+
+
+def _word(path: Path) -> str:
+    try:
+        return path.read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
 
 
 def _road(patient: Patient, site: Site) -> Iterator[Finding]:
@@ -399,7 +481,7 @@ def _health(patient: Patient) -> Iterator[Finding]:
         if not line["up"]:
             yield bad(
                 f"line {name}", f"网关打不开线路：{line['trouble']}", f"the gateway cannot use it: {line['trouble']}",
-                "ls -l /dev/serial/by-id",
+                SEE_PORTS,
             )  # fmt: skip
     faults = ", ".join(health["faults"])
     if faults:
@@ -442,6 +524,71 @@ def _read(error: urllib.error.HTTPError) -> Mapping[str, Any]:
     except ValueError:
         return {}
     return found if isinstance(found, dict) else {}
+
+
+# What others can reach
+
+
+def _doors(patient: Patient, site: Site) -> Iterator[Finding]:
+    """Each port at which others can knock, and whether it has to be there (ETSI EN 303 645, 5.6-1)."""
+    ours = _ours(patient, site)
+    found = listeners(patient.root / "proc")
+    inside = [one for one in found if one.loopback]
+    many = "、".join(str(one.port) for one in inside)
+    yield good(
+        "listening", f"只有本机能连的端口 {len(inside)} 个" + (f"：{many}" if many else ""),
+        f"{len(inside)} ports for this machine alone" + (f": {many.replace('、', ', ')}" if many else ""),
+    )  # fmt: skip
+    for one in found:
+        if not one.loopback:
+            yield _door(one, ours)
+
+
+def _ours(patient: Patient, site: Site) -> dict[int, Words]:
+    """Ports that the site file opens to others on this machine: none on a box that has a gateway alone."""
+    if patient.gateway is not None and not keyring.folder_of(patient.keys, STATION_KID).exists():
+        return {}
+    found: dict[int, Words] = {}
+    if site.broker.mutual or site.broker.plain or site.broker.listen is not None:
+        found[site.broker.port] = Words("消息服务器，站点文件里有", "the broker, as the site file says")
+    if not _is_loopback(site.station.host):
+        found[patient.http_port or site.station.port] = Words("所端网页", "the station's pages")
+    if site.tls is not None:
+        found[site.tls.port] = Words("所端网页（HTTPS）", "the station's pages (HTTPS)")
+    return found
+
+
+def _is_loopback(host: str) -> bool:
+    return host == "localhost" or host.startswith("127.") or host == "::1"
+
+
+def _door(one: Listener, ours: Mapping[int, Words]) -> Finding:
+    what = f"listening {one.protocol}/{one.port}"
+    who_zh, who = (f"（{one.program}）", f" ({one.program})") if one.program else ("", "")
+    if one.protocol == "tcp" and (known := ours.get(one.port)) is not None:
+        return good(what, f"{known.zh}{who_zh}", f"{known.en}{who}")
+    if (one.protocol, one.port) in ADDRESS_ITSELF:
+        return good(what, f"自动获取地址（DHCP）{who_zh}", f"gets this machine its address (DHCP){who}")
+    if one.program == "mosquitto":
+        return doubtful(
+            what, "消息服务器对外开着，站点文件没有这样要求",
+            "the broker is open to others, and the site file does not ask for that",
+            "cp /usr/share/doc/shouwang/examples/mosquitto.conf /etc/mosquitto/conf.d/shouwang.conf; "
+            "systemctl restart mosquitto",
+        )  # fmt: skip
+    if (needless := NEEDLESS.get((one.protocol, one.port))) is not None:
+        units, zh, en = needless
+        return doubtful(what, f"{zh}{who_zh}，不需要就关掉", f"{en}{who}", f"systemctl disable --now {units}")
+    if one.unit is not None:
+        return doubtful(
+            what, f"别人能连到 {one.unit}{who_zh}，守望不需要它",
+            f"others reach {one.unit}{who}; Shouwang does not need it", f"systemctl disable --now {one.unit}",
+        )  # fmt: skip
+    return doubtful(
+        what, f"别人能连到{who_zh or '不知道是谁的端口'}，守望不需要它",
+        f"others reach{who or ' it, whoever it is'}; Shouwang does not need it",
+        f"sudo ss -lnp --{one.protocol} 'sport = :{one.port}'",
+    )  # fmt: skip
 
 
 # Telling

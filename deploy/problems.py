@@ -168,9 +168,9 @@ CATALOGUE: Final[Mapping[str, Kind]] = {
     ),
     "same_port": _error("端口 {value} 已经用于线路 {other}", "the port {value} is used already by line {other}"),
     "unstable_port": _warning(
-        "{value} 这个名字重启或重插后可能变成另一个设备。请用 /dev/serial/by-id/ 里的名字（ls -l /dev/serial/by-id）",
-        "{value} can be another device after a restart or replugging. Use its name in /dev/serial/by-id "
-        "(ls -l /dev/serial/by-id)",
+        "{value} 这个名字重启或重插后可能变成另一个设备。请用不变的名字（ls -l /dev/shouwang /dev/serial/by-id）",
+        "{value} can be another device after a restart or replugging. Use a name that stays "
+        "(ls -l /dev/shouwang /dev/serial/by-id)",
     ),
     "port_leaves_state": _error(
         "不以 / 开头的端口名在数据目录之内，不能含有“..”",

@@ -4,6 +4,7 @@ import json
 import os
 import pty
 import re
+import shutil
 import socket
 import subprocess
 import sys
@@ -23,6 +24,7 @@ from broker.topics import Role
 from deploy import authority, doctor, keys
 from deploy.check import load
 from deploy.doctor import Finding, Patient, State, examine
+from deploy.listening import listeners
 from deploy.mosquitto import PrivateBroker
 from tests.api.peers import eventually
 from tests.deploy.authorities import Certified
@@ -68,7 +70,30 @@ def box(tmp_path: Path, ports: dict[str, str], listening: int) -> Patient:
     state.mkdir()
     (state / "health.json").write_text(json.dumps(HEALTH))
     os.utime(state / "health.json", (NOW_MS / 1_000, NOW_MS / 1_000))
-    return Patient(path=site, keys=tmp_path / "keys", state=state, gateway="gw1", broker_port=listening, now_ms=NOW_MS)
+    root = tmp_path / "root"
+    put(root, "sys/class/watchdog/watchdog0/state", "active\n")
+    put(root, "sys/class/watchdog/watchdog0/timeout", "15\n")
+    put(root, "proc/net/tcp", sockets(LOOPBACK_1883))
+    return Patient(
+        path=site, keys=tmp_path / "keys", state=state, gateway="gw1", broker_port=listening, now_ms=NOW_MS, root=root
+    )
+
+
+LOOPBACK_1883 = "0100007F:075B 00000000:0000 0A 11"
+"""Local and remote address, state and inode of a socket, as /proc/net has them on a machine of little endian."""
+
+
+def put(root: Path, name: str, text: str) -> None:
+    (root / name).parent.mkdir(parents=True, exist_ok=True)
+    (root / name).write_text(text)
+
+
+def sockets(*listed: str) -> str:
+    lines = ["  sl  local_address rem_address   st tx_queue rx_queue tr tm->when retrnsmt   uid  timeout inode"]
+    for one in listed:
+        local, remote, state, inode = one.split()
+        lines.append(f"   0: {local} {remote} {state} 00000000:00000000 00:00000000 00000000     0        0 {inode} 1")
+    return "\n".join([*lines, ""])
 
 
 def found(patient: Patient) -> dict[str, Finding]:
@@ -117,7 +142,7 @@ def test_each_thing_that_is_not_well_is_named_with_what_mends_it(box: Patient) -
     box.path.write_text(box.path.read_text().replace("/dev/pts/", "/dev/pts/no"))
     unplugged = found(box)["line line1"]
     assert unplugged.state is State.BAD
-    assert unplugged.mend == "ls -l /dev/serial/by-id"
+    assert unplugged.mend == "ls -l /dev/shouwang /dev/serial/by-id"
 
 
 def test_what_a_running_gateway_says_of_itself_counts(box: Patient) -> None:
@@ -231,3 +256,100 @@ def test_a_gateways_own_certificate_is_tried_at_the_broker_and_its_end_is_told(b
         broker.reload()
         eventually(lambda: found(mutual)["broker"].state is State.BAD, "it is refused")
         assert "does not take our certificate" in found(mutual)["broker"].words.en
+
+
+def test_a_port_whose_name_does_not_stay_is_told_with_the_name_that_does(box: Patient) -> None:
+    port = re.findall(r'port = "(/dev/pts/\d+)"', box.path.read_text())[0]
+    dev = box.root / "dev"
+    dev.mkdir()
+    (dev / "ttyUSB0").symlink_to(port)
+    box.path.write_text(box.path.read_text().replace(f'"{port}"', f'"{dev}/ttyUSB0"'))
+    nameless = found(box)["line line1"]
+    assert nameless.state is State.DOUBTFUL
+    assert nameless.mend is not None
+    assert nameless.mend.startswith("udevadm trigger")
+
+    by_id, socket_name = dev / "serial/by-id/usb-1a86_USB_Serial-if00-port0", dev / "shouwang/platform-x-usb-0_1_2_1_0"
+    for name in (by_id, socket_name):
+        name.parent.mkdir(parents=True)
+        name.symlink_to(port)
+    assert found(box)["line line1"].mend == 'port = "/dev/shouwang/platform-x-usb-0_1_2_1_0"'
+    assert found(box)["line line1"].state is State.DOUBTFUL
+
+    box.path.write_text(box.path.read_text().replace(f'"{dev}/ttyUSB0"', f'"{by_id}"'))
+    assert found(box)["line line1"].state is State.GOOD  # udev wrote nothing down of it
+    device = Path(port).stat().st_rdev
+    data = f"run/udev/data/c{os.major(device)}:{os.minor(device)}"
+    put(box.root, data, "E:ID_SERIAL=1a86_USB_Serial\n")
+    same_name = found(box)["line line1"]
+    assert same_name.state is State.DOUBTFUL
+    assert "no number of its own" in same_name.words.en
+    assert same_name.mend == 'port = "/dev/shouwang/platform-x-usb-0_1_2_1_0"'
+    put(box.root, data, "E:ID_SERIAL=FTDI_A10\nE:ID_SERIAL_SHORT=A10\n")
+    assert found(box)["line line1"].state is State.GOOD
+    box.path.write_text(box.path.read_text().replace(f'"{by_id}"', f'"{socket_name}"'))
+    (box.root / data).unlink()
+    assert found(box)["line line1"].state is State.GOOD
+
+
+def test_a_watchdog_that_is_missing_or_not_armed_is_told(box: Patient) -> None:
+    assert "15 s" in found(box)["watchdog"].words.en
+    put(box.root, "sys/class/watchdog/watchdog0/state", "inactive\n")
+    assert found(box)["watchdog"].state is State.DOUBTFUL
+    assert "shouwang-board" in str(found(box)["watchdog"].mend)
+    shutil.rmtree(box.root / "sys")
+    assert "dtparam=watchdog=on" in str(found(box)["watchdog"].mend)
+    assert "watchdog" not in found(replace(box, gateway=None))  # a server's is its own matter
+
+
+@pytest.mark.skipif(sys.byteorder != "little", reason="the sockets here are those of a machine of little endian")
+def test_whoever_can_be_reached_is_named_with_what_closes_it(box: Patient) -> None:
+    """Sockets of a Raspberry Pi OS as it comes, with a broker that should have been on loopback."""
+    assert found(box)["listening"].words.en == "1 ports for this machine alone: 1883"
+    put(
+        box.root, "proc/net/tcp", sockets(
+            LOOPBACK_1883, "00000000:0016 00000000:0000 0A 21", "00000000:22B3 00000000:0000 0A 22",
+            "00000000:1F90 00000000:0000 0A 23", "0A00A8C0:9C40 0B00A8C0:22B3 01 24",
+        ),
+    )  # fmt: skip
+    nowhere, everywhere = "0" * 32 + ":0000", "0" * 32
+    itself = f"{'0' * 24}01000000:0277"
+    put(box.root, "proc/net/tcp6", sockets(f"{everywhere}:0016 {nowhere} 0A 25", f"{itself} {nowhere} 0A 26"))
+    put(box.root, "proc/net/udp", sockets("00000000:14E9 00000000:0000 07 27", "00000000:0044 00000000:0000 07 28"))
+    put(box.root, "proc/net/udp6", sockets(f"{everywhere}:D431 {nowhere} 07 29"))
+    for pid, inode, program, unit in (
+        (101, 21, "sshd", "ssh.service"), (102, 22, "mosquitto", "mosquitto.service"),
+        (103, 29, "thing", "system-thing.slice/thing.service"),
+    ):  # fmt: skip
+        put(box.root, f"proc/{pid}/comm", f"{program}\n")
+        put(box.root, f"proc/{pid}/cgroup", f"0::/system.slice/{unit}\n")
+        (box.root / f"proc/{pid}/fd").mkdir()
+        (box.root / f"proc/{pid}/fd/3").symlink_to(f"socket:[{inode}]")
+    told = {what.removeprefix("listening "): one for what, one in found(box).items() if what.startswith("listening ")}
+    assert {what: one.mend for what, one in told.items() if one.state is State.DOUBTFUL} == {
+        "tcp/22": "systemctl disable --now ssh",
+        "tcp/8080": "sudo ss -lnp --tcp 'sport = :8080'",
+        "tcp/8883": "cp /usr/share/doc/shouwang/examples/mosquitto.conf /etc/mosquitto/conf.d/shouwang.conf; "
+        "systemctl restart mosquitto",
+        "udp/5353": "systemctl disable --now avahi-daemon.socket avahi-daemon",
+        "udp/54321": "systemctl disable --now thing.service",
+    }
+    assert {what for what, one in told.items() if one.state is State.GOOD} == {"udp/68"}
+    assert "631" in found(box)["listening"].words.en
+    assert "(sshd)" in told["tcp/22"].words.en
+    assert all(one.words.zh and one.words.zh != one.words.en for one in told.values())
+
+    text = box.path.read_text().replace("private = true", 'host = "10.0.0.1"\nport = 8883\nmutual = true')
+    box.path.write_text(text + '\n[tls]\nfolder = "tls"\n')
+    put(box.root, "proc/net/tcp", sockets("00000000:22B3 00000000:0000 0A 22", "00000000:20FB 00000000:0000 0A 23"))
+    station = found(replace(box, gateway=None))
+    assert [station[f"listening tcp/{port}"].state for port in (8443, 8883)] == [State.GOOD] * 2
+    shutil.rmtree(box.keys / "station")  # a box with a gateway alone
+    gateway = found(box)
+    assert [gateway[f"listening tcp/{port}"].state for port in (8443, 8883)] == [State.DOUBTFUL] * 2
+
+
+def test_whoever_listens_is_found_by_what_linux_says_of_this_very_machine(listening: int) -> None:
+    [own] = [one for one in listeners(Path("/proc")) if (one.protocol, one.port) == ("tcp", listening)]
+    assert own.loopback
+    assert own.program == Path("/proc/self/comm").read_text().strip()
