@@ -22,6 +22,7 @@ import tomllib
 import urllib.error
 import urllib.request
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import asdict, dataclass, replace
 from enum import StrEnum
 from importlib.metadata import version
@@ -51,6 +52,7 @@ ROOM_BAD: Final = 32 << 20
 OLD_S: Final = 180
 """A gateway tells its health every minute at the least."""
 QUEUE_LONG: Final = 1_000
+MEMORY: Final = frozenset({"tmpfs", "ramfs"})
 ENDS_SOON_MS: Final = 30 * 86_400_000
 NAMES: Final = ("shouwang", "serial/by-id", "serial/by-path")
 """Folders of /dev with names of ports that stay, the one first in which nothing can have another's name."""
@@ -141,7 +143,12 @@ def examine(patient: Patient) -> list[Finding]:
         except assembly.UnknownGateway as error:
             known = "、".join(one.id for one in site.gateways)
             return [*findings, bad("site", f"站点文件里没有网关 {patient.gateway}，有：{known}", str(error))]
-    findings += [_keys(patient, site), _clock(patient.now_ms), *_disk(patient.state), _broker(patient, site)]
+    findings += [
+        _keys(patient, site),
+        _clock(patient.now_ms),
+        *_disk(patient.state, patient.root),
+        _broker(patient, site),
+    ]
     findings += _certificates(patient, site)
     if gateway is not None:
         findings += [*_lines(patient, site), *_pins(gateway), _watchdog(patient.root), *_road(patient, site)]
@@ -198,7 +205,7 @@ def _clock(now_ms: int) -> Finding:
     return good("clock", "时钟已对时", "the clock is kept right")
 
 
-def _disk(state: Path) -> Iterator[Finding]:
+def _disk(state: Path, root: Path) -> Iterator[Finding]:
     where = next(one for one in (state, *state.parents) if one.exists())
     try:
         free = shutil.disk_usage(where).free
@@ -213,7 +220,32 @@ def _disk(state: Path) -> Iterator[Finding]:
         yield doubtful("disk", f"磁盘剩 {room}", f"{room} left on the disk", command)
     else:
         yield good("disk", f"磁盘剩 {room}", f"{room} left on the disk")
+    yield from _lasting(where, root)
     yield _sync(where)
+
+
+def _lasting(where: Path, root: Path) -> Iterator[Finding]:
+    """Whether what is written there outlives the power. A read-only root is often an overlay with memory on top."""
+    kinds: dict[Path, str] = {}
+    with suppress(OSError):
+        for line in (root / "proc/self/mounts").read_text(encoding="utf-8").splitlines():
+            _, target, named, *_ = line.split(" ")
+            kinds[Path(target.replace("\\040", " "))] = named
+    inside = where.resolve()
+    kind = next((kinds[one] for one in (inside, *inside.parents) if one in kinds), None)
+    mend = f"findmnt -T {where}; docs/operations.md#a-read-only-root"
+    if kind in MEMORY:
+        yield bad(
+            "lasting", f"{where} 在内存里（{kind}）：断电后确认过的报警就没了",
+            f"{where} lies in memory ({kind}): what was confirmed is gone with the power", mend,
+        )  # fmt: skip
+    elif kind == "overlay":
+        yield doubtful(
+            "lasting", f"{where} 在叠加层（overlay）上：上层若在内存里，断电就没了",
+            f"{where} lies in an overlay: where its upper side is memory, all is gone with the power", mend,
+        )  # fmt: skip
+    elif kind is not None:
+        yield good("lasting", f"数据在 {kind} 上，断电还在", f"what is kept lies on {kind}, and outlives the power")
 
 
 def _sync(where: Path) -> Finding:

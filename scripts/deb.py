@@ -9,6 +9,7 @@ Exit code 1 with one sentence when something cannot be had or is not what the lo
 """
 
 import argparse
+import email.utils
 import gzip
 import hashlib
 import json
@@ -298,24 +299,31 @@ from deploy.cli import main
 if __name__ == "__main__":
     sys.exit(main())
 """
-MINE: Final = """\
-Shouwang is licensed under the Apache License 2.0, which stands in /usr/share/common-licenses/Apache-2.0.
+MAINTAINER: Final = "Shouwang <shouwang@localhost>"
+LICENCE: Final = """\
+Copyright 2026 the authors of Shouwang
 
+Shouwang is licensed under the Apache License 2.0, which stands in /usr/share/common-licenses/Apache-2.0.
+"""
+MINE: Final = (
+    LICENCE
+    + """
 It is packed together with these works of others. The text of each licence lies beside the work, in
 /usr/lib/shouwang/lib/python{python}/site-packages/NAME-VERSION.dist-info, and for what pages load in
 /usr/lib/shouwang/lib/python{python}/site-packages/api/console/static/vendor.
 
 """
+)
 
 
-def stage(target: Target, folder: Path, wheel: Path, *, epoch: int) -> list[Part]:
+def stage(target: Target, folder: Path, wheel: Path, *, version: str, epoch: int) -> list[Part]:
     """Lay out the whole tree of a package under `folder`; return who else is inside."""
     site = folder / PREFIX / "lib" / f"python{target.python}" / "site-packages"
     for path in fetch(target, OUT / "wheels" / target.name):
         unpack(path, site)
     unpack(wheel, site)
     if target.python != "3.11":  # Raspberry Pi OS packs it, where it is installed; otherwise there is no such module
-        packed = PurePosixPath("/usr/lib/python3/dist-packages")
+        packed = PurePosixPath("../../../../python3/dist-packages")
         for name in ("lgpio.py", f"_lgpio.{target.extension}"):
             (site / name).symlink_to(packed / name)
     inside = list(parts(site))
@@ -328,9 +336,9 @@ def stage(target: Target, folder: Path, wheel: Path, *, epoch: int) -> list[Part
     }
     for place, content in text.items():
         _put(folder, PurePosixPath(place), content.encode())
-    (folder / PREFIX / "bin" / "python3").symlink_to(f"/usr/bin/python{target.python}")
+    (folder / PREFIX / "bin" / "python3").symlink_to(f"../../../bin/python{target.python}")
     (folder / "usr" / "bin").mkdir(parents=True)
-    (folder / "usr" / "bin" / "shouwang").symlink_to(f"/{PREFIX}/bin/shouwang")
+    (folder / "usr" / "bin" / "shouwang").symlink_to("../lib/shouwang/bin/shouwang")
     for source, into in (
         ("packaging/systemd/*.service", "usr/lib/systemd/system"),
         ("packaging/sysusers.d/*.conf", "usr/lib/sysusers.d"),
@@ -344,12 +352,29 @@ def stage(target: Target, folder: Path, wheel: Path, *, epoch: int) -> list[Part
     ):
         for path in sorted(ROOT.glob(source)):
             _put(folder, PurePosixPath(into) / path.name, path.read_bytes())
-    changes = gzip.compress((ROOT / "CHANGELOG.md").read_bytes(), mtime=epoch)
-    _put(folder, PurePosixPath("usr/share/doc/shouwang/changelog.gz"), changes)
+    for source, to in (
+        ("CHANGELOG.md", "doc/shouwang/CHANGELOG.md"),
+        ("packaging/deb/shouwang.1", "man/man1/shouwang.1"),
+    ):
+        _put(folder, PurePosixPath(f"usr/share/{to}.gz"), gzip.compress((ROOT / source).read_bytes(), mtime=0))
+    _debians(folder, "shouwang", version=version, epoch=epoch)
     settle(folder, epoch)
     (folder / "etc" / "shouwang" / "station.env").chmod(0o600)
     (folder / PREFIX / "bin" / "shouwang").chmod(0o755)
     return inside
+
+
+def _debians(folder: Path, name: str, *, version: str, epoch: int) -> None:
+    """What Debian's policy wants of each package beside what it is for, and where ours is of another mind."""
+    when = email.utils.format_datetime(datetime.fromtimestamp(epoch, UTC))
+    entry = f"{name} ({version}) unstable; urgency=medium\n\n  * See /usr/share/doc/shouwang/CHANGELOG.md.gz.\n\n"
+    entry += f" -- {MAINTAINER}  {when}\n"
+    about = PurePosixPath("usr/share/doc") / name
+    _put(folder, about / "changelog.gz", gzip.compress(entry.encode(), mtime=0))
+    if not (folder / about / "copyright").exists():
+        _put(folder, about / "copyright", LICENCE.encode())
+    said = (ROOT / "packaging" / "deb" / f"{name}.overrides").read_bytes()
+    _put(folder, PurePosixPath("usr/share/lintian/overrides") / name, said)
 
 
 def settle(folder: Path, epoch: int) -> None:
@@ -371,7 +396,7 @@ def control(target: Target, folder: Path, *, version: str, epoch: int) -> dict[s
         "version_schema": "none",
         "section": "net",
         "priority": "optional",
-        "maintainer": "Shouwang <shouwang@localhost>",
+        "maintainer": MAINTAINER,
         "license": "Apache-2.0",
         "description": "neighbourhood alarm and patrol (守望)\n"
         "The gateway that hears one-key units and tells the neighbours, the station of\n"
@@ -382,6 +407,9 @@ def control(target: Target, folder: Path, *, version: str, epoch: int) -> dict[s
             f"python3 (>= {target.python})",
             f"python3 (<< 3.{minor + 1})",
             f"python{target.python}",
+            f"libc6 (>= 2.{GLIBC_NEWEST})",
+            "libgcc-s1",
+            "zlib1g",
             "mosquitto",
             "mosquitto-clients",
             "systemd (>= 252)",
@@ -411,6 +439,7 @@ def board(folder: Path, *, version: str, epoch: int) -> dict[str, object]:
     for name, into in (("watchdog.conf", "system.conf.d"), ("journald.conf", "journald.conf.d")):
         content = (ROOT / "packaging" / "conf" / name).read_bytes()
         _put(folder, PurePosixPath("usr/lib/systemd") / into / "50-shouwang.conf", content)
+    _debians(folder, "shouwang-board", version=version, epoch=epoch)
     settle(folder, epoch)
     return {
         "name": "shouwang-board",
@@ -420,10 +449,11 @@ def board(folder: Path, *, version: str, epoch: int) -> dict[str, object]:
         "version_schema": "none",
         "section": "net",
         "priority": "optional",
-        "maintainer": "Shouwang <shouwang@localhost>",
+        "maintainer": MAINTAINER,
         "license": "Apache-2.0",
         "description": "settings of a board that runs a Shouwang gateway\n"
-        "Logs stay in memory, and the board's own watchdog starts it anew. Not for servers.",
+        "Logs stay in memory, and the board's own watchdog starts it anew.\n"
+        "Not for servers.",
         "mtime": datetime.fromtimestamp(epoch, UTC).strftime("%Y-%m-%dT%H:%M:%SZ"),
         "umask": 0o022,
         "depends": ["shouwang", "systemd (>= 252)"],
@@ -458,7 +488,7 @@ def build(targets: Iterable[Target], out: Path) -> Iterator[Path]:
         wheel = our_wheel(Path(temporary) / "wheel", epoch)
         for target in targets:
             folder = Path(temporary) / target.name
-            inside = stage(target, folder, wheel, epoch=epoch)
+            inside = stage(target, folder, wheel, version=f"{version}+{target.release}", epoch=epoch)
             path = pack(control(target, folder, version=version, epoch=epoch), out, epoch=epoch)
             files = sorted(one.relative_to(folder) for one in folder.rglob("*") if not one.is_dir())
             listed = [f"{part.name} {part.version}: {part.licence}" for part in inside]
@@ -468,16 +498,29 @@ def build(targets: Iterable[Target], out: Path) -> Iterator[Path]:
         yield pack(board(Path(temporary) / "board", version=version, epoch=epoch), out, epoch=epoch)
 
 
+def judged(path: Path) -> None:
+    """Let lintian look at a package. Raises NotBuilt with whatever packaging/deb/*.overrides gives no reason for."""
+    command = ["lintian", "--allow-root", "--fail-on", "error,warning", "--tag-display-limit", "0", str(path)]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    if done.returncode != 0:
+        raise NotBuilt(f"lintian: {(done.stdout or done.stderr).strip()}")
+
+
 def main() -> int:
     """Build what was asked for, and say how large it is."""
     asks = argparse.ArgumentParser(prog="make deb", description="Packages for Debian and Raspberry Pi OS.")
     asks.add_argument("--only", action="append", choices=[target.name for target in TARGETS], help="all, if not given")
     asks.add_argument("--out", type=Path, default=OUT, help="default: build/deb")
     asked = asks.parse_args()
+    judge = shutil.which("lintian") is not None
+    if not judge:
+        print("deb: lintian is not installed and looked at nothing (apt-get install lintian)", file=sys.stderr)
     try:
         for path in build([one for one in TARGETS if not asked.only or one.name in asked.only], asked.out):
             digest = hashlib.sha256(path.read_bytes()).hexdigest()
             print(f"{path}  {path.stat().st_size / 1e6:.1f} MB  sha256 {digest}", flush=True)
+            if judge:
+                judged(path)
     except NotBuilt as error:
         print(f"deb: {error}", file=sys.stderr)
         return 1

@@ -228,6 +228,7 @@ def trial(target: deb.Target, package: Path, board: Path, folder: Path, tell: Ca
         )
         _untouched(clean)
         good("starts and enables nothing by itself; folders and account are there, and nobody else's")
+        _board(clean, good)
         clean.do(f"dpkg --install {ours}")
         _untouched(clean)
         good("a second installation changes nothing")
@@ -263,6 +264,26 @@ def _untouched(clean: Clean) -> None:
     conffiles = clean.do("dpkg-query --show --showformat='${Conffiles}' shouwang")
     if "/etc/shouwang/station.env" not in conffiles:
         raise Wrong(f"conffiles: {conffiles}")
+
+
+def _board(clean: Clean, good: Callable[[str], None]) -> None:
+    """What systemd and udev make of what was installed for them. A container has neither chip nor adapters."""
+    clean.do("systemctl daemon-reexec && systemctl restart systemd-journald")
+    for name in ("RuntimeWatchdogUSec", "RebootWatchdogUSec"):
+        if (said := clean.do(f"systemctl show --property={name} --value").strip()) != "15s":
+            raise Wrong(f"{name} is {said}")
+    clean.do("logger --tag shouwang-trial where-am-i; journalctl --sync")
+    kept = clean.do("journalctl --directory=/var/log/journal --identifier=shouwang-trial --quiet", check=False)
+    here = clean.do("journalctl --directory=/run/log/journal --identifier=shouwang-trial --quiet", check=False)
+    if "where-am-i" not in here or "where-am-i" in kept:
+        raise Wrong(f"logs are not in memory alone: {here!r}, {kept!r}")
+    good("systemd has the watchdog's 15 s, for running and for reboots, and keeps logs in memory")
+    if "verify" in clean.do("udevadm --help"):  # systemd 254
+        clean.do("udevadm verify /usr/lib/udev/rules.d/60-shouwang.rules")
+        good("`udevadm verify` finds nothing in the rules")
+    for unit in SERVICES:
+        clean.do(f"systemd-analyze security --offline=true --threshold=30 /usr/lib/systemd/system/{unit}.service")
+    good("`systemd-analyze security --threshold=30` passes for what is installed")
 
 
 def _refused(clean: Clean) -> None:

@@ -197,7 +197,8 @@ def test_the_command_says_it_in_both_languages_and_ends_with_the_verdict(box: Pa
     ]  # fmt: skip
     os.utime(box.state / "health.json", (time.time(), time.time()))
     done = subprocess.run([*command, "--lang", "en"], cwd=ROOT, capture_output=True, text=True, check=False)
-    assert done.returncode == 0, done.stdout + done.stderr
+    only_tmp = "lies in memory" in done.stdout and done.stdout.count("✗") == 1  # where tests are run in tmpfs
+    assert done.returncode == int(only_tmp), done.stdout + done.stderr
     assert "keys: keys are there" in done.stdout
     (box.state / "health.json").unlink()
     done = subprocess.run(
@@ -290,6 +291,15 @@ def test_a_port_whose_name_does_not_stay_is_told_with_the_name_that_does(box: Pa
     box.path.write_text(box.path.read_text().replace(f'"{by_id}"', f'"{socket_name}"'))
     (box.root / data).unlink()
     assert found(box)["line line1"].state is State.GOOD
+
+
+def test_a_journal_that_would_not_outlive_the_power_is_told(box: Patient) -> None:
+    assert "lasting" not in found(box)  # nothing is known of mounts, and nothing is claimed
+    for kind, state in (("ext4", State.GOOD), ("overlay", State.DOUBTFUL), ("tmpfs", State.BAD)):
+        put(box.root, "proc/self/mounts", f"x / ext4 rw 0 0\ny {box.state.resolve().parent} {kind} rw 0 0\n")
+        assert found(box)["lasting"].state is state
+    put(box.root, "proc/self/mounts", f"x / overlay rw 0 0\ny {box.state.resolve()} ext4 rw 0 0\n")
+    assert found(box)["lasting"].state is State.GOOD  # an overlay over the root, and a partition for what has to stay
 
 
 def test_a_watchdog_that_is_missing_or_not_armed_is_told(box: Patient) -> None:

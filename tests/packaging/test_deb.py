@@ -2,6 +2,7 @@
 
 import hashlib
 import io
+import shutil
 import subprocess
 import tarfile
 from email.message import Message
@@ -39,9 +40,34 @@ def test_a_package_is_the_same_octets_whenever_and_wherever_it_is_made(tmp_path:
     listed = subprocess.run(["dpkg-deb", "--contents", made[0]], capture_output=True, text=True, check=True).stdout
     files = {line.split()[-1]: line.split()[:2] for line in listed.splitlines() if not line.startswith("d")}
     assert files == {
-        f"./usr/lib/systemd/{place}/50-shouwang.conf": ["-rw-r--r--", "root/root"]
-        for place in ("journald.conf.d", "system.conf.d")
+        f"./usr/{place}": ["-rw-r--r--", "root/root"]
+        for place in (
+            "lib/systemd/journald.conf.d/50-shouwang.conf",
+            "lib/systemd/system.conf.d/50-shouwang.conf",
+            "share/doc/shouwang-board/changelog.gz",
+            "share/doc/shouwang-board/copyright",
+            "share/lintian/overrides/shouwang-board",
+        )
     }
+
+
+@pytest.mark.skipif(shutil.which("lintian") is None, reason="LINTIAN WAS NOT ASKED: it is not installed")
+def test_lintian_finds_nothing_for_which_no_reason_is_given(tmp_path: Path) -> None:
+    """In the package that is made in no time; `make deb` asks it about the others."""
+    said = deb.board(tmp_path / "tree", version="0.1.0", epoch=EPOCH)
+    deb.judged(deb.pack(said, tmp_path, epoch=EPOCH))
+    (tmp_path / "tree/usr/share/lintian/overrides/shouwang-board").unlink()
+    with pytest.raises(deb.NotBuilt, match="bogus-mail-host"):
+        deb.judged(deb.pack(said, tmp_path, epoch=EPOCH))
+
+
+def test_every_reason_for_lintian_stands_beside_it() -> None:
+    for path in (ROOT / "packaging" / "deb").glob("*.overrides"):
+        before = ""
+        for line in path.read_text(encoding="utf-8").splitlines():
+            assert line.startswith(("# ", f"{path.stem}: ")), line
+            assert before or line.startswith("# ")
+            before = line
 
 
 def test_a_file_that_the_lock_does_not_name_is_refused(tmp_path: Path) -> None:

@@ -82,6 +82,15 @@ def test_drop_ins_have_the_sections_to_which_they_belong() -> None:
         assert read.sections() == [section]
 
 
+def test_no_watchdog_is_asked_to_count_further_than_the_chip_of_a_pi() -> None:
+    """bcm2835_wdt: 20 bits of 1/65536 s. Kernels that refuse more arm nothing, and one stood still in a reboot."""
+    read = ConfigParser()
+    read.read(PACKAGING / "conf" / "watchdog.conf", encoding="utf-8")
+    seconds = {name: int(value) for name, value in read["Manager"].items()}
+    assert seconds.keys() == {"runtimewatchdogsec", "rebootwatchdogsec"}
+    assert all(1 <= one <= (1 << 20) // 65_536 - 1 for one in seconds.values())
+
+
 @contextmanager
 def heard(folder: Path) -> Iterator[socket.socket]:
     """A service manager that only listens."""
