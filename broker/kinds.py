@@ -137,6 +137,9 @@ UPDATE_WORDS: Final[dict[UpdateState, Words]] = {
     UpdateState.CLOSED: Words("办结", "closed"),
 }
 
+CALLER_TOOK_BACK_WORDS: Final = Words("本人撤销·待核实", "taken back by whoever called, to be verified")
+"""Instead of the household's: whoever called for help did so for himself, and no household has to do with it."""
+
 ANSWER_WORDS: Final[dict[Answer, Words]] = {
     Answer.COMING: Words("马上去", "coming at once"),
     Answer.WATCHING: Words("看着呢", "watching"),

@@ -30,7 +30,7 @@ from broker.ids import (
     Session,
     UnitId,
 )
-from broker.kinds import UPDATE_WORDS, EventType, Kind, LadderState, Mark, UpdateState
+from broker.kinds import CALLER_TOOK_BACK_WORDS, UPDATE_WORDS, EventType, Kind, LadderState, Mark, UpdateState
 from broker.policy import AlarmFacts, View
 from broker.topics import parse
 
@@ -462,9 +462,13 @@ def alarm_update(
     age_ms: int,
     state: UpdateState,
     by: str | None = None,
+    himself: bool = False,
 ) -> AlarmUpdate:
-    """The message, with the id `update` of its own, that tells one audience of `alarm` what became of it."""
-    words = UPDATE_WORDS[state]
+    """The message, with the id `update` of its own, that tells one audience of `alarm` what became of it.
+
+    `himself`: whoever called did so for himself; then it is not said that a household took it back.
+    """
+    words = CALLER_TOOK_BACK_WORDS if himself and state is UpdateState.CANCELLED_BY_HOUSEHOLD else UPDATE_WORDS[state]
     return AlarmUpdate(
         topic=view.update_topic,
         audience=view.addressee,

@@ -9,6 +9,7 @@ FirstThis               403: .must, what has to be done before anything else
 TooManyTries            429: .wait_s
 NoSuchAccount           404
 NoSuchScope             422: .scope, which the register does not have
+NoSuchPerson            422: .account, whom nobody could give this to
 LoginTaken              409
 BadJoiningCode          422: unknown, used, too old, tried too often: not told apart
 WeakSecret              422
@@ -97,6 +98,18 @@ class NoSuchScope(Problem):
 
     def __init__(self, scope: str, kind: str) -> None:
         super().__init__(f"{scope[:64]!r} is no {kind} of the register", scope=scope[:64], kind=kind)
+
+
+class NoSuchPerson(Problem):
+    """No account of somebody who could do that. `where`: the field that named it. Field: `account`."""
+
+    status = HTTPStatus.UNPROCESSABLE_ENTITY
+    type = "no_such_person"
+    title = "Nobody who could do that"
+
+    def __init__(self, account: str, *, where: str = "account") -> None:
+        why = "no account that is in use and could do that here"
+        super().__init__(why, account=account[:64], faults=[{"where": where, "why": why}])
 
 
 class LoginTaken(Problem):

@@ -1,5 +1,6 @@
 """What accounts take and give over HTTP."""
 
+from collections.abc import Sequence
 from datetime import datetime
 from typing import Annotated, Any, Literal
 
@@ -8,9 +9,10 @@ from sqlalchemy import Row
 
 from api.accounts import proofs
 from api.accounts.service import Proof
+from api.accounts.serving import Serving
 from api.clock import iso
 from api.rights.rules import Grant, Role
-from api.shapes import Moment
+from api.shapes import Answer, Moment
 
 Login = Annotated[str, StringConstraints(min_length=2, max_length=64, pattern=r"^[^\s\x00-\x1f\x7f]+$")]
 Name = Annotated[str, StringConstraints(strip_whitespace=True, min_length=1, max_length=64)]
@@ -428,3 +430,24 @@ def desk_answer(row: Row[Any], name: str) -> DeskAnswer:
         since=_when(row.duty_ms),
         seen=iso(row.seen_ms),
     )
+
+
+class ServingAnswer(Answer):
+    """Somebody who can be chosen, by name, with the roles that he holds there."""
+
+    account: str
+    name: str
+    roles: tuple[Role, ...]
+
+
+class ServingPage(Answer):
+    """People, by account. `next`: ask for what comes after it."""
+
+    items: tuple[ServingAnswer, ...]
+    next: str | None
+
+
+def serving_page(found: Sequence[Serving], limit: int) -> ServingPage:
+    """At most `limit` people as HTTP shows them; one more than that says that there are further ones."""
+    items = tuple(ServingAnswer(account=one.account, name=one.name, roles=one.roles) for one in found[:limit])
+    return ServingPage(items=items, next=items[-1].account if len(found) > limit else None)

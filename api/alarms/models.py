@@ -12,7 +12,7 @@ from enum import StrEnum
 from sqlalchemy import CheckConstraint, Index, Text, UniqueConstraint
 from sqlmodel import BigInteger, Field, SQLModel
 
-from api.alarms.rules import FRESH, Action, Cause, Outcome, Part, Ring, Source, State, Whereabouts
+from api.alarms.rules import FRESH, Action, Cause, Outcome, Part, Ring, Source, State, Whereabouts, for_himself
 from broker.kinds import Answer, Kind, Mark
 
 
@@ -353,6 +353,11 @@ class AlarmRecord:
     followed_up_by: str | None = None
     satisfaction: int | None = None
     archived_ms: int | None = None
+
+    @property
+    def himself(self) -> bool:
+        """Whether whoever raised it called for himself, and not for a household."""
+        return for_himself(self.source, self.place)
 
 
 @dataclass(slots=True, kw_only=True)

@@ -118,6 +118,11 @@ class Source(StrEnum):
     UNREADABLE = "unreadable"
 
 
+def for_himself(source: str, place: str | None) -> bool:
+    """Whether somebody on patrol called for help for himself: by his phone, at no household's place."""
+    return source == Source.PHONE and place is None
+
+
 class Whereabouts(StrEnum):
     """Where whoever raised it by phone says to be."""
 

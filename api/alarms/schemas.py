@@ -12,7 +12,7 @@ from api.alarms.sight import Seen
 from api.alarms.views import Shown
 from api.clock import iso
 from api.shapes import Answer, WordsAnswer, words_answer
-from broker.kinds import ANSWER_WORDS, KIND_WORDS, UPDATE_WORDS, Kind, Mark, UpdateState, Words
+from broker.kinds import ANSWER_WORDS, CALLER_TOOK_BACK_WORDS, KIND_WORDS, UPDATE_WORDS, Kind, Mark, UpdateState, Words
 from broker.kinds import Answer as NeighbourAnswer
 
 
@@ -299,7 +299,7 @@ STATE_WORDS: Final = {
 }
 
 HIMSELF_WORDS: Final = {
-    State.CANCELLED_BY_HOUSEHOLD: Words("本人撤销·待核实", "taken back by whoever called, to be verified"),
+    State.CANCELLED_BY_HOUSEHOLD: CALLER_TOOK_BACK_WORDS,
     Action.CANCEL: Words("本人撤销", "taken back by whoever called"),
 }
 """Where somebody on patrol called for help for himself there is no household."""

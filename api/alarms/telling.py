@@ -82,7 +82,9 @@ class Telling:
     ) -> None:
         """Owe an update to everybody whom the policy let know of `press`, and to nobody else. `by`: a role."""
         updates: list[AlarmUpdate] = [
-            alarm_update(view, update=self.new_id(), alarm=EventId(press), age_ms=0, state=state, by=by)
+            alarm_update(
+                view, update=self.new_id(), alarm=EventId(press), age_ms=0, state=state, by=by, himself=alarm.himself
+            )
             for view in views(self.facts(alarm), self.membership(alarm))
         ]
         outgoing.owe(session, updates, alarm=alarm.id, happened_ms=happened_ms)

@@ -26,7 +26,7 @@ from sqlalchemy import ColumnElement, Table, and_, false, or_, true
 from sqlmodel import SQLModel
 
 from api.alarms.models import AlarmRecord
-from api.alarms.rules import COARSE, Outcome, Source, State
+from api.alarms.rules import COARSE, Outcome, State
 from broker.ids import GroupId, HouseholdId, StationId
 from broker.kinds import KIND_WORDS, Kind, Mark, Words
 from broker.policy import POLICY, AlarmFacts, Audience, Fields, Membership, granted, shown
@@ -233,7 +233,7 @@ def show(alarm: AlarmRecord, eyes: Audience | None, *, own: bool = False, dispat
             "mark": None if alarm.mark is None else Mark(alarm.mark),
             "state": state,
             "outcome": outcome,
-            "himself": alarm.source == Source.PHONE and alarm.place is None,
+            "himself": alarm.himself,
             "do_not_call": eyes is Audience.POLICE and alarm.kind == Kind.DURESS,
         }
     )

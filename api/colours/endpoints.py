@@ -6,6 +6,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Path, Response
 
 from api.access import Authority, may
+from api.accounts.naming import names
 from api.colours.schemas import (
     AreaColourAnswer,
     AreaColourList,
@@ -101,7 +102,8 @@ def list_decisions(
     """Newest first."""
     with station.database.read() as session:
         rows = station.colours.history(session, by, area, below=below(after), limit=limit + 1)
-        items = tuple(decision_answer(row) for row in rows[:limit])
+        called = names(session, {row.set_by for row in rows})
+        items = tuple(decision_answer(row, called) for row in rows[:limit])
     return DecisionPage(items=items, next=cursor(items[-1].number) if len(rows) > limit else None)
 
 

@@ -1,5 +1,6 @@
 """Colours of areas and good-person cards as HTTP takes and shows them."""
 
+from collections.abc import Mapping
 from datetime import datetime
 from typing import Annotated
 
@@ -70,7 +71,7 @@ class AreaColourList(Answer):
 
 
 class DecisionAnswer(Answer):
-    """A decision: who signed it, why, and how many alarms stood before him."""
+    """A decision: who signed it, why, and how many alarms stood before him. `set_by_name`: None for one long gone."""
 
     number: int
     area: str
@@ -81,6 +82,7 @@ class DecisionAnswer(Answer):
     reason: str
     alarms: int
     set_by: str
+    set_by_name: str | None
     begins: datetime
     expires: datetime
     ends: datetime | None
@@ -165,8 +167,8 @@ def painted_answer(one: Painted) -> AreaColourAnswer:
     )
 
 
-def decision_answer(row: AreaColour) -> DecisionAnswer:
-    """A row as HTTP shows it."""
+def decision_answer(row: AreaColour, called: Mapping[str, str]) -> DecisionAnswer:
+    """A row as HTTP shows it. `called`: names by account."""
     assert row.number is not None
     return DecisionAnswer(
         number=row.number,
@@ -178,6 +180,7 @@ def decision_answer(row: AreaColour) -> DecisionAnswer:
         reason=row.reason,
         alarms=row.alarms,
         set_by=row.set_by,
+        set_by_name=called.get(row.set_by),
         begins=iso(row.from_ms),
         expires=iso(row.expires_ms),
         ends=None if row.to_ms is None else iso(row.to_ms),

@@ -6,7 +6,7 @@ from fastapi import APIRouter, Query, Request, Response
 
 from api import paper
 from api.access import anybody
-from api.console.known import Form, Typed, every, known
+from api.console.known import Form, Typed, every, known, places_by_id
 from api.console.page import Reader, go, reader
 from api.console.sections import Id, Text, nothing, section
 from api.register.models import UnitSort
@@ -43,6 +43,7 @@ async def _devices(one: Reader, *, within: str = "", after: str = "", **values: 
         sorts=SORTS,
         gateways=await _gateways(one),
         names=await known(one, "areas"),
+        places=await places_by_id(one, (row["place"] for row in reply.body["items"])),
         **values,
     )
 
@@ -101,11 +102,13 @@ async def _device(one: Reader, id_: str, **values: Any) -> Response:
     if not reply.good:
         return await nothing(one, reply)
     records = await one.ask.get(f"/installations/{id_}") if one.may("install.read") else None
+    done = records.body if records is not None and records.good else []
     return await section(
         one,
         "device.html",
         unit=reply.body,
-        records=records.body if records is not None and records.good else [],
+        records=done,
+        places=await places_by_id(one, [reply.body["place"], *(row["place"] for row in done)]),
         sorts=SORTS,
         gateways=await _gateways(one),
         picture=paper.picture(f"{str(one.request.base_url).rstrip('/')}/register/devices/{id_}", scale=4),

@@ -5,11 +5,12 @@ from typing import Any, Final
 from fastapi import APIRouter, Request, Response
 
 from api.access import anybody
-from api.console.known import Form, every, known
+from api.console.known import Form, People, every, known, people_of
 from api.console.page import Reader, go, reader
 from api.console.sections import Number, Text, nothing, section
+from api.duty.rules import may_roster
 from api.faults.words import WORDS as FAULT_WORDS
-from api.rights.rules import Role
+from api.rights.rules import Role, Without, rights
 from broker.kinds import KIND_WORDS
 
 router: Final = APIRouter(include_in_schema=False, dependencies=[anybody("console.read")])
@@ -25,7 +26,7 @@ DUTIES: Final = (
     Role.GRID_WORKER,
 )
 """Roles of which somebody is on duty."""
-STATIONED: Final = (Role.DUTY_LEADER, Role.DUTY_OFFICER, Role.OFFICER)
+TAKERS: Final = "/duty/handovers/takers"
 
 
 async def _duty(one: Reader, area: str = "", after: str = "", **values: Any) -> Response:
@@ -49,9 +50,22 @@ async def _duty(one: Reader, area: str = "", after: str = "", **values: Any) -> 
         leaves=await every(one, "/duty/leaves"),
         names=await known(one, "areas"),
         area=area,
-        roles=[role.value for role in DUTIES],
+        roles=_kept(one),
+        people=await _people(one),
         **values,
     )
+
+
+def _kept(one: Reader) -> list[str]:
+    """The duties whose roster the reader keeps somewhere."""
+    row = rights().actions["duty.edit"]
+    mine = {Role(grant["role"]) for grant in one.who["grants"]}
+    keepers = set[Role]() if isinstance(row, Without) else mine & {*row}
+    return [role.value for role in DUTIES if may_roster(keepers, role)]
+
+
+async def _people(one: Reader) -> People:
+    return await people_of(one, "/duty/people", role=_kept(one)) if one.may("duty.edit") else People(())
 
 
 @router.get("/duty")
@@ -78,7 +92,7 @@ async def plan(request: Request, typed: Form) -> Response:
             if isinstance(starts, int) and isinstance(ends, int):
                 lasts = (ends - starts) % 1440 or 1440
             body: dict[str, Any] = {
-                "account": typed.text("account"),
+                "account": (await _people(one)).meant(typed.text("account")),
                 "role": typed.text("role"),
                 "area": typed.text("area"),
                 "starts_min": starts,
@@ -91,8 +105,9 @@ async def plan(request: Request, typed: Form) -> Response:
                 "POST", f"/duty/roster/{typed.number('number') or 0}/end", body={}, headers=version
             )
         case "leave":
-            body = {"account": typed.text("account"), "ends": typed.moment("until", one.zone)}
-            body |= {"stand_in": typed.text("stand_in")} if typed.text("stand_in") else {}
+            people = await _people(one)
+            body = {"account": people.meant(typed.text("account")), "ends": typed.moment("until", one.zone)}
+            body |= {"stand_in": people.meant(typed.text("stand_in"))} if typed.text("stand_in") else {}
             reply = await one.ask.ask("POST", "/duty/leaves", body=body)
         case _:
             reply = await one.ask.ask("POST", f"/duty/leaves/{typed.number('number') or 0}/end", headers=version)
@@ -105,14 +120,13 @@ async def _handovers(one: Reader, after: str = "", **values: Any) -> Response:
     reply = await one.ask.get("/duty/handovers", limit=SHOWN, after=after or None)
     if not reply.good:
         return await nothing(one, reply)
-    people: dict[str, str] = {}
-    for role in STATIONED:
-        found = await one.ask.get("/duty/now", role=role.value, area=one.station.settings.station)
-        if found.good:
-            people |= {person["by"]: person["name"] or person["by"] for person in found.body["people"]}
-    people.pop(one.who["account"], None)
     return await section(
-        one, "duty_handovers.html", rows=reply.body["items"], next=reply.body["next"], people=people, **values
+        one,
+        "duty_handovers.html",
+        rows=reply.body["items"],
+        next=reply.body["next"],
+        people=await people_of(one, TAKERS),
+        **values,
     )
 
 
@@ -126,7 +140,7 @@ async def handovers(request: Request, after: Text = "") -> Response:
 async def begin(request: Request, typed: Form) -> Response:
     """A sheet for the next officer: what is open now is written into it."""
     one = await reader(request, csrf=typed.csrf)
-    taker = typed.text("other") or typed.text("taker")
+    taker = (await people_of(one, TAKERS)).meant(typed.text("taker"))
     reply = await one.ask.ask("POST", "/duty/handovers", body={"taker": taker, "note": typed.text("note")})
     if reply.good:
         return go(f"/duty/handovers/{reply.body['number']}")

@@ -5,7 +5,7 @@ from typing import Any, Final
 from fastapi import APIRouter, Request, Response
 
 from api.access import anybody
-from api.console.known import Form, Typed, every, known, now_of
+from api.console.known import Form, People, Typed, every, known, now_of, people_of, places_by_id
 from api.console.page import Reader, go, reader
 from api.console.sections import Number, Text, nothing, section
 
@@ -41,6 +41,10 @@ async def faults(request: Request, state: Text = "", gateway: Text = "", after: 
     )
 
 
+async def _people(one: Reader, number: int) -> People:
+    return await people_of(one, f"/faults/{number}/people") if one.may("fault.work") else People(())
+
+
 async def _fault(one: Reader, number: int, *, typed: Typed | None = None, problem: Any = None) -> Response:
     reply = await one.ask.get(f"/faults/{number}")
     if not reply.good:
@@ -51,6 +55,7 @@ async def _fault(one: Reader, number: int, *, typed: Typed | None = None, proble
         fault_=reply.body,
         etag=reply.etag or "",
         names=await known(one, "areas"),
+        people=await _people(one, number),
         problem=problem,
         typed=typed or Typed(),
     )
@@ -71,9 +76,8 @@ async def work_off(request: Request, number: Number, typed: Form) -> Response:
         case "acknowledge":
             reply = await one.ask.ask("POST", f"{path}/acknowledge")
         case "assign":
-            reply = await one.ask.ask(
-                "POST", f"{path}/assign", body={"account": typed.text("account")}, headers=version
-            )
+            account = (await _people(one, number)).meant(typed.text("account"))
+            reply = await one.ask.ask("POST", f"{path}/assign", body={"account": account}, headers=version)
         case "note":
             reply = await one.ask.ask("POST", f"{path}/notes", body={"words": typed.text("words")})
         case _:
@@ -112,4 +116,11 @@ async def quieted(request: Request, still: Text = "1", after: Text = "") -> Resp
     reply = await one.ask.get("/register/quietings", still="true" if still else None, limit=SHOWN, after=after or None)
     if not reply.good:
         return await nothing(one, reply)
-    return await section(one, "health_quieted.html", rows=reply.body["items"], next=reply.body["next"], still=still)
+    return await section(
+        one,
+        "health_quieted.html",
+        rows=reply.body["items"],
+        places=await places_by_id(one, (row["place"] for row in reply.body["items"])),
+        next=reply.body["next"],
+        still=still,
+    )

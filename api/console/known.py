@@ -1,6 +1,6 @@
 """What pages of patrol and points call things by, and what was typed into their forms."""
 
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from typing import Annotated, Any, Final
@@ -13,6 +13,10 @@ from api.console.page import Reader
 
 SHEETS_MOST: Final = 40
 """Pages of one list that are asked for at most: 8,000 rows."""
+LISTED: Final = 60
+"""People that a list which opens holds at most."""
+PLACES_AT_ONCE: Final = 100
+"""Places that are asked for in one request: an address has an end."""
 LISTS: Final[Mapping[str, tuple[str, Mapping[str, str]]]] = {
     "areas": ("/register/areas", {}),
     "companies": ("/register/companies", {}),
@@ -66,6 +70,46 @@ async def known(one: Reader, *sorts: str) -> Known:
     return Known(
         {sort: {row["id"]: row for row in await every(one, LISTS[sort][0], **LISTS[sort][1])} for sort in sorts}
     )
+
+
+async def places_by_id(one: Reader, ids: Iterable[str | None]) -> Mapping[str, Mapping[str, Any]]:
+    """What the reader may know of these places: `PlaceAnswer` by id, without those he may not see and closed ones."""
+    asked = sorted({id_ for id_ in ids if id_})
+    found: dict[str, Mapping[str, Any]] = {}
+    for nth in range(0, len(asked), PLACES_AT_ONCE):
+        some = asked[nth : nth + PLACES_AT_ONCE]
+        reply = await one.ask.get("/register/places", id=some, limit=len(some))
+        found |= {row["id"]: row for row in reply.body["items"]} if reply.good else {}
+    return found
+
+
+@dataclass(frozen=True, slots=True)
+class People:
+    """Those whom a form lets its reader choose (`ServingAnswer`), by name."""
+
+    rows: Sequence[Mapping[str, Any]]
+
+    @property
+    def few(self) -> bool:
+        """Whether a list that opens holds them; else one types the beginning of a name."""
+        return len(self.rows) <= LISTED
+
+    def said(self, account: str) -> str:
+        """How somebody stands in the list that is searched by typing: two may have one name."""
+        return next((f"{row['name']} ({account})" for row in self.rows if row["account"] == account), account)
+
+    def meant(self, text: str) -> str:
+        """The account that was chosen: as the list says it, or by a name that only one has; else what was typed."""
+        for row in self.rows:
+            if text in (row["account"], self.said(row["account"])):
+                return str(row["account"])
+        same = [str(row["account"]) for row in self.rows if row["name"] == text]
+        return same[0] if len(same) == 1 else text
+
+
+async def people_of(one: Reader, path: str, **query: object) -> People:
+    """Whom the reader may choose there; nobody where he may not ask."""
+    return People(sorted(await every(one, path, **query), key=lambda row: (row["name"], row["account"])))
 
 
 @dataclass(frozen=True, slots=True)

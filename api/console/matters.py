@@ -10,7 +10,7 @@ from api.alarms.rules import Action, Outcome, State
 from api.alarms.schemas import ACTION_WORDS, OUTCOME_WORDS, STATE_WORDS
 from api.bodies import holds
 from api.console import photo
-from api.console.known import Form, Typed, every, known
+from api.console.known import Form, Typed, every, known, places_by_id
 from api.console.page import Reader, go, reader
 from api.console.sections import Number, Text, nothing, section
 from api.shapes import words_answer
@@ -122,6 +122,7 @@ async def _matter(one: Reader, number: int, *, did: str = "", **values: Any) -> 
         matter=found,
         called=called,
         names=await known(one, "areas"),
+        places=await places_by_id(one, [found["place"]]),
         acts=acts,
         nearest=next((action for action in acts if action is NEXT.get(State(found["state"]))), None),
         outcomes=OUTCOMES,

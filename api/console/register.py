@@ -10,7 +10,7 @@ from starlette.datastructures import UploadFile
 from api.access import anybody
 from api.bodies import holds
 from api.console.interface import Reply
-from api.console.known import Form, Typed, every, known
+from api.console.known import Form, Typed, every, known, places_by_id
 from api.console.page import Reader, go, reader
 from api.console.sections import Id, Number, Text, nothing, section
 from api.console.works import OPEN, follow, page_of, until_done
@@ -290,7 +290,14 @@ async def _planned(one: Reader, *, state: str = "", after: str = "", **values: A
     if not reply.good:
         return await nothing(one, reply)
     return await section(
-        one, "register_planned.html", rows=reply.body["items"], next=reply.body["next"], state=state, **values
+        one,
+        "register_planned.html",
+        rows=reply.body["items"],
+        next=reply.body["next"],
+        state=state,
+        names=await known(one, "areas"),
+        places=await places_by_id(one, (row["about"] for row in reply.body["items"] if row["sort"] != "area")),
+        **values,
     )
 
 
@@ -336,12 +343,14 @@ async def _installations(one: Reader, *, after: str = "", **values: Any) -> Resp
         return await nothing(one, reply)
     windows = await one.ask.get("/installations/windows")
     gateways = await one.ask.get("/gateways")
+    opened = windows.body if windows.good else []
     return await section(
         one,
         "register_installations.html",
         rows=reply.body["items"],
         next=reply.body["next"],
-        windows=windows.body if windows.good else [],
+        windows=opened,
+        places=await places_by_id(one, (row["place"] for row in [*reply.body["items"], *opened])),
         gateways=[row["id"] for row in gateways.body["gateways"]]
         if gateways.good
         else sorted({row["gateway"] for row in reply.body["items"] if row["gateway"]}),

@@ -8,6 +8,7 @@ from fastapi.responses import HTMLResponse
 
 from api.access import Authority, may
 from api.accounts.naming import names
+from api.accounts.schemas import ServingPage, serving_page
 from api.alarms.doing import people_of
 from api.alarms.schemas import person
 from api.duty.schemas import (
@@ -67,6 +68,21 @@ def list_shifts(
         called = names(session, {id_ for row in rows for id_ in (row.account, row.deputy_of) if id_})
         items = tuple(shift_answer(row, called) for row in rows[:limit])
     return ShiftPage(items=items, next=cursor(items[-1].number) if len(rows) > limit else None)
+
+
+@router.get("/people", summary="Whom you can put on a roster")
+def list_people(
+    station: CurrentStation,
+    by: Annotated[Authority, may("duty.edit")],
+    *,
+    role: Annotated[list[Role] | None, Query(max_length=len(Role), description="Holding one of these")] = None,
+    limit: Limit = PAGE,
+    after: Annotated[str | None, Query(max_length=64, description="`next` of the page before")] = None,
+) -> ServingPage:
+    """Who holds a role that can be on duty in your areas, by account. A community reads its own grid workers."""
+    with station.database.read() as session:
+        found = station.duty.choices(session, by, roles=role or [*Role], after=after, limit=limit + 1)
+    return serving_page(found, limit)
 
 
 @router.post("/roster", summary="Put somebody on duty", status_code=HTTPStatus.CREATED)
@@ -186,6 +202,19 @@ def list_handovers(
         people = station.duty.people(session, rows)
         items = tuple(handover_answer(row, people) for row in rows[:limit])
     return HandoverPage(items=items, next=cursor(items[-1].number) if len(rows) > limit else None)
+
+
+@router.get("/handovers/takers", summary="Who can take over from you")
+def list_takers(
+    station: CurrentStation,
+    by: Annotated[Authority, may("duty.handover")],
+    limit: Limit = PAGE,
+    after: Annotated[str | None, Query(max_length=64, description="`next` of the page before")] = None,
+) -> ServingPage:
+    """Officers, duty officers and duty leaders of this station, by account."""
+    with station.database.read() as session:
+        found = station.duty.takers(session, by, after=after, limit=limit + 1)
+    return serving_page(found, limit)
 
 
 @router.post("/handovers", summary="Make a sheet for the next officer (交接班)", status_code=HTTPStatus.CREATED)

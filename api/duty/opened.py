@@ -9,7 +9,7 @@ from sqlmodel import select as select_rows
 
 from api.alarms import repository
 from api.alarms.changing import Actor, Changing
-from api.alarms.rules import CLOSED, Action
+from api.alarms.rules import CLOSED, Action, for_himself
 from api.alarms.views import visible
 from api.duty.service import ChangeOwner
 from api.duty.sheets import OpenAlarm, OpenFault, Out, Sheet
@@ -43,9 +43,14 @@ def owners(changing: Changing) -> ChangeOwner:
 
 def _alarms(session: Session) -> tuple[OpenAlarm, ...]:
     names = ("id", "number", "kind", "state", "owner", "received_ms")
-    found = select(*(ALARM.c[name] for name in names)).where(ALARM.c.state.not_in(OVER), visible(Audience.POLICE))
+    found = select(*(ALARM.c[name] for name in (*names, "source", "place"))).where(
+        ALARM.c.state.not_in(OVER), visible(Audience.POLICE)
+    )
     rows = session.connection().execute(found.order_by(ALARM.c.number)).mappings()
-    return tuple(OpenAlarm(**row) for row in rows)
+    return tuple(
+        OpenAlarm(**{name: row[name] for name in names}, himself=for_himself(row["source"], row["place"]))
+        for row in rows
+    )
 
 
 def _faults(session: Session) -> tuple[OpenFault, ...]:

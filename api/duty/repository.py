@@ -92,6 +92,14 @@ def same_leave(session: Session, leave: DutyLeave) -> DutyLeave | None:
     return session.exec(found).first()
 
 
+def is_active(session: Session, account: str) -> bool:
+    """Whether there is an account of this id that is in use."""
+    return (
+        session.exec(select(Account.id).where(Account.id == account, Account.state == State.ACTIVE.value)).first()
+        is not None
+    )
+
+
 def holding(session: Session, accounts: Collection[str], *, role: Role, areas: Collection[str], at_ms: int) -> set[str]:
     """Those of `accounts` that are active and hold `role` over one of `areas` at that moment."""
     found = (

@@ -18,20 +18,23 @@ import structlog
 from sqlmodel import Session
 
 from api.accounts.naming import names
-from api.alarms.schemas import STATE_WORDS
+from api.accounts.problems import NoSuchPerson
+from api.accounts.serving import EVERYWHERE, Serving, serving
+from api.alarms.rules import State
+from api.alarms.schemas import state_words
 from api.audit.service import record
 from api.clock import Clock
 from api.database import Database
 from api.duty import repository, rules
 from api.duty.models import DutyLeave, DutyShift, Handover, LiveDesk
 from api.duty.schemas import NewHandover, NewLeave, NewShift
-from api.duty.sheets import Sheet, Signed, page
+from api.duty.sheets import OpenAlarm, Sheet, Signed, page
 from api.etags import expect
 from api.faults.repository import present
 from api.faults.service import clear_fault, raise_fault
 from api.problems import NotThere, Problem
 from api.register.service import Register
-from api.rights.rules import Authority, Reach, Role, Subject
+from api.rights.rules import Authority, Over, Reach, Role, Subject
 
 UNATTENDED: Final = "desk_unattended"
 """The code of the fault."""
@@ -166,12 +169,13 @@ class Duty:
     # Roster
 
     def put_on(self, session: Session, by: Authority, new: NewShift) -> DutyShift:
-        """Put an account on duty. The same twice is once. Raises OutsideRoster or BadZone."""
+        """Put an account on duty. The same twice is once. Raises OutsideRoster, BadZone or NoSuchPerson."""
         self._keeps(by, new.role, new.area)
         try:
             ZoneInfo(new.zone)
         except (ZoneInfoNotFoundError, ValueError):
             raise BadZone(f"{new.zone[:64]!r} is in no table of time zones") from None
+        self._are_people(session, account=new.account, deputy_of=new.deputy_of)
         now = self._clock()
         row = DutyShift(
             station=self._register.station,
@@ -193,6 +197,18 @@ class Duty:
         repository.add(session, row)
         self._audit(session, by, "duty.edit", f"shift:{row.number}", account=row.account, role=row.role, area=row.area)
         return row
+
+    def choices(
+        self, session: Session, by: Authority, *, roles: Collection[Role], after: str | None, limit: int
+    ) -> list[Serving]:
+        """Whom the account can put on a roster of its own: who holds one of `roles` over areas of it, by account."""
+        kept = {role for role in roles if rules.may_roster({one.role for one in by.reach.held}, role)}
+        if by.reach.everything:
+            areas = {EVERYWHERE, *self._here()}
+        else:
+            scopes = by.reach.over(Over.AREA)
+            areas = {one for scope in scopes for one in self._register.within(scope) | self._register.lies_in(scope)}
+        return serving(session, kept, areas, at_ms=self._clock(), after=after, limit=limit)
 
     def end(self, session: Session, by: Authority, number: int, *, at: datetime | None, if_match: str) -> DutyShift:
         """End a shift. Raises NotThere or StaleVersion."""
@@ -230,8 +246,9 @@ class Duty:
     # Leave
 
     def grant_leave(self, session: Session, by: Authority, new: NewLeave) -> DutyLeave:
-        """Note that somebody is away. The same twice is once. Raises OutsideRoster."""
+        """Note that somebody is away. The same twice is once. Raises OutsideRoster or NoSuchPerson."""
         self._keeps_account(session, by, new.account)
+        self._are_people(session, stand_in=new.stand_in)
         row = DutyLeave(
             station=self._register.station,
             account=new.account,
@@ -312,13 +329,22 @@ class Duty:
         self._audit(session, by, "duty.handover", f"handover:{row.number}", taker=new.taker)
         return row
 
+    def takers(self, session: Session, by: Authority, *, after: str | None, limit: int) -> list[Serving]:
+        """Everybody who may take over here from whoever asks, by account."""
+        me = by.principal.account
+        return serving(session, TAKERS, self._here(), at_ms=self._clock(), other_than=me, after=after, limit=limit)
+
     def _may_take(self, session: Session, account: str) -> bool:
         """Whether somebody may hand over here himself, so that what he takes does not stay with him."""
-        here = {self._register.station, *self._register.ancestors(self._register.station)}
-        areas = here | self._register.within(self._register.station)
+        areas = self._here()
         return any(
             repository.holding(session, [account], role=role, areas=areas, at_ms=self._clock()) for role in TAKERS
         )
+
+    def _here(self) -> frozenset[str]:
+        """Every area of the station, and those that it lies in."""
+        station = self._register.station
+        return self._register.within(station) | {station, *self._register.ancestors(station)}
 
     def handover(self, session: Session, number: int) -> Handover:
         """One sheet. Raises NotThere."""
@@ -351,8 +377,7 @@ class Duty:
             took_ms=row.took_ms,
             sheet=sheet,
         )
-        states = {state.value: words.zh for state, words in STATE_WORDS.items()}
-        return page(signed, names=self.people(session, [row]), states=states, zone=zone)
+        return page(signed, names=self.people(session, [row]), state=_state, zone=zone)
 
     def handovers(self, session: Session, *, below: int | None, limit: int) -> Sequence[Handover]:
         """Sheets, newest first."""
@@ -407,6 +432,12 @@ class Duty:
             raise OutsideRoster("nobody of that account is on a roster of yours")
         for row in kept:
             self._keeps(by, Role(row.role), row.area)
+
+    def _are_people(self, session: Session, **accounts: str | None) -> None:
+        """Whether each of them is somebody: a name that is written wrong would be a duty that nobody does."""
+        for field, account in accounts.items():
+            if account is not None and not repository.is_active(session, account):
+                raise NoSuchPerson(account, where=field)
 
     def _reached(self, session: Session, by: Authority) -> set[str]:
         """Accounts that are or were on a roster within reach."""
@@ -475,3 +506,8 @@ class DeskWatch:
 
 def _ms(moment: datetime | None) -> int | None:
     return None if moment is None else round(moment.timestamp() * 1_000)
+
+
+def _state(one: OpenAlarm) -> str:
+    """How far an alarm on a sheet is; of a state that this release does not know as it was kept."""
+    return state_words(State(one.state), himself=one.himself).zh if one.state in {*State} else one.state

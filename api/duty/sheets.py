@@ -4,7 +4,7 @@ A sheet keeps ids, states and times. Names and doors are looked up when it is sh
 """
 
 import json
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
@@ -25,6 +25,8 @@ class OpenAlarm:
     state: str
     owner: str | None
     received_ms: int
+    himself: bool = False
+    """Whoever raised it did so for himself, and not for a household; a sheet of an older release does not say it."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -90,8 +92,8 @@ class Signed:
     sheet: Sheet
 
 
-def page(signed: Signed, *, names: Mapping[str, str], states: Mapping[str, str], zone: ZoneInfo) -> str:
-    """The sheet as a page to print on A4. `names` by account; `states` are the words of an alarm's states."""
+def page(signed: Signed, *, names: Mapping[str, str], state: Callable[[OpenAlarm], str], zone: ZoneInfo) -> str:
+    """The sheet as a page to print on A4. `names` by account; `state`: an alarm's state in words."""
     return paper.page(
         "api.duty",
         "handover.html",
@@ -99,7 +101,7 @@ def page(signed: Signed, *, names: Mapping[str, str], states: Mapping[str, str],
         at=partial(paper.civil, zone=zone),
         name=lambda account: "" if account is None else names.get(account, account),
         kind=lambda kind: KIND_WORDS[Kind(kind)].zh,
-        state=lambda state: states.get(state, state),
+        state=state,
         fault_words=lambda code: words(code).zh,
         numbers={alarm.id: alarm.number for alarm in signed.sheet.alarms},
     )

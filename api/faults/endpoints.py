@@ -9,6 +9,7 @@ from sqlmodel import Session
 
 from api.access import may
 from api.accounts.naming import names
+from api.accounts.schemas import ServingPage, serving_page
 from api.etags import IfMatch, etag
 from api.faults import repository
 from api.faults.schemas import (
@@ -116,6 +117,20 @@ def acknowledge_fault(station: CurrentStation, by: MayWork, number: Number) -> F
     """Exactly one takes it; the other is told who has it. Taking one's own again changes nothing."""
     with station.database.write() as session:
         return _answer(session, station.faults.acknowledge(session, by, number))
+
+
+@router.get("/{number}/people", summary="To whom a fault can be given", responses=answers(HTTPStatus.NOT_FOUND))
+def list_workers(
+    station: CurrentStation,
+    by: MayWork,
+    number: Number,
+    limit: Limit = PAGE,
+    after: Annotated[str | None, Query(max_length=64, description="`next` of the page before")] = None,
+) -> ServingPage:
+    """Whoever may work it off, by account."""
+    with station.database.read() as session:
+        found = station.faults.workers(session, by, number, after=after, limit=limit + 1)
+    return serving_page(found, limit)
 
 
 @router.post(

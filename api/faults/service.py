@@ -13,6 +13,8 @@ from typing import Final
 import structlog
 from sqlmodel import Session
 
+from api.accounts.problems import NoSuchPerson
+from api.accounts.serving import EVERYWHERE, Serving, serving
 from api.audit.service import record
 from api.clock import Clock
 from api.database import Database
@@ -25,7 +27,7 @@ from api.feed.service import put
 from api.ingest.models import Fault
 from api.mqtt import Link
 from api.register.service import Register
-from api.rights.rules import Authority, Subject
+from api.rights.rules import Authority, Subject, Without, rights
 
 LOOK_S: Final = 5.0
 SETTLE_S: Final = 90.0
@@ -146,10 +148,24 @@ class Faults:
         return self._act(session, by, row, Act.ACKNOWLEDGE, owner=by.principal.account)
 
     def assign(self, session: Session, by: Authority, number: int, *, account: str, if_match: str) -> Fault:
-        """Give a fault to somebody. Raises NoSuchFault, StaleVersion or AlreadyDone."""
+        """Give it to somebody who may work it off. Raises NoSuchFault, StaleVersion, NoSuchPerson or AlreadyDone."""
         row = self.see(session, by, number)
         expect(if_match, row.version)
+        if not self._workers(session, row, account=account, limit=1):
+            raise NoSuchPerson(account)
         return self._act(session, by, row, Act.ASSIGN, owner=account)
+
+    def workers(self, session: Session, by: Authority, number: int, *, after: str | None, limit: int) -> list[Serving]:
+        """To whom a fault can be given: who may work it off, by account. Raises NoSuchFault."""
+        return self._workers(session, self.see(session, by, number), after=after, limit=limit)
+
+    def _workers(
+        self, session: Session, row: Fault, *, limit: int, account: str | None = None, after: str | None = None
+    ) -> list[Serving]:
+        work = rights().actions["fault.work"]
+        assert not isinstance(work, Without)
+        areas = {EVERYWHERE, *subject(row, self._register).areas}
+        return serving(session, [*work], areas, at_ms=self._clock(), account=account, after=after, limit=limit)
 
     def note(self, session: Session, by: Authority, number: int, *, words: str, asked: str | None) -> Fault:
         """Write something beside a fault; the same request twice is once. Raises NoSuchFault."""

@@ -5,11 +5,12 @@ from http import HTTPStatus
 from typing import Annotated, Any, Final
 
 from fastapi import APIRouter, Header, Path, Query, Response
+from pydantic import StringConstraints
 
 from api.access import Authority, may
 from api.audit.service import record
 from api.etags import IfMatch, etag
-from api.pages import PAGE, Limit
+from api.pages import PAGE, PAGE_MOST, Limit
 from api.problems import MayNot, NotThere, answers
 from api.register import repository, views
 from api.register.models import CameDown, Meaning, Purpose
@@ -82,6 +83,10 @@ IfMatchIfThere = Annotated[
 Id = Annotated[str, Path(pattern=SEGMENT)]
 After = Annotated[str | None, Query(pattern=SEGMENT, description="`next` of the page before")]
 InArea = Annotated[str | None, Query(pattern=SEGMENT, description="Only what lies in this area, on either tree")]
+These = Annotated[
+    list[Annotated[str, StringConstraints(pattern=SEGMENT)]] | None,
+    Query(alias="id", max_length=PAGE_MOST, description="Only these; several times for several"),
+]
 Reason = Annotated[str | None, Query(max_length=200, description="Why people are looked up; it is recorded")]
 
 
@@ -254,6 +259,7 @@ def list_places(
     *,
     by: Annotated[Authority, may("register.read")],
     within: InArea = None,
+    only: These = None,
     limit: Limit = PAGE,
     after: After = None,
 ) -> PlacePage:
@@ -261,8 +267,9 @@ def list_places(
     register, reaches = station.register, _reaches(station, by)
     now, groups = register.now, None if within is None else register.groups_in(within) | {within}
     found: list[PlaceNow] = []
+    chosen = frozenset(only or ())
     for place in now.contents.places:
-        if after is not None and place.id <= after:
+        if (after is not None and place.id <= after) or (chosen and place.id not in chosen):
             continue
         if (groups is None or place.group in groups) and reaches(place.id, place.group):
             found.append(place)

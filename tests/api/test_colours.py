@@ -60,6 +60,7 @@ def test_a_colour_is_decided_with_a_reason_and_falls_to_what_was_named_when_it_e
     decide(leader, red["version"], colour="orange", every_min=90, reason="复核")
     newest, oldest = leader.get(f"/api/v1/areas/{COMMUNITY}/colours")["items"]
     assert (newest["set_by"], newest["reason"], newest["every_min"]) == ("xu", "复核", 90)
+    assert newest["set_by_name"] == "某xu"
     assert oldest["ends"] == newest["begins"]
     with station.station.database.read() as session:
         assert service.band_at(session, COMMUNITY, NOW).colour is Colour.RED

@@ -53,7 +53,11 @@ def test_a_unit_is_added_keyed_labelled_and_hung(served: Served) -> None:
     which: dict[str, Any] = {"csrf": csrf_of(form), "version": version[1]}
     officer.post("/register/devices/u900", do="install", place="nowhere", status=404, **which)
     hung = officer.post("/register/devices/u900", do="install", place="h01", **which)
-    assert "/register/places/h01" in hung
+    assert '<span class="door">101 号门</span> <a href="/register/places/h01">第0户</a>' in hung
+    assert ">h01<" not in hung  # a place is called by its door and label
+    listed = officer.get("/register/devices")
+    assert '<a href="/register/places/h01">' in listed
+    assert ">h01<" not in listed
     assert "刚才有人改过" in officer.post("/register/devices/u900", do="change", sort="native", status=412, **which)
     newer = re.search(r'name="version" value="(\d+)"', hung)
     assert newer is not None

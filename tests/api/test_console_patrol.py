@@ -470,7 +470,7 @@ def test_a_colour_is_decided_with_a_reason_and_until_a_moment(station: Served) -
     path = f"/patrol/colours/{COMMUNITY}"
     assert "请再看看这一项" in officer.post(path, reason="?", status=422, **form)
     decided = officer.post(path, reason="一周三起入室", expires="2027-01-20T08:00", **form)
-    for said in ("红色 · 每 45 分钟", "一周三起入室", "2027年1月20日 08:00"):
+    for said in ("红色 · 每 45 分钟", "的名字</span>", "一周三起入室", "2027年1月20日 08:00"):
         assert said in decided, said
     assert "刚才有人改过了" in officer.post(path, reason="再来", status=412, **form)
     assert "红色" in officer.get("/patrol/colours")

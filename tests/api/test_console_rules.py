@@ -6,6 +6,7 @@ from typing import Any
 import pytest
 
 from api.alarms.rules import State
+from api.console.known import LISTED, People
 from api.console.rules import in_order, light
 
 
@@ -40,3 +41,13 @@ def test_what_nobody_has_taken_comes_first_by_kind_then_the_oldest_and_drills_la
     ]
     for some in list(permutations(wanted))[::997]:
         assert [one["id"] for one in in_order(some)] == [one["id"] for one in wanted]
+
+
+def test_where_people_are_many_one_is_found_by_the_beginning_of_a_name() -> None:
+    rows = [{"account": f"a{nth}", "name": f"王{nth % 70}", "roles": []} for nth in range(LISTED + 11)]
+    people = People(rows)
+    assert not people.few
+    assert people.meant("王1 (a1)") == "a1"
+    assert people.meant("王2") == "a2"
+    assert people.meant("王0") == "王0"  # two are called so: the interface refuses what names nobody
+    assert people.said("nobody") == "nobody"

@@ -372,7 +372,7 @@ def test_on_paper_alarms_have_numbers_and_faults_have_words() -> None:
         took_ms=None,
         sheet=sheet,
     )
-    text = printed(signed, names={"li": "李警官"}, states={}, zone=ZoneInfo("Asia/Shanghai"))
+    text = printed(signed, names={"li": "李警官"}, state=lambda one: one.state, zone=ZoneInfo("Asia/Shanghai"))
     assert "<td>7</td><td>2" in text.split("在外人员")[1]
     assert "a1" not in text
     assert "line_lost" not in text

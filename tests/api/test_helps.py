@@ -12,11 +12,11 @@ from api.clock import iso
 from api.helps.rules import LOOKED_BACK_MS, READS, TOLD_MOST, Eyes, Seen, eyes, joins, place, told
 from api.rights.rules import Role, Without, rights
 from broker.kinds import Kind
-from tests.api.browsing import Visitor
+from tests.api.browsing import Visitor, csrf_of
 from tests.api.conftest import Served, only_sqlite
 from tests.api.peers import COMMUNITY, GRID, HOUSEHOLDS, STATION
 from tests.api.people import NOW, Hands, Somebody, somebody
-from tests.api.signing_in import account
+from tests.api.signing_in import ORIGIN, account
 from tests.api.test_guards import HOUR, duty, hire
 from tests.api.test_orders import Team, check_in, officer, station, team
 
@@ -257,6 +257,15 @@ def test_he_takes_his_own_call_back_which_closes_nothing_and_a_later_press_is_no
         assert "本人撤销" in text, page
         assert "住户撤销" not in text, page
     assert "求助人" in desk.get(f"/alarms/{first['alarm']}")
+    next_ = account(station.station, "qian", (Role.DUTY_OFFICER, STATION))
+    signed = {"Origin": ORIGIN, "X-CSRF-Token": csrf_of(desk.get("/me"))}
+    handed = desk.client.post("/api/v1/duty/handovers", json={"taker": next_}, headers=signed).json()
+    printed = desk.get(f"/api/v1/duty/handovers/{handed['number']}/sheet")
+    assert "本人撤销·待核实" in printed
+    assert "住户撤销" not in printed
+    told = station.rows("SELECT body FROM outgoing")
+    assert any("本人撤销·待核实" in str(body) for (body,) in told)
+    assert not any("住户撤销" in str(body) for (body,) in told)
     needed = press(team.own, "press-number-3")
     assert needed["alarm"] != first["alarm"]  # and is not lost in what was taken back
     assert (needed["state"], needed["cancelled"]) == ("received", None)
