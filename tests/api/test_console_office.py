@@ -151,7 +151,8 @@ def test_people_are_chosen_by_name_and_nobody_is_put_on_a_roster_who_is_not_ther
     people = chosen_from(leader.get("/duty"), "account")
     assert {officer, worker, leader_} <= {*people}
     assert gone not in people
-    line = {"do": "shift", "role": "duty_officer", "area": STATION, "starts": "08:00", "ends": "20:00", "weekday": "1"}
+    line: dict[str, Any] = {"do": "shift", "role": "duty_officer", "area": STATION, "starts": "08:00", "ends": "20:00"}
+    line["weekday"] = "1"
     wrong = leader.post("/duty", csrf=csrf, account="wnag", status=422, **line)
     assert 'id="fault-account"' in wrong
     assert "请从名单中选择" in wrong
