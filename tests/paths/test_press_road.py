@@ -12,6 +12,7 @@ from itertools import cycle
 import pytest
 
 from deploy.doctor import Patient, State, examine
+from faults.audiences import DOORS
 from faults.town import Town
 
 GATEWAY_STEPS = [
@@ -23,6 +24,31 @@ STATION_STEPS = [f"ingest.{step}:{when}:1" for step in ("commit", "ack", "receip
 
 PRESSERS = cycle(["u01", "u02", "u03", "u05", "u06", "u08", "u09", "u10"])
 """Doors in turn, so that sounders that still play for the last test have a new door to name."""
+
+
+@pytest.mark.proves("A3")
+def test_each_key_has_a_sound_of_its_own_that_names_the_door_and_duress_has_none(running_town: Town) -> None:
+    heard: dict[str, set[tuple[str, tuple[int, ...]]]] = {}
+    for key in ("fire", "panic", "intrusion", "medical", "help"):
+        before = len(running_town.village.events)
+        message = running_town.press("u05", key, hold_ms=50)
+        running_town.wait_siren("u08", message)
+        heard[key] = {
+            (event["pattern"], tuple(event["doors"]))
+            for event in running_town.village.events[before:]
+            if event["event"] in {"siren", "siren_changed"} and event["unit"] in {"u02", "u08"}
+        }
+        running_town.village.do("cancel", unit="u05")
+        running_town.wait_quiet(*DOORS)
+    # Without the household's word that it may be told, a medical call sounds like any call for help.
+    sounds = {key: "help" if key == "medical" else key for key in heard}
+    assert heard == {key: {(sound, (DOORS["u05"],))} for key, sound in sounds.items()}
+
+    before = len(running_town.village.events)
+    running_town.wait_confirmed(running_town.press("u05", "duress", hold_ms=50))
+    running_town.settle()
+    told = [event for event in running_town.village.events[before:] if "siren" in event["event"]]
+    assert told == []
 
 
 @pytest.mark.proves("A1", "A4", "N3", "N4")
