@@ -194,6 +194,7 @@ def attack(running: Town, *, heard: list[Arrival], by: Mailbox) -> None:
     for number, topic in enumerate(places):
         for payload in (*forged(topic, number), *GARBAGE):
             by.publish(topic, payload)
+        by.publish(topic, b"", retain=True)  # what the broker kept there, configuration too, is deleted
 
 
 def acknowledge(running: Town) -> None:
