@@ -11,12 +11,13 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Query
 from sqlmodel import Session
 
-from api.access import Authority, may, whole_station
-from api.accounts.naming import names
+from api.access import may, whole_station
+from api.accounts.naming import names, serving_ever
 from api.audit import repository, schemas, service
 from api.audit.rules import Entry, Words
 from api.pages import PAGE, Cursor, Limit, below, cursor
 from api.problems import answers
+from api.rights.rules import Authority, Role
 from api.station import CurrentStation
 
 router: Final = APIRouter(
@@ -66,12 +67,18 @@ def list_entries_about_accounts(
     """Sessions, accounts, rights, tokens, desks, joining, privacy: nothing that has to do with an alarm."""
     whole_station(station, by)
     with station.database.read() as session:
-        return _answers(session, repository.of_actions(session, schemas.WITHOUT_ALARMS, before_ms=before, limit=limit))
+        rows = repository.of_actions(session, schemas.WITHOUT_ALARMS, before_ms=before, limit=limit)
+        return _answers(session, rows, homes=any(held.role is not Role.AUDITOR for held in by.reach.held))
 
 
-def _answers(session: Session, rows: Sequence[tuple[Entry, Words | None]]) -> list[schemas.EntryAnswer]:
-    """Entries with who acted by name: whoever may read that an account did something may know whose it is."""
+def _answers(
+    session: Session, rows: Sequence[tuple[Entry, Words | None]], *, homes: bool = True
+) -> list[schemas.EntryAnswer]:
+    """Entries with who acted by name. `homes`: of households as well; an auditor looks at those who serve (G7)."""
     called = names(session, {entry.account for entry, _ in rows if entry.account is not None})
+    if not homes:
+        serve = serving_ever(session, [*called])
+        called = {account: name for account, name in called.items() if account in serve}
     return [schemas.entry_answer(entry, words, called) for entry, words in rows]
 
 

@@ -3,6 +3,7 @@
 Nothing is said that cites nothing. Nobody is named: whoever reads it opens the citation, if he may.
 """
 
+import re
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -24,22 +25,41 @@ class Sentence:
     cites: tuple[str, ...]
 
 
-_SAID: Final[Sequence[tuple[frozenset[Happened], Words]]] = (
-    (frozenset({Happened.COMPLETE}), Words("{n}人次全程按时到位", "{n} rounds were walked whole and in time")),
-    (MERITS, Words("加分事项{n}件，予以表扬", "{n} merits, with thanks")),
-    (frozenset({Happened.INSPECTION_PASSED}), Words("实地检查合格{n}次", "{n} inspections passed")),
-    (frozenset({Happened.LATE, Happened.EARLY}), Words("迟到早到{n}处", "{n} visits late or early")),
-    (frozenset({Happened.MISSED}), Words("漏巡{n}处，须查明原因", "{n} visits missed; to be looked into")),
-    (frozenset({Happened.NOT_STARTED}), Words("{n}人次未开始巡逻", "{n} rounds were not started")),
-    (frozenset({Happened.WRONG_ORDER}), Words("错序{n}处", "{n} visits out of order")),
-    (frozenset({Happened.COVERAGE_GAP}), Words("红色区域巡逻间隔过长{n}次", "{n} gaps in red areas")),
-    (frozenset({Happened.NOT_ANSWERED}), Words("点名未应答{n}人次", "{n} roll-calls not answered")),
+@dataclass(frozen=True, slots=True)
+class _Counted:
+    """What is said of `{n}` things: Chinese counts alike; in English `{one|many}` is as it counts."""
+
+    zh: str
+    en: str
+
+    def words(self, n: int) -> Words:
+        return Words(self.zh.format(n=n), _ONE_OR_MANY.sub(r"\1" if n == 1 else r"\2", self.en).format(n=n))
+
+
+_ONE_OR_MANY: Final = re.compile(r"\{([^|}]+)\|([^}]+)\}")
+_DUE: Final = _Counted("应巡{n}人次", "{n} {round was|rounds were} due")
+_SAID: Final[Sequence[tuple[frozenset[Happened], _Counted]]] = (
+    (
+        frozenset({Happened.COMPLETE}),
+        _Counted("{n}人次全程按时到位", "{n} {round was|rounds were} walked whole and in time"),
+    ),
+    (MERITS, _Counted("加分事项{n}件，予以表扬", "{n} {merit|merits}, with thanks")),
+    (frozenset({Happened.INSPECTION_PASSED}), _Counted("实地检查合格{n}次", "{n} {inspection|inspections} passed")),
+    (frozenset({Happened.LATE, Happened.EARLY}), _Counted("迟到早到{n}处", "{n} {visit|visits} late or early")),
+    (frozenset({Happened.MISSED}), _Counted("漏巡{n}处，须查明原因", "{n} {visit|visits} missed; to be looked into")),
+    (frozenset({Happened.NOT_STARTED}), _Counted("{n}人次未开始巡逻", "{n} {round was|rounds were} not started")),
+    (frozenset({Happened.WRONG_ORDER}), _Counted("错序{n}处", "{n} {visit|visits} out of order")),
+    (frozenset({Happened.COVERAGE_GAP}), _Counted("红色区域巡逻间隔过长{n}次", "{n} {gap|gaps} in red areas")),
+    (frozenset({Happened.NOT_ANSWERED}), _Counted("点名未应答{n}人次", "{n} {roll-call|roll-calls} not answered")),
     (
         frozenset({Happened.OFF_POST, Happened.ASLEEP, Happened.GEAR_MISSING, Happened.GEAR_BROKEN}),
-        Words("检查发现问题{n}项", "{n} findings on inspection"),
+        _Counted("检查发现问题{n}项", "{n} {finding|findings} on inspection"),
     ),
-    (frozenset({Happened.EXCUSED}), Words("因设备或任务免扣{n}处", "{n} visits excused by equipment or orders")),
-    (frozenset({Happened.TRAINED}), Words("{n}人次参加培训", "{n} attended training")),
+    (
+        frozenset({Happened.EXCUSED}),
+        _Counted("因设备或任务免扣{n}处", "{n} {visit|visits} excused by equipment or orders"),
+    ),
+    (frozenset({Happened.TRAINED}), _Counted("{n}人次参加培训", "{n} attended training")),
 )  # fmt: skip
 
 
@@ -49,11 +69,11 @@ def draft(facts: Iterable[Fact], period: Period) -> tuple[Sentence, ...]:
     found = []
     walked = [one.key for one in ordered if one.duty]
     if walked:
-        words = Words(f"{_WHEN[period]}应巡{len(walked)}人次", f"{len(walked)} rounds were due")
+        due = _DUE.words(len(walked))
+        words = Words(f"{_WHEN[period]}{due.zh}", due.en)
         found.append(Sentence(words=words, cites=tuple(walked[:CITED])))
     for what, said in _SAID:
         times = [one.key for one in ordered for happening in one.happenings if happening.what in what]
         if times:
-            words = Words(said.zh.format(n=len(times)), said.en.format(n=len(times)))
-            found.append(Sentence(words=words, cites=tuple(dict.fromkeys(times))[:CITED]))
+            found.append(Sentence(words=said.words(len(times)), cites=tuple(dict.fromkeys(times))[:CITED]))
     return tuple(found)

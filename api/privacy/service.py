@@ -27,6 +27,7 @@ from api.privacy import erasures, repository, rules
 from api.privacy.problems import NoSuchOccupant, StillNeeded
 from api.privacy.repository import AT_ONCE, table
 from api.privacy.rules import Rule
+from api.register.models import Purpose
 from api.register.registrar import Registrar
 from api.register.service import Register
 from api.rights.rules import Authority, Role
@@ -171,7 +172,12 @@ class Privacy:
             ),
             "contacts": _plain(repository.rows(session, "contact", occupant["contact"], order="number")),
             "notes": _plain(repository.rows(session, "responder_note", occupant["responder_note"], order="number")),
-            "consents": _plain(repository.rows(session, "consent", occupant["consent"], order="number")),
+            "consents": [
+                row
+                for row in _plain(repository.rows(session, "consent", occupant["consent"], order="number"))
+                # Whoever stands behind the household must not read that there is a silent key: as on its page, never.
+                if not own or row["purpose"] != Purpose.DURESS_KEY
+            ],
             "exclusions": _plain(
                 repository.rows(session, "exclusion", table("exclusion").c.occupant == found.occupant, order="number")
             ),

@@ -19,7 +19,7 @@ from api.settings import StationSettings
 from deploy.cli import app
 from tests.api import signing_in
 from tests.api.conftest import Served, as_json
-from tests.api.peers import GRID, STATION
+from tests.api.peers import GRID, HOUSEHOLDS, STATION
 from tests.api.signing_in import machine
 
 SALT = "00" * rules.SALT_BYTES
@@ -286,3 +286,20 @@ class TestReading:
             rows = body["items"] if isinstance(body, dict) else body
             said = {entry["by"]: entry["by_name"] for entry in rows if entry["action"] == "desk.pair"}
             assert said == {hua: "hua的名字", None: None, "nobody-any-more": None}
+
+    @pytest.mark.proves("G7")
+    def test_an_auditor_reads_that_a_household_did_something_and_not_what_it_is_called(self, served: Served) -> None:
+        home = signing_in.account(served.station, "lao-wang", (Role.HOUSEHOLD, HOUSEHOLDS[0]))
+        both = signing_in.account(served.station, "hua", (Role.HOUSEHOLD, HOUSEHOLDS[1]), (Role.GRID_WORKER, GRID))
+        with served.station.database.write() as session:
+            for by in (home, both):
+                service.record(session, at_ms=1, by=by, action="desk.pair", about="account:desk1")
+        for role, scope, name in (
+            (Role.AUDITOR, "", None),
+            (Role.ADMINISTRATOR, "", "lao-wang的名字"),
+            (Role.DUTY_LEADER, STATION, "lao-wang的名字"),
+        ):
+            headers = machine(served.station, f"{role}", (role, scope))
+            rows = served.client.get("/api/v1/audit/accounts?limit=200", headers=headers).json()
+            said = {entry["by"]: entry["by_name"] for entry in rows if entry["action"] == "desk.pair"}
+            assert said == {home: name, both: "hua的名字"}

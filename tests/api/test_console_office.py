@@ -171,6 +171,17 @@ def test_people_are_chosen_by_name_and_nobody_is_put_on_a_roster_who_is_not_ther
 
 
 @pytest.mark.proves("G5")
+def test_whoever_may_open_no_account_is_shown_no_form_for_it(served: Served) -> None:
+    account(served.station, "wang", (Role.DUTY_OFFICER, STATION))
+    officer = Visitor(served)
+    csrf = csrf_of(officer.sign_in("wang"))
+    page = officer.get("/admin", status=403)
+    assert 'action="/admin"' not in page
+    assert 'action="/admin"' not in officer.post("/admin", csrf=csrf, name="谁", login="who", status=403)
+    assert served.rows("SELECT count(*) FROM account WHERE login = 'who'") == [(0,)]
+
+
+@pytest.mark.proves("G5")
 def test_an_account_is_opened_its_password_shown_once_and_closed(served: Served) -> None:
     admin = administrator(served)
     page = admin.get("/admin")

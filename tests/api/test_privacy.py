@@ -519,6 +519,32 @@ class TestExport:
         assert "people.read" not in mine.text
         assert "000000000007" not in mine.text
 
+    @pytest.mark.proves("N4")
+    def test_whoever_reads_over_a_households_shoulder_learns_of_no_silent_key(
+        self, station: Served, time: Time
+    ) -> None:
+        plant(station, time)
+        officer = machine(station.station, "officer", (Role.OFFICER, STATION))
+        own = machine(station.station, "own", (Role.HOUSEHOLD, HOUSE))
+        was = {
+            path: station.client.get(f"/api/v1/places/{HOUSE}/{path}", headers=own).text
+            for path in ("export.html", "consent.html")
+        }
+        version = station.client.get(f"/api/v1/register/places/{HOUSE}", headers=officer).headers["ETag"]
+        agreed = {"purpose": "duress_key", "version": 1, "given": True, "how": "paper"}
+        done = station.client.post(
+            f"/api/v1/register/places/{HOUSE}/consents", json=agreed, headers=officer | {"If-Match": version}
+        )
+        assert done.status_code == 200, done.text
+        mine = station.client.get(f"/api/v1/places/{HOUSE}/export", headers=own).json()
+        assert {one["purpose"] for one in mine["consents"]}.isdisjoint({"duress_key"})
+        assert len(mine["consents"]) == 2
+        for path, text in was.items():  # nothing on paper differs from a home that never agreed
+            now = station.client.get(f"/api/v1/places/{HOUSE}/{path}", headers=own).text
+            assert ("胁迫" in now, now.count("☑")) == ("胁迫" in text, text.count("☑")), path
+        theirs = station.client.get(f"/api/v1/places/{HOUSE}/export", headers=officer).json()
+        assert "duress_key" in {one["purpose"] for one in theirs["consents"]}
+
     def test_that_it_was_asked_for_is_recorded(self, station: Served, time: Time) -> None:
         plant(station, time)
         officer = machine(station.station, "officer", (Role.OFFICER, STATION))

@@ -1,5 +1,7 @@
 """The draft of the daily comment: every sentence cites facts, and counts what is there."""
 
+import re
+
 import pytest
 from hypothesis import given
 
@@ -29,3 +31,12 @@ def test_it_counts_visits_and_cites_rounds() -> None:
     said = draft([fact("r1", Happened.MISSED), fact("r2", Happened.MISSED, Happened.LATE), fact("r3")], Period.DAY)
     assert [one.words.zh for one in said] == ["迟到早到1处", "漏巡2处，须查明原因"]
     assert said[1].cites == ("r1", "r2")
+    assert [one.words.en for one in said] == ["1 visit late or early", "2 visits missed; to be looked into"]
+
+
+@pytest.mark.proves("P8")
+@pytest.mark.parametrize("what", [*Happened])
+def test_english_counts_one_and_many(what: Happened) -> None:
+    for sentence in [*draft([fact("r1", what)], Period.DAY), *draft([fact("r1", what), fact("r2", what)], Period.DAY)]:
+        assert not re.search(r"[{|}]", sentence.words.en)
+        assert not re.match(r"1 \S+s\b", sentence.words.en)

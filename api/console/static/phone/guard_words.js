@@ -144,7 +144,7 @@ export const WORDS = {
   field_taken_by: ["{name} 已签收", "taken by {name}"],
   field_open: ["打开", "Open"],
   field_neighbours: ["邻户：{coming} 户马上去，{watching} 户看着呢，{cannot} 户去不了，{arrived} 户已到", "Neighbours: {coming} coming, {watching} watching, {cannot} cannot, {arrived} there"],
-  field_reachable: ["能通知到 {n} 户邻居", "{n} neighbours can be reached"],
+  field_reachable: ["能通知到 {n} 户邻居", "{n} {n|neighbour|neighbours} can be reached"],
   field_steps: ["经过", "What happened"],
   field_follow: ["回访", "Follow-up"],
   field_follow_how: ["住户满意吗", "How content is the household"],

@@ -21,11 +21,14 @@ export function learn(words) {
   }
 }
 
-/** A word in the reader's language, with `{name}` filled in. */
+const counts = new Intl.PluralRules("en");
+
+/** A word in the reader's language, with `{name}` filled in; `{name|one|many}` is "one" where English counts one. */
 export function t(key, values = {}) {
   const pair = all[key];
   if (!pair) throw new Error(`no word ${key}`);
-  return pair[language === "zh" ? 0 : 1].replace(/\{(\w+)\}/g, (_, name) => String(values[name] ?? ""));
+  const counted = (_, name, one, many) => (counts.select(Number(values[name])) === "one" ? one : many);
+  return pair[language === "zh" ? 0 : 1].replace(/\{(\w+)\|([^|}]*)\|([^|}]*)\}/g, counted).replace(/\{(\w+)\}/g, (_, name) => String(values[name] ?? ""));
 }
 
 /** Whether there is such a word. */

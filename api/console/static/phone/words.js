@@ -18,7 +18,7 @@ export const WORDS = {
   code_if: ["动态码（设了才填）", "Code of the second factor, if you have one"],
   have_code: ["第一次用？我有入户码", "First time? I have a joining code"],
   wrong_secret: ["账号或密码不对。", "Login or password is wrong."],
-  too_many_tries: ["试得太多了，请等 {n} 秒再试。", "Too many tries. Wait {n} seconds and try again."],
+  too_many_tries: ["试得太多了，请等 {n} 秒再试。", "Too many tries. Wait {n} {n|second|seconds} and try again."],
   may_not: ["您的账号不能做这件事。", "Your account may not do that."],
   not_there: ["已经没有这一条了。", "That is not there any more."],
   not_now: ["现在不能这样做了。", "That cannot be done any more."],
