@@ -52,6 +52,8 @@ ROOM_BAD: Final = 32 << 20
 OLD_S: Final = 180
 """A gateway tells its health every minute at the least."""
 QUEUE_LONG: Final = 1_000
+OPERATIONS: Final = "/usr/share/doc/shouwang/operations.md"
+"""Where the package puts it."""
 MEMORY: Final = frozenset({"tmpfs", "ramfs"})
 ENDS_SOON_MS: Final = 30 * 86_400_000
 NAMES: Final = ("shouwang", "serial/by-id", "serial/by-path")
@@ -233,7 +235,7 @@ def _lasting(where: Path, root: Path) -> Iterator[Finding]:
             kinds[Path(target.replace("\\040", " "))] = named
     inside = where.resolve()
     kind = next((kinds[one] for one in (inside, *inside.parents) if one in kinds), None)
-    mend = f"findmnt -T {where}; docs/operations.md#a-read-only-root"
+    mend = f"findmnt -T {where}; less -p 'A read-only root' {OPERATIONS}"
     if kind in MEMORY:
         yield bad(
             "lasting", f"{where} 在内存里（{kind}）：断电后确认过的报警就没了",
@@ -443,13 +445,20 @@ def _watchdog(root: Path) -> Finding:
             "there is no watchdog: when the system stands still somebody has to pull the plug",
             "echo dtparam=watchdog=on >> /boot/firmware/config.txt; reboot",
         )  # fmt: skip
-    for kernel in kernels:
-        if _word(kernel / "state") == "active":
+    states = {kernel: _word(kernel / "state") for kernel in kernels}
+    if not any(states.values()):  # a kernel without CONFIG_WATCHDOG_SYSFS
+        return doubtful(
+            "watchdog", "有硬件看门狗，内核不说是否启用：应是 15s",
+            "the board has a watchdog, and its kernel does not say whether it is armed: this should say 15s",
+            "systemctl show --property=RuntimeWatchdogUSec",
+        )  # fmt: skip
+    for kernel, state in states.items():
+        if state == "active":
             seconds = _word(kernel / "timeout") or "?"
             return good("watchdog", f"硬件看门狗已启用（{seconds} 秒）", f"the board's watchdog is armed ({seconds} s)")
     return doubtful(
         "watchdog", "有硬件看门狗，但没有启用", "the board has a watchdog, and nothing arms it",
-        "apt install shouwang-board && systemctl daemon-reexec",
+        "apt install ./shouwang-board_*.deb && systemctl daemon-reexec",
     )  # fmt: skip
 
 
@@ -517,7 +526,7 @@ def _health(patient: Patient) -> Iterator[Finding]:
             )  # fmt: skip
     faults = ", ".join(health["faults"])
     if faults:
-        yield doubtful("faults", f"故障：{faults}", f"faults: {faults}", "docs/operations.md")
+        yield doubtful("faults", f"故障：{faults}", f"faults: {faults}", f"less {OPERATIONS}")
     else:
         yield good("faults", "没有故障", "no faults")
 
@@ -569,7 +578,7 @@ def _doors(patient: Patient, site: Site) -> Iterator[Finding]:
     many = "、".join(str(one.port) for one in inside)
     yield good(
         "listening", f"只有本机能连的端口 {len(inside)} 个" + (f"：{many}" if many else ""),
-        f"{len(inside)} ports for this machine alone" + (f": {many.replace('、', ', ')}" if many else ""),
+        f"{len(inside)} port{'' if len(inside) == 1 else 's'} for this machine alone" + (f": {many.replace('、', ', ')}" if many else ""),
     )  # fmt: skip
     for one in found:
         if not one.loopback:

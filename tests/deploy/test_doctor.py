@@ -307,6 +307,8 @@ def test_a_watchdog_that_is_missing_or_not_armed_is_told(box: Patient) -> None:
     put(box.root, "sys/class/watchdog/watchdog0/state", "inactive\n")
     assert found(box)["watchdog"].state is State.DOUBTFUL
     assert "shouwang-board" in str(found(box)["watchdog"].mend)
+    (box.root / "sys/class/watchdog/watchdog0/state").unlink()
+    assert found(box)["watchdog"].mend == "systemctl show --property=RuntimeWatchdogUSec"
     shutil.rmtree(box.root / "sys")
     assert "dtparam=watchdog=on" in str(found(box)["watchdog"].mend)
     assert "watchdog" not in found(replace(box, gateway=None))  # a server's is its own matter
@@ -315,7 +317,7 @@ def test_a_watchdog_that_is_missing_or_not_armed_is_told(box: Patient) -> None:
 @pytest.mark.skipif(sys.byteorder != "little", reason="the sockets here are those of a machine of little endian")
 def test_whoever_can_be_reached_is_named_with_what_closes_it(box: Patient) -> None:
     """Sockets of a Raspberry Pi OS as it comes, with a broker that should have been on loopback."""
-    assert found(box)["listening"].words.en == "1 ports for this machine alone: 1883"
+    assert found(box)["listening"].words.en == "1 port for this machine alone: 1883"
     put(
         box.root, "proc/net/tcp", sockets(
             LOOPBACK_1883, "00000000:0016 00000000:0000 0A 21", "00000000:22B3 00000000:0000 0A 22",

@@ -45,8 +45,9 @@ pytestmark = [
     pytest.mark.skipif(
         os.geteuid() != 0
         or shutil.which("udevadm") is None
+        or subprocess.run(["unshare", "--mount", "true"], capture_output=True, check=False).returncode != 0
         or not any((folder / "60-serial.rules").exists() for folder in SYSTEMD),
-        reason="NO UDEV WAS ASKED: only root may, and it must be installed",
+        reason="NO UDEV WAS ASKED: only root may, where it may mount, and udev must be installed",
     ),
 ]
 
@@ -123,7 +124,7 @@ class Tree:
 
 
 def ours(said: str) -> list[str]:
-    found = re.search(r"^(?:E: )?DEVLINKS=(.*)$", said, re.MULTILINE)
+    found = re.search(r"^\s*(?:E: )?DEVLINKS=(.*)$", said, re.MULTILINE)
     return [name for name in (found[1].split() if found else []) if name.startswith("/dev/shouwang/")]
 
 
