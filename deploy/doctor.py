@@ -575,11 +575,13 @@ def _doors(patient: Patient, site: Site) -> Iterator[Finding]:
     ours = _ours(patient, site)
     found = listeners(patient.root / "proc")
     inside = [one for one in found if one.loopback]
-    many = "、".join(str(one.port) for one in inside)
+    many = ", ".join(str(one.port) for one in inside) or "-"
+    ports = "port" if len(inside) == 1 else "ports"
     yield good(
-        "listening", f"只有本机能连的端口 {len(inside)} 个" + (f"：{many}" if many else ""),
-        f"{len(inside)} port{'' if len(inside) == 1 else 's'} for this machine alone" + (f": {many.replace('、', ', ')}" if many else ""),
-    )  # fmt: skip
+        "listening",
+        f"只有本机能连的端口 {len(inside)} 个：{many}",
+        f"{len(inside)} {ports} for this machine alone: {many}",
+    )
     for one in found:
         if not one.loopback:
             yield _door(one, ours)
