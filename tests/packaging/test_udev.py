@@ -41,7 +41,7 @@ PI5 = "devices/platform/axi/1000120000.pcie/1f00200000.usb/xhci-hcd.0/usb1"
 SYSTEMD = (Path("/usr/lib/udev/rules.d"), Path("/lib/udev/rules.d"))
 
 pytestmark = [
-    pytest.mark.proves("N14"),
+    pytest.mark.proves("N14", "F38"),
     pytest.mark.skipif(
         os.geteuid() != 0
         or shutil.which("udevadm") is None
