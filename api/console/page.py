@@ -19,6 +19,8 @@ from api.console.interface import Interface, Reply
 from api.console.language import Language, language_of
 from api.console.rules import light
 from api.paper import environment
+from api.points.citing import cited
+from api.points.citing import parts as parts_of_evidence
 from api.rights.rules import ROLE_WORDS, Role, Without, rights
 from api.station import Station
 
@@ -216,10 +218,12 @@ def _pages(chosen: Language) -> Any:
     made.globals |= {
         "static": address_of,
         "light": light,
+        "parts_of_evidence": parts_of_evidence,
         "role_words": lambda role: getattr(ROLE_WORDS[Role(role)], chosen),
     }
     made.filters |= {
         "words": lambda said: "" if said is None else said[chosen],
+        "cited": lambda id_: "" if (said := cited(id_)) is None else getattr(said, chosen),
         "stamp": language.stamp,
         **{shape: partial(_when, shape, chosen) for shape in get_args(language.Shape)},
         "civil": lambda text: language.civil(text, chosen),

@@ -7,6 +7,7 @@ from typing import Annotated, Final, Literal
 from pydantic import Field, StringConstraints
 
 from api.clock import iso
+from api.points.citing import cited
 from api.points.facts import Happened
 from api.points.ledger import Balance, Explained, Shown
 from api.points.models import PointsFlag, PointsMonth, PointsRules
@@ -72,12 +73,16 @@ class StepAnswer(Answer):
 
 
 class ExplanationAnswer(Answer):
-    """An entry opened: the rule as it was then, the evidence, and what would have changed it."""
+    """An entry opened: the rule as it was then, the evidence, and what would have changed it.
+
+    `evidence_words`: each in words; None for a record that is nothing but an id.
+    """
 
     entry: EntryAnswer
     rule: WordsAnswer
     but: WordsAnswer | None
     evidence: tuple[str, ...]
+    evidence_words: tuple[WordsAnswer | None, ...]
     area: str | None
     colour: str | None
     night: bool
@@ -271,11 +276,13 @@ def explanation_answer(found: Explained) -> ExplanationAnswer:
     """An entry opened."""
     row = found.shown.row
     reversal = found.reversal
+    evidence: tuple[str, ...] = tuple(json.loads(row.evidence))
     return ExplanationAnswer(
         entry=entry_answer(found.shown),
         rule=words_answer(found.rule),
         but=_maybe(found.but),
-        evidence=tuple(json.loads(row.evidence)),
+        evidence=evidence,
+        evidence_words=tuple(_maybe(cited(one)) for one in evidence),
         area=row.area,
         colour=row.colour,
         night=row.night,

@@ -122,7 +122,7 @@ def visitor(one: Served, login: str = "wang", language: str = "zh-CN,zh;q=0.9") 
     return found
 
 
-def noted(one: Served, *what: Happened, key: str = "round:1") -> None:
+def noted(one: Served, *what: Happened, key: str = "round:1", evidence: str = "checkin:{nth}") -> None:
     """What a round was worth to him."""
     fact = Fact(
         key=key,
@@ -133,7 +133,8 @@ def noted(one: Served, *what: Happened, key: str = "round:1") -> None:
         duty=True,
         active=True,
         happenings=tuple(
-            Happening(what=each, item=f"{nth}:gate", evidence=(f"checkin:{nth}",)) for nth, each in enumerate(what)
+            Happening(what=each, item=f"{nth}:gate", evidence=(evidence.format(nth=nth),))
+            for nth, each in enumerate(what)
         ),
     )
     with one.station.database.write() as session:
@@ -286,6 +287,20 @@ def test_an_entry_is_explained_appealed_by_the_company_and_decided_by_an_officer
     assert "已有结论" in officer.post(f"{address}/decision", csrf=csrf_of(shown), yes="0", words="x", status=409)
     assert address not in officer.get("/points?rule=P01")
     assert address in officer.get(f"/points?rule=P04&guard={the_guard(station)}")
+
+
+@pytest.mark.proves("P7")
+def test_evidence_is_said_in_words_with_the_way_to_it_for_whoever_may_go_there(station: Served) -> None:
+    for evidence in ("inspection:7", "fault:3"):
+        noted(station, Happened.OFF_POST, key=f"inspection:{evidence[-1]}", evidence=evidence)
+    boss, officer = visitor(station, "boss"), visitor(station, "qian")
+    entries = {*re.findall(r"/points/entries/[0-9a-f-]+", boss.get("/points"))}
+    pages = {who: "".join(map(who.get, entries)) for who in (boss, officer)}
+    for page in pages.values():
+        assert '<a class="chip" href="/joint/inspections/7">实地检查 7</a>' in page
+        assert "inspection:7" not in page
+    assert '<span class="chip">故障 3</span>' in pages[boss]  # a company reads no fault
+    assert '<a class="chip" href="/health/faults/3">故障 3</a>' in pages[officer]
 
 
 @pytest.mark.proves("P9")

@@ -51,7 +51,7 @@ function appeal({ entry }) {
 }
 
 function explanation() {
-  const { entry, rule, but, steps, evidence } = opened;
+  const { entry, rule, but, steps, evidence, evidence_words: cited } = opened;
   const against = appeal(opened);
   return [
     el("button", { id: "entry-back", type: "button", class: "quiet", onclick: () => { opened = null; draw(); } }, `‹ ${t("back")}`),
@@ -61,7 +61,7 @@ function explanation() {
       el("p", { class: "aside" }, `${moment(entry.occurred)} · ${entry.reversed_by ? t("entry_reversed") : said(entry.state_words)}`),
       el("h3", {}, `${t("entry_rule")} ${entry.rule}`), el("p", { class: "pre" }, said(rule)),
       but ? [el("h3", {}, t("entry_but")), el("p", { class: "pre" }, said(but))] : "",
-      evidence.length ? el("details", {}, el("summary", {}, t("entry_evidence")), el("ul", {}, evidence.map((one) => el("li", {}, el("code", {}, one))))) : "",
+      evidence.length ? el("details", {}, el("summary", {}, t("entry_evidence")), el("ul", {}, evidence.map((one, nth) => el("li", {}, cited?.[nth] ? said(cited[nth]) : el("code", {}, one))))) : "",
       steps.length ? el("ul", {}, steps.map((one) => el("li", { class: "pre" }, `${moment(one.at)} ${one.action === "appeal" ? t("appealed") : t("decided")}: ${one.words ?? ""}`))) : ""),
     against ? el("section", { id: "appeal", class: "sheet" }, against) : null,
   ];
