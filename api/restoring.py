@@ -5,9 +5,10 @@ in must sign in again, since his session may have been ended since; households t
 again; and the record of who did what says that it was restored, and to which head.
 """
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from contextlib import closing
 from dataclasses import dataclass
+from typing import Final
 
 from sqlalchemy import update
 from sqlalchemy.exc import SQLAlchemyError
@@ -15,6 +16,7 @@ from sqlmodel import col
 
 from api.accounts import repository as accounts
 from api.accounts.rules import Ended
+from api.audit import repository as chain
 from api.audit import service as audit
 from api.database import Database, DatabaseError
 from api.database.looking import looking
@@ -22,6 +24,20 @@ from api.ingest.models import Gateway
 from api.leases.service import where
 from api.privacy import erasures
 from api.privacy.erasures import Erased
+
+ENDS: Final[Mapping[str, tuple[str, str]]] = {
+    "account.close": ("账号已注销", "account closed"),
+    "account.password": ("密码已更改", "password changed"),
+    "account.reset": ("密码已重置", "password reset"),
+    "grant.take": ("权限已收回", "role taken back"),
+    "token.revoke": ("令牌已撤销", "token revoked"),
+    "broker.account.end": ("消息账号已停用", "account at the broker ended"),
+    "register.gateway.key": ("网关密钥已更换", "key of a gateway changed"),
+    "register.gateway.revoke": ("网关密钥已撤销", "key of a gateway revoked"),
+    "register.unit.key": ("设备密钥已更换", "key of a unit changed"),
+    "register.move_out": ("住户已迁出", "household moved out"),
+}
+"""What the record calls the end of something that somebody could use, in words."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -49,6 +65,32 @@ def adopt(
         audit.record(session, at_ms=now_ms, by=None, action="station.restore", about=f"station:{station}",
                      detail=detail)  # fmt: skip
     return Adopted(sessions_ended=ended, erasures=owed)
+
+
+@dataclass(frozen=True, slots=True, kw_only=True)
+class Revived:
+    """Something that was ended after the backup was made, and counts again. `about`: as the record names it."""
+
+    action: str
+    about: str
+    at_ms: int
+
+
+def ended_in(url: str, *, station: str, head: tuple[int, str]) -> list[Revived] | None:
+    """What the tables that are about to be replaced say was ended after `head` of their record.
+
+    None where they cannot be read any more, or are another station's history: then nobody here knows.
+    """
+    try:
+        with looking(url, station=station) as session:
+            if head[0] and chain.digest_at(session, head[0]) != head[1]:
+                return None
+            return [
+                Revived(action=one.action, about=one.about, at_ms=one.at_ms)
+                for one in chain.after_of(session, head[0], ENDS.keys())
+            ]
+    except (SQLAlchemyError, DatabaseError):
+        return None
 
 
 def erasures_in(url: str, *, station: str) -> list[Erased]:

@@ -24,6 +24,7 @@ from deploy import interference
 if TYPE_CHECKING:
     from deploy.authority import Authority, Names
     from deploy.provisioning import Made
+    from deploy.restoring import Restored
 
 app = typer.Typer(
     name="shouwang",
@@ -1236,12 +1237,15 @@ def restore(
         fail(error, STORE)
     made = f"{done.manifest.made:%Y-%m-%d %H:%M} UTC"
     if json_:
+        from dataclasses import asdict
+
         said = {
             "made": done.manifest.made.isoformat(),
             "parts": done.parts,
             "aside": done.aside,
             "left": done.left,
             "erasures": done.erasures,
+            "revived": None if done.revived is None else [asdict(one) for one in done.revived],
             "chain_ok": done.chain_ok,
         }
         sys.stdout.write(json.dumps(said) + "\n")
@@ -1251,10 +1255,33 @@ def restore(
             sys.stdout.write(f"{name}: what was there before; delete it when all is well / 原有数据, 确认无误后删除\n")
         if done.manifest.tables is not None:
             sys.stdout.write(AFTER_RESTORE)
+            _tell_revived(done)
     if not done.chain_ok:
         sys.stderr.write("shouwang: the record of who did what does not verify: `shouwang audit verify`\n")
     raise typer.Exit(OK if done.chain_ok else BAD)
 
+
+def _tell_revived(done: "Restored") -> None:
+    """Name whoever could come in again, so that somebody ends it again before the station starts to be used."""
+    from datetime import UTC, datetime
+
+    from api.restoring import ENDS
+
+    if done.revived is None:
+        sys.stdout.write(NOBODY_KNOWS_WHAT_ENDED)
+    elif done.revived:
+        sys.stdout.write("Ended since the backup, and good again; end it again / 备份后已撤销, 现又生效, 请重新撤销:\n")
+        for one in done.revived:
+            zh, en = ENDS[one.action]
+            at = datetime.fromtimestamp(one.at_ms / 1_000, UTC)
+            sys.stdout.write(f"- {one.about}  {zh} / {en}  {at:%Y-%m-%d %H:%M} UTC\n")
+
+
+NOBODY_KNOWS_WHAT_ENDED = """\
+Accounts, roles, tokens and keys that were ended since the backup are good again, and nothing here says which:
+ask whoever ended them, and end them again.
+备份后撤销的账号、权限、令牌和密钥现又生效, 此处无法列出, 请向经办人核实并重新撤销。
+"""
 
 AFTER_RESTORE = """\
 Start it. Gateways tell again by themselves what came since then, as far as they still have it; it opens as late alarms.

@@ -30,6 +30,7 @@ from gateway.journal import JournalError
 
 if TYPE_CHECKING:
     from api.privacy.erasures import Erased
+    from api.restoring import Revived
 
 MARK: Final = "before-restore"
 _SQLITE: Final = b"SQLite format 3\x00"
@@ -86,6 +87,8 @@ class Restored:
     left: list[str] = field(default_factory=list)
     """What was there already and was left as it is."""
     erasures: int = 0
+    revived: "list[Revived] | None" = None
+    """What was ended since and counts again, as the tables say that were there; None: nobody here knows."""
     chain_ok: bool = True
     """Whether the record of who did what verifies."""
 
@@ -184,6 +187,7 @@ class _Restoring:
 
     def _look_at_station(self) -> tuple[bool, "list[Erased]"]:
         """Whether there is one to be set aside, and which households were erased. Raises what stands in the way."""
+        from api import restoring
         from api.database import copying
         from api.database.upgrade import newest
         from api.privacy import erasures
@@ -205,6 +209,9 @@ class _Restoring:
         if existing and not self._target.replace:
             is_file = tables["kind"] == "sqlite"
             raise NotEmpty(spots.station / "station.db" if is_file else f"station-{manifest.station}")
+        if existing:
+            head = (int(tables["head"][0]), str(tables["head"][1]))
+            self._done.revived = restoring.ended_in(spots.url, station=str(manifest.station), head=head)
         listed = erasures.read(erasures.file_beside(self._attachments))
         if self._target.erasures is not None:
             if not self._target.erasures.is_file():

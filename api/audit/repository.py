@@ -1,6 +1,6 @@
 """Reading and writing the chain. Never commits."""
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Sequence
 from dataclasses import fields
 from operator import attrgetter
 from typing import Any, Final
@@ -106,6 +106,12 @@ def changed_after(session: Session, seq: int, beginnings: Sequence[str], *, but:
         AUDIT.c.action.not_like(f"%{but}"),
     )
     return session.connection().execute(found.limit(1)).first() is not None
+
+
+def after_of(session: Session, seq: int, actions: Collection[str]) -> list[Entry]:
+    """Entries above `seq` with one of these actions, in order, without words."""
+    found = select(*AUDIT.c).where(AUDIT.c.seq > seq, AUDIT.c.action.in_(actions)).order_by(AUDIT.c.seq)
+    return [Entry(**row) for row in session.connection().execute(found).mappings()]
 
 
 def digest_at(session: Session, seq: int) -> str | None:

@@ -12,6 +12,7 @@ from typing import Any
 import pytest
 from typer.testing import CliRunner
 
+from api.accounts.rules import Kind
 from api.alarms.attaching import path_of
 from api.database import Database
 from api.health.metrics import BACKED_UP
@@ -268,6 +269,39 @@ def test_the_commands_keep_lock_thin_out_and_bring_back(
     assert runner.invoke(app, bringing).exit_code == 2
     secret.write_text("another passphrase\n")
     assert runner.invoke(app, [*bringing, "--replace"]).exit_code == 4
+
+
+@pytest.mark.proves("G5", "F13")
+def test_what_was_ended_since_the_backup_is_named_where_the_tables_are_still_there(
+    serve: Serve, settings: StationSettings, tmp_path: Path
+) -> None:
+    with serve(wait=False) as station:
+        machine(station.station, "leaves", (Role.DUTY_LEADER, STATION))
+        with station.station.database.write() as session:
+            goes = station.station.office.open(session, "li", kind=Kind.MACHINE, name="旧", login="goes")
+            token, _ = station.station.office.make_token(session, "li", goes, label="x", expires_ms=None)
+        path = keep(settings, tmp_path)
+        with station.station.database.write() as session:
+            station.station.office.revoke_token(session, "li", goes, token)
+            station.station.office.shut(session, goes, by="li", reason="离职")
+    revoked = tmp_path / "tls" / "revoked.crl"
+    revoked.parent.mkdir()
+    revoked.write_bytes(b"of today")
+    bringing = ["restore", str(path), "--state", str(tmp_path), "--replace"]
+    if not settings.database.startswith("sqlite"):
+        bringing += ["--database", settings.database]
+    runner = CliRunner()
+    done = runner.invoke(app, bringing)
+    assert done.exit_code == 0, done.output
+    assert revoked.read_bytes() == b"of today", "it is in no backup, so it never goes back"
+    for words in ("token revoked", "account closed", f"account:{goes}", "请重新撤销"):
+        assert words in done.stdout, done.stdout
+    assert "旧" not in done.stdout.replace("原有数据", "")
+    assert rows(settings.database, "SELECT revoked_ms FROM api_token WHERE id = ?", token) == [(None,)]
+    if settings.database.startswith("sqlite"):
+        new = [*bringing[:3], str(tmp_path / "new")]
+        assert "nothing here says which" in runner.invoke(app, new).stdout
+        assert json.loads(runner.invoke(app, [*new[:3], str(tmp_path / "newer"), "--json"]).stdout)["revived"] is None
 
 
 def test_the_list_of_erasures_is_read_as_it_was_written(tmp_path: Path) -> None:
