@@ -90,9 +90,11 @@ def may(action: str) -> Any:
 
 
 def whole_station(station: Station, by: Authority) -> None:
-    """For what belongs to no area: refuse whoever is not granted the whole station. Raises MayNot."""
-    if not by.reach.covers(station.register.subject_of_area(station.register.station)):
-        raise MayNot(by.action)
+    """For what belongs to no area: refuse whoever is not granted the whole station (`Register.whole`). Raises MayNot.
+
+    The station is no secret, so this is 403; 404 is for a thing of which nobody is told whether it is there.
+    """
+    station.register.whole(by)
 
 
 def anybody(action: str) -> Any:

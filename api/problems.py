@@ -73,15 +73,15 @@ class NotKnown(Problem):
 
 
 class MayNot(Problem):
-    """Nothing that this account is lets it do that. Field: `action`."""
+    """Nothing that this account is lets it do that, or not `over` so much. Field: `action`."""
 
     status = HTTPStatus.FORBIDDEN
     type = "may_not"
     title = "You may not do that"
 
-    def __init__(self, action: str) -> None:
+    def __init__(self, action: str, *, over: str = "") -> None:
         self.action = action
-        super().__init__(f"no role of yours has {action}", action=action)
+        super().__init__(f"no role of yours has {action}{over and f' over {over}'}", action=action)
 
 
 class NotThere(Problem):

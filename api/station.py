@@ -276,7 +276,7 @@ class Station:
         self.drills = Drills(self.register, clock=clock, random_bytes=random_bytes)
         self.points = Points(settings.station, clock=clock, random_bytes=random_bytes, zone=settings.zone)
         self.ledger = Ledger(self.points, self.register)
-        self.switching = Switching(self.points)
+        self.switching = Switching(self.points, self.register)
         self.closing = Closing(self.points)
         self.standings = Standings(self.points, self.ledger, self.register)
         self.publishing = Publishing(self.points, self.register)

@@ -14,8 +14,8 @@ from api.points.problems import BadRuleTable, NotSimulated, NotThisMonth
 from api.points.rules import DEFAULT, BadRules, RuleSet, read
 from api.points.service import SYSTEM, Points
 from api.points.trying import Trial, simulate
-from api.problems import MayNot
-from api.rights.rules import Authority, Subject
+from api.register.service import Register
+from api.rights.rules import Authority
 
 LONGEST_MS = 366 * 86_400_000
 """So much of the past is simulated at most."""
@@ -24,8 +24,9 @@ LONGEST_MS = 366 * 86_400_000
 class Switching:
     """The rules of one station, as people change them."""
 
-    def __init__(self, points: Points) -> None:
+    def __init__(self, points: Points, register: Register) -> None:
         self._points = points
+        self._register = register
 
     def all(self, session: Session) -> Sequence[PointsRules]:
         """Every version as it was written, the first one first; the one of this release where there is none yet."""
@@ -33,7 +34,7 @@ class Switching:
 
     def simulate(self, session: Session, by: Authority, text: str, *, from_ms: int, to_ms: int) -> tuple[str, Trial]:
         """What these rules would have made of a span; returns their digest with it. Raises BadRuleTable or MayNot."""
-        self._whole_station(by)
+        self._register.whole(by)
         new = self._read(text)
         from_ms = max(from_ms, to_ms - LONGEST_MS)
         facts = repository.facts(session, self._points.station, from_ms, to_ms)
@@ -59,7 +60,7 @@ class Switching:
 
         Raises StaleVersion, BadRuleTable, NotSimulated, NotThisMonth or MayNot.
         """
-        self._whole_station(by)
+        self._register.whole(by)
         rows = [*self.all(session)]
         expect(if_match, rows[-1].version)
         new = self._read(text)
@@ -105,10 +106,6 @@ class Switching:
             return replace(read(text), from_ms=0)
         except BadRules as bad:
             raise BadRuleTable(bad.faults) from None
-
-    def _whole_station(self, by: Authority) -> None:
-        if not by.reach.covers(Subject(areas=frozenset((self._points.station,)))):
-            raise MayNot(by.action)
 
     def _audit(self, session: Session, by: Authority, **detail: object) -> None:
         about = f"points_rules:{self._points.station}"

@@ -13,11 +13,12 @@ from typing import Self
 from sqlmodel import Session
 
 from api.database import Database
+from api.problems import MayNot
 from api.register import repository
 from api.register.models import Meaning
 from api.register.seed import contents_of
 from api.register.snapshot import AreaNow, Contents, GroupNow, PlaceNow, Snapshot, UnitNow
-from api.rights.rules import Subject
+from api.rights.rules import Authority, Subject
 from api.settings import Officer, StationSettings
 from broker.ids import CommunityId, GatewayId, GridId, GroupId, HouseholdId, UnitId
 from broker.policy import Membership
@@ -149,6 +150,11 @@ class Register:
         """What rights need to know of a place, or of a thing that belongs to `group`."""
         group = group or self.groups_of_places.get(place or "")
         return Subject(areas=self.areas_of(group), group=group, place=place)
+
+    def whole(self, by: Authority) -> None:
+        """Refuse whoever is not granted the whole station: the one answer for routes and works. Raises MayNot."""
+        if not by.reach.covers(self.subject_of_area(self.station)):
+            raise MayNot(by.action, over="the whole station")
 
     def subject_of_area(self, area: str) -> Subject:
         """What rights need to know of a thing that belongs to an area, which may be a group."""

@@ -5,10 +5,10 @@ from typing import Annotated, Final
 
 from fastapi import APIRouter, Depends, Query, Response
 
-from api.access import Authority, may
+from api.access import Authority, may, whole_station
 from api.audit.service import record
 from api.bodies import holds, whole
-from api.problems import NotThere, answers
+from api.problems import answers
 from api.register import files
 from api.register.endpoints import EDITED, REASON_CHARS, IfMatchIfThere, Reason
 from api.register.exporting import MEDIA, exported
@@ -18,7 +18,7 @@ from api.register.problems import NeedsReason
 from api.register.reporting import report
 from api.register.schemas import ReportAnswer
 from api.register.sheets import Sheet
-from api.station import CurrentStation, Station
+from api.station import CurrentStation
 
 router: Final = APIRouter(
     prefix="/api/v1/register",
@@ -34,11 +34,6 @@ router: Final = APIRouter(
 
 OneSheet = Annotated[Sheet | None, Query(description="Which sheet a CSV file is")]
 BODY: Final = {"content": {media: {"schema": {"type": "string", "format": "binary"}} for media in MEDIA.values()}}
-
-
-def _whole_station(station: Station, by: Authority) -> None:
-    if not by.reach.covers(station.register.subject_of_area(station.register.station)):
-        raise NotThere("the register of the whole station is not yours")
 
 
 @router.post(
@@ -58,7 +53,7 @@ def import_register(
     if_match: IfMatchIfThere = None,
 ) -> ReportAnswer:
     """All of it or nothing; a dry run changes nothing. It adds and changes, and ends nothing."""
-    _whole_station(station, by)
+    whole_station(station, by)
     tables = files.tables(data, form, sheet=sheet)
     if dry_run:
         made, version = station.takes.see(tables)
@@ -86,7 +81,7 @@ def export_register(
     reason: Reason = None,
 ) -> Response:
     """It has names and phones in it: give a reason, which is recorded. Importing it again changes nothing."""
-    _whole_station(station, by)
+    whole_station(station, by)
     if len((reason or "").strip()) < REASON_CHARS:
         raise NeedsReason
     if form is Format.CSV and sheet is None:

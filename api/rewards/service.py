@@ -19,7 +19,7 @@ from api.clock import Clock
 from api.guards import service as guards
 from api.points.ledger import Ledger
 from api.points.problems import NoSuchGuard
-from api.problems import MayNot, NotThere, Problem
+from api.problems import NotThere, Problem
 from api.register.service import Register
 from api.rewards import repository
 from api.rewards.models import Reward, RewardFund, RewardStep
@@ -160,12 +160,12 @@ class Rewards:
 
     def balance_fen(self, session: Session, by: Authority) -> int:
         """What the fund holds. Raises MayNot."""
-        self._whole_station(by)
+        self._register.whole(by)
         return repository.balance_fen(session, self._register.station)
 
     def put_in(self, session: Session, by: Authority, *, amount_fen: int, reference: str) -> int:
         """Put money into the fund, once for each paper; returns the balance. Raises OnceOnly or MayNot."""
-        self._whole_station(by)
+        self._register.whole(by)
         station = self._register.station
         if repository.paid_in(session, station, reference):
             raise OnceOnly(reference)
@@ -195,7 +195,3 @@ class Rewards:
     def _subject(self, area: str, company: str | None, account: str | None) -> Subject:
         own = frozenset({account} if account else ())
         return Subject(areas=self._register.lies_in(area), company=company, accounts=own)
-
-    def _whole_station(self, by: Authority) -> None:
-        if not by.reach.covers(Subject(areas=frozenset((self._register.station,)))):
-            raise MayNot(by.action)

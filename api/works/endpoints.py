@@ -8,7 +8,7 @@ from typing import Annotated, Final
 from fastapi import APIRouter, Depends, Path, Query, Response
 from sqlmodel import Session
 
-from api.access import Authority, may
+from api.access import Authority, may, whole_station
 from api.accounts.repository import ACCOUNT, one
 from api.bodies import file_of, whole
 from api.pages import PAGE, Cursor, Limit, below, cursor
@@ -103,8 +103,7 @@ def try_import(  # noqa: PLR0917 - parameters of HTTP
     name: Annotated[str, Query(max_length=NAME_CHARS, description="What the file is called")] = "",
 ) -> WorkAnswer:
     """Changes nothing. The file and the report are kept for a day; what it says is imported by `take`."""
-    if not by.reach.covers(station.register.subject_of_area(station.register.station)):
-        raise NotThere("the register of the whole station is not yours")
+    whole_station(station, by)
     asked = {"format": form.value, "sheet": None if sheet is None else sheet.value, "name": name}
     file = File(name=name, media="application/octet-stream", content=data)
     with station.database.write() as session:
@@ -130,8 +129,7 @@ def recompute_points(
     station: CurrentStation, by: Annotated[Authority, may("points.recompute")], response: Response
 ) -> WorkAnswer:
     """Whether ledger, balances and closed months are what facts and rules of their time make. Changes nothing."""
-    if not by.reach.covers(station.register.subject_of_area(station.register.station)):
-        raise NotThere("the points of the whole station are not yours")
+    whole_station(station, by)
     with station.database.write() as session:
         (answer,) = _show(station, session, by, [station.long_works.ask(session, by, Kind.POINTS, {}, heavy=True)])
     return _begun(station, response, answer)
@@ -189,8 +187,7 @@ def make_export(
     station: CurrentStation, by: Annotated[Authority, may("register.export")], asked: ExportAsked, response: Response
 ) -> WorkAnswer:
     """What GET /api/v1/register/export does. Recorded with its reason when it is read, and given to nobody else."""
-    if not by.reach.covers(station.register.subject_of_area(station.register.station)):
-        raise NotThere("the register of the whole station is not yours")
+    whole_station(station, by)
     if len(asked.reason.strip()) < REASON_CHARS:
         raise NeedsReason
     if asked.format is Format.CSV and asked.sheet is None:

@@ -14,7 +14,7 @@ from api.etags import StaleVersion, etag
 from api.points.aside import RecomputingFailed, recompute_aside
 from api.points.standing_schemas import report_tables
 from api.points.standings import Standings
-from api.problems import MayNot, NotThere
+from api.problems import NotThere
 from api.register import files
 from api.register.exporting import MEDIA, exported
 from api.register.files import FileRefused, Format
@@ -61,11 +61,6 @@ def kinds(
     }
 
 
-def _whole_station(task: Task, register: Register) -> None:
-    if not task.by.reach.covers(register.subject_of_area(register.station)):
-        raise MayNot(task.by.action)
-
-
 # Imports
 
 
@@ -80,14 +75,14 @@ def _tables(task: Task, data: bytes) -> list[files.Table]:
 
 
 def _try(task: Task, register: Register, takes: Takes) -> Outcome:
-    _whole_station(task, register)
+    register.whole(task.by)
     made, version = takes.see(_tables(task, task.data()), tell=task.tell)
     found = report(made, dry_run=True, applied=False, version=version)
     return Outcome(result=found.model_dump(mode="json"), drop=() if made.changes and not made.problems else (task.id,))
 
 
 def _take(task: Task, register: Register, takes: Takes) -> Outcome:
-    _whole_station(task, register)
+    register.whole(task.by)
     trial, version = str(task.asked["trial"]), int(task.asked["version"])
     tables = _tables(task, task.data(trial))
 
@@ -110,7 +105,7 @@ def _take(task: Task, register: Register, takes: Takes) -> Outcome:
 
 
 def _export(task: Task, database: Database, register: Register, *, clock: Clock) -> Outcome:
-    _whole_station(task, register)
+    register.whole(task.by)
     by, form, sheet = task.by, Format(task.asked["format"]), task.asked["sheet"]
     with database.write() as session:  # before it is read, so that nothing is read that is not recorded
         record(
@@ -126,7 +121,7 @@ def _export(task: Task, database: Database, register: Register, *, clock: Clock)
 
 
 def _recompute(task: Task, register: Register, settings: StationSettings) -> Outcome:
-    _whole_station(task, register)
+    register.whole(task.by)
     try:
         found = recompute_aside(settings.database, station=settings.station, zone=settings.zone, tell=task.tell)
     except RecomputingFailed:

@@ -131,7 +131,7 @@ class TestImports:
         zhao.begin(f"{stale['id']}/again", status=409)  # its file was taken
         zhao.begin("imports", data=b"", sheet="nothing", status=422)
         Officer(served, "li").begin("imports", data=NEW, status=403)
-        officer(served, "gridded", Role.DUTY_OFFICER, "gr1").begin("imports", data=NEW, status=404)
+        officer(served, "gridded", Role.DUTY_OFFICER, "gr1").begin("imports", data=NEW, status=403)
 
 
 class TestWaiting:
@@ -362,7 +362,7 @@ class TestReading:
         assert one.begin("exports", format="csv", reason="年度核对", status=422)["type"] == "file_refused"
         one.begin("exports", format="pdf", reason="年度核对", status=422)
         officer(served, "sun", Role.COMMUNITY, COMMUNITY).begin("exports", **asked, status=403)
-        officer(served, "gridded", Role.DUTY_OFFICER, "gr1").begin("exports", **asked, status=404)
+        officer(served, "gridded", Role.DUTY_OFFICER, "gr1").begin("exports", **asked, status=403)
 
     @only_sqlite
     @pytest.mark.proves("N16")
