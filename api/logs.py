@@ -2,10 +2,13 @@
 
 import logging
 import sys
+import threading
 from collections.abc import Mapping, MutableMapping
 from typing import Any, Final
 
 import structlog
+
+from broker.redaction import REDACTED, without_values
 
 PERSONAL: Final = frozenset(
     {
@@ -14,11 +17,10 @@ PERSONAL: Final = frozenset(
     }
 )  # fmt: skip
 """Fields that are never written, whoever logs them."""
-REDACTED: Final = "[redacted]"
 
 
 def redact(_logger: object, _method: str, event: MutableMapping[str, Any]) -> MutableMapping[str, Any]:
-    """Take the values of personal fields out, however deep they stand."""
+    """Take the values of personal fields out, however deep they stand, and of every text what somebody wrote."""
     for field in event:
         event[field] = REDACTED if field in PERSONAL else _without(event[field])
     return event
@@ -30,6 +32,8 @@ def _without(value: Any) -> Any:
             return {key: REDACTED if key in PERSONAL else _without(inner) for key, inner in value.items()}
         case list() | tuple():
             return [_without(one) for one in value]
+        case str():
+            return without_values(value)
         case _:
             return value
 
@@ -39,8 +43,8 @@ def configure() -> None:
     shared: list[structlog.typing.Processor] = [
         structlog.processors.add_log_level,
         structlog.processors.TimeStamper(fmt="iso", utc=True),
-        redact,
         structlog.processors.format_exc_info,
+        redact,
     ]
     as_json = structlog.processors.JSONRenderer(ensure_ascii=False)
     structlog.configure(
@@ -57,3 +61,12 @@ def configure() -> None:
         )
     )
     logging.basicConfig(level=logging.WARNING, handlers=[handler], force=True)
+    sys.excepthook = lambda _kind, error, _trace: _failed("program", error)
+    threading.excepthook = lambda said: _failed("thread", said.exc_value)
+    sys.unraisablehook = lambda said: _failed("clearing up", said.exc_value)
+
+
+def _failed(where: str, error: BaseException | None) -> None:
+    """Python itself would print what nobody caught with all its words."""
+    if isinstance(error, Exception):
+        structlog.get_logger("api").error("station.bug", where=where, exc_info=error)

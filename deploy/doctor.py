@@ -31,6 +31,7 @@ from typing import Any, Final
 
 from broker.ids import GatewayId
 from broker.kinds import Words
+from broker.redaction import REDACTED, without_values
 from broker.signing import STATION_KID, gateway_kid
 from deploy import assembly, check
 from deploy import keys as keyring
@@ -651,8 +652,8 @@ def as_plain(findings: list[Finding]) -> list[dict[str, Any]]:
 def bundle(patient: Patient, findings: list[Finding], to: Path) -> None:
     """Write an archive for whoever helps (tar, gzip; for its owner alone). Raises OSError."""
     parts: dict[str, Callable[[], str]] = {
-        "findings.json": lambda: json.dumps(as_plain(findings), ensure_ascii=False, indent=1),
-        "health.json": lambda: (patient.state / "health.json").read_text(encoding="utf-8"),
+        "findings.json": lambda: json.dumps(as_plain([*map(_withheld, findings)]), ensure_ascii=False, indent=1),
+        "health.json": lambda: json.dumps(_said(json.loads((patient.state / "health.json").read_bytes())), indent=1),
         "site.json": lambda: json.dumps(_shape(tomllib.loads(patient.path.read_text("utf-8"))), indent=1),
     }
     descriptor = os.open(to, os.O_CREAT | os.O_TRUNC | os.O_WRONLY, 0o600)
@@ -665,6 +666,26 @@ def bundle(patient: Patient, findings: list[Finding], to: Path) -> None:
             member = tarfile.TarInfo(f"shouwang-doctor/{name}")
             member.size, member.mtime, member.mode = len(octets), patient.now_ms // 1_000, 0o600
             archive.addfile(member, io.BytesIO(octets))
+
+
+def _withheld(found: Finding) -> Finding:
+    """A finding for somebody else: where it repeats what somebody wrote, only the English around it is left."""
+    en = without_values(found.words.en)
+    words = found.words if en == found.words.en else Words(zh=REDACTED, en=en)
+    return replace(found, words=words, mend=None if found.mend is None else without_values(found.mend))
+
+
+def _said(value: Any) -> Any:
+    """What a program said of itself, without what somebody wrote: a trouble repeats what it did not like."""
+    match value:
+        case dict():
+            return {without_values(name): _said(inner) for name, inner in value.items()}
+        case list():
+            return [_said(inner) for inner in value]
+        case str():
+            return without_values(value)
+        case _:
+            return value
 
 
 def _shape(value: Any, *, said: bool = False) -> Any:

@@ -24,6 +24,9 @@ from gateway.stamps import Clock
 RETOLD_MS: Final = 31 * 86_400_000
 """What is older is not told again: backups are kept no longer, and whoever lost all has no use for a year of alarms."""
 
+TOLD_AGAIN: Final = "the station lost what it had: told again"
+"""What the log says then, and only then."""
+
 log = structlog.get_logger("gateway.retelling")
 
 
@@ -70,7 +73,7 @@ class Retelling:
                 return  # it is in `Keeper.trouble`; the next hello finds it so again
             if count:
                 self.count += count
-                log.warning("the station lost what it had: told again", events=count)
+                log.warning(TOLD_AGAIN, events=count)
 
     async def _look(self, epoch: Epoch, first: int, last: int) -> int:
         """A little at a time: between two looks the journal takes what happens now."""

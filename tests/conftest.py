@@ -2,6 +2,8 @@
 
 import gc
 import logging
+import sys
+import threading
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -62,6 +64,8 @@ def logs_go_where_they_went() -> Iterator[None]:
     """A command that runs inside a test sets up logs for the whole process, on an output that is closed afterwards."""
     root = logging.getLogger()
     handlers, level = root.handlers[:], root.level
+    hooks = sys.excepthook, threading.excepthook, sys.unraisablehook
     yield
+    sys.excepthook, threading.excepthook, sys.unraisablehook = hooks
     log_plainly()
     root.handlers[:], root.level = handlers, level

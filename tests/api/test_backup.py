@@ -25,7 +25,7 @@ from deploy import backup, restoring
 from deploy.backup import NewerBackup, Unreadable
 from deploy.cli import app
 from deploy.restoring import NotEmpty, StillRuns, Target, Unfit
-from tests.api.conftest import Serve, as_json, only_sqlite
+from tests.api.conftest import TOKENS, Serve, as_json, only_sqlite
 from tests.api.databases import Databases, rows
 from tests.api.peers import HOUSEHOLDS, STATION, Gateway
 from tests.api.signing_in import machine
@@ -252,7 +252,7 @@ def test_the_commands_keep_lock_thin_out_and_bring_back(
     with serve(wait=False):
         old = keep(settings, tmp_path, now=NOW - timedelta(days=400))
         keeping = ["backup", "--state", str(tmp_path / "state"), "--out", str(out)]
-        done = runner.invoke(app, [*keeping, "--passphrase-file", str(secret), "--json"])
+        done = kept = runner.invoke(app, [*keeping, "--passphrase-file", str(secret), "--json"])
         assert done.exit_code == 0, done.output
         said = json.loads(done.stdout)
         assert said["deleted"] == [str(old)]
@@ -266,6 +266,8 @@ def test_the_commands_keep_lock_thin_out_and_bring_back(
     assert json.loads(looked.stdout)["tables"]["rows"] == said["tables"]["rows"]
     done = runner.invoke(app, bringing)
     assert (done.exit_code, "docs/operations.md" in done.stdout) == (0, True), done.output
+    for word in ("第1户", "李警官", PASSPHRASE, *TOKENS.values()):
+        assert word not in kept.output + looked.output + done.output
     assert runner.invoke(app, bringing).exit_code == 2
     secret.write_text("another passphrase\n")
     assert runner.invoke(app, [*bringing, "--replace"]).exit_code == 4

@@ -9,6 +9,9 @@ from broker.topics import TABLE, Role
 from tests.broker.golden_files import assert_fresh
 from tests.broker.village import STATION
 
+PACKAGED = Path(__file__).parents[2] / "packaging/mosquitto/mosquitto.conf"
+LOGGED = {"error", "warning", "notice"}
+"""Of mosquitto's kinds of log lines: the others repeat topics of households, who came from where, and octets."""
 GOLDEN = Path(__file__).parent / "golden"
 PRIVATE = BrokerSettings(directory="/var/lib/shouwang/broker", port=18_830)
 
@@ -168,3 +171,12 @@ def test_a_role_that_a_station_has_once_takes_no_id() -> None:
 
 def test_a_right_is_a_value() -> None:
     assert Right("read", "a") == Right("read", "a")
+
+
+@pytest.mark.proves("N16")
+@pytest.mark.parametrize("path", [GOLDEN / "private.conf", GOLDEN / "tls.conf", PACKAGED], ids=lambda path: path.stem)
+def test_the_brokers_log_is_told_to_say_little(path: Path) -> None:
+    lines = [line.split() for line in path.read_text(encoding="utf-8").splitlines()]
+    assert {line[1] for line in lines if line[:1] == ["log_type"]} == LOGGED
+    assert ["connection_messages", "false"] in lines
+    assert not [line for line in lines if line[:1] == ["log_dest"] and line[1] not in {"stderr", "syslog"}]

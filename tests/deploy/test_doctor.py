@@ -29,6 +29,7 @@ from deploy.mosquitto import PrivateBroker
 from tests.api.peers import eventually
 from tests.deploy.authorities import Certified
 
+CANARY = "金丝雀七三一"
 ROOT = Path(__file__).parents[2]
 VILLAGE = (ROOT / "examples" / "village.toml").read_text(encoding="utf-8")
 NOW_MS = 1_795_000_000_000
@@ -174,6 +175,8 @@ def test_a_disk_that_takes_no_writes_is_named(box: Patient) -> None:
 @pytest.mark.proves("G7", "N16")
 def test_what_goes_to_whoever_helps_names_nobody_and_opens_nothing(box: Patient, tmp_path: Path) -> None:
     to = tmp_path / "help.tar.gz"
+    tell(box, uplink={"up": False, "trouble": f"no {CANARY} 13812345678"}, queued=5, faults=["unit_silent u03"])
+    box.path.write_text(box.path.read_text().replace('label = "', f'label = "{CANARY}'))
     doctor.bundle(box, examine(box), to)
     assert to.stat().st_mode & 0o777 == 0o600
     with tarfile.open(to) as archive:
@@ -185,6 +188,9 @@ def test_what_goes_to_whoever_helps_names_nobody_and_opens_nothing(box: Patient,
         if file.is_file():
             for word in file.read_text().split():
                 assert len(word) < 12 or word not in told, file
+    assert "unit_silent u03" in texts["shouwang-doctor/health.json"]
+    for personal in (CANARY, json.dumps(CANARY)[1:-1], "13812345678"):
+        assert personal not in told
     for personal in ("3号楼", "柳岸", "值班台", "城北派出所"):
         assert personal not in texts["shouwang-doctor/site.json"]
     assert json.loads(texts["shouwang-doctor/site.json"])["gateway"][0]["id"] == "gw1"

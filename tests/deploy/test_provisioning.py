@@ -98,6 +98,9 @@ def test_what_is_carried_to_a_gateway_starts_it_and_holds_nothing_of_anybody_els
     said = run("gateway", "gw2", "--site", "site.toml", "--ca", "ca", "--out", "stick/gw2", "--tls", "tls")
     out = desk / "stick/gw2"
     assert "专人携带" in said.stderr
+    labels = re.findall(r'label = "([^"]+)"', (desk / "site.toml").read_text())
+    assert len(labels) > 5
+    assert not [label for label in labels if label in said.stdout + said.stderr]
     assert everything_is_private(out)
     found = sorted(str(path.relative_to(out)) for path in out.rglob("*") if path.is_file())
     assert found == [

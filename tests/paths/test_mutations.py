@@ -9,6 +9,7 @@ from broker.acl import Principal, acl_file
 from broker.signing import STATION_KID, NotAMember, Verifier, gateway_kid, ring_refusal
 from deploy.accounts import principals
 from faults.town import town
+from gateway.retelling import TOLD_AGAIN
 
 LISTENER = "user north.household.h09\n"
 
@@ -68,13 +69,17 @@ def test_an_answer_before_the_commit_shows_as_a_loss(tmp_path: Path) -> None:
 
 @pytest.mark.proves("N2")
 def test_a_receipt_before_the_commit_shows_as_a_loss_until_the_gateway_tells_it_again(tmp_path: Path) -> None:
-    """The station's next hello says that it holds less than it had receipted: what it lost comes once more."""
+    """The station's next hello says that it holds less than it had receipted: what it lost comes once more.
+
+    That the gateway says so is the trace of the loss: of a station that keeps what it receipts it never does, killed at
+    the same step (`test_press_road`, for each step of a station).
+    """
     with town(tmp_path, mutations={"station": "receipt_before_the_commit"}) as broken:
         broken.wait_greeted()
         with broken.killed(broken.station, "ingest.commit:before:1", "ingest.commit:delay:400"):
             message = broken.press("u03")
         broken.settle()
         verdict = broken.verdict(timeout_s=0)
-        told_again = "the station lost what it had: told again" in broken.gateway.said()
+        told_again = TOLD_AGAIN in broken.gateway.said()
     assert told_again or f"{message}: confirmed, and not at the station" in verdict.lost
     assert verdict.wrong.keys() <= {"lost"}

@@ -14,6 +14,7 @@ import pytest
 from deploy.doctor import Patient, State, examine
 from faults.audiences import DOORS
 from faults.town import Town
+from gateway.retelling import TOLD_AGAIN
 
 GATEWAY_STEPS = [
     *(f"journal.append:{when}:{number}" for number in (1, 2, 3) for when in ("before", "after")),
@@ -85,6 +86,7 @@ def test_a_station_killed_at_any_step_loses_no_press_and_counts_none_twice(runni
     verdict = running_town.verdict()
     assert not verdict.wrong
     assert not verdict.missing
+    assert TOLD_AGAIN not in running_town.gateway.said()
 
 
 @pytest.mark.proves("A10", "N8")
