@@ -73,5 +73,10 @@ def sheet(station: Station, session: Session, seen: Seen, *, printed_by: str) ->
         at=at,
         printed=at(station.clock()),
         printed_by=printed_by,
-        station=station.settings.station,
+        station=_called(station),
     )
+
+
+def _called(station: Station) -> str:
+    area = station.register.area(station.settings.station)
+    return (area.name if area is not None else "") or station.settings.station

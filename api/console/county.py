@@ -192,6 +192,7 @@ async def _wall(one: Reader) -> dict[str, Any]:
         "lost": len(await _lost(one)) if one.may("fault.read") else None,
         "ready": ready.body if ready is not None and ready.good else None,
         "lies_in": lambda group: lies_in(Known({"areas": _above(called)}), _parent(called, group)),
+        "station_name": called("areas", one.station.settings.station),
         "now": now.isoformat(),
     }
 

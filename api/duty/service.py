@@ -377,7 +377,8 @@ class Duty:
             took_ms=row.took_ms,
             sheet=sheet,
         )
-        return page(signed, names=self.people(session, [row]), state=_state, zone=zone)
+        areas = {area.id: area.name for area in self._register.now.areas.values() if area.name}
+        return page(signed, names=areas | self.people(session, [row]), state=_state, zone=zone)
 
     def handovers(self, session: Session, *, below: int | None, limit: int) -> Sequence[Handover]:
         """Sheets, newest first."""

@@ -93,7 +93,7 @@ class Signed:
 
 
 def page(signed: Signed, *, names: Mapping[str, str], state: Callable[[OpenAlarm], str], zone: ZoneInfo) -> str:
-    """The sheet as a page to print on A4. `names` by account; `state`: an alarm's state in words."""
+    """The sheet as a page to print on A4. `names` by account and area; `state`: an alarm's state in words."""
     return paper.page(
         "api.duty",
         "handover.html",

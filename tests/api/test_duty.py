@@ -358,7 +358,10 @@ class TestHandingOver:
 def test_on_paper_alarms_have_numbers_and_faults_have_words() -> None:
     sheet = Sheet(
         alarms=(ALARM,),
-        faults=(OpenFault(number=3, code="line_lost", about="line1", first_ms=MONDAY),),
+        faults=(
+            OpenFault(number=3, code="line_lost", about="line1", first_ms=MONDAY),
+            OpenFault(number=4, code="unattended", about="north", first_ms=MONDAY),
+        ),
         out=(Out(who="li", alarm="a1", since_ms=MONDAY), Out(who="120", alarm="gone", since_ms=MONDAY)),
     )
     signed = Signed(
@@ -372,10 +375,13 @@ def test_on_paper_alarms_have_numbers_and_faults_have_words() -> None:
         took_ms=None,
         sheet=sheet,
     )
-    text = printed(signed, names={"li": "李警官"}, state=lambda one: one.state, zone=ZoneInfo("Asia/Shanghai"))
+    names = {"li": "李警官", "north": "城北派出所"}
+    text = printed(signed, names=names, state=lambda one: one.state, zone=ZoneInfo("Asia/Shanghai"))
     assert "<td>7</td><td>2" in text.split("在外人员")[1]
     assert "a1" not in text
     assert "line_lost" not in text
+    assert "<td>城北派出所</td>" in text
+    assert "<td>line1</td>" in text
 
 
 class TestStation:

@@ -22,6 +22,7 @@ else {
   document.getElementById("nowhere").hidden = false;
 }
 
+map.createPane("names").style.zIndex = 350; // under what is drawn: a name hides no alarm
 for (const one of outlines) {
   const group = one.meaning === "group";
   const shape = L.polygon(one.outline, {
@@ -31,8 +32,11 @@ for (const one of outlines) {
     fillOpacity: one.colour ? 0.08 : 0.03,
     interactive: group,
   }).addTo(map);
-  shape.bindTooltip(words(one.said ? `${one.name} · ${one.said}` : one.name), { sticky: group, permanent: !group, direction: group ? "auto" : "center" });
-  if (!group) shape.bringToBack();
+  shape.bindTooltip(words(one.said ? `${one.name} · ${one.said}` : one.name), { sticky: group, permanent: !group, direction: group ? "auto" : "bottom", pane: group ? "tooltipPane" : "names" });
+  if (group) continue;
+  shape.bringToBack();
+  const around = shape.getBounds();
+  shape.openTooltip([around.getNorth(), around.getCenter().lng]); // below its own edge: areas in one another have one middle
 }
 
 const things = L.layerGroup().addTo(map);
