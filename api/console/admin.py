@@ -27,7 +27,8 @@ async def _accounts(one: Reader, *, q: str = "", after: str = "", **values: Any)
         found = await every(one, "/accounts")
         rows = [row for row in found if q.casefold() in f"{row['name']} {row['login'] or ''} {row['id']}".casefold()]
         next_ = None
-    return await section(one, "admin.html", accounts=rows, next=next_ or None, q=q, **values)
+    names = await known(one, "areas", "companies")
+    return await section(one, "admin.html", accounts=rows, next=next_ or None, q=q, names=names, **values)
 
 
 @router.get("/admin")

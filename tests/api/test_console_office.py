@@ -183,10 +183,14 @@ def test_whoever_may_open_no_account_is_shown_no_form_for_it(served: Served) -> 
 
 @pytest.mark.proves("G5")
 def test_an_account_is_opened_its_password_shown_once_and_closed(served: Served) -> None:
+    with served.station.registrar.edit("li") as edit:
+        edit.put_company("beiguan", name="北关保安", code=None, if_match=None)
+    account(served.station, "bao", (Role.GUARD_COMPANY, "beiguan"))
     admin = administrator(served)
     page = admin.get("/admin")
     csrf = csrf_of(page)
     assert Seen(page).inline == []
+    assert "保安公司 · 北关保安" in page
     assert "已有人用" in admin.post("/admin", csrf=csrf, name="高二", login="gao", status=409)
     opened = admin.post("/admin", csrf=csrf, name="<i>周</i>", login="zhou")
     assert "&lt;i&gt;周&lt;/i&gt;" in opened

@@ -127,6 +127,8 @@ def _ladder(page: Page) -> None:
 
 def _tab(name: str) -> Do:
     def do(page: Page) -> None:
+        page.locator("#line.open").wait_for()
+        page.wait_for_timeout(1_500)
         page.locator(f"#tab-{name}").tap()
 
     return do

@@ -166,6 +166,9 @@ def test_a_press_without_a_network_is_sent_by_itself_when_there_is_one_and_is_on
     page.locator("#tab-neighbours").tap()
     expect(page.locator("#unheard")).to_contain_text("看不到邻居的报警")
     assert page.locator("#near-none").count() == 0  # not asked is not none
+    page.locator("#tab-news").tap()
+    expect(page.locator("#drills")).to_be_visible()
+    assert page.locator("#drills-none").count() == 0
     page.locator("#tab-alarm").tap()
     sent = posted(page, "/api/v1/alarms")
     page.locator("#press").tap()

@@ -372,7 +372,7 @@ function newsTab() {
     known.tips.length || !line.reached ? null : el("p", { id: "news-none", class: "empty" }, t(line.loaded ? "news_none" : "loading")),
     el("section", { id: "drills", class: "sheet" }, el("h2", {}, t("drills")),
       known.drills.length ? el("ul", { class: "rows" }, known.drills.map((one) => el("li", {}, el("span", {}, one.purpose, el("br"), t("drill_time", { from: moment(one.begins), to: moment(one.ends) })),
-        el("span", { class: "mark" }, said(one.state_words), one.units.some((unit) => known.condition?.units.some((own_) => own_.unit === unit)) ? ` · ${t("my_unit_in")}` : "")))) : el("p", { class: "aside" }, t("drills_none")),
+        el("span", { class: "mark" }, said(one.state_words), one.units.some((unit) => known.condition?.units.some((own_) => own_.unit === unit)) ? ` · ${t("my_unit_in")}` : "")))) : line.reached ? el("p", { id: "drills-none", class: "aside" }, t(line.loaded ? "drills_none" : "loading")) : null,
       el("p", { class: "aside" }, t("drill_how"))),
   ];
 }
