@@ -252,7 +252,7 @@ def _leaf(
     small = picture.stat().st_size <= LARGEST
     if not small:
         picture.unlink()
-    where = shot.path.format(going="{alarm}") if "{" in shot.path else path
+    where = f"{path.rpartition('/')[0]}/{{id}}" if shot.through else shot.path.replace("{going}", "{alarm}")
     text = page_of(shot, where, picture.name if small else None)
     (folder / f"{shot.name}.md").write_text(text, encoding="utf-8")
     return [f"{shot.name}: {each}" for each in one.wrong]
