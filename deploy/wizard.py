@@ -85,10 +85,10 @@ BAD: Final = Words("填写有误: ", "this cannot be: ")
 
 
 def found_ports(devices: Path) -> list[str]:
-    """Serial ports by names that stay: by their socket (our udev rule), else by their adapter."""
+    """Serial ports by names that stay: by their socket (our udev rule), else by their adapter; the board's own last."""
     for folder in (devices / "shouwang", devices / "serial/by-id"):
-        if found := sorted(str(path) for path in folder.glob("*")):
-            return found
+        if found := sorted(folder.glob("*"), key=lambda path: ("usb-" not in path.name, path.name)):
+            return [str(path) for path in found]
     return []
 
 

@@ -26,8 +26,9 @@ ROOT = Path(__file__).parents[2]
 
 @pytest.fixture
 def devices(tmp_path: Path) -> Path:
-    """A machine with two adapters, named by their socket and by themselves."""
-    for folder, names in (("shouwang", ["usb-0_1_2", "usb-0_1_3"]), ("serial/by-id", ["usb-FTDI_A10-if00-port0"])):
+    """A board with a UART and two adapters, named by their socket and by themselves."""
+    sockets = ["platform-fe201000_serial", "usb-0_1_2", "usb-0_1_3"]
+    for folder, names in (("shouwang", sockets), ("serial/by-id", ["usb-FTDI_A10-if00-port0"])):
         (tmp_path / "dev" / folder).mkdir(parents=True)
         for name in names:
             (tmp_path / "dev" / folder / name).touch()
