@@ -40,6 +40,8 @@ INSIDE: Final = {
 }
 SERVICES: Final = ("shouwang-gateway", "shouwang-station", "shouwang-rights")
 SIM_UNIT: Final = "village"
+NOT_IN_A_CONTAINER: Final = {"clock", "watchdog"}
+"""Lines of `shouwang doctor` for which it needs a machine of its own."""
 
 SETTING_UP: Final = """
 set -e
@@ -236,6 +238,7 @@ def trial(target: deb.Target, package: Path, board: Path, folder: Path, tell: Ca
         good("without settings a service says so and does not start")
         _demo(clean, good)
         _services(clean, good)
+        _doctor(clean, good)
         _upgraded(clean, ours)
         good("an upgrade starts what ran again with the new version, and keeps settings and journal")
         _power(clean, good)
@@ -334,6 +337,15 @@ def _services(clean: Clean, good: Callable[[str], None]) -> None:
     if "shouwang-gateway" not in clean.do("journalctl --unit=shouwang-gateway --no-pager --output=short"):
         raise Wrong("the gateway's log is not in the journal")
     _pressed(clean, "h03", good)
+
+
+def _doctor(clean: Clean, good: Callable[[str], None]) -> None:
+    for who in ("--id gw1", ""):
+        said = clean.do(f"shouwang doctor /etc/shouwang/site.toml {who} --json", check=False)
+        unwell = {one["what"]: one["words"]["en"] for one in json.loads(said) if one["state"] != "good"}
+        if not unwell.keys() <= NOT_IN_A_CONTAINER:
+            raise Wrong(f"shouwang doctor {who}: {unwell}")
+    good("`shouwang doctor` is green for gateway and station, and names nobody else who listens")
 
 
 def _python(clean: Clean, program: str) -> str:
