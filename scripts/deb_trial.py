@@ -40,8 +40,9 @@ INSIDE: Final = {
 }
 SERVICES: Final = ("shouwang-gateway", "shouwang-station", "shouwang-rights")
 SIM_UNIT: Final = "village"
-NOT_IN_A_CONTAINER: Final = {"clock", "watchdog"}
-"""Lines of `shouwang doctor` for which it needs a machine of its own."""
+NOT_IN_A_CONTAINER: Final = {"clock", "watchdog", "pins", "faults", "station"}
+"""Lines of `shouwang doctor` that need a machine of its own; the last two are the first ones' faults."""
+FAULTS_THERE: Final = "faults: pins_lost gpio, clock wall"
 
 SETTING_UP: Final = """
 set -e
@@ -343,9 +344,9 @@ def _doctor(clean: Clean, good: Callable[[str], None]) -> None:
     for who in ("--id gw1", ""):
         said = clean.do(f"shouwang doctor /etc/shouwang/site.toml {who} --json", check=False)
         unwell = {one["what"]: one["words"]["en"] for one in json.loads(said) if one["state"] != "good"}
-        if not unwell.keys() <= NOT_IN_A_CONTAINER:
+        if not unwell.keys() <= NOT_IN_A_CONTAINER or unwell.get("faults", FAULTS_THERE) != FAULTS_THERE:
             raise Wrong(f"shouwang doctor {who}: {unwell}")
-    good("`shouwang doctor` is green for gateway and station, and names nobody else who listens")
+    good("`shouwang doctor` is green but for what a container has not (clock, chip, pins), and nobody else listens")
 
 
 def _python(clean: Clean, program: str) -> str:
