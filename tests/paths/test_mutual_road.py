@@ -4,11 +4,12 @@ import contextlib
 import json
 import os
 import shutil
+import sqlite3
 import ssl
 import subprocess
 import sys
 from collections.abc import Iterator
-from contextlib import ExitStack
+from contextlib import ExitStack, closing
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -175,3 +176,40 @@ def test_a_gateway_whose_certificate_is_revoked_is_cut_rings_on_and_delivers_aga
     assert not place.lets_in(thief)
     running.settle()
     assert not running.verdict().wrong
+
+
+@pytest.mark.proves("F29", "F59", "N10", "N14")
+def test_the_certificate_of_a_box_that_died_opens_nothing_and_the_new_boxs_is_believed(place: Place) -> None:
+    running, keyring = place.town, place.town.box.directory / "keys"
+    running.box.wait_until(place.is_up, "the gateway is connected", timeout_s=WITHIN_S)
+    dead, office = place.folder / "dead", place.folder / "office"
+    running.gateway.kill()
+    shutil.copytree(keyring / "gateways/gw1", dead)
+    shutil.move(running.state, place.folder / "dead-state")
+    old = place.context(dead / "broker.crt", dead / "broker.key")
+    assert place.lets_in(old), "it was good until now"
+    with closing(sqlite3.connect(running.database)) as tables, tables:  # else an administrator gives the role
+        grant = "INSERT INTO account_grant (account, role, scope, from_ms, given_ms)"
+        tables.execute(f"{grant} VALUES ('desk', 'duty_leader', 'north', 1, 1)")
+    office.mkdir()
+    (office / "token").write_text(running.box.tokens["desk"])
+    shouwang("replace-gateway", "gw1", "--site", str(running.box.site_path), "--keys", str(keyring),
+             "--ca", str(place.ca), "--tls", str(place.tls), "--out", str(place.folder / "new"),
+             "--station", f"http://{LOOPBACK}:{running.box.http_port}", "--token", str(office / "token"))  # fmt: skip
+    running.box.wait_until(lambda: not place.lets_in(old), "the old box is nobody", timeout_s=PATIENCE_S)
+    carried = place.folder / "new/keys/gateways/gw1"
+    assert place.lets_in(place.context(carried / "broker.crt", carried / "broker.key"))
+    for name in ("seed", "broker.key", "broker.crt"):
+        assert (carried / name).read_bytes() == (keyring / "gateways/gw1" / name).read_bytes()
+        assert (carried / name).read_bytes() != (dead / name).read_bytes()
+    assert (carried / "units").read_bytes() == (dead / "units").read_bytes()
+    running.restart(running.gateway)
+    running.box.wait_until(place.is_up, "the new box is connected by its certificate", timeout_s=WITHIN_S)
+    message = running.press("u09")
+    running.wait_siren("u08", message)
+
+    def is_believed() -> bool:
+        return any(one["place"] == "h09" and one["verified"] for one in running.box.get("/api/v1/alarms")["items"])
+
+    running.box.wait_until(is_believed, "the police have its press, verified", timeout_s=WITHIN_S)
+    assert not place.lets_in(old)
