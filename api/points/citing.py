@@ -10,7 +10,7 @@ from typing import Final
 from broker.kinds import Words
 
 SORTS: Final[Mapping[str, Words]] = {
-    "account": Words("经办人", "whoever entered it"),
+    "account": Words("经办人", "entered by"),
     "call": Words("呼叫点名", "roll-call"),
     "coverage": Words("巡逻覆盖，班次", "coverage, duty"),
     "duty": Words("班次", "duty"),
@@ -36,5 +36,7 @@ def parts(id_: str) -> tuple[str, str]:
 def cited(id_: str) -> Words | None:
     """A piece of evidence in words: "实地检查 1", "inspection 1". None for a record that is nothing but an id."""
     sort, number = parts(id_)
+    if sort == "account":  # it has no number, and evidence says whose word it was
+        number = id_.partition(":")[2]
     words = SORTS.get(sort)
     return words and Words(f"{words.zh} {number}".rstrip(), f"{words.en} {number}".rstrip())

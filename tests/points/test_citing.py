@@ -13,7 +13,7 @@ from broker.kinds import Words
         ("inspection:1", Words("实地检查 1", "inspection 1")),
         ("round:12:01a20124-9d1e-7dd3-acdc-c9a14d326c69", Words("巡逻轮次 12", "round 12")),
         ("suspicion:cloned:g1:", Words("疑点", "suspicion")),
-        ("account:li", Words("经办人", "whoever entered it")),
+        ("account:li", Words("经办人 li", "entered by li")),
         ("01a20124-9d1e-7dd3-acdc-c9a14d326c69", None),
         ("checkin:0", None),
         ("", None),
