@@ -36,6 +36,8 @@ FREE_ATTEMPTS: Final = 100
 FIRST_FREE: Final = 10_000
 CLIENT_PORTS: Final = Path("/proc/sys/net/ipv4/ip_local_port_range")
 POLL_S: Final = 0.005
+START_S: Final = 60.0
+"""A broker on a busy Pi with a full card takes its time."""
 CUT_S: Final = 10.0
 CUT_POLL_S: Final = 0.02
 """mosquitto has read its files 0.1 s after SIGHUP."""
@@ -147,7 +149,7 @@ class PrivateBroker:
         """Where mosquitto's own log goes."""
         return self.directory / "mosquitto.log"
 
-    def start(self, *, timeout_s: float = 10.0) -> None:
+    def start(self, *, timeout_s: float = START_S) -> None:
         """Start it and return when it answers a CONNECT of one of our accounts.
 
         Raises MosquittoMissing, BrokerDied or BrokerSilent. A port that somebody took between our look and
@@ -177,7 +179,7 @@ class PrivateBroker:
         """End it as a power cut would: nothing is saved."""
         self._end(signal.SIGKILL, 5.0)
 
-    def restart(self, *, timeout_s: float = 10.0) -> None:
+    def restart(self, *, timeout_s: float = START_S) -> None:
         """Stop it if it runs, and start it on the same port with the same files."""
         self.stop()
         self.start(timeout_s=timeout_s)

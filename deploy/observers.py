@@ -72,7 +72,7 @@ class Witnesses:
         self._box.wait_until(
             lambda: all(b"SUBACK" in self._said(audience).read_bytes() for audience in self._processes),
             "all witnesses are subscribed",
-            timeout_s=10,
+            timeout_s=60,
         )
         return self
 

@@ -124,7 +124,7 @@ class PrivateCluster:
         """The same over the socket, which only we and the cluster's user may open."""
         return f"postgresql+psycopg://{OWNER}@/{database}?host={self.directory}&port={self.port}"
 
-    def start(self, *, timeout_s: float = 30.0) -> None:
+    def start(self, *, timeout_s: float = 60.0) -> None:
         """Start it, made first when there is none, and return when it lets us in.
 
         Raises PostgresqlMissing, ClusterDied or ClusterSilent. A port that somebody took between our look and its

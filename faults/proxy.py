@@ -15,7 +15,7 @@ from typing import Any, Final, Self, TypeVar
 
 LOOPBACK: Final = "127.0.0.1"
 CHUNK: Final = 16 << 10
-WITHIN_S: Final = 5.0
+WITHIN_S: Final = 60.0
 
 T = TypeVar("T")
 

@@ -154,7 +154,7 @@ class Town:
         self.settle()
 
     @contextmanager
-    def killed(self, program: Running, *points: str, timeout_s: float = 20.0) -> Iterator[None]:
+    def killed(self, program: Running, *points: str, timeout_s: float = SETTLE_S) -> Iterator[None]:
         """Within, `program` is killed at one of these points; after it, it runs again as if nothing had been."""
         kill_file = self.box.kill_file(program.name)
         fresh = kill_file.with_suffix(".new")
@@ -265,7 +265,7 @@ class Town:
             error.add_note(f"owed to: {Counter(self.owed())}")
             raise
 
-    def verdict(self, *, timeout_s: float = 5.0) -> Verdict:
+    def verdict(self, *, timeout_s: float = SETTLE_S) -> Verdict:
         """The verdict on everything so far; of who should have learned, only what is new since the last verdict.
 
         It waits for what is still on its way to the witnesses and the sounders, and for nothing that may never be.

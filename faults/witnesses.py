@@ -12,7 +12,7 @@ class Watch(Witnesses):
         self._box.wait_until(
             lambda: all(self._said(one).read_bytes().count(b"received SUBACK") >= times for one in self.audiences),
             f"all witnesses have subscribed {times} times",
-            timeout_s=30,
+            timeout_s=60,
         )
 
     def delivered(self) -> dict[str, list[Delivery]]:

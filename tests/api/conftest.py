@@ -331,7 +331,7 @@ def serve(settings: StationSettings) -> Serve:
         app = build(settings.model_copy(update=otherwise), wrap=wrap, clock=clock)
         with TestClient(app) as client:
             if wait:
-                assert app.state.station.link.ready.wait(20)
+                assert app.state.station.link.ready.wait(DEADLINE_S)
             yield Served(app, client, settings.database)
 
     return serving

@@ -14,7 +14,7 @@ from broker.messages import Action, AlarmUpdate, GatewayEvent
 from broker.topics import Role
 from deploy.mosquitto import PrivateBroker
 from tests.api.conftest import Serve, Served
-from tests.api.peers import COMMUNITY, GATEWAYS, GRID, HOUSEHOLDS, Gateway, Peer, listener
+from tests.api.peers import COMMUNITY, DEADLINE_S, GATEWAYS, GRID, HOUSEHOLDS, Gateway, Peer, listener
 
 NAMES = {"li": "李警官", "zhao": "赵警官"}
 
@@ -275,7 +275,7 @@ class TestAcknowledging:
 
         def press_button(officer: str) -> None:
             for press in presses:
-                start.wait(20)
+                start.wait(DEADLINE_S)
                 answers[officer, press.id] = served.client.post(
                     f"/api/v1/alarms/{press.id}/acknowledge", headers={"Authorization": f"Bearer token-of-{officer}"}
                 )

@@ -8,7 +8,7 @@ from api.console import works
 from api.rights.rules import Role
 from tests.api.browsing import Seen, Visitor, csrf_of
 from tests.api.conftest import Serve, Served, only_sqlite
-from tests.api.peers import COMMUNITY, STATION, eventually
+from tests.api.peers import COMMUNITY, DEADLINE_S, STATION, eventually
 from tests.api.signing_in import ORIGIN, account, code
 from tests.api.test_works import hold
 
@@ -42,7 +42,7 @@ def test_what_takes_long_is_watched_left_and_come_back_to(
     assert 'action="/works/points"' in months
     page = visitor.post("/works/points", csrf=csrf)
     assert Seen(page).inline == []
-    assert held.begun.wait(20)
+    assert held.begun.wait(DEADLINE_S)
     assert '<noscript><meta http-equiv="refresh"' in page
     (now,) = re.findall(r'hx-get="(/works/[^"]+/now)"', page)
     work = now.removesuffix("/now")
@@ -131,7 +131,7 @@ def test_a_work_that_was_broken_off_says_so_in_the_readers_language(serve: Serve
         page = one.post("/works/points", csrf=csrf)
         work = re.findall(r'hx-get="(/works/[^"]+)/now"', page)[0]
         assert "You may leave this page" in page
-        assert held.begun.wait(20)
+        assert held.begun.wait(DEADLINE_S)
     with serve(wait=False) as served:
         one = Visitor(served, "en")
         one.sign_in("qian")

@@ -718,7 +718,7 @@ class TestPersistence:
         start = threading.Barrier(2)
 
         def race(clock: LadderClock) -> None:
-            start.wait(20)
+            start.wait(DEADLINE_S)
             clock.look()
 
         racing = [threading.Thread(target=race, args=(clock,)) for clock in clocks]

@@ -19,7 +19,7 @@ from broker.policy import Audience
 from deploy.mosquitto import PrivateBroker
 from tests.api.conftest import TOKENS
 from tests.api.databases import rows
-from tests.api.peers import Gateway, Maker, eventually
+from tests.api.peers import DEADLINE_S, Gateway, Maker, eventually
 from tests.api.people import add_account, add_grant
 from tests.api.streams import Live, Screen, live
 
@@ -184,7 +184,7 @@ class TestListening:
 
     @pytest.mark.proves("N7")
     def test_a_slow_viewer_is_cut_and_nobody_waits_for_it(self, running: Live) -> None:
-        slow = HTTPConnection("127.0.0.1", running.port, timeout=20)
+        slow = HTTPConnection("127.0.0.1", running.port, timeout=DEADLINE_S)
         slow.connect()
         assert slow.sock is not None
         slow.sock.setsockopt(socket.SOL_SOCKET, socket.SO_RCVBUF, 4_096)
@@ -216,7 +216,7 @@ class TestListening:
     def test_one_account_does_not_take_every_place(self, running: Live) -> None:
         screens = [Screen(running.port, TOKENS["li"]) for _ in range(VIEWERS_OF_ONE)]
         try:
-            connection = HTTPConnection("127.0.0.1", running.port, timeout=20)
+            connection = HTTPConnection("127.0.0.1", running.port, timeout=DEADLINE_S)
             connection.request("GET", "/api/v1/feed", headers={"Authorization": f"Bearer {TOKENS['li']}"})
             answer = connection.getresponse()
             assert (answer.status, answer.headers["retry-after"]) == (503, "10")
@@ -255,7 +255,7 @@ class TestAlarms:
         with ExitStack() as stack:
             screens = {who: stack.enter_context(Screen(running.port, token)) for who, token in people.items()}
             eventually(lambda: len(running.station.feed._viewers) == len(people), "all listen")
-            assert running.station.link.ready.wait(20)
+            assert running.station.link.ready.wait(DEADLINE_S)
             gateway = stack.enter_context(Gateway(broker))
             duress = gateway.event(kind=Kind.DURESS, press="u1:1:900")
             panic = gateway.event()

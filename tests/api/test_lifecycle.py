@@ -45,7 +45,7 @@ from broker.messages import AlarmUpdate, GatewayEvent
 from broker.topics import Role as Wire
 from deploy.mosquitto import PrivateBroker
 from tests.api.conftest import Served, only_sqlite
-from tests.api.peers import COMMUNITY, GATEWAYS, GRID, HOUSEHOLDS, STATION, Gateway, eventually, listener
+from tests.api.peers import COMMUNITY, DEADLINE_S, GATEWAYS, GRID, HOUSEHOLDS, STATION, Gateway, eventually, listener
 from tests.api.people import Somebody, add_grant, somebody
 
 DAY: Final = 24 * 3_600_000
@@ -344,7 +344,7 @@ class TestHandling:
         start, answers = threading.Barrier(2), {}
 
         def close(officer: str, outcome: str) -> None:
-            start.wait(20)
+            start.wait(DEADLINE_S)
             headers = {"Authorization": f"Bearer token-of-{officer}", "If-Match": f'"{version}"'}
             answers[officer] = town.served.client.post(
                 path(press.id, "resolve"), json={"outcome": outcome}, headers=headers

@@ -39,7 +39,7 @@ from api.rights.rules import Authority, Grant, Principal, Reach, Role
 from api.sealing import SealBroken, Sealer
 from broker.kinds import Kind, Mark
 from tests.api.conftest import Serve, Served
-from tests.api.peers import GRID, HOUSEHOLDS, STATION, Gateway, eventually
+from tests.api.peers import DEADLINE_S, GRID, HOUSEHOLDS, STATION, Gateway, eventually
 from tests.api.people import somebody
 from tests.api.test_escalation import PEOPLE, shift
 
@@ -76,7 +76,7 @@ class Receiver:
         class Handler(BaseHTTPRequestHandler):
             def do_POST(self) -> None:
                 content = self.rfile.read(int(self.headers.get("Content-Length", "0")))
-                receiver.stuck.wait(20)
+                receiver.stuck.wait(DEADLINE_S)
                 receiver.got.append(Got(self.path, dict(self.headers), content))
                 self.send_response(receiver.status)
                 if 300 <= receiver.status < 400:

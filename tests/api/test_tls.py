@@ -23,7 +23,7 @@ from api.tls import Identity, hsts_s
 from deploy import authority
 from deploy.authority import Authority, names_of
 from tests.api.conftest import only_sqlite
-from tests.api.peers import STATION
+from tests.api.peers import DEADLINE_S, STATION
 from tests.api.people import Hands
 from tests.api.signing_in import PASSWORD, account
 from tests.screens.seeing import Serving
@@ -101,10 +101,10 @@ def ask(
     headers: Mapping[str, str] | None = None,
 ) -> Answer:
     scheme, _, at = origin.partition("://")
-    connection: http.client.HTTPConnection = http.client.HTTPConnection(at, timeout=10)
+    connection: http.client.HTTPConnection = http.client.HTTPConnection(at, timeout=DEADLINE_S)
     if scheme == "https":
         assert root is not None
-        connection = http.client.HTTPSConnection(at, timeout=10, context=trusting(root))
+        connection = http.client.HTTPSConnection(at, timeout=DEADLINE_S, context=trusting(root))
     sent = dict(headers or {})
     if body is not None:
         sent["Content-Type"] = "application/json"
@@ -168,7 +168,7 @@ def test_nothing_older_than_tls_1_2_is_spoken_and_nothing_plain_on_the_secure_po
 
     def shake(context: ssl.SSLContext) -> str | None:
         with (
-            socket.create_connection(("127.0.0.1", port), timeout=10) as raw,
+            socket.create_connection(("127.0.0.1", port), timeout=DEADLINE_S) as raw,
             context.wrap_socket(raw, server_hostname="127.0.0.1") as secured,
         ):
             return secured.version()
@@ -182,11 +182,11 @@ def test_nothing_older_than_tls_1_2_is_spoken_and_nothing_plain_on_the_secure_po
     assert identity_of(one).context.minimum_version is ssl.TLSVersion.TLSv1_2
     with pytest.raises(ssl.SSLCertVerificationError):
         shake(ssl.create_default_context())  # a machine that does not trust the root
-    with socket.create_connection(("127.0.0.1", port), timeout=10) as raw:
+    with socket.create_connection(("127.0.0.1", port), timeout=DEADLINE_S) as raw:
         raw.sendall(b"GET /healthz HTTP/1.1\r\nHost: x\r\n\r\n")
         assert not raw.recv(100).startswith(b"HTTP")
     # Somebody who does not shake hands keeps nobody else from it.
-    with socket.create_connection(("127.0.0.1", port), timeout=10):
+    with socket.create_connection(("127.0.0.1", port), timeout=DEADLINE_S):
         assert ask(one.secure_origin, "/healthz", root=root)[0] == 200
 
 
@@ -257,7 +257,7 @@ def identity_of(serving: Serving) -> Identity:
 
 def serial_at(port: int, root: Authority, *, name: str = "127.0.0.1") -> str:
     with (
-        socket.create_connection(("127.0.0.1", port), timeout=10) as raw,
+        socket.create_connection(("127.0.0.1", port), timeout=DEADLINE_S) as raw,
         trusting(root).wrap_socket(raw, server_hostname=name) as secured,
     ):
         shown = secured.getpeercert()
@@ -285,7 +285,7 @@ def test_a_renewed_certificate_is_shown_without_a_restart_and_what_cannot_be_use
     assert serial_at(port, root) == first
     # All of it; whoever was connected stays so.
     (folder / "station.crt").write_bytes((tmp_path / "new/station.crt").read_bytes())
-    kept = http.client.HTTPSConnection("127.0.0.1", port, timeout=10, context=trusting(root))
+    kept = http.client.HTTPSConnection("127.0.0.1", port, timeout=DEADLINE_S, context=trusting(root))
     kept.request("GET", "/healthz")
     kept.getresponse().read()
     identity.look()
@@ -334,7 +334,7 @@ def test_many_handshakes_while_it_is_renewed_each_find_a_whole_certificate(
         serial_at(port, root)
     stop.set()
     for each in knocking:
-        each.join(20)
+        each.join(DEADLINE_S)
     assert wrong == []
     assert len(seen) > 1
 

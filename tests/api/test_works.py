@@ -19,7 +19,7 @@ from api.works.models import LongWork
 from api.works.rules import Kind, left_s, thousandths
 from api.works.service import UNFINISHED_MOST
 from tests.api.conftest import Serve, Served, only_sqlite
-from tests.api.peers import COMMUNITY, STATION, eventually
+from tests.api.peers import COMMUNITY, DEADLINE_S, STATION, eventually
 from tests.api.people import Somebody, somebody
 from tests.api.test_points import a_round, employed, guard_of, note
 from tests.api.test_register_import import NEW, village, workbook
@@ -141,7 +141,7 @@ class TestWaiting:
         begun = leader.begin("points")
         assert leader.begin("points")["id"] == begun["id"]  # who asks twice has one
         second = other.begin("points")
-        assert held.begun.wait(5)
+        assert held.begun.wait(DEADLINE_S)
         eventually(lambda: leader.work(begun)["part"] == 675, "half judged")
         now = leader.work(begun)
         assert (now["phase"]["zh"], now["done"], now["total"], now["file"], now["recomputed"]) == (
@@ -162,7 +162,7 @@ class TestWaiting:
         leader, held = officer(served, "leader"), hold(served)
         days = [f"2026-11-{day:02}" for day in range(1, UNFINISHED_MOST + 1)]
         leader.begin("points")
-        assert held.begun.wait(5)
+        assert held.begun.wait(DEADLINE_S)
         begun = [leader.begin("reports", report="alarms", area=STATION, day=day) for day in days[:-1]]
         assert leader.begin("reports", report="alarms", area=STATION, day=days[-1], status=429)["most"] == 5
         held.go.set()
@@ -174,7 +174,7 @@ class TestWaiting:
             leader, held = officer(served, "leader"), hold(served)
             running = leader.begin("points")
             waiting = leader.begin("reports", report="alarms", area=STATION, day="2026-11-22")
-            assert held.begun.wait(5)
+            assert held.begun.wait(DEADLINE_S)
         with serve(wait=False) as served:
             leader = Officer(served, "leader")
             broken = leader.work(running)
@@ -202,7 +202,7 @@ class TestWaiting:
                          clock=lambda: now[0])  # fmt: skip
 
         begun = leader.begin("points")
-        assert held.begun.wait(5)
+        assert held.begun.wait(DEADLINE_S)
         one, other = another(gone), another("elsewhere/1/1/1")
         if station.database.shared:
             one.look(now[0])
@@ -223,7 +223,7 @@ class TestWaiting:
         third = leader.begin("points")
         one = another(gone)
         one.start()
-        assert held.begun.wait(5)
+        assert held.begun.wait(DEADLINE_S)
         station.doing.look(now[0])  # it is known that this process has ended
         assert leader.ended(third, "broken")["why"]["en"].startswith("the station was started again")
         eventually(lambda: not any(lane.number for lane in one._lanes), "that it noticed itself")
@@ -380,7 +380,7 @@ class TestReading:
     def test_it_is_done_in_the_name_of_whoever_asked_as_far_as_he_reaches_then(self, served: Served) -> None:
         leader, held = officer(served, "leader"), hold(served)
         leader.begin("points")
-        assert held.begun.wait(5)
+        assert held.begun.wait(DEADLINE_S)
         report = leader.begin("reports", report="alarms", area=STATION, day="2026-11-22")
         with served.station.database.write() as session:
             session.connection().exec_driver_sql("UPDATE account_grant SET to_ms = 2 WHERE account = 'leader'")

@@ -19,6 +19,7 @@ from deploy.cli import app
 from deploy.stage import example
 
 OK, BAD, USAGE, MISSING, STORE = range(5)
+PATIENCE_S = 60.0
 VILLAGE = str(example("village.toml"))
 HOME = str(example("home.toml"))
 
@@ -41,7 +42,7 @@ def shouwang_outside(*arguments: str | Path, path: str | None = None) -> Said:
     """Run it as a process of its own, as a user does."""
     done = subprocess.run(
         [sys.executable, "-m", "deploy.cli", *(str(argument) for argument in arguments)],
-        capture_output=True, text=True, timeout=30, check=False, stdin=subprocess.DEVNULL,
+        capture_output=True, text=True, timeout=PATIENCE_S, check=False, stdin=subprocess.DEVNULL,
         env={**os.environ, **({} if path is None else {"PATH": path})},
     )  # fmt: skip
     return Said(done.returncode, done.stdout, done.stderr)
@@ -200,7 +201,7 @@ def running_gateway(keys: Path, tmp_path: Path) -> Iterator[Path]:
             assert process.poll() is None, (tmp_path / "log").read_text()
         yield state
         process.terminate()
-        assert process.wait(10) == OK
+        assert process.wait(PATIENCE_S) == OK
         assert "Traceback" not in (tmp_path / "log").read_text()
     finally:
         process.kill()

@@ -49,7 +49,7 @@ class Home:
     def alarms(self) -> list[dict[str, Any]]:
         request = urllib.request.Request(f"http://127.0.0.1:{self.port}/api/v1/alarms")
         request.add_header("Authorization", f"Bearer {self.token}")
-        with urllib.request.urlopen(request, timeout=5) as answer:  # noqa: S310 - our own address
+        with urllib.request.urlopen(request, timeout=WITHIN_S) as answer:  # noqa: S310 - our own address
             items: list[dict[str, Any]] = json.load(answer)["items"]
             return items
 

@@ -71,7 +71,7 @@ def test_a_process_is_killed_at_the_third_call(manner: str, done: str) -> None:
         "for n in range(1, 6): step(n)\n"
     )
     ran = subprocess.run(
-        [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, check=False, env={**os.environ}, timeout=30
+        [sys.executable, "-c", program], stdout=subprocess.PIPE, text=True, check=False, env={**os.environ}, timeout=60
     )
     assert ran.returncode == -signal.SIGKILL
     assert ran.stdout == done

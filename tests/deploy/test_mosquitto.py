@@ -80,9 +80,12 @@ def test_nobody_else_is_let_in(broker: PrivateBroker, user: str | None, password
 
 
 def test_it_listens_on_loopback_only(broker: PrivateBroker) -> None:
-    with socket.create_connection(("127.0.0.1", broker.port), timeout=1):
+    with socket.create_connection(("127.0.0.1", broker.port), timeout=PATIENCE_S):
         pass
-    with pytest.raises(ConnectionRefusedError), socket.create_connection(("127.0.0.2", broker.port), timeout=1):
+    with (
+        pytest.raises(ConnectionRefusedError),
+        socket.create_connection(("127.0.0.2", broker.port), timeout=PATIENCE_S),
+    ):
         pass
 
 

@@ -75,7 +75,7 @@ def watch(box: Box) -> Iterator[Watcher]:
     yield start
     for process in processes:
         process.terminate()
-        process.wait(10)
+        process.wait(60)
     for reading in readings:
         reading.join()
     for process in processes:

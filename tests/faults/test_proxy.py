@@ -9,6 +9,7 @@ import pytest
 
 from faults.proxy import Proxy, State
 
+PATIENCE_S = 60.0
 SOON_S = 0.3
 """So long nothing comes when nothing may come."""
 
@@ -45,7 +46,7 @@ def _received(connection: socket.socket) -> bytes:
 
 @contextmanager
 def connected(proxy: Proxy) -> Iterator[socket.socket]:
-    with socket.create_connection(("127.0.0.1", proxy.port), timeout=10) as connection:
+    with socket.create_connection(("127.0.0.1", proxy.port), timeout=PATIENCE_S) as connection:
         yield connection
 
 
@@ -98,7 +99,7 @@ def test_a_half_open_link_says_nothing_and_is_reset_when_it_hears_again(echo: in
         connection.sendall(b"press")
         assert hears_nothing(connection)
         proxy.be(State())
-        connection.settimeout(10)
+        connection.settimeout(PATIENCE_S)
         with pytest.raises(ConnectionResetError):
             connection.recv(1)
 
@@ -108,7 +109,7 @@ def test_a_slow_link_carries_everything_later(echo: int) -> None:
         proxy.be(State(delay_s=SOON_S * 2))
         connection.sendall(b"press")
         assert hears_nothing(connection)
-        connection.settimeout(10)
+        connection.settimeout(PATIENCE_S)
         assert connection.recv(16) == b"PRESS"
 
 

@@ -27,7 +27,7 @@ from devices.timing import LineTiming
 from firmware_sim.settings import LineKind, LineSettings, VillageSettings
 from tests.firmware_sim.gateway_end import a_line
 
-PATIENCE_S = 30
+PATIENCE_S = 60
 VILLAGE = VillageSettings(
     lines=(a_line(3, 19_200), LineSettings(name="gate", kind=LineKind.RDM6300)),
     heartbeat_s=0,

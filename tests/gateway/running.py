@@ -13,7 +13,7 @@ from gateway.program import Gateway, Wrap, leave
 from gateway.settings import GatewaySettings
 from gateway.stamps import Clock, SystemClock
 from gateway.stores import open_stores
-from tests.gateway.waiting import until
+from tests.gateway.waiting import PATIENCE_S, until
 
 
 @asynccontextmanager
@@ -40,7 +40,7 @@ async def journalled(gateway: Gateway) -> list[Event]:
     )
 
 
-async def until_fault(gateway: Gateway, fault: str, *, timeout_s: float = 15.0) -> None:
+async def until_fault(gateway: Gateway, fault: str, *, timeout_s: float = PATIENCE_S) -> None:
     await until(lambda: fault in gateway._supervision.faults, timeout_s=timeout_s)
 
 

@@ -14,6 +14,7 @@ from broker.messages import GatewayEvent, Receipt, audience_of
 from broker.signing import Signer, Verifier, canonical
 from broker.topics import Name, build
 from tests.gateway.place import GATEWAY, GATEWAY_SIGNER, STATION, STATION_SIGNER, new_id
+from tests.gateway.waiting import PATIENCE_S
 
 TRIAL = f"/api/v1/gateways/{GATEWAY}/trial"
 EVENTS = f"/api/v1/gateways/{GATEWAY}/events"
@@ -41,7 +42,7 @@ class StationHttp:
         if path == TRIAL:
             return self._answer_trial(body)
         assert path == EVENTS, path
-        self.hold.wait(20)
+        self.hold.wait(PATIENCE_S)
         topic = build(Name.GATEWAY_EVENT, STATION, GATEWAY)
         events = [self._verifier.open(topic, canonical(one)) for one in json.loads(body)["events"]]
         self.requests.append(len(events))

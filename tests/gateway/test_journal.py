@@ -33,6 +33,7 @@ from gateway.journal import (
 )
 from tests.gateway.disks import SmallDisk
 from tests.gateway.place import DICE, GATEWAY, STATION, Clock, plain, press
+from tests.gateway.waiting import PATIENCE_S
 
 CLOCK = Clock()
 
@@ -391,7 +392,7 @@ journal.close()
 def test_a_sync_that_fails_keeps_nothing_and_the_next_try_keeps_it_once(path: Path, nth: int, error: str) -> None:
     run = subprocess.run(
         [*refuse_writes("fdatasync,fsync", nth, error), sys.executable, "-c", FAILING, str(path), "8"],
-        capture_output=True, text=True, check=False, timeout=50, cwd=Path(__file__).parents[2],
+        capture_output=True, text=True, check=False, timeout=PATIENCE_S, cwd=Path(__file__).parents[2],
     )  # fmt: skip
     if "opened" not in run.stdout and "Refused" not in run.stderr:
         pytest.skip(f"strace may not trace here: {run.stderr[-200:]}")

@@ -18,7 +18,7 @@ from gateway.journal import Carried, Damaged, Delivery, Heard, Journal, Refused
 from gateway.keeping import NO_EPOCH, Append, Keeper
 from gateway.opening import open_journal
 from tests.gateway.place import DICE, GATEWAY, STATION, Clock, plain, press
-from tests.gateway.waiting import until
+from tests.gateway.waiting import PATIENCE_S, until
 
 pytestmark = pytest.mark.anyio
 CLOCK = Clock()
@@ -290,7 +290,7 @@ async def test_counters_are_leased_beside_a_commit_that_takes_for_ever(disk: Dis
 
     def wrap(append: Append) -> Append:
         def wrapped(events: Sequence[Event], **more: Any) -> list[Entry]:
-            gate.wait(30)
+            gate.wait(PATIENCE_S)
             return append(events, **more)
 
         return wrapped

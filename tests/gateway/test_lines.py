@@ -23,7 +23,7 @@ from gateway.links.uart import READ_BYTES
 from gateway.program import Gateway, leave
 from tests.gateway.place import Clock, plain, press, seed, settings
 from tests.gateway.running import around, journalled, running, until_fault
-from tests.gateway.waiting import until
+from tests.gateway.waiting import PATIENCE_S, until
 from tests.gateway.wire import Units, Wire
 
 pytestmark = pytest.mark.anyio
@@ -73,7 +73,7 @@ async def test_a_commit_that_takes_five_seconds_delays_no_siren(wire: Wire) -> N
 
     def slow(append: Callable[..., Any]) -> Callable[..., Any]:
         def wrapped(*args: Any, **named: Any) -> Any:
-            gate.wait(30)
+            gate.wait(PATIENCE_S)
             return append(*args, **named)
 
         return wrapped
@@ -124,7 +124,7 @@ async def test_after_a_commit_nobody_is_talked_into_who_began_to_speak_meanwhile
 
     def slow(append: Callable[..., Any]) -> Callable[..., Any]:
         def wrapped(*args: Any, **named: Any) -> Any:
-            gate.wait(10)
+            gate.wait(PATIENCE_S)
             return append(*args, **named)
 
         return wrapped
@@ -201,7 +201,7 @@ async def test_a_press_that_is_repeated_while_the_disk_is_slow_rings_once_and_is
 
     def slow(append: Callable[..., Any]) -> Callable[..., Any]:
         def wrapped(*args: Any, **named: Any) -> Any:
-            gate.wait(10)
+            gate.wait(PATIENCE_S)
             return append(*args, **named)
 
         return wrapped
@@ -410,8 +410,8 @@ async def test_what_no_disk_takes_gives_way_to_alarms_and_is_new_when_it_is_said
         press = units.press(1)
         await until(lambda: units.plays(3))
         refuse[0] = False
-        await until(lambda: units.is_kept(1, press), timeout_s=40)
-        await until(lambda: all(units.is_kept(2, number) for number in numbers), timeout_s=40)
+        await until(lambda: units.is_kept(1, press))
+        await until(lambda: all(units.is_kept(2, number) for number in numbers))
         tags = [event.detail["tag"] for event in await journalled(gateway) if event.type is EventType.CHECK_IN]
         assert sorted(tags) == sorted(f"{tag:02X}" for tag in range(12))
 
@@ -421,7 +421,7 @@ def held(gate: Gate) -> Callable[[Callable[..., Any]], Callable[..., Any]]:
 
     def around_append(append: Callable[..., Any]) -> Callable[..., Any]:
         def wrapped(*args: Any, **named: Any) -> Any:
-            gate.wait(30)
+            gate.wait(PATIENCE_S)
             return append(*args, **named)
 
         return wrapped

@@ -16,7 +16,7 @@ from gateway.mqtt import WINDOW, Access, Arrived, MqttLink, Patience, Will
 from tests.deploy.mailbox import Mailbox
 from tests.gateway.place import GATEWAY, STATION
 from tests.gateway.station import THE_GATEWAY, THE_STATION
-from tests.gateway.waiting import until
+from tests.gateway.waiting import PATIENCE_S, until
 
 pytestmark = pytest.mark.anyio
 
@@ -149,7 +149,7 @@ async def test_closing_at_the_moment_in_which_the_connection_goes_ends_it(broker
         for _ in range(turns):
             await asyncio.sleep(0)
         closing = asyncio.create_task(link.close())
-        done, _ = await asyncio.wait([closing], timeout=3)
+        done, _ = await asyncio.wait([closing], timeout=PATIENCE_S)
         if not done and link._task is not None:
             link._task.cancel()  # or nothing would ever end here
         assert done

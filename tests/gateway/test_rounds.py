@@ -17,7 +17,7 @@ from gateway.journal import Refused
 from gateway.recorder import Batch
 from tests.gateway.place import Clock, plain, settings
 from tests.gateway.running import around, health, journalled, running, until_fault
-from tests.gateway.waiting import until
+from tests.gateway.waiting import PATIENCE_S, until
 
 pytestmark = pytest.mark.anyio
 
@@ -181,7 +181,7 @@ async def test_the_watchdog_is_told_only_while_the_journal_answers_and_a_slow_ca
 
     def hanging(append: Callable[..., Any]) -> Callable[..., Any]:
         def wrapped(*args: Any, **named: Any) -> Any:
-            gate.wait(20)
+            gate.wait(PATIENCE_S)
             return append(*args, **named)
 
         return wrapped

@@ -20,6 +20,7 @@ from deploy.cli import app
 from devices.wand import CardRecord, Details
 from gateway.wand import WandTrouble, read_wand
 from tests.devices.wands import Wand
+from tests.gateway.waiting import PATIENCE_S
 
 pytestmark = pytest.mark.proves("P1")
 
@@ -41,7 +42,7 @@ def plugged(answer: Callable[[bytes], bytes]) -> Iterator[Path]:
         yield Path(os.ttyname(theirs))
     finally:
         os.close(theirs)
-        thread.join(5)
+        thread.join(PATIENCE_S)
         os.close(ours)
 
 

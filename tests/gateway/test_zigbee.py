@@ -17,7 +17,7 @@ from gateway.links.zigbee import MOST_BYTES, read_action
 from gateway.mqtt import Arrived
 from tests.gateway.place import settings
 from tests.gateway.running import journalled, running, until_fault
-from tests.gateway.waiting import until
+from tests.gateway.waiting import PATIENCE_S, until
 
 TOPIC = "zigbee2mqtt/hall"
 
@@ -74,7 +74,9 @@ class Zigbee2Mqtt:
         self._client.loop_start()
 
     def say(self, name: str, *, retain: bool = False, **state: Any) -> None:
-        self._client.publish(f"zigbee2mqtt/{name}", json.dumps(state), qos=1, retain=retain).wait_for_publish(5)
+        self._client.publish(f"zigbee2mqtt/{name}", json.dumps(state), qos=1, retain=retain).wait_for_publish(
+            PATIENCE_S
+        )
 
     def close(self) -> None:
         self._client.disconnect()

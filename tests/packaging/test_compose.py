@@ -113,13 +113,15 @@ class Stack:
         """As the engine asks."""
         kind, *command = services()[name]["healthcheck"]["test"]
         assert kind == "CMD"
-        done = subprocess.run([self.here(word) for word in command], capture_output=True, check=False, timeout=10)
+        done = subprocess.run(
+            [self.here(word) for word in command], capture_output=True, check=False, timeout=PATIENCE_S
+        )
         return done.returncode == 0
 
     def health(self, name: str) -> dict[str, Any]:
         url = f"http://{LOOPBACK}:{self.ports[STATIONS[name]]}/healthz"
         try:
-            with urllib.request.urlopen(url, timeout=5) as answer:
+            with urllib.request.urlopen(url, timeout=PATIENCE_S) as answer:
                 read: dict[str, Any] = json.load(answer)
         except urllib.error.HTTPError as error:
             read = json.load(error)
@@ -139,12 +141,12 @@ class Stack:
         for one in reversed(self._running.values()):
             one.terminate()
         for one in self._running.values():
-            one.wait(20)
+            one.wait(PATIENCE_S)
 
 
 def shouwang(*arguments: str) -> None:
     process = Forked("deploy.cli", arguments, stderr=sys.__stderr__.fileno(), stdout=sys.__stderr__.fileno())  # type: ignore[union-attr]
-    assert process.wait(60) == 0, arguments
+    assert process.wait(PATIENCE_S) == 0, arguments
 
 
 @pytest.fixture

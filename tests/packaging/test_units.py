@@ -139,7 +139,7 @@ def test_the_gateway_of_the_unit_says_that_it_is_ready_and_feeds_the_watchdog(tm
                 said.append(notify.recv(256).decode())
         finally:
             process.terminate()
-            code = process.wait(30)
+            code = process.wait(60)
     assert said.index("READY=1") < said.index("WATCHDOG=1")
     assert code == 0
     assert (state / "gw1" / "journal.db").exists()

@@ -73,14 +73,14 @@ def ask(running: Town, who: str, method: str, path: str, body: Any = None, *, if
             **({} if if_match is None else {"If-Match": if_match}),
         },
     )
-    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - our own address
+    with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - our own address
         text = answer.read()
         return (json.loads(text) if text else None), answer.headers.get("ETag", "")
 
 
 def promote(running: Town) -> None:
     """What an administrator does, whose second factor other tests show: the leader is the station's duty leader."""
-    with contextlib.closing(sqlite3.connect(running.database, timeout=10)) as tables, tables:
+    with contextlib.closing(sqlite3.connect(running.database, timeout=60)) as tables, tables:
         tables.execute(
             "INSERT INTO account_grant (account, role, scope, from_ms, given_ms)"
             " VALUES ('leader', 'duty_leader', 'north', 1, 1)"

@@ -23,7 +23,7 @@ def put_key(running: Town, unit: str, key: bytes) -> None:
         data=json.dumps({"key": key.hex()}).encode(),
         headers={"Authorization": f"Bearer {running.box.tokens['desk']}", "Content-Type": "application/json"},
     )
-    with urllib.request.urlopen(request, timeout=10):  # noqa: S310 - our own address
+    with urllib.request.urlopen(request, timeout=60):  # noqa: S310 - our own address
         pass
 
 

@@ -108,7 +108,7 @@ def test_a_station_away_for_more_than_the_broker_keeps_gets_everything_in_order(
         away.press("u02")
         away.wait_confirmed()
         away.box.start_station()
-        away.settle(timeout_s=50)
+        away.settle(timeout_s=60)
         verdict = away.verdict()
         assert not verdict.wrong
         assert not verdict.missing
@@ -200,7 +200,7 @@ def test_the_command_itself_can_be_told_where_to_die(own_town: Town) -> None:
     own_town.gateway.stop()
     gateway = own_town.box.start_gateway(interfere=["link.write.line1:before:1"])
     message = own_town.press("u03")
-    assert gateway.wait_dead(10) == -9
+    assert gateway.wait_dead(60) == -9
     own_town.restart(gateway)
     own_town.wait_confirmed(message)
     own_town.settle()

@@ -31,7 +31,7 @@ def ask(town: Town, method: str, path: str, body: Any = None, *, if_match: str |
             **({} if if_match is None else {"If-Match": if_match}),
         },
     )
-    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - as above
+    with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - as above
         return json.load(answer), answer.headers.get("ETag", "")
 
 
@@ -80,7 +80,7 @@ def test_a_gateway_that_is_killed_goes_on_with_its_slice_and_one_that_missed_it_
     own_town.gateway.kill()
     exclude(own_town, "h06", "h01")
     own_town.restart(own_town.gateway)
-    own_town.box.wait_until(lambda: runs(own_town) == before + 2, "the gateway runs what it missed", timeout_s=40)
+    own_town.box.wait_until(lambda: runs(own_town) == before + 2, "the gateway runs what it missed", timeout_s=60)
     message = own_town.press("u05")
     own_town.wait_siren("u02", message)
     own_town.settle()

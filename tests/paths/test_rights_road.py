@@ -45,7 +45,7 @@ class Desk:
                 **({} if if_match is None else {"If-Match": if_match}),
             },
         )
-        with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - our own address
+        with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - our own address
             text = answer.read()
             return (json.loads(text) if text else None), answer.headers.get("ETag", "")
 

@@ -31,7 +31,7 @@ def ask(town: Town, path: str, body: Any) -> Any:
         data=json.dumps(body).encode(),
         headers={"Authorization": f"Bearer {town.box.tokens['desk']}", "Content-Type": "application/json"},
     )
-    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - as above
+    with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - as above
         return json.load(answer)
 
 

@@ -26,7 +26,7 @@ def test_a_village_serves_https_and_its_gateway_believes_the_authority_of_the_si
     with town(tmp_path, more=more) as cut:
         cut.wait_greeted()
         trusting = ssl.create_default_context(cafile=str(ca))
-        with urllib.request.urlopen(f"https://127.0.0.1:{port}/healthz", context=trusting, timeout=5) as answer:
+        with urllib.request.urlopen(f"https://127.0.0.1:{port}/healthz", context=trusting, timeout=60) as answer:
             health = json.load(answer)
         assert health["certificate"]["trouble"] is False
         assert not [one for one in cut.box.get("/api/v1/faults")["faults"] if one["code"].startswith("certificate")]

@@ -18,13 +18,13 @@ from tests.api.people import Hands, somebody
 from tests.api.signing_in import account
 from tests.api.test_guards import duty, hire
 from tests.api.test_patrols import BEGINS_MS, MINUTE_MS, lay_out
-from tests.screens.seeing import Screen, Serving, chromium
+from tests.screens.seeing import PATIENCE_S, Screen, Serving, chromium
 
 __all__ = ["broker", "gateway", "migrated_file", "passwords_cost_little", "settings"]
 
 Open = Callable[..., Screen]
 
-expect.set_options(timeout=15_000)  # a slow machine is no failure
+expect.set_options(timeout=PATIENCE_S * 1_000)
 
 PEOPLE: tuple[tuple[str, str, Role, str], ...] = (
     ("wang", "王建国", Role.DUTY_OFFICER, STATION),

@@ -37,6 +37,8 @@ LOOKS: Final[tuple[tuple[Literal["light", "dark"], int, int], ...]] = (
     ("dark", 390, 844),
 )
 SIZE_ALONE: Final = 1024
+PATIENCE_S: Final = 60.0
+"""How long what has to come may take: a busy machine is no failure."""
 LOST: Final = "net::ERR"
 CONFLICT: Final = "409"
 """What a browser says by itself of a server that is away."""
@@ -87,13 +89,13 @@ class Serving:
         self._running = server
         self._thread = threading.Thread(target=server.run, kwargs={"sockets": [listener]})
         self._thread.start()
-        assert self.station.link.ready.wait(20)
+        assert self.station.link.ready.wait(PATIENCE_S)
 
     def stop(self) -> None:
         """End it in order; feeds are hung up."""
         if self._thread is not None:
             self._running.should_exit = True
-            self._thread.join(20)
+            self._thread.join(PATIENCE_S)
             self._thread = None
 
     @property
@@ -115,7 +117,7 @@ class Screen:
         self.context: BrowserContext = browser.new_context(
             **{"viewport": {"width": 1440, "height": 900}, "locale": "zh-CN", "base_url": origin} | how
         )
-        self.context.set_default_timeout(15_000)
+        self.context.set_default_timeout(PATIENCE_S * 1_000)
         self.wrong: list[str] = []
         self.away = False
         """Whether the server may be unreachable, which browsers call an error."""

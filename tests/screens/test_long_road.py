@@ -45,7 +45,7 @@ def ask(running: Town, path: str, body: Any, method: str = "POST") -> Any:
         data=json.dumps(body).encode(),
         headers={"Authorization": f"Bearer {running.box.tokens['desk']}", "Content-Type": "application/json"},
     )
-    with urllib.request.urlopen(request, timeout=10) as answer:  # noqa: S310 - an address of this test
+    with urllib.request.urlopen(request, timeout=60) as answer:  # noqa: S310 - an address of this test
         return json.load(answer)
 
 

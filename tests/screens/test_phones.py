@@ -279,7 +279,7 @@ def test_a_page_that_is_closed_and_opened_again_without_its_station_still_has_th
     page = one.context.new_page()
     page.goto("/phone/")  # the shell is in the phone, and so is what was pressed
     expect(page.locator("#mine")).to_contain_text("正在发出")
-    expect(page.locator("#mine")).to_contain_text("请打 110", timeout=15_000)
+    expect(page.locator("#mine")).to_contain_text("请打 110")
     serving.start()
     expect(rung(page, 1)).to_have_class("reached")
     assert len(Somebody(serving.served, "xu").get("/api/v1/alarms", open="true")["items"]) == 1
@@ -342,7 +342,7 @@ def answer_and_arrive(page: Page, officer: Somebody, hands: Hands, codes: dict[s
     (guard,) = officer.get("/api/v1/guards")["items"]
     call = officer.post("/api/v1/roll-calls", {"area": "gr1", "guards": [guard["id"]]}, status=201)["number"]
     card = page.locator(f"#call-{call}")
-    expect(card).to_contain_text("点名", timeout=15_000)
+    expect(card).to_contain_text("点名")
     card.get_by_role("combobox").select_option("shed")
     card.get_by_role("button", name="应答：我在岗").tap()
     expect(card).to_have_count(0)
@@ -353,7 +353,7 @@ def answer_and_arrive(page: Page, officer: Somebody, hands: Hands, codes: dict[s
     officer.post(f"/api/v1/alarms/{alarm}/acknowledge")
     order = officer.post(f"/api/v1/alarms/{alarm}/orders", {"guard": guard["id"], "words": "走北门"}, status=201)
     card = page.locator(f"#order-{order['number']}")
-    expect(card).to_contain_text("派您去处置警情", timeout=15_000)
+    expect(card).to_contain_text("派您去处置警情")
     card.get_by_role("button", name="看派单").tap()
     expect(page.locator("main")).to_contain_text("走北门")
     expect(page.locator("#help-press")).to_be_visible()  # where he needs it most
@@ -660,7 +660,7 @@ def test_a_group_leader_sees_on_a_phone_who_answers_while_it_goes_on_and_confirm
     gateway.send([event])
     gateway.receipted([event])
     neighbour.post(f"/api/v1/alarms/{event.id}/answer", {"answer": "coming"})
-    expect(now).to_contain_text("马上去 1", timeout=20_000)  # nobody has touched the phone
+    expect(now).to_contain_text("马上去 1")  # nobody has touched the phone
     expect(now.locator(".rows")).to_contain_text("102")
     wrong = [one.overflow(), one.violations(), page.evaluate(SMALL)]
     page.emulate_media(color_scheme="dark")
