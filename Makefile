@@ -40,8 +40,8 @@ deb-test: # installs them in a clean Debian, boots it with systemd, and uses it;
 power: setup # four tiers of power cuts, 200 of them on a real file system: half an hour, root, and not in CI
 	@shouwang faults --tier T1 --tier T2 --tier T3 --tier T4 $(ARGS)
 
-test: setup # three files at a time on the two cores of CI, since most of a test is waiting
-	@pytest -n 3 --dist loadfile $(ARGS)
+test: setup # four files at a time on the two cores of CI, since half of a test is waiting
+	@pytest -n 4 --dist loadfile --no-loadscope-reorder $(ARGS)
 
 check: setup # what a reviewer need not look at; every step runs, all at a time, so that one run tells all
 	@said=$$(mktemp -d); trap 'rm -rf "$$said"' EXIT; failed=0; \

@@ -17,6 +17,7 @@ import pytest
 from fastapi import FastAPI
 from sqlalchemy.engine import Engine
 from sqlalchemy.util import LRUCache
+from starlette.routing import BaseRoute
 from starlette.testclient import TestClient
 
 from api.accounts import proofs
@@ -81,6 +82,24 @@ def statements_are_compiled_once() -> Iterator[None]:
     with pytest.MonkeyPatch.context() as patch:
         kept = property(lambda _engine: shared, lambda _engine, _own: None)
         patch.setattr(Engine, "_compiled_cache", kept, raising=False)
+        yield
+
+
+@pytest.fixture(scope="session", autouse=True)
+def openapi_is_written_once() -> Iterator[None]:
+    """It takes two seconds for each application, and is the same for all that have the same routes."""
+    written: dict[tuple[int, ...], tuple[list[BaseRoute], dict[str, Any]]] = {}
+    write = FastAPI.openapi
+
+    def once(app: FastAPI) -> dict[str, Any]:
+        ours = [route for route in app.routes if getattr(route, "path", None) != app.openapi_url]
+        same = tuple(map(id, ours))
+        if same not in written:
+            written[same] = (ours, write(app))  # with the routes, so that no other gets the id of one
+        return written[same][1]
+
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(FastAPI, "openapi", once)
         yield
 
 
