@@ -10,6 +10,7 @@ import tomllib
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryFile
 from typing import Any
 
 import pytest
@@ -17,9 +18,12 @@ from typer.testing import CliRunner
 
 from deploy.cli import app
 from deploy.stage import example
+from tests.api.peers import eventually
+from tests.forking import Forked
 
 OK, BAD, USAGE, MISSING, STORE = range(5)
 PATIENCE_S = 60.0
+NOT_YET = "not connected yet"
 VILLAGE = str(example("village.toml"))
 HOME = str(example("home.toml"))
 
@@ -39,13 +43,14 @@ def shouwang(*arguments: str | Path) -> Said:
 
 
 def shouwang_outside(*arguments: str | Path, path: str | None = None) -> Said:
-    """Run it as a process of its own, as a user does."""
-    done = subprocess.run(
-        [sys.executable, "-m", "deploy.cli", *(str(argument) for argument in arguments)],
-        capture_output=True, text=True, timeout=PATIENCE_S, check=False, stdin=subprocess.DEVNULL,
-        env={**os.environ, **({} if path is None else {"PATH": path})},
-    )  # fmt: skip
-    return Said(done.returncode, done.stdout, done.stderr)
+    """Run it as a process of its own."""
+    env = {**os.environ, **({} if path is None else {"PATH": path})}
+    with TemporaryFile("w+", encoding="utf-8") as out, TemporaryFile("w+", encoding="utf-8") as err:
+        process = Forked("deploy.cli", [str(argument) for argument in arguments], stdout=out, stderr=err, env=env)
+        code = process.wait(PATIENCE_S)
+        out.seek(0)
+        err.seek(0)
+        return Said(code, out.read(), err.read())
 
 
 def complains(said: Said, code: int, about: str) -> None:
@@ -184,6 +189,12 @@ def health(state: Path) -> dict[str, Any]:
     return told
 
 
+def runs_alone(state: Path) -> bool:
+    """Whether it has missed its ports and its broker by now."""
+    told = health(state)
+    return {"line_lost line1", "line_lost gate"} <= {*told["faults"]} and told["uplink"]["trouble"] != NOT_YET
+
+
 @pytest.fixture
 def running_gateway(keys: Path, tmp_path: Path) -> Iterator[Path]:
     """A gateway whose ports and whose broker are missing; yields its state directory."""
@@ -195,10 +206,8 @@ def running_gateway(keys: Path, tmp_path: Path) -> Iterator[Path]:
             stdout=log, stderr=log, bufsize=0,
         )  # fmt: skip
     try:
-        while not {"line_lost line1", "line_lost gate"} <= set((told := health(state))["faults"]) or (
-            told["uplink"]["trouble"] == "not connected yet"
-        ):
-            assert process.poll() is None, (tmp_path / "log").read_text()
+        eventually(lambda: process.poll() is not None or runs_alone(state), "told of what it lacks")
+        assert process.poll() is None, (tmp_path / "log").read_text()
         yield state
         process.terminate()
         assert process.wait(PATIENCE_S) == OK

@@ -6,6 +6,7 @@ import shutil
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import cached_property
 from pathlib import Path
 from typing import Any, Final, Literal, Self
 
@@ -126,7 +127,11 @@ class Screen:
         self.context.on("console", self._said)
         self.context.on("weberror", lambda error: self.wrong.append(f"script: {error.error}"))
         self.context.on("request", self._asked)
-        self.page: Page = self.context.new_page()
+
+    @cached_property
+    def page(self) -> Page:
+        """What is looked at. Whoever only asks needs none, and each is a process of its own."""
+        return self.context.new_page()
 
     def _said(self, message: ConsoleMessage) -> None:
         expected = (self.away and LOST in message.text) or (self.conflict and CONFLICT in message.text)
@@ -184,7 +189,8 @@ class Screen:
 
     def violations(self) -> list[str]:
         """What axe-core finds that keeps somebody from using the page."""
-        self.page.evaluate(AXE.read_text("utf-8"))
+        if not self.page.evaluate("'axe' in window"):
+            self.page.evaluate(AXE.read_text("utf-8"))
         found: list[dict[str, Any]] = self.page.evaluate(RUN_AXE)
         return [json.dumps(one, ensure_ascii=False) for one in found if one["impact"] in SERIOUS]
 
