@@ -170,7 +170,12 @@ def database(database_url: str) -> Iterator[Database]:
 
 @pytest.fixture
 def settings(tmp_path: Path, broker: PrivateBroker, database_url: str) -> StationSettings:
-    key = tmp_path / "station.key"
+    return settings_in(tmp_path, broker, database_url)
+
+
+def settings_in(folder: Path, broker: PrivateBroker, database_url: str) -> StationSettings:
+    """A station with two officers and one group of households, whose key is in `folder`."""
+    key = folder / "station.key"
     key.write_text(seed("station").hex())
     station = principal(Role.STATION)
     return StationSettings.model_validate(

@@ -79,9 +79,12 @@ class Heard:
 def eventually(true: Callable[[], bool], what: str, *, deadline_s: float = DEADLINE_S) -> None:
     """Wait for what nobody tells of: a row of a table, a state of another thread."""
     began, never = monotonic(), threading.Event()
-    while not true():
-        assert monotonic() - began < deadline_s, f"not {what} within {deadline_s} s"
-        never.wait(0.005)
+    while True:
+        looked = monotonic()
+        if true():
+            return
+        assert looked - began < deadline_s, f"not {what} within {deadline_s} s"
+        never.wait(max(0.005, monotonic() - looked))  # whoever is waited for needs the processor, too
 
 
 class Peer:

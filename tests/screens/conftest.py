@@ -2,6 +2,7 @@
 
 import shutil
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any
 
@@ -78,6 +79,12 @@ def hands() -> Hands:
 
 @pytest.fixture
 def busy(settings: StationSettings, hands: Hands) -> Iterator[Serving]:
+    with serving_busily(settings, hands) as running:
+        yield running
+
+
+@contextmanager
+def serving_busily(settings: StationSettings, hands: Hands) -> Iterator[Serving]:
     """A station with PEOPLE, a company, and a round that has begun with a guard on duty."""
     with Serving(settings, clock=hands) as running:
         with running.station.registrar.edit("li") as edit:

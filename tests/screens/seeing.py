@@ -210,5 +210,11 @@ class Screen:
             self.page.set_viewport_size(size)
         return wide
 
+    def put_down(self) -> None:
+        """Nobody looks for now; who is signed in stays so."""
+        if "page" in vars(self):
+            self.page.close()
+            del self.page
+
     def close(self) -> None:
         self.context.close()
