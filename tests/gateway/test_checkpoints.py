@@ -16,7 +16,7 @@ import pytest
 from broker.ids import UnitId, event_id
 from broker.kinds import EventType
 from broker.messages import Action, Command
-from devices import pn532
+from devices import pn532, wiegand
 from devices.commands import Pattern
 from devices.readings import Proof, TagRead
 from firmware_sim.acts import HoldTag
@@ -318,7 +318,9 @@ async def checkpoint(
     """A gateway with readers. `late_ns`: how long a disk may take; this machine may be busier than a Pi."""
     values = {"units": [], "gpio": "mock", "gpio_socket": tmp_path / "gpio", "tags": KNOWN, "lines": []} | more
     async with AsyncExitStack() as stack:
-        stack.enter_context(pytest.MonkeyPatch.context()).setattr(rules, "LATE_NS", late_ns)
+        patch = stack.enter_context(pytest.MonkeyPatch.context())
+        patch.setattr(rules, "LATE_NS", late_ns)
+        patch.setattr(wiegand, "SILENCE_NS", 250 * MS)  # a busy machine pauses in the middle of a frame
         gateway = await stack.enter_async_context(running(settings(tmp_path / "state", **values), wrap=wrap))
         reader, writer = await asyncio.open_unix_connection(str(tmp_path / "gpio"))
         seen = Checkpoint(gateway, writer)
