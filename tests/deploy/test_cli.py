@@ -137,7 +137,8 @@ def test_keys_are_told_once_and_a_second_run_adds_nothing(tmp_path: Path) -> Non
 
 
 def test_keys_that_others_can_read_are_refused_with_the_command_that_mends_it(tmp_path: Path) -> None:
-    (tmp_path / "keys").mkdir(mode=0o755)
+    (tmp_path / "keys").mkdir()
+    (tmp_path / "keys").chmod(0o755)  # whatever the umask is
     complains(shouwang("keys", HOME, "--keys", tmp_path / "keys"), USAGE, "chmod 700")
 
 

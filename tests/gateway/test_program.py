@@ -37,6 +37,14 @@ def wire(tmp_path: Path) -> Iterator[Wire]:
     one.close()
 
 
+@pytest.fixture
+def own_umask() -> Iterator[None]:
+    """A gateway takes rights away from its process, which is that of the other tests here."""
+    before = os.umask(0o077)
+    yield
+    os.umask(before)
+
+
 def place(wire: Wire, state: Path, **more: Any) -> GatewaySettings:
     return settings(state, lines=[{"name": "line1", "port": wire.name, "baud": 115200}], **more)
 
@@ -185,6 +193,7 @@ async def test_a_siren_ends_after_its_time(wire: Wire, tmp_path: Path) -> None:
 # As a process
 
 
+@pytest.mark.usefixtures("own_umask")
 async def test_run_ends_in_order_on_a_signal(tmp_path: Path) -> None:
     state = tmp_path / "state"
     task = asyncio.create_task(run(settings(state, lines=[], units=[])))
@@ -198,6 +207,7 @@ async def test_run_ends_in_order_on_a_signal(tmp_path: Path) -> None:
 
 
 @pytest.mark.proves("F11")
+@pytest.mark.usefixtures("own_umask")
 async def test_a_second_gateway_on_the_same_state_refuses_to_start(tmp_path: Path) -> None:
     state = tmp_path / "state"
     async with running(settings(state, lines=[], units=[])):
