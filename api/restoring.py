@@ -5,7 +5,7 @@ in must sign in again, since his session may have been ended since; households t
 again; and the record of who did what says that it was restored, and to which head.
 """
 
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Final
@@ -25,19 +25,19 @@ from api.leases.service import where
 from api.privacy import erasures
 from api.privacy.erasures import Erased
 
-ENDS: Final[Mapping[str, tuple[str, str]]] = {
-    "account.close": ("账号已注销", "account closed"),
-    "account.password": ("密码已更改", "password changed"),
-    "account.reset": ("密码已重置", "password reset"),
-    "grant.take": ("权限已收回", "role taken back"),
-    "token.revoke": ("令牌已撤销", "token revoked"),
-    "broker.account.end": ("消息账号已停用", "account at the broker ended"),
-    "register.gateway.key": ("网关密钥已更换", "key of a gateway changed"),
-    "register.gateway.revoke": ("网关密钥已撤销", "key of a gateway revoked"),
-    "register.unit.key": ("设备密钥已更换", "key of a unit changed"),
-    "register.move_out": ("住户已迁出", "household moved out"),
-}
-"""What the record calls the end of something that somebody could use, in words."""
+ENDS: Final = (
+    "account.close",
+    "account.password",
+    "account.reset",
+    "grant.take",
+    "token.revoke",
+    "broker.account.end",
+    "register.gateway.key",
+    "register.gateway.revoke",
+    "register.unit.key",
+    "register.move_out",
+)
+"""What the record calls the end of something that somebody could use; its words stand in `api.audit.words`."""
 
 
 @dataclass(frozen=True, slots=True, kw_only=True)
@@ -87,7 +87,7 @@ def ended_in(url: str, *, station: str, head: tuple[int, str]) -> list[Revived] 
                 return None
             return [
                 Revived(action=one.action, about=one.about, at_ms=one.at_ms)
-                for one in chain.after_of(session, head[0], ENDS.keys())
+                for one in chain.after_of(session, head[0], ENDS)
             ]
     except (SQLAlchemyError, DatabaseError):
         return None

@@ -22,6 +22,7 @@ from broker.kinds import Words
 from deploy import interference
 
 if TYPE_CHECKING:
+    from api.settings import StationSettings
     from deploy.authority import Authority, Names
     from deploy.provisioning import Made
     from deploy.restoring import Restored
@@ -238,6 +239,16 @@ def station(
     raise typer.Exit(program.serve(read, role=Role(role.value), wrap=wrap, clock=told))
 
 
+def _station_settings(settings: Path | None, state: Path) -> "StationSettings":
+    """Those of a station that is set up here: in the file that is named, else in its state folder."""
+    from api import settings as station_settings
+
+    try:
+        return station_settings.load(settings or state / "settings.json")
+    except station_settings.SettingsError as error:
+        fail(error, USAGE)
+
+
 audit = typer.Typer(help="The station's own record of who did what.", no_args_is_help=True)
 app.add_typer(audit, name="audit")
 
@@ -250,7 +261,6 @@ def audit_verify(
     json_: AsJson = False,
 ) -> None:
     """Look whether anybody changed the record, and name the first row that is not as it was written."""
-    from api import settings as station_settings
     from api.audit import verifying
     from api.database import DatabaseError
 
@@ -260,11 +270,9 @@ def audit_verify(
         if not colon or not seq.isdecimal() or len(digest) != 64:
             fail(f"{one!r}: give SEQ:DIGEST, as `shouwang audit verify` prints a head", USAGE)
         heads[int(seq)] = digest.lower()
+    read = _station_settings(settings, state)
     try:
-        read = station_settings.load(settings or state / "settings.json")
         verdict = verifying.verify(read.database, station=read.station, told=heads)
-    except station_settings.SettingsError as error:
-        fail(error, USAGE)
     except DatabaseError as error:
         fail(error, STORE)
     sys.stdout.write((verifying.as_json(verdict) if json_ else verifying.as_text(verdict)) + "\n")
@@ -287,22 +295,20 @@ def admin_recover(
     """Let an administrator in again who lost password and second factor: a password that is good once."""
     import secrets
 
-    from api import settings as station_settings
     from api.accounts import recovering
     from api.clock import wall_ms
     from api.database import DatabaseError, DatabaseInUse
 
+    read = _station_settings(settings, state)
     try:
         done = recovering.recover(
-            station_settings.load(settings or state / "settings.json"),
+            read,
             login=account,
             forced=force,
             reason=reason,
             clock=wall_ms,
             random_bytes=secrets.token_bytes,
         )
-    except station_settings.SettingsError as error:
-        fail(error, USAGE)
     except recovering.NotRecovered as error:
         fail(error, BAD if error.code == "somebody_else_could" else USAGE)
     except DatabaseInUse as error:
@@ -734,16 +740,15 @@ def assess(
     """Recompute a station's figures from its log, and say whether the alarm table agrees to the digit."""
     from datetime import date
 
-    from api import settings as station_settings
     from api.clock import wall_ms
     from api.database import DatabaseError
     from api.reports import assessing, rules
 
+    read = _station_settings(settings, state)
     try:
-        read = station_settings.load(settings or state / "settings.json")
         when = rules.span(rules.Period(period.value), date.fromisoformat(day), read.zone)
         found = assessing.assess(read, when, now_ms=wall_ms())
-    except (station_settings.SettingsError, ValueError) as error:
+    except ValueError as error:
         fail(error, USAGE)
     except DatabaseError as error:
         fail(error, STORE)
@@ -762,16 +767,13 @@ def scrub(
     json_: AsJson = False,
 ) -> None:
     """Take what was erased out of the files of a PostgreSQL too. The station is ended meanwhile (docs/privacy.md)."""
-    from api import settings as station_settings
     from api.clock import wall_ms
     from api.database import DatabaseError
     from api.privacy import scrubbing
 
+    read = _station_settings(settings, state)
     try:
-        read = station_settings.load(settings or state / "settings.json")
         found = scrubbing.scrub(database or read.database, station=read.station, now_ms=wall_ms())
-    except station_settings.SettingsError as error:
-        fail(error, USAGE)
     except scrubbing.StationRuns as error:
         fail(error, MISSING)
     except DatabaseError as error:
@@ -791,14 +793,12 @@ def points_recompute(
     json_: AsJson = False,
 ) -> None:
     """Replay the ledger, judge its facts anew, and say whether balances and closed months agree to the digit."""
-    from api import settings as station_settings
     from api.database import DatabaseError
     from api.points import recomputing
 
+    read = _station_settings(settings, state)
     try:
-        found = recomputing.recompute(station_settings.load(settings or state / "settings.json"))
-    except station_settings.SettingsError as error:
-        fail(error, USAGE)
+        found = recomputing.recompute(read)
     except DatabaseError as error:
         fail(error, STORE)
     sys.stdout.write((recomputing.as_json(found) if json_ else recomputing.as_text(found)) + "\n")
@@ -1265,16 +1265,16 @@ def _tell_revived(done: "Restored") -> None:
     """Name whoever could come in again, so that somebody ends it again before the station starts to be used."""
     from datetime import UTC, datetime
 
-    from api.restoring import ENDS
+    from api.audit.words import words_of_action
 
     if done.revived is None:
         sys.stdout.write(NOBODY_KNOWS_WHAT_ENDED)
     elif done.revived:
         sys.stdout.write("Ended since the backup, and good again; end it again / 备份后已撤销, 现又生效, 请重新撤销:\n")
         for one in done.revived:
-            zh, en = ENDS[one.action]
+            called = words_of_action(one.action)
             at = datetime.fromtimestamp(one.at_ms / 1_000, UTC)
-            sys.stdout.write(f"- {one.about}  {zh} / {en}  {at:%Y-%m-%d %H:%M} UTC\n")
+            sys.stdout.write(f"- {one.about}  {called.zh} / {called.en}  {at:%Y-%m-%d %H:%M} UTC\n")
 
 
 NOBODY_KNOWS_WHAT_ENDED = """\

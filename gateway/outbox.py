@@ -328,18 +328,16 @@ class Outbox:
         heapq.heappush(self._resend, (now_ns + wait_ns, parcel.entry.seq, event))
         return [parcel.delivery], []
 
-    def refused(self, parcel: Parcel, *, now_ns: int, for_ns: int | None = None) -> None:
+    def refused(self, parcel: Parcel, *, now_ns: int, longer: bool = True) -> None:
         """The broker would not take it: it stays, and its target backs off. Others may fare better.
 
-        `for_ns`: how long, where longer each time is wrong.
+        `longer`: twice as long as the last time, and not FIRST_PAUSE_NS again.
         """
         if not self._landed(parcel):
             return
         self.counts.refused += 1
         pause = self._pauses.get(parcel.target)
-        if for_ns is not None:
-            self._pauses[parcel.target] = _Pause(now_ns + for_ns, FIRST_PAUSE_NS)
-        elif pause is None:
+        if pause is None or not longer:
             self._pauses[parcel.target] = _Pause(now_ns + FIRST_PAUSE_NS, FIRST_PAUSE_NS)
         elif now_ns >= pause.until_ns:  # else it flew together with one that was refused already
             pause.wait_ns = min(pause.wait_ns * 2, LAST_PAUSE_NS)

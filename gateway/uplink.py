@@ -47,9 +47,6 @@ than that is in flight no more is sent: one write wakes the broker for all of th
 FIRST: Final = 2
 """When nothing is in flight: the event and its first audience go by themselves, and wait for no other signature."""
 KNOWN_RUNG: Final = 1_000
-UNHEARD_PAUSE_NS: Final = 5_000_000_000
-"""Where nobody listened to an event: what waits for the station waits here, in the order of its urgency, until the
-station says that it is there. The pause is for a station that says nothing."""
 
 
 class Hearer(Protocol):
@@ -220,10 +217,11 @@ class Uplink:
             if parcel is None:
                 continue  # a status
             unheard = refusal == UNHEARD
-            # A household's page is open or it is not; the station has to be there.
+            # A household's page is open or it is not; the station has to be there. What waits for it waits here, in the
+            # order of its urgency, until it says so; the pause is for a station that says nothing.
             if refusal is not None and not (unheard and parcel.target != STATION):
                 self.count(f"broker: {refusal}")
-                self._outbox.refused(parcel, now_ns=now_ns, for_ns=UNHEARD_PAUSE_NS if unheard else None)
+                self._outbox.refused(parcel, now_ns=now_ns, longer=not unheard)
                 self._loop.call_later(5.0, self.pump)
                 continue
             now_handed, now_done = self._outbox.handed(parcel, now_ns=now_ns)

@@ -296,7 +296,7 @@ def test_what_was_ended_since_the_backup_is_named_where_the_tables_are_still_the
     done = runner.invoke(app, bringing)
     assert done.exit_code == 0, done.output
     assert revoked.read_bytes() == b"of today", "it is in no backup, so it never goes back"
-    for words in ("token revoked", "account closed", f"account:{goes}", "请重新撤销"):
+    for words in ("吊销接口令牌 / revoked a token", "注销账号 / closed an account", f"account:{goes}", "请重新撤销"):
         assert words in done.stdout, done.stdout
     assert "旧" not in done.stdout.replace("原有数据", "")
     assert rows(settings.database, "SELECT revoked_ms FROM api_token WHERE id = ?", token) == [(None,)]

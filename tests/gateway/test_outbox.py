@@ -367,11 +367,11 @@ def test_a_station_that_nobody_has_seen_is_tried_every_five_seconds_and_at_once_
     for _ in range(3):
         parcel = road.take()
         assert parcel is not None
-        road.outbox.refused(parcel, now_ns=road.now_ns, for_ns=5 * S)
+        road.outbox.refused(parcel, now_ns=road.now_ns, longer=False)
         assert road.take() is None
         road.now_ns += 5 * S
     parcel = taken(road)
-    road.outbox.refused(parcel, now_ns=road.now_ns, for_ns=5 * S)
+    road.outbox.refused(parcel, now_ns=road.now_ns, longer=False)
     assert road.take() is None
     road.outbox.station_started(road.outbox.generation, now_ns=road.now_ns)  # as before: its link was gone
     assert len(road.send_all()) == 3
